@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.data.cache import ensure
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 
 
 def dataset(spec: str | os.PathLike[str]) -> Any:
@@ -22,10 +22,10 @@ def dataset(spec: str | os.PathLike[str]) -> Any:
 
     Raises:
         SpecError: The spec is not valid.
-        DataError: Its inputs could not be made.
+        PipeprofError: Its inputs could not be made.
         BuildError: TensorFlow refuses a stage, or a Python function of the spec raises.
     """
     loaded = load_spec(Path(spec))
     context = BuildContext(loaded.base_dir, ensure(loaded.spec.data, progress=lambda *_: None))
-    load_arrays(loaded.spec, context)
-    return build(loaded.spec, context)
+    load_arrays(loaded.data, context)
+    return build(loaded.data, context)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
-from pipeprof.pipelines.steps.bind_step import fitted
+from pipeprof.pipelines.steps.called import fitted
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile as Document
 from pipeprof.profiles.document.stages import Stage

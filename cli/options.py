@@ -177,12 +177,13 @@ class GateOptions(MeasuringOptions):
 class CheckOptions(ReportOptions):
     """Check specs and functions without running them.
 
-    Finds errors, predicts memory, applies rules that need no measurement. Loads no TensorFlow.
+    Finds errors, predicts memory, applies rules that need no measurement. A spec is built by TensorFlow, without its
+    data.
 
     Examples:
       pipeprof check spec.yaml --memory-limit 8GiB
+      pipeprof check . --no-build
       pipeprof check . --fail-on warning --format github
-      pipeprof check spec.yaml --json | jq .errors
     """
 
     targets: Annotated[list[str], argument("TARGET...", f"{SPEC_OR_FUNCTION}; of a folder, all specs below it.")]
@@ -192,6 +193,8 @@ class CheckOptions(ReportOptions):
     memory_limit: Annotated[
         Text, option(WHAT, "SIZE", "Memory of the machine it is to run on, e.g. 8GiB.  [default: all available]")
     ] = None
+    no_build: Annotated[bool, flag(LENGTH, "Only read the text: no TensorFlow, memory or rules.", "--no-build")] = False
+    max_time: Annotated[Text, option(LENGTH, "SECONDS", "Longest time to build a target.  [default: 120]")] = None
     no_python: NoPython = False
     fail_on: Annotated[Text, option(OUTPUT, "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")] = None
 
@@ -315,7 +318,7 @@ class DataOptions:
 
     Examples:
       pipeprof data list
-      pipeprof data rm photos
+      pipeprof data rm image_folder
       pipeprof data rm --all
     """
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
-
-from pydantic import ValidationError
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS, meant_size, parse_duration, parse_size
-from pipeprof.pipelines.steps import registry
-from pipeprof.pipelines.steps.step import Step, parse_step
+from pipeprof.pipelines.steps.step import KINDS, Step, parse_step, words
 from pipeprof.pipelines.suggest import did_you_mean, suggest, suggest_value
 from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.wording import listed
@@ -127,7 +125,7 @@ def byte_size(flag: str, text: str | None) -> int | None:
 
 
 def step(text: str | None) -> Step | None:
-    """Parse ``none``, or a kind of the registry with its value: ``simulate:12ms``, ``simulate:12ms,dispatch=2``.
+    """Parse ``none``, or a kind with its value: ``simulate:12ms``, ``simulate:12ms,dispatch=2``.
 
     Raises:
         UsageError: The text is none of them.
@@ -137,21 +135,20 @@ def step(text: str | None) -> Step | None:
     with_dispatch = _DISPATCH.fullmatch(text)
     written, ahead = with_dispatch.groups() if with_dispatch else (text, None)
     kind, colon, value = written.partition(":")
-    known = [one.name for one in registry.written_kinds()]
-    if kind != "none" and not (colon and kind in known):
-        begun = [name for name in known if len(kind) > 1 and name.startswith(kind)]
-        meant = begun[0] if len(begun) == 1 else suggest(kind, known)
+    if kind != "none" and not (colon and kind in KINDS):
+        begun = [name for name in KINDS if len(kind) > 1 and name.startswith(kind)]
+        meant = begun[0] if len(begun) == 1 else suggest(kind, KINDS)
         other = f" — did you mean {meant}:{value or '…'}?" if meant else ""
         if re.fullmatch(r"\d[\d.]*\s*[a-z]*", kind):
             other = f" — did you mean simulate:{suggest_value(kind, 'duration') or kind}?"
-        raise UsageError(f"--step: got {text!r}, expected {registry.words()}{other}")
+        raise UsageError(f"--step: got {text!r}, expected {words()}{other}")
     chosen = parsed("--step", written, parse_step)
     if ahead is None:
         return chosen
-    if registry.step_kind(chosen.kind).dispatch == "none":
+    if chosen.kind == "none":
         raise UsageError(f"--step: got {text!r}: without a step, dispatch has no effect")
     if ahead == "sync" or (ahead.isdecimal() and int(ahead) > 0):
-        return chosen.model_copy(update={"dispatch": ahead if ahead == "sync" else int(ahead)})
+        return replace(chosen, dispatch="sync" if ahead == "sync" else int(ahead))
     raise UsageError(f"--step: got dispatch={ahead}, expected sync or a number of steps in flight such as 1")
 
 
@@ -163,7 +160,5 @@ def parsed(flag: str, text: str, read: Callable[[str], T]) -> T:
     """
     try:
         return read(text)
-    except ValidationError as error:
-        raise UsageError(f"{flag}: {error.errors(include_url=False)[0]['msg']}") from None
     except ValueError as error:
         raise UsageError(f"{flag}: {error}") from None

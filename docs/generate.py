@@ -57,7 +57,7 @@ def kind(schema: Schema) -> str:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{anchor(name)})"
     if "if" in schema:
-        return f"{kind(schema['then'])} or {kind(schema['else'])}"
+        return " or ".join(kind(schema[branch]) for branch in ("then", "else") if branch in schema)
     for keyword, word in (("anyOf", " or "), ("oneOf", " or "), ("allOf", " and ")):
         # Parts that only say which fields are required are no types.
         if parts := [part for part in schema.get(keyword, ()) if part.keys() != {"required"}]:
@@ -99,14 +99,9 @@ def fields(schema: Schema) -> Iterator[str]:
 
 def functions(schema: Schema) -> Iterator[str]:
     """The allowlist of functions, each with its arguments."""
-    mapping = next(part for part in schema["anyOf"] if "properties" in part)
     yield "Every function and layer also takes `on` and `to`."
     yield ""
-    yield "| function | arguments |"
-    yield "| --- | --- |"
-    for name, call in mapping["properties"].items():
-        arguments = [f"`{argument}`" for argument in call.get("properties", {}) if argument not in {"on", "to"}]
-        yield f"| `{name}` | {kind(call) if '$ref' in call else ', '.join(arguments)} |"
+    yield from (f"- `{cell(call['description'])}`" for call in schema["else"]["properties"].values())
 
 
 def reference(schema: Schema) -> str:
@@ -133,7 +128,7 @@ def section(name: str, part: Schema, special: Callable[[Schema], Iterator[str]] 
 
 def spec() -> str:
     """The reference of specs: the document, then every named part."""
-    from pipeprof.pipelines.spec.schema.schema import spec_schema
+    from pipeprof.pipelines.spec.schema import spec_schema
 
     schema = spec_schema()
     lines = [*fields(schema), ""]

@@ -11,7 +11,7 @@ from typing import Final
 CUTOFF: Final = 0.7
 _LONGEST: Final = 80
 _SHORTEST_START: Final = 4
-_SYNONYMS: Final = {
+_ALIASES: Final = {
     "dataset": ("source",),
     "droplast": ("drop_remainder",),
     "end": ("stop",),
@@ -47,26 +47,16 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
     if not plain or text in names:
         return None
     by_plain = {_plain(name): name for name in reversed(names)}
-    last = _plain(text.rsplit(".", 1)[-1])
-    known = by_plain.get(plain) or (by_plain.get(last) if "." in text else None)
-    return known or _by_end(last, names) or _by_synonym((plain, last), names) or _by_spelling(plain, by_plain)
-
-
-def _by_end(last: str, names: list[str]) -> str | None:
-    same_end = [name for name in names if "." in name and _plain(name.rsplit(".", 1)[-1]) == last]
-    return same_end[0] if len(same_end) == 1 else None
-
-
-def _by_synonym(words: tuple[str, ...], names: list[str]) -> str | None:
-    return next((name for word in words for name in _SYNONYMS.get(word, ()) if name in names), None)
-
-
-def _by_spelling(plain: str, by_plain: dict[str, str]) -> str | None:
-    close = difflib.get_close_matches(plain, list(by_plain), n=1, cutoff=CUTOFF)
-    if close:
-        return by_plain[close[0]]
-    longer = [name for known, name in by_plain.items() if len(plain) >= _SHORTEST_START and known.startswith(plain)]
-    return longer[0] if len(longer) == 1 else None
+    if plain in by_plain:
+        return by_plain[plain]
+    alias = next((name for name in _ALIASES.get(plain, ()) if name in names), None)
+    last = _plain(text.rpartition(".")[2])
+    same_end = [name for name in names if _plain(name.rpartition(".")[2]) == last]
+    if alias or len(same_end) == 1:
+        return alias or same_end[0]
+    close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=CUTOFF)
+    longer = [name for name in by_plain if len(plain) >= _SHORTEST_START and name.startswith(plain)]
+    return by_plain[close[0]] if close else by_plain[longer[0]] if len(longer) == 1 else None
 
 
 def suggest_value(got: object, kind: str) -> str | None:

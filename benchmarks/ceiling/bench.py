@@ -40,12 +40,12 @@ BYTES = 256_000_000
 
 def jobs_of(function: str) -> JobMaker:
     """The jobs of a pipeline."""
-    from pipeprof.pipelines.steps.step import no_step
+    from pipeprof.pipelines.steps.step import Step
     from pipeprof.pipelines.target.target import parse_target
     from pipeprof.profiles.experiment.jobs import JobMaker
     from pipeprof.profiles.harness.settings import RunSettings
 
-    settings = RunSettings(parse_target(f"{HERE / 'pipelines.py'}:{function}"), step=no_step(), lock=False)
+    settings = RunSettings(parse_target(f"{HERE / 'pipelines.py'}:{function}"), step=Step(), lock=False)
     return JobMaker(settings, memory_limit=None, digest_seconds=0.2, data_progress=lambda *_: None)
 
 

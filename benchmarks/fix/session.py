@@ -20,10 +20,10 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
     from_document,
 )
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
@@ -47,7 +47,7 @@ def start_of(case: Case) -> Version:
     target = parse_target(case.target)
     if target.kind != "spec":
         return Version()
-    return Version((), check_spec(target.path))
+    return Version((), load_spec(target.path))
 
 
 Steps: TypeAlias = "tuple[tuple[PipelineEdit, ...], ...]"

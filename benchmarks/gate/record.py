@@ -12,7 +12,7 @@ from typing import Any
 
 from load import Load
 
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.store import ProfileWriter, places

@@ -125,7 +125,7 @@ CASES = {
 def photos() -> str:
     """The folder of the photos, made if need be: those of an example, but small, for many batches a second."""
     from pipeprof.pipelines.data.cache import ensure
-    from pipeprof.pipelines.spec.loader import load_spec
+    from pipeprof.pipelines.spec.load import load_spec
 
     entries = load_spec(PHOTOS, [SMALL]).spec.data
     return str(ensure(entries, progress=lambda *_: None)["photos"])

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from sequential import are_all, counts, is_decided
 
-from pipeprof.pipelines.steps.simulated_device import HostClock, SimulatedDevice, StepDuration
+from pipeprof.pipelines.steps.simulated import HostClock, SimulatedStep, durations
 from pipeprof.profiles.host.machine import system_times
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
@@ -33,7 +33,7 @@ from pipeprof.profiles.worker.steps.window import TELLS_NS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeprof.pipelines.steps.kind import BatchConsumer
+    from pipeprof.pipelines.steps.consumer import BatchConsumer
     from pipeprof.profiles.host.machine import SystemTimes
     from pipeprof.profiles.worker.steps.loop import Chunk, Feed
     from pipeprof.profiles.worker.steps.statistics import StepReading
@@ -259,10 +259,10 @@ class Follow:
 
     def bare(self) -> tuple[int, float]:
         """The plainest loop that feeds the same device."""
-        device = SimulatedDevice(HostClock(), StepDuration(JOB["step_ms"]), JOB["dispatch"])
+        device = SimulatedStep(HostClock(), durations(JOB["step_ms"]), JOB["dispatch"])
         starts = []
-        for _batch in islice(self._feed.iterator, self._steps + 1):
-            starts.append(device.submit()[0])
+        for batch in islice(self._feed.iterator, self._steps + 1):
+            starts.append(device.submit(batch)[0])
             device.wait()
         return self._steps, (starts[-1] - starts[0]) / 1e9
 

@@ -6,7 +6,10 @@ import platform
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 from pipeprof import __version__
 from pipeprof.cli.exit_codes import FAILED, GATE, INTERNAL, OK, USAGE
@@ -21,10 +24,11 @@ from pipeprof.cli.report.check import describe_check, unknown_by_reason
 from pipeprof.cli.streams import say, without_commands, write_stdout
 from pipeprof.cli.targets.find import find_targets
 from pipeprof.cli.targets.load import Changes, list_functions, load_target
-from pipeprof.cli.values import byte_size, choice
-from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError, escape
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.cli.values import byte_size, choice, duration
+from pipeprof.pipelines.errors import PipeprofError, UsageError, escape
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.static import StaticAdvice, source_advice, static_advice
 from pipeprof.profiles.document.base import Location
@@ -37,6 +41,9 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.wording import place_of
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.harness.look import Looker
 
 FAIL_ON = ("warning",)
 _SEVERITY = (OK, GATE, INTERNAL, FAILED, USAGE)
@@ -85,6 +92,9 @@ def check(given: CheckOptions) -> int:
     several = targets != given.targets or len(targets) > 1
     if several and (outputs.files or outputs.stdout not in ("text", "github")):
         raise UsageError(f"{len(targets)} targets are checked as text or with --format github; name one for the rest")
+    seconds = duration("--max-time", given.max_time)
+    if given.no_build and (given.fail_on or given.memory_limit or seconds):
+        raise UsageError("--no-build only reads the text: leave out --fail-on, --memory-limit and --max-time")
     no_specs = f"{skipped} YAML file{' is no spec' if skipped == 1 else 's are no specs'}"
     if skipped and not several:
         say(f"pipeprof: note: {no_specs} below {targets[0]}: a spec has version: 1 and a source")
@@ -92,7 +102,17 @@ def check(given: CheckOptions) -> int:
     plain = outputs.stdout == "text" and not outputs.files and given.fail_on is None
     if not several and list_functions(targets[0], plain=plain):
         return OK
-    codes = [_check(target, given, limit, outputs, several=several) for target in targets]
+    with ExitStack() as stack:
+
+        @cache
+        def looker() -> Looker:
+            # A text with errors does not wait for it.
+            from pipeprof.profiles.harness.look import SECONDS, Looker
+
+            return stack.enter_context(Looker(seconds or SECONDS))
+
+        asked = None if given.no_build else looker
+        codes = [_check(target, given, limit, outputs, asked, several=several) for target in targets]
     if several and outputs.stdout == "text":
         wrong = codes.count(USAGE) + codes.count(FAILED)
         ends = f"{wrong} with errors" if wrong else "no errors"
@@ -100,13 +120,24 @@ def check(given: CheckOptions) -> int:
     return max(codes, key=_SEVERITY.index)
 
 
-def _check(target: str, given: CheckOptions, limit: int | None, outputs: Outputs, *, several: bool) -> int:
+def _check(
+    target: str,
+    given: CheckOptions,
+    limit: int | None,
+    outputs: Outputs,
+    looker: Callable[[], Looker] | None,
+    *,
+    several: bool,
+) -> int:
     """Check one target, write what is known of it, and return its exit code.
+
+    Args:
+        looker: Gives the process that builds specs; None to build none.
 
     Raises:
         PipeprofError: It is the only one, and there is no such target, or it is refused.
     """
-    checked = _look(target, given, limit)
+    checked = _look(target, given, limit, looker)
     refused = checked.error is not None and not isinstance(checked.error, SpecError)
     if refused and not several and outputs.stdout == "text":
         # Then the message on stderr is all.
@@ -134,22 +165,35 @@ def _check(target: str, given: CheckOptions, limit: int | None, outputs: Outputs
     return checked.exit_code
 
 
-def _look(target: str, given: CheckOptions, limit: int | None) -> _Checked:
+def _look(target: str, given: CheckOptions, limit: int | None, looker: Callable[[], Looker] | None) -> _Checked:
     cgroup = Cgroup()
     memory = limits.memory_limit(limit, limits.cgroup_memory(cgroup), machine_memory())
     found = _Checked(target, given, limits.cores(cgroup), memory)
-    most = memory.bytes if memory else None
     try:
         parsed, loaded = load_target(
             target, Changes(given.set or [], given.env), no_python=given.no_python, arguments=given.arg or []
         )
-        if loaded is None:
-            advice = source_advice(parsed, cores=found.cores, memory_limit_bytes=most)
-        else:
-            advice = static_advice(loaded, cores=found.cores, memory_limit_bytes=most, what_if=limit is not None)
-    except (UsageError, PipelineFailedError) as error:
-        return replace(found, error=error)
-    return replace(found, parsed=parsed, loaded=loaded, advice=advice)
+        found = replace(found, parsed=parsed, loaded=loaded)
+        return replace(found, advice=_advice(found, parsed, looker, what_if=limit is not None))
+    except PipeprofError as error:
+        return replace(found, loaded=None, error=error)
+
+
+def _advice(
+    found: _Checked, parsed: ParsedTarget, looker: Callable[[], Looker] | None, *, what_if: bool
+) -> StaticAdvice:
+    loaded, cores, most = found.loaded, found.cores, found.limit.bytes if found.limit else None
+    if loaded is None:
+        return source_advice(parsed, cores=cores, memory_limit_bytes=most)
+    if looker is None:
+        return StaticAdvice()
+    from pipeprof.profiles.harness.look import NotMadeError
+
+    try:
+        graph = StageGraph.from_dict(looker().graph_of(loaded))
+    except NotMadeError as error:
+        return StaticAdvice(messages=[Message(code="not-built", message=str(error))])
+    return static_advice(loaded, graph, _stages(loaded), cores=cores, memory_limit_bytes=most, what_if=what_if)
 
 
 def _counted(number: int, word: str) -> str:
@@ -219,7 +263,7 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
                 name=placed.name,
                 origin="written",
                 depth=placed.address.count("stages.") + placed.address.count("source") - 1,
-                op=placed.op.op,
+                op=placed.op,
                 location=where,
             )
         )

@@ -20,8 +20,7 @@ from pipeprof.cli.targets.settings import registrations
 from pipeprof.cli.targets.sides import GivenSide, read_sides
 from pipeprof.cli.values import duration, whole
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
-from pipeprof.pipelines.steps.kinds.recorded import KIND as RECORDED
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import RECORDED, too_optimistic
 from pipeprof.profiles.advise.claims import warning
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -171,7 +170,7 @@ def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
     """Warn where sides have different steps, so that their intervals do not compare, or one that proves nothing."""
     planned = [plan(side.settings) for side in sides if side.settings is not None]
     # Each side has a file of its own with the times of a recorded step.
-    recorded = [one.step.arguments if one.step.kind == RECORDED.name else {} for one in planned]
+    recorded = [one.step.arguments if one.step.kind == RECORDED else {} for one in planned]
     steps = [
         one.step_text
         + (f" ({times['p50_ms']:.3g} ms)" if times else "")
@@ -180,5 +179,5 @@ def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
     ]
     if len({*zip(steps, map(str, recorded), strict=True)}) > 1:
         result.warnings.append(messages.other_steps(steps))
-    optimistic = dict.fromkeys(step_kind(one.step.kind).too_optimistic(one.step.arguments) for one in planned)
+    optimistic = dict.fromkeys(too_optimistic(one.step.arguments) for one in planned)
     result.warnings += [warning(why) for why in optimistic if why is not None]

@@ -15,10 +15,10 @@ from pipeprof.cli.report.blocks import Block, Column, Table, Text
 from pipeprof.cli.streams import say, write_stdout
 from pipeprof.cli.targets.settings import refuse_tracked_cache
 from pipeprof.cli.values import choice
-from pipeprof.pipelines.data.errors import size
-from pipeprof.pipelines.data.folders import CachedEntry, CacheFolder, list_entries, locate, remove
+from pipeprof.pipelines.data.cache import CachedEntry, CacheFolder, list_entries, locate, remove
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import suggest
+from pipeprof.profiles.wording import size
 
 ACTIONS = ("list", "rm")
 
@@ -48,7 +48,7 @@ def _list(cache: CacheFolder, *, as_json: bool) -> None:
         say(f"warning: {cache.warning}")
     entries = list_entries(cache)
     if as_json:
-        names = ("name", "kind", "bytes", "files", "created", "path", "recipe")
+        names = ("name", "kind", "bytes", "files", "created", "path")
         listed = [{name: getattr(entry, name) for name in names} for entry in entries]
         write_stdout(json.dumps({"folder": cache.folder, "entries": listed}, indent=2, default=_encoded) + "\n", "json")
     elif not entries:

@@ -17,7 +17,7 @@ from pipeprof.cli.targets.saved import SavedChange, latest_run, saved_change
 from pipeprof.cli.targets.scripts import check_script_options
 from pipeprof.cli.values import classes, duration
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.as_finding import proven_changes

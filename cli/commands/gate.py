@@ -14,15 +14,15 @@ from pipeprof.cli.output import plan_outputs
 from pipeprof.cli.targets.sides import GivenSide, read_sides
 from pipeprof.cli.values import choice, duration, parsed, whole
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.budgets import UNITS, Budget, Budgets, StageBudgets, stage_metric, stage_of
-from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.models import names_of_stages
+from pipeprof.pipelines.spec.budgets import MAY_BE_ZERO, UNITS, Budget, parse_budget, stage_metric, stage_of
+from pipeprof.pipelines.spec.load import LoadedSpec
+from pipeprof.pipelines.spec.spec import names_of_stages
 from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.git.calls import GitCalls, git_calls
 from pipeprof.profiles.git.refs import merge_base
-from pipeprof.profiles.git.tracked import tracked_files
+from pipeprof.profiles.git.work_tree import tracked_files
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings, plan
 from pipeprof.profiles.host.host import host_facts, versions
@@ -107,12 +107,11 @@ def limits(texts: Iterable[str]) -> dict[str, Budget | None]:
         if not (equals and text) or name == _STAGE:
             raise UsageError(f"--limit: got {one!r}, expected NAME=BUDGET such as step_ms=5% or stage:decode=10%")
         if stage:
-            given = parsed(f"--limit {name}", text, lambda value: StageBudgets.model_validate({"time_ms": value}))
-            found[stage_metric(stage)] = given.time_ms
+            found[stage_metric(stage)] = parsed(f"--limit {name}", text, lambda value: parse_budget(value, "ms"))
         else:
             choice("--limit", name, (*UNITS, f"{_STAGE}NAME"))
-            budgets = parsed(f"--limit {name}", text, lambda value: Budgets.model_validate({name: value}))  # noqa: B023
-            found[name] = getattr(budgets, name)
+            read = partial(parse_budget, unit=UNITS[name], zero=name in MAY_BE_ZERO)
+            found[name] = parsed(f"--limit {name}", text, read)
     return found
 
 
@@ -123,12 +122,12 @@ def _settings(side: GivenSide) -> RunSettings:
 
 
 def _budgets_of(side: RunSettings) -> Mapping[str, Budget]:
-    return side.loaded.spec.budgets.given if side.loaded is not None else {}
+    return side.loaded.spec.budgets if side.loaded is not None else {}
 
 
 def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
     """Refuse budgets of the command line for stages that a spec does not have."""
-    names = names_of_stages(loaded.spec)
+    names = names_of_stages(loaded.spec.placed())
     for stage in filter(None, map(stage_of, flags)):
         if stage not in names:
             raise UsageError(f"--limit: {loaded.path} has no stage {stage!r}{did_you_mean(stage, names)}")

@@ -9,7 +9,7 @@ from pipeprof.cli.exit_codes import OK
 from pipeprof.cli.options import InitOptions
 from pipeprof.cli.output import check_file, file_path, same_file
 from pipeprof.cli.streams import OutputError, say, write_stdout
-from pipeprof.pipelines.data.inspect.look import look
+from pipeprof.pipelines.data.look import look
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.scaffold import example_spec, spec_for
 from pipeprof.profiles.document.store import reason, write_atomically

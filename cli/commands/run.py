@@ -23,7 +23,7 @@ from pipeprof.cli.targets.scripts import check_script_options, what_a_script_doe
 from pipeprof.cli.targets.settings import dataset_size, registrations, settings_of, settings_with
 from pipeprof.cli.values import duration, step, whole
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import STDIN, ParsedTarget
 from pipeprof.profiles.advise.as_finding import proposal_of
 from pipeprof.profiles.advise.text.source_diff import add_diffs

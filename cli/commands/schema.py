@@ -9,7 +9,7 @@ from pipeprof.cli.exit_codes import OK
 from pipeprof.cli.options import SchemaOptions
 from pipeprof.cli.streams import write_stdout
 from pipeprof.cli.values import choice
-from pipeprof.pipelines.spec.schema.schema import spec_schema
+from pipeprof.pipelines.spec.schema import spec_schema
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.gaps.document import GapsReport

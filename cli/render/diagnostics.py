@@ -1,4 +1,4 @@
-"""Colours of error messages: the place, the code, the caret and the suggestion stand out."""
+"""Colours of error messages: the place, the code and the caret stand out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pipeprof.pipelines.log_commands import spell_commands
 
 _HEAD = re.compile(r"^(?P<place>\S.*?): (?P<code>error(?:\[[a-z-]+\])?:)(?= )", re.MULTILINE)
 _CARET = re.compile(r"^(?P<gutter> +(?:\| )?)(?P<caret> *\^+)$", re.MULTILINE)
-_HELP = re.compile(r"^    help:", re.MULTILINE)
-_BOLD, _RED, _CYAN, _OFF = "\x1b[1m", "\x1b[1;31m", "\x1b[36m", "\x1b[0m"
+_BOLD, _RED, _OFF = "\x1b[1m", "\x1b[1;31m", "\x1b[0m"
 
 
 def color_errors(text: str) -> str:
@@ -25,8 +24,7 @@ def color_errors(text: str) -> str:
         '\x1b[1ma.yaml:1:4:\x1b[0m \x1b[1;31merror[syntax]:\x1b[0m wrong'
     """
     text = _HEAD.sub(rf"{_BOLD}\g<place>:{_OFF} {_RED}\g<code>{_OFF}", text)
-    text = _CARET.sub(rf"\g<gutter>{_RED}\g<caret>{_OFF}", text)
-    return _HELP.sub(f"    {_CYAN}help:{_OFF}", text)
+    return _CARET.sub(rf"\g<gutter>{_RED}\g<caret>{_OFF}", text)
 
 
 def say_error(text: str) -> None:

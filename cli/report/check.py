@@ -19,6 +19,8 @@ from pipeprof.profiles.wording import size
 
 _SMALL = 1 << 20
 """Bytes below which owners are not listed."""
+_LEAST = 10_000
+"""Of arrays and constants that have a row of their own."""
 
 
 def describe_check(
@@ -73,7 +75,9 @@ def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
     if not memory.held and not memory.unknown:
         return
-    names, held = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}, memory.held
+    names = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}
+    # Nearly every function has a number or two among its constants.
+    held = [one for one in memory.held if one.owner != "source" or one.bytes >= _LEAST]
     yield Heading("Memory predicted", _total(memory))
     if memory.total_bytes >= _SMALL:
         scale = byte_scale(one.bytes for one in held)

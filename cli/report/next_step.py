@@ -12,7 +12,6 @@ from pipeprof.cli.command_line import check_limit, recover_options, rerun
 from pipeprof.cli.report.changes import outlook, shows_code, take_command, try_command
 from pipeprof.cli.report.units import seconds as in_words
 from pipeprof.cli.values import duration
-from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.wording import milliseconds, significant
@@ -155,7 +154,7 @@ def _add_step(profile: Profile) -> tuple[str | None, str] | None:
     steps = profile.steps
     if steps is None or steps.dispatch is not None or steps.interval_ms.mean <= 0:
         return None
-    if profile.device is not None and step_kind(profile.device.kind).dispatch != "none":
+    if profile.device is not None and profile.device.kind != "none":
         return None
     batch_ms = steps.interval_ms.mean
     unit = 10.0 ** (math.floor(math.log10(batch_ms)) - 1)

@@ -32,20 +32,15 @@ class MessageCode:
     action: str
 
 
-_VALUE = "A value or its form is wrong: the message states what was given and what is expected."
 _PLACE = "Correct the place that the message names."
 
 
 @cache
 def message_codes() -> Mapping[str, MessageCode]:
-    """All codes by name, from ``codes.json``.
-
-    Errors in a spec that are named after a value, as `number` or `duration`, share their text.
-    """
+    """All codes by name, from ``codes.json``."""
     table = read_table("pipeprof.cli.report", "codes")
     runs: tuple[Kind, ...] = ("warning of a run", "error of a run")
     return {
-        **{code: MessageCode("error in a spec", _VALUE, _PLACE) for code in table["value in a spec"]},
         **{code: MessageCode("error in a spec", text, _PLACE) for code, text in table["error in a spec"].items()},
         **{code: MessageCode(kind, **texts) for kind in runs for code, texts in table[kind].items()},
     }

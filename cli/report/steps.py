@@ -9,7 +9,7 @@ from typing import NamedTuple
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.rows import name_rows
 from pipeprof.cli.report.units import dotted, rate, seconds, time_scale
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import DatasetUse, GpuUse, Quantiles, Steps
@@ -157,7 +157,7 @@ def _step(profile: Profile, steps: Steps) -> str:
     if steps.dispatch is None:
         return "no training step"
     device = profile.device.text or profile.device.kind if profile.device else ""
-    return step_kind(device.partition(":")[0]).sentence(device) if device else ""
+    return sentence(device) if device else ""
 
 
 def _step_of(device: Device | None) -> Iterator[Block]:

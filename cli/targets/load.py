@@ -8,14 +8,11 @@ from pathlib import Path
 
 from pipeprof.cli.private import SPEC_ENVIRONMENT
 from pipeprof.cli.streams import write_stdout
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.python_files import python_files
-from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.pipelines.steps.step import Step
-from pipeprof.pipelines.target.arguments import check_arguments, parse_arguments
-from pipeprof.pipelines.target.listing import describe, listed_functions
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
+from pipeprof.pipelines.steps.step import Step, check_step, kind_of
+from pipeprof.pipelines.target.arguments import parse_arguments
+from pipeprof.pipelines.target.names_in_file import describe
 from pipeprof.pipelines.target.target import ParsedTarget, listed_file, parse_target
 
 
@@ -54,7 +51,7 @@ def list_functions(text: str, *, plain: bool, scripts: bool = False) -> bool:
     name = text.removesuffix(":")
     if not plain:
         raise UsageError(f"{text} lists functions, as text on stdout only; name one of them: {name}:function")
-    write_stdout(describe(name, listed_functions(path)))
+    write_stdout(describe(name, path))
     return True
 
 
@@ -84,25 +81,23 @@ def load_target(
     """
     given = parse_arguments(arguments)
     target = parse_target(text, scripts=scripts)
-    if no_python and (target.kind != "spec" or (step is not None and step_kind(step.kind).own_code)):
+    if no_python and (target.kind != "spec" or (step is not None and kind_of(step.kind).real)):
         what = f"the step {step.value}" if target.kind == "spec" and step is not None else text
         raise UsageError(f"--no-python: {what} is Python code; use a spec with TensorFlow ops, or remove --no-python")
     if step is not None:
-        step_kind(step.kind).check(step.value)
+        check_step(step)
     if target.kind != "spec" and changes.flag:
         what = "a training script" if target.kind == "script" else "a Python function"
         raise UsageError(f"{changes.flag} changes a spec, but {text} is {what}; remove {changes.flag}")
     if target.kind == "script":
         return target, None
     if target.kind == "function":
-        target = replace(target, arguments=given)
-        check_arguments(target)
-        return target, None
+        return replace(target, arguments=given), None
     if given:
         raise UsageError(f"--arg passes arguments to a Python function, but {text} is a spec; use --set")
     environment = SPEC_ENVIRONMENT if changes.env else None
-    loaded = check_spec(target.path, changes.sets, environment=environment, may_read=may_read)
-    if no_python and (files := python_files(loaded)):
+    loaded = load_spec(target.path, changes.sets, environment=environment, may_read=may_read)
+    if no_python and (files := loaded.python_files):
         names = ", ".join(sorted({path.name for path in files}))
         raise UsageError(f"--no-python: {text} runs Python code ({names}); use `ops:` instead, or remove --no-python")
     return target, loaded

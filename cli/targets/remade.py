@@ -17,9 +17,8 @@ from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
 from pipeprof.pipelines.changes.in_words import in_words
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.python_files import python_files
-from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+from pipeprof.pipelines.spec.load import LoadedSpec
+from pipeprof.pipelines.spec.spec_file import byte_order_mark
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
@@ -95,7 +94,7 @@ def why_other(profile: Profile, target: Target, loaded: LoadedSpec | None) -> st
 
 def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
     """Names of the Python files of a spec that were written after a run began: a profile has no hashes of them."""
-    files: Sequence[Path] = sorted(python_files(loaded)) if loaded is not None else ()
+    files: Sequence[Path] = sorted(loaded.python_files) if loaded is not None else ()
     if not files:
         return []
     try:

@@ -11,13 +11,13 @@ from pipeprof.cli.values import whole
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import FOLDER, is_own_file, load_profile, slug
 from pipeprof.profiles.document.subject import Target
-from pipeprof.profiles.git.tracked import came_with_checkout
+from pipeprof.profiles.git.work_tree import came_with_checkout
 
 MOST_READ = 20
 """Saved profiles of a target that are read, the latest first."""

@@ -12,13 +12,13 @@ from pipeprof.cli.options import MeasuringOptions
 from pipeprof.cli.targets.saved import SavedChange
 from pipeprof.cli.values import byte_size, duration, step, whole
 from pipeprof.pipelines.changes.edits import supports, to_document
-from pipeprof.pipelines.check import check_changed
-from pipeprof.pipelines.data.folders import locate
+from pipeprof.pipelines.changes.in_spec import changed_spec
+from pipeprof.pipelines.data.cache import locate
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.git.calls import git_calls
 from pipeprof.profiles.git.repository import repository_root
-from pipeprof.profiles.git.tracked import tracked_files
+from pipeprof.profiles.git.work_tree import tracked_files
 from pipeprof.profiles.harness.settings import RunSettings, main_place
 from pipeprof.profiles.protocol.job import SERVICE
 from pipeprof.profiles.service.plan import what_is_registered
@@ -69,17 +69,17 @@ def refuse_tracked_cache() -> None:
     Raises:
         UsageError: The cache lies in a work tree, and git tracks files in it, or does not tell.
     """
-    for folder in locate().readable:
-        if repository_root(folder.resolve()) is None:
-            continue
-        mend = "set PIPEPROF_CACHE_DIR to a folder outside of the checkout"
-        try:
-            with git_calls() as calls:
-                if tracked_files(calls, folder):
-                    raise UsageError(f"git tracks files in {folder}, and a checkout holds no generated data: {mend}")
-        except ProfileError as error:
-            said = f"{folder} lies in a checkout, and git does not say what it tracks ({error}): {mend}"
-            raise UsageError(said) from None
+    folder = locate().folder
+    if repository_root(folder.resolve()) is None:
+        return
+    mend = "set PIPEPROF_CACHE_DIR to a folder outside of the checkout"
+    try:
+        with git_calls() as calls:
+            if tracked_files(calls, folder):
+                raise UsageError(f"git tracks files in {folder}, and a checkout holds no generated data: {mend}")
+    except ProfileError as error:
+        said = f"{folder} lies in a checkout, and git does not say what it tracks ({error}): {mend}"
+        raise UsageError(said) from None
 
 
 def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
@@ -91,7 +91,7 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     documents = [to_document(edit) for edit in change.edits]
     os.environ.update(change.environment)
     if settings.loaded is not None:
-        return replace(settings, loaded=check_changed(settings.loaded, change.of_pipeline), changed_by=documents)
+        return replace(settings, loaded=changed_spec(settings.loaded, change.of_pipeline), changed_by=documents)
     if not all(supports(edit, "calls") for edit in change.of_pipeline):
         raise ProfileError(f"change {change.number} has to be made by hand: pipeprof show {change.path} -v")
     main = main_place(change.profile)

@@ -14,19 +14,19 @@ from pipeprof.cli.targets.saved import profile_name
 from pipeprof.cli.targets.settings import settings_of
 from pipeprof.cli.values import step
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.paths import written_files
-from pipeprof.pipelines.target.bindings import bindings_of
 from pipeprof.pipelines.target.modules import is_module_name
+from pipeprof.pipelines.target.names_in_file import names_of, parse_file
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.git.calls import GitCalls
-from pipeprof.profiles.git.dirty import is_dirty
 from pipeprof.profiles.git.refs import RefTarget, parse_ref
 from pipeprof.profiles.git.tree import RefTree, check_out, lacking
+from pipeprof.profiles.git.work_tree import is_dirty
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.metrics import impossible
 from pipeprof.profiles.judge.result import Side
@@ -93,7 +93,7 @@ def _refuse_files(name: str, side: GivenSide) -> None:
         UsageError: The spec writes files.
     """
     loaded = side.settings.loaded if side.settings is not None else None
-    leaf = next(iter(written_files(loaded.spec)), None) if loaded is not None else None
+    leaf = next(iter(written_files(loaded.data)), None) if loaded is not None else None
     if loaded is None or leaf is None:
         return
     at = loaded.locate(leaf.address)
@@ -103,7 +103,7 @@ def _refuse_files(name: str, side: GivenSide) -> None:
     path = ".".join(str(part) for part in leaf.place)
     mend = f"keep it in memory with --set {path}=" if stage == "cache" else "leave the stage out"
     raise UsageError(
-        f"{name}: {where}: {stage} writes files ({argument}: {leaf.value}), and all processes of a comparison would "
+        f"{name}: {where}: {stage} writes files ({argument}: {leaf.text}), and all processes of a comparison would "
         f"write the same ones; {mend}"
     )
 
@@ -177,8 +177,7 @@ def _where(target: ParsedTarget, loaded: LoadedSpec | None) -> Location | None:
         at = loaded.locate("stages.0" if loaded.spec.stages else "source")
         return Location(file=at.file, line=at.line, column=at.column) if at is not None and at.line else None
     name = (target.function or "").partition(".")[0]
-    found = [one.node for one in bindings_of(target.path).all if one.name == name]
-    line = getattr(found[-1], "lineno", None) if found else None
+    line = getattr(names_of(parse_file(target.path)).get(name), "lineno", None)
     return Location(file=str(target.path), line=line) if line else None
 
 

@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import ADDED, join
+from pipeprof.pipelines.build.arguments import options
+from pipeprof.pipelines.build.dataset import Builder as SpecBuilder
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, first_line
 from pipeprof.pipelines.changes.edits import PipelineEdit, nested_options
 from pipeprof.pipelines.changes.functions import Part, components, map_on_batches, with_components
 from pipeprof.pipelines.changes.recorded_calls import Call, RecordedCalls, RecordedPipeline, datasets_in
 from pipeprof.pipelines.graph.read.function_facts import CALLS
-from pipeprof.pipelines.ops.base import parse_source, parse_stage
 from pipeprof.pipelines.ops.constants import AUTOTUNE, AUTOTUNE_VALUE
-from pipeprof.pipelines.ops.protocol import Building
-from pipeprof.pipelines.ops.stages.whole import WithOptions
 from pipeprof.pipelines.ops.traits import traits
 
 _KEPT_ALIVE: Final = "pipeprof_kept_alive"
@@ -32,7 +31,7 @@ def apply_changes(
     dataset: Any,
     steps: Sequence[Sequence[PipelineEdit]],
     calls: RecordedCalls,
-    building: Building,
+    building: SpecBuilder,
     *,
     ops: Mapping[str, str] | None = None,
 ) -> Any:
@@ -52,17 +51,14 @@ def apply_changes(
     return dataset
 
 
-def build_again(recorded: RecordedPipeline, chain: Chain, building: Building) -> Any:
+def build_again(recorded: RecordedPipeline, chain: Chain, building: SpecBuilder) -> Any:
     """Return the dataset of a chain that is a recorded pipeline with changes."""
-    import tensorflow as tf
-
     dataset = _Builder(recorded, building).line(chain, recorded.chain)
     if dataset is recorded.dataset_of(recorded.end):
         dataset = recorded.dataset
     if chain.options:
         try:
-            stage = WithOptions.model_validate({"options": nested_options(chain.options)})
-            set_options = stage.apply(tf.data.Dataset.range(1), building, f"{ADDED}.options").options()
+            set_options = options(nested_options(chain.options), building)
         except (ValueError, AttributeError, TypeError) as error:
             raise CannotChangeError(None, f"TensorFlow does not accept {', '.join(chain.options)}: {error}") from error
         return dataset.with_options(recorded.dataset.options().merge(set_options))
@@ -167,14 +163,10 @@ class _Builder:
 
     def _new(self, call: ChainStage, given: Any) -> Any:
         address = f"{ADDED}.{next(self.number)}"
-        document = {call.op: dict(call.arguments)}
-        if given is None:
-            made = parse_source(document).build(self.building, address)
-        else:
-            if call.flat and not self.flat:
-                self.structure = given.element_spec
-                given = restructured(given, tuple(components(given.element_spec)))
-            made = parse_stage(document).apply(given, self.building, address)
+        if given is not None and call.flat and not self.flat:
+            self.structure = given.element_spec
+            given = restructured(given, tuple(components(given.element_spec)))
+        made = self.building.step(call.op, call.arguments, given, address)
         self.flat = call.flat and not call.replaces
         return restructured(made, self._structure_of(call, made)) if call.replaces else made
 

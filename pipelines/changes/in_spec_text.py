@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_spec import (
     OPTIONS,
@@ -26,16 +28,16 @@ from pipeprof.pipelines.changes.in_spec import (
     value_at,
 )
 from pipeprof.pipelines.changes.in_words import unified
-from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.overrides import apply_sets
-from pipeprof.pipelines.spec.yaml.nodes import MERGE_KEY
-from pipeprof.pipelines.spec.yaml.reader import read
-from pipeprof.pipelines.spec.yaml.references import hide
-from pipeprof.pipelines.spec.yaml.syntax import Event, iter_events
-from pipeprof.pipelines.spec.yaml.tree import flatten, grow
-from pipeprof.pipelines.spec.yaml.writer import WIDTH, block_lines, flow, quoted, scalar
+from pipeprof.pipelines.spec.load import LoadedSpec
+from pipeprof.pipelines.spec.set_value import apply_sets
+from pipeprof.pipelines.spec.yaml_text import MERGE_KEY, events, flatten, hide, read
+from pipeprof.pipelines.spec.yaml_writer import WIDTH, block_lines, flow, quoted, scalar
 
 _BYTE_ORDER_MARK = "\ufeff"
+_KINDS = {
+    yaml.AliasEvent: "alias", yaml.ScalarEvent: "scalar", yaml.SequenceStartEvent: "sequence",
+    yaml.MappingStartEvent: "mapping",
+}  # fmt: skip
 _AFTER = {STAGES: (SOURCE,), OPTIONS: (STAGES, SOURCE)}
 """What a new key comes after, where one of these is there."""
 
@@ -57,14 +59,15 @@ def apply_to_text(text: str, edits: Sequence[PipelineEdit]) -> str:
     mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
     body = text.removeprefix(mark)
     document = read(body)
-    if document.problems or not isinstance(document.data, dict):
+    data = document.data
+    if document.problems or not isinstance(data, dict):
         raise EditError(document.problems[0].message if document.problems else "the text is not a spec")
-    after = changed(document.data, edits)
-    if same(document.data, after.data):
+    after = changed(data, edits)
+    if same(data, after.data):
         return text
     line_end = "\r\n" if "\r\n" in body else "\n"
     ending = "" if body.endswith("\n") else line_end
-    result = _Rewriter(body + ending, document.data, after, line_end).whole().removesuffix(ending)
+    result = _Rewriter(body + ending, data, after, line_end).whole().removesuffix(ending)
     again = read(result)
     if again.problems or not same(again.data, after.data):
         why = f" ({again.problems[0].message})" if again.problems else ""
@@ -83,10 +86,9 @@ def apply_to_spec(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str:
     if loaded.overrides:
         known = loaded.variables
         environment = {name: value for name, value in known.items() if value is not None} if known is not None else None
-        document = read(text, environment=environment)
-        root = grow(document)
+        root = read(text, environment).root
         wanted = apply_to_data(loaded.data, edits)
-        if apply_sets(root, loaded.overrides, document.references) or not same(flatten(root)[0], wanted):
+        if root is None or apply_sets(root, loaded.overrides, environment, {}) or not same(flatten(root)[0], wanted):
             raise EditError(f"--set changes the same: write what it changes into {loaded.path} first")
     return text
 
@@ -142,27 +144,32 @@ class _Rewriter:
 
     def whole(self) -> str:
         """The text with the new data."""
-        events = (event for event in iter_events(hide(self._text)) if event.kind != "document")
-        root, new = self._node(next(events), events), self._after.data
+        inside = (
+            event for event in events(hide(self._text)) if isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent)
+        )
+        root, new = self._node(next(inside), inside), self._after.data
         found = self._value(root, (), new, 0, len(self._text))
         return self._text[: root.start] + flow(new) + self._text[root.end :] if found is None else found
 
-    def _node(self, event: Event, events: Iterator[Event]) -> _Node:
-        start = event.start
-        self._aliases[event.anchor] += event.kind == "alias"
-        if event.anchor is not None and event.kind != "alias":
+    def _node(self, event: Any, events: Iterator[Any]) -> _Node:
+        start, end = event.start_mark.index, event.end_mark.index
+        is_alias = isinstance(event, yaml.AliasEvent)
+        self._aliases[event.anchor] += is_alias
+        if event.anchor is not None and not is_alias:
             start += 1 + len(event.anchor)
-            start = max(start, event.end - len(self._text[start : event.end].lstrip()))
-        node = _Node(event.kind, start, start + len(self._text[start : event.end].rstrip()), event.anchor)
-        if event.kind in {"sequence", "mapping"}:
+            start = max(start, end - len(self._text[start:end].lstrip()))
+        kind = next(kind for event_type, kind in _KINDS.items() if isinstance(event, event_type))
+        node = _Node(kind, start, start + len(self._text[start:end].rstrip()), event.anchor)
+        if kind in {"sequence", "mapping"}:
             node.in_brackets = self._text[start : start + 1] in {"[", "{"}
             for inner in events:
-                if inner.kind == "end":
-                    node.end = inner.end if node.in_brackets else node.end
+                if isinstance(inner, yaml.CollectionEndEvent):
+                    mark: Any = inner.end_mark
+                    node.end = mark.index if node.in_brackets else node.end
                     break
-                if event.kind == "mapping":
+                if kind == "mapping":
                     node.keys.append(self._node(inner, events))
-                node.children.append(self._node(next(events) if event.kind == "mapping" else inner, events))
+                node.children.append(self._node(next(events) if kind == "mapping" else inner, events))
                 node.end = max(one.end for one in (*node.keys[-1:], node.children[-1]))
         return node
 

@@ -23,7 +23,7 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_spec import plain
-from pipeprof.pipelines.spec.yaml.writer import flow
+from pipeprof.pipelines.spec.yaml_writer import flow
 
 
 def in_words(

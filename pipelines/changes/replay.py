@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from pipeprof.pipelines.build.dataset import Builder as SpecBuilder
 from pipeprof.pipelines.changes.available import ways_of, why_no_replay
 from pipeprof.pipelines.changes.chain import CannotChangeError, ChainStage, first_line
 from pipeprof.pipelines.changes.functions import components, is_stateful
 from pipeprof.pipelines.changes.in_calls import build_again, restructured
 from pipeprof.pipelines.changes.recorded_calls import RecordedCalls, RecordedPipeline
 from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.protocol import Building
 from pipeprof.pipelines.ops.traits import Traits, traits
 
 _AHEAD: Final = 2
@@ -70,7 +70,7 @@ class Replayed:
 
 
 def datasets_before(
-    dataset: Any, wanted: Callable[[Traits], bool], calls: RecordedCalls, building: Building
+    dataset: Any, wanted: Callable[[Traits], bool], calls: RecordedCalls, building: SpecBuilder
 ) -> list[Any]:
     """Return datasets as those that stages of a kind read, such as caches, with shuffles and caches of their own.
 
@@ -91,7 +91,7 @@ def datasets_before(
 
 
 def replay_stages(
-    dataset: Any, replay: Replay, calls: RecordedCalls, building: Building, *, ops: Mapping[str, str] | None = None
+    dataset: Any, replay: Replay, calls: RecordedCalls, building: SpecBuilder, *, ops: Mapping[str, str] | None = None
 ) -> Replayed:
     """Replace stages by a replay of their outputs.
 

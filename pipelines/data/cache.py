@@ -1,95 +1,193 @@
-"""Cache of generated inputs: created on the first run, found by the hash of their recipe. Imports no TensorFlow."""
+"""Cache of generated inputs: a folder for each recipe, which has its name when it is complete. Imports no TensorFlow.
+
+A folder is made under another name and then renamed, so nothing has to be locked: of two processes that make the same
+input at once, the second one finds the folder of the first.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import secrets
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
-from pipeprof.pipelines.data.errors import DiskSpaceError
-from pipeprof.pipelines.data.folders import (
-    CacheFolder,
-    discard,
-    entry_lock,
-    entry_name,
-    find,
-    locate,
-    open_for_writing,
-    remove_leftovers,
-)
-from pipeprof.pipelines.data.makers.make import total_items
-from pipeprof.pipelines.data.makers.making import file_errors, make_entry
-from pipeprof.pipelines.data.recipes.models import DataEntry, estimated_bytes, file_names
+from pipeprof.pipelines.data.make import MEND, cannot_generate, make_in_child
+from pipeprof.pipelines.data.recipes import Recipe, entry_name
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.host_files import check_private, temporary_folder
 
-# Estimates are within some ten per cent; a full disk hurts more than our data.
-_RESERVE_BYTES = 100_000_000
-_RESERVE_SHARE = 0.15
-_BYTES_PER_BLOCK = 4096
+_NAME = re.compile(r"[a-z_]+-[0-9a-f]{16}(\.unfinished-[0-9a-f]+)?")
 
 ProgressCallback = Callable[[str, int, int], None]
 
 
-def missing(entries: Mapping[str, DataEntry], cache: CacheFolder | None = None) -> list[str]:
-    """Names of the entries that would have to be made."""
-    cache = cache or locate()
-    return [name for name, entry in entries.items() if find(entry, cache.readable) is None]
+@dataclass(frozen=True)
+class CacheFolder:
+    """Folder of generated inputs; it need not exist yet.
+
+    Attributes:
+        warning: One sentence when this is not the place it should have been.
+    """
+
+    folder: Path
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class CachedEntry:
+    """One folder of the cache, finished or not."""
+
+    name: str
+    kind: str
+    bytes: int
+    files: int
+    created: datetime
+    path: Path
+
+
+def locate(environ: Mapping[str, str] = os.environ) -> CacheFolder:
+    """Find the cache: PIPEPROF_CACHE_DIR, else the XDG cache, else a folder of the user's own in the temp folder.
+
+    Nothing is created. The last resort comes with a warning.
+
+    Raises:
+        PipeprofError: There is no folder at all that could be it.
+    """
+    if environ.get("PIPEPROF_CACHE_DIR"):
+        return CacheFolder(Path(environ["PIPEPROF_CACHE_DIR"]).expanduser().absolute())
+    home, xdg = (Path(environ.get(name) or ".") for name in ("HOME", "XDG_CACHE_HOME"))
+    # The XDG rules say that relative paths are to be ignored. Where it may not be looked at, a Path's test raises.
+    usual = xdg if xdg.is_absolute() else home / ".cache" if home.is_absolute() and os.path.isdir(home) else None  # noqa: PTH112
+    if usual is not None and _writable(usual / "pipeprof"):
+        return CacheFolder(usual / "pipeprof")
+    temporary = temporary_folder()
+    why = "HOME is not set" if usual is None else f"{usual / 'pipeprof'} is not writable"
+    if temporary is None:
+        raise PipeprofError(f"no folder for generated data: {why}, and there is no temporary folder; {MEND}")
+    folder = temporary / f"pipeprof-{os.getuid()}"
+    return CacheFolder(
+        folder, f"{why}, so generated data is kept in {folder}; set PIPEPROF_CACHE_DIR to keep it elsewhere"
+    )
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+    except OSError:
+        return False
 
 
 def ensure(
-    entries: Mapping[str, DataEntry], *, progress: ProgressCallback, cache: CacheFolder | None = None
+    entries: Mapping[str, Recipe], *, progress: ProgressCallback, cache: CacheFolder | None = None
 ) -> dict[str, Path]:
     """The folders of all entries; those that are not there yet are made first.
-
-    An entry that another process is making is waited for. Ctrl-C and SIGTERM leave nothing half-made. Locks, the child
-    process and SIGTERM are this function's own concern; call it from the main thread.
 
     Args:
         progress: Called with (name, done, total) for what is made; items are images, records, elements, rows or lines.
         cache: Where to look and make; where ``locate()`` says if None. Its ``warning`` is the caller's to show.
 
     Raises:
-        DiskSpaceError: There is not enough room, found out before or while writing.
-        DataError: The cache cannot be written to, holds something else under an entry's name, or the making failed.
+        PipeprofError: The disk is full, the cache cannot be written to or holds something else under a name, or
+            the making failed.
     """
     cache = cache or locate()
-    to_make = missing(entries, cache)
-    if to_make:
-        root = open_for_writing(cache)
-        with file_errors(", ".join(to_make), root):
-            remove_leftovers(root)
-            _check_space(root, {name: entries[name] for name in to_make})
-    paths = {}
-    for name, entry in entries.items():
-        # Two names may stand for one recipe, so that the second is no longer missing when its turn comes.
-        paths[name] = find(entry, cache.readable) or _make(name, entry, cache.folder, progress)
-    return paths
+    folder = cache.folder
+    missing = {name: recipe for name, recipe in entries.items() if not _is_folder(folder / entry_name(recipe))}
+    with _file_errors(", ".join(missing or entries), folder):
+        if missing:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if cache.warning is not None and os.path.lexists(folder):
+            check_private(folder)
+    for name, recipe in missing.items():
+        _make(name, recipe, folder / entry_name(recipe), progress)
+    return {name: folder / entry_name(recipe) for name, recipe in entries.items()}
 
 
-def _check_space(root: Path, entries: Mapping[str, DataEntry]) -> None:
-    distinct = {entry_name(entry): entry for entry in entries.values()}.values()
-    data = sum(estimated_bytes(entry) + _BYTES_PER_BLOCK * len(file_names(entry)) for entry in distinct)
-    needed = int(data * (1 + _RESERVE_SHARE)) + _RESERVE_BYTES
-    free = shutil.disk_usage(root).free
-    if free < needed:
-        raise DiskSpaceError(", ".join(entries), root, needed=needed, free=free)
+def _make(name: str, recipe: Recipe, final: Path, progress: ProgressCallback) -> None:
+    # Two entries may have the same recipe.
+    if _is_folder(final):
+        return
+    if os.path.lexists(final):
+        raise PipeprofError(f"{final} was not created by pipeprof: move it, or {MEND}")
+    progress(name, 0, recipe.items())
+    unfinished = _unfinished(final)
+    try:
+        with _file_errors(name, final.parent):
+            unfinished.mkdir()
+        make_in_child(name, recipe, unfinished, lambda done, total: progress(name, done, total))
+        with _file_errors(name, final.parent):
+            _rename(unfinished, final)
+    finally:
+        # After the renaming there is nothing left under this name.
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _make(name: str, entry: DataEntry, root: Path, progress: ProgressCallback) -> Path:
-    def report(done: int, total: int) -> None:
-        progress(name, done, total)
+def _rename(unfinished: Path, final: Path) -> None:
+    try:
+        unfinished.rename(final)
+    except OSError as error:
+        # Another process was faster.
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
 
-    final = root / entry_name(entry)
-    report(0, total_items(entry.recipe))
-    with ExitStack() as stack:
-        with file_errors(name, root):
-            stack.enter_context(entry_lock(root, final.name))
-        made_meanwhile = find(entry, (root,))
-        if made_meanwhile is not None:
-            return made_meanwhile
-        # Whatever else stands under this name: an entry of ours that has lost files is made again, the rest refused.
-        if final.exists() or final.is_symlink():
-            with file_errors(name, root):
-                discard(root, final.name)
-        make_entry(name, entry, final, report)
-    return final
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f"{path.name.partition('.')[0]}.unfinished-{secrets.token_hex(4)}")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _file_errors(name: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_generate(name, folder, error) from error
+
+
+def list_entries(cache: CacheFolder | None = None) -> list[CachedEntry]:
+    """All inputs that were made, by name; also what is being made, or was interrupted by a loss of power."""
+    folder = (cache or locate()).folder
+    entries = []
+    # The folder need not be there, and what is being made may get its name meanwhile.
+    with suppress(OSError):
+        for path in sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and _is_folder(path)):
+            with suppress(FileNotFoundError):
+                entries.append(_entry(path))
+    return entries
+
+
+def _entry(path: Path) -> CachedEntry:
+    files = [Path(where, name).lstat() for where, _, names in os.walk(path) for name in names]
+    created = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    kind = path.name.partition("-")[0]
+    return CachedEntry(path.name, kind, sum(file.st_size for file in files), len(files), created, path)
+
+
+def remove(entries: Sequence[CachedEntry]) -> None:
+    """Remove entries; each loses its name at once, then its files are deleted.
+
+    Raises:
+        PipeprofError: An entry cannot be removed.
+    """
+    for entry in entries:
+        hidden = _unfinished(entry.path)
+        try:
+            with suppress(FileNotFoundError):
+                entry.path.rename(hidden)
+                shutil.rmtree(hidden)
+        except OSError as error:
+            raise PipeprofError(f"cannot remove {entry.path} ({error.strerror}); remove it yourself") from error

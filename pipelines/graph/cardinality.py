@@ -3,25 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.ops import counts
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import Cardinality
 
 _LAST_INT64: Final = 2**63 - 1
-_BY_NUMBERS: Final[dict[Cardinality, tuple[Callable[..., int | None], tuple[str, ...]]]] = {
-    "times": (counts.repeated, ("count",)),
-    "first": (counts.taken, ("count",)),
-    "rest": (partial(counts.skipped, strict=True), ("count",)),
-    "groups": (counts.batches, ("batch_size",)),
-    "windows": (counts.windows, ("size", "shift", "stride")),
-    "share": (counts.sharded, ("num_shards", "index")),
+
+
+def _shortest(inputs: list[int | None]) -> int | None:
+    finite = [count for count in inputs if count is not None and count != INFINITE]
+    return None if None in inputs else min(finite, default=INFINITE)
+
+
+def _sum(inputs: list[int | None]) -> int | None:
+    known = [count for count in inputs if count is not None]
+    return INFINITE if INFINITE in inputs else sum(known) if len(known) == len(inputs) else None
+
+
+def _repeated(count: int | None, times: int | None) -> int | None:
+    if count == 0 or times == 0:
+        return 0
+    if times is None:
+        return None
+    if times < 0:
+        return INFINITE
+    return count if count is None or count == INFINITE else count * times
+
+
+def _taken(count: int | None, most: int | None) -> int | None:
+    if most is None:
+        return None
+    if most < 0:
+        return count
+    return most if count == INFINITE else None if count is None else min(count, most)
+
+
+def _skipped(count: int, first: int) -> int:
+    return 0 if first < 0 else max(0, count - first)
+
+
+def _batches(count: int, size: int, *, drop: bool) -> int:
+    return count // size if drop else -(-count // size)
+
+
+def _windows(count: int, size: int, shift: int, stride: int, *, drop: bool) -> int:
+    if not drop:
+        return -(-count // shift)
+    rest = count - ((size - 1) * stride + 1)
+    return 0 if rest < 0 else rest // shift + 1
+
+
+def _sharded(count: int, shards: int, index: int) -> int:
+    return count // shards + (index < count % shards)
+
+
+_OF_SEVERAL: Final[dict[Cardinality, Callable[[list[int | None]], int | None]]] = {"shortest": _shortest, "sum": _sum}
+_OF_ANY: Final[dict[Cardinality, Callable[..., int | None]]] = {"times": _repeated, "first": _taken}
+_OF_KNOWN: Final[dict[Cardinality, tuple[Callable[..., int], tuple[str, ...]]]] = {
+    "rest": (_skipped, ("count",)),
+    "groups": (_batches, ("batch_size",)),
+    "windows": (_windows, ("size", "shift", "stride")),
+    "share": (_sharded, ("num_shards", "index")),
 }
-"""How arguments, which are whole numbers, change the number of elements."""
+"""How arguments, which are whole numbers, change a known number of elements."""
 _DIVISORS: Final = ("batch_size", "shift", "num_shards")
 
 
@@ -64,19 +111,24 @@ def _of_source(node: Node) -> int | None:
 
 def _by_rule(node: Node, rule: Cardinality, inputs: list[int | None]) -> int | None:
     below = inputs[0]
-    if rule in ("shortest", "sum"):
-        return counts.shortest(inputs) if rule == "shortest" else counts.added(inputs)
     if rule == "chosen":
         # The first input selects which other input gives the next element.
         return below if len(inputs) > 1 and all(input_ == INFINITE for input_ in inputs[1:]) else None
+    if rule in _OF_SEVERAL:
+        return _OF_SEVERAL[rule](inputs)
     if rule == "told":
         number = node.arguments.get("cardinality")
         return number if isinstance(number, int) and number >= INFINITE else below
-    change, names = _BY_NUMBERS[rule]
+    if rule in _OF_ANY:
+        number = node.arguments.get("count")
+        return _OF_ANY[rule](below, number if isinstance(number, int) else None)
+    return below if below is None or below == INFINITE else _of_known(node, rule, below)
+
+
+def _of_known(node: Node, rule: Cardinality, below: int) -> int | None:
+    change, names = _OF_KNOWN[rule]
     numbers = {name: node.arguments.get(name) for name in names}
-    if all(isinstance(number, int) and (number > 0 or name not in _DIVISORS) for name, number in numbers.items()):
-        drop = {"drop": bool(node.arguments.get("drop_remainder"))} if rule in ("groups", "windows") else {}
-        return change(below, *numbers.values(), **drop)
-    if rule in ("times", "first"):
-        return 0 if below == 0 and rule == "times" else None
-    return INFINITE if below == INFINITE else None
+    if not all(isinstance(number, int) and (number > 0 or name not in _DIVISORS) for name, number in numbers.items()):
+        return None
+    drop = {"drop": bool(node.arguments.get("drop_remainder"))} if rule in ("groups", "windows") else {}
+    return change(below, *numbers.values(), **drop)

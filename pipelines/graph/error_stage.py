@@ -31,7 +31,7 @@ def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
 def call_path(key: str, error_text: str) -> str:
     """Find the call in a stage's chain that an error refers to, dotted as after an address; empty for none.
 
-    Calls have name scopes of their own (`pipelines.build.chain_run`), which the paths of failing ops begin with.
+    Calls have name scopes of their own (`pipelines.build.chain`), which the paths of failing ops begin with.
 
     Example:
         >>> call_path("stages_1", "bad [[{{node stages_1/ops_2/cond/then/_0/stages_1/ops_2/true_fn/ops_0/Mul}}]]")

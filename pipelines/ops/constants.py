@@ -15,3 +15,5 @@ WIDTHS: Final = {
     "int32": 4, "uint32": 4, "float32": 4, "int64": 8, "uint64": 8, "float64": 8, "complex64": 8, "complex128": 16,
 }  # fmt: skip
 """Bytes of a value by dtype; strings have none."""
+LOCAL: Final = "local"
+"""The tf.data service that pipeprof starts itself."""

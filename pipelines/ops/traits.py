@@ -58,7 +58,6 @@ class Traits:
         function: TensorFlow's name of the argument with the function that is called per element.
         computes: That function computes elements or decides about them; those of the others make datasets.
         once_each: Its function is called once per element that comes out.
-        carries_state: Its function also takes a state, before the element.
         single_function: It calls one function on the element of one input, and nothing else.
         equal_inputs: None of its inputs is the one that the stage is applied to.
         takes_one: Takes one element for every one that it gives.
@@ -72,10 +71,8 @@ class Traits:
         wrapped: TensorFlow's Python API wraps it in a ``flat_map`` over files or a dummy element.
         distinctive: A method of this name is one of a dataset.
         last: Must be the last stage of the whole pipeline.
-        to_device: Its elements are copied to the memory of a device.
         remote: Workers of a tf.data service, which are other processes, make its elements.
         errors: Regular expressions of TensorFlow's messages that name no stage, only this kind.
-        adds: What the component is called in generated code that it puts before each element.
         positional: Arguments that are written without their name in generated code.
     """
 
@@ -113,7 +110,6 @@ class Traits:
     predicate: bool = False
     computes: bool = False
     once_each: bool = False
-    carries_state: bool = False
     single_function: bool = False
     nests: bool = False
     combines: bool = False
@@ -130,11 +126,9 @@ class Traits:
     reads_examples: bool = False
     distinctive: bool = False
     last: bool = False
-    to_device: bool = False
     remote: bool = False
     errors: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
-    adds: str | None = None
     positional: tuple[str, ...] = ()
 
     @property
@@ -191,11 +185,6 @@ class Traits:
     def prefetches(self) -> bool:
         """Whether it makes elements ahead, in their order."""
         return self.buffers and self.consecutive
-
-    @property
-    def written_with_function(self) -> bool:
-        """Whether a spec writes its function in the stage itself (`python:` or `ops:`)."""
-        return self.computes or self.opens or (self.opaque and self.function is not None)
 
     @property
     def retains(self) -> bool:

@@ -4,115 +4,134 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
-from pipeprof.pipelines.data.globbing import MOST_FOLDERS, has_match, matching_files
-from pipeprof.pipelines.data.recipes.models import file_names
+from pipeprof.pipelines.data.recipes import Recipe
 from pipeprof.pipelines.errors import PlainError, UsageError
-from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
-from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
-from pipeprof.pipelines.ops.values.python_ref import PythonRef
-from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
-from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
-from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.target.names import missing_name
+from pipeprof.pipelines.spec.operations import array_kind, mappings, placed
+from pipeprof.pipelines.spec.set_value import operation_key
+from pipeprof.pipelines.spec.yaml_text import Address
+from pipeprof.pipelines.steps.step import StepError, kind_of, parse_step
+from pipeprof.pipelines.target.names_in_file import missing_name
+from pipeprof.pipelines.target.python_ref import filled_call, split_reference
 
-Place = tuple[str | int, ...]
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_SYNTHESISED = "data:"
-_ONE_LEVEL = "; in list_files, ** is one level of folders, as * is (TensorFlow)"
+_SYNTHESISED: Final = "data:"
+_ONE_LEVEL: Final = "; in list_files, ** is one level of folders, as * is (TensorFlow)"
+_MOST_NEAR: Final = 1000
+_KINDS: Final = {
+    "patterns": "patterns", "files": "files", "own_files": "files", "file": "file", "folder": "folder",
+    "output": "output", "output_or_empty": "output", "python": "python",
+}  # fmt: skip
+_FUNCTIONS: Final = (
+    "function", "predicate", "answer", "scan_function", "size_function", "python_function", "pipeline_function",
+    "dataset_function",
+)  # fmt: skip
+_CHAIN: Final = "tf.vectorized_map"
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A file, array or Python function that a spec names, with its place in the data and the stage it belongs to."""
+    """A file or a Python function that a spec names, with its place in the data and the stage it belongs to.
 
-    place: Place
+    Attributes:
+        kind: ``patterns`` that TensorFlow matches, ``files`` (paths and globs), ``file``, ``folder``, ``output`` or
+            ``python``.
+        text: as it is written; each item of a list is a leaf.
+    """
+
+    place: Address
     address: str
-    value: Any
-
-    @property
-    def recursive(self) -> bool:
-        """Whether ``**`` stands for any folders: not in patterns that TensorFlow matches, where it is a ``*``."""
-        return self.place[-1] != "file_pattern"
+    kind: str
+    text: str
 
 
 @dataclass(frozen=True)
 class PathProblem:
-    """A path that leads nowhere; ``address`` is its place in the spec's data.
+    """A path that leads nowhere; ``address`` is its place in the spec's data."""
 
-    Attributes:
-        known: False where too many folders would have to be looked into.
-    """
-
-    address: Place
+    address: Address
     got: str
     message: str
-    candidates: tuple[str, ...] = ()
-    known: bool = True
+    candidates: Sequence[str] = ()
 
 
 class PathError(PlainError):
     """A path that cannot be resolved."""
 
 
-def leaves(spec: Spec) -> Iterator[Leaf]:
-    """Everything in a spec that names a file, a Python function or an array."""
-    for placed in spec.placed():
-        for name in type(placed.op).model_fields:
-            if name in ("source", "stages"):
-                continue
-            for place, value in _walk(getattr(placed.op, name), (*placed.place, name)):
-                yield Leaf(place, placed.address, value)
-    for place, value in _walk(spec.step.value, ("step", spec.step.kind)):
-        yield Leaf(place, "step", value)
+def leaves(data: Mapping[str, Any]) -> Iterator[Leaf]:
+    """Everything in a spec's data that names a file or a Python function; what is written wrongly is left out."""
+    for one in placed(data):
+        for name, value in one.arguments.items():
+            parameter = one.operation.parameters.get(name)
+            for place, kind, text in _walk(parameter.kind, value, (*one.place, name)) if parameter else ():
+                yield Leaf(place, one.address, kind, text)
+    try:
+        step = parse_step(data.get("step", "none"))
+    except StepError:
+        return
+    if kind_of(step.kind).real:
+        yield Leaf(("step", step.kind) if isinstance(data["step"], dict) else ("step",), "step", "python", step.value)
 
 
-def written_files(spec: Spec) -> Iterator[Leaf]:
+def _walk(kind: str, value: Any, place: Address) -> Iterator[tuple[Address, str, str]]:
+    """Yield the places, kinds and texts of leaves in a value of a kind."""
+    if kind in _KINDS and isinstance(value, str) and value:
+        yield place, _KINDS[kind], value
+    elif kind in _KINDS and isinstance(value, list):
+        yield from (((*place, index), _KINDS[kind], one) for index, one in enumerate(value) if one and type(one) is str)
+    elif kind == "ops" and isinstance(value, list):
+        for index, call in enumerate(value):
+            if (name := operation_key(call)) is not None:
+                yield from _in_call(str(name), call[name], (*place, index, name))
+    elif kind in ("tensors", "constant") and (array := array_kind(value)) is not None:
+        yield from _walk(array, value, place)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _walk(_kind_inside(kind, str(key)), inner, (*place, key))
+    elif isinstance(value, list) and kind in ("tensors", "constant"):
+        for index, inner in enumerate(value):
+            yield from _walk(kind, inner, (*place, index))
+
+
+def _kind_inside(kind: str, key: str) -> str:
+    """The kind of what stands under a key of a value of a kind."""
+    if kind in mappings():
+        parameter = mappings()[kind].get(key)
+        return parameter.kind if parameter is not None else ""
+    if kind in ("tensors", "constant"):
+        return kind
+    if kind in ("features", "feature"):
+        return "feature" if kind == "features" else key
+    # Sources and stages of pipelines inside are placed on their own.
+    return key if kind in _FUNCTIONS and key in ("ops", "python") else ""
+
+
+def _in_call(name: str, written: Any, place: Address) -> Iterator[tuple[Address, str, str]]:
+    if name == "python":
+        function = written.get("function") if isinstance(written, Mapping) else written
+        yield from _walk("python", function, (*place, "function") if isinstance(written, Mapping) else place)
+    for argument, value in written.items() if isinstance(written, Mapping) and name != "python" else ():
+        is_path = argument == "vocabulary" and isinstance(value, str)
+        kind = "ops" if (name, argument) == (_CHAIN, "fn") else "file" if is_path else "constant"
+        yield from _walk("features" if argument.endswith("features") else kind, value, (*place, argument))
+
+
+def written_files(data: Mapping[str, Any]) -> Iterator[Leaf]:
     """Everything in a spec that names a file or folder which its pipeline writes."""
-    return (leaf for leaf in leaves(spec) if isinstance(leaf.value, OutputFile) and leaf.value)
+    return (leaf for leaf in leaves(data) if leaf.kind == "output")
 
 
-def _walk(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
-    if isinstance(value, ARRAYS):
-        yield place, value
-        for name in type(value).model_fields:
-            if isinstance(getattr(value, name), ArrayFile | FilePatterns):
-                yield (*place, name), getattr(value, name)
-    elif isinstance(value, FilePatterns | ArrayFile | InputFolder | OutputFile | PythonRef):
-        yield place, value
-    else:
-        for inner, below in _inside(value, place):
-            yield from _walk(inner, below)
-
-
-def _inside(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
-    if isinstance(value, OpCall):
-        here = place if value.bare else (*place, value.name)
-        yield value.arguments, here
-        yield from ((chain, (*here, *chain_path(name))) for name, chain in value.chains.items())
-    elif isinstance(value, Pipeline | Pipelines):
-        # Their sources and stages are placed on their own.
-        if isinstance(value, PipelineFunction):
-            yield value.python, (*place, "python")
-    elif isinstance(value, Structure):
-        yield value.value, place
-    elif isinstance(value, Closed):
-        yield from ((getattr(value, name), (*place, name)) for name in type(value).model_fields)
-    elif isinstance(value, dict):
-        yield from ((inner, (*place, key)) for key, inner in value.items())
-    elif isinstance(value, list | tuple):
-        yield from ((inner, (*place, index)) for index, inner in enumerate(value))
-
-
-def named_python_files(spec: Spec, folder: Path) -> list[Path]:
+def named_python_files(data: Mapping[str, Any], folder: Path) -> list[Path]:
     """The Python files that a spec names anywhere, from a folder on."""
-    return [folder / leaf.value.file for leaf in leaves(spec) if isinstance(leaf.value, PythonRef)]
+    parts = [split_reference(leaf.text) for leaf in leaves(data) if leaf.kind == "python"]
+    return [folder / part[0] for part in parts if part is not None]
 
 
 def has_scheme(path: str) -> bool:
@@ -162,168 +181,144 @@ def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) ->
 
 
 def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path], *, recursive: bool = True) -> list[str]:
-    """The files that a path or glob stands for now, sorted, without folders; paths with a scheme stay as they are."""
+    """The files that a path or glob stands for now, sorted, without folders; paths with a scheme stay as they are.
+
+    Args:
+        recursive: whether ``**`` stands for any folders; else it is a ``*``, as TensorFlow reads it.
+    """
     if has_scheme(path):
         return [path]
-    pattern = resolve_pattern(path, base_dir, data_dirs)
     if not is_glob(path):
         literal = resolve(path, base_dir, data_dirs)
         return [str(literal.absolute())] if literal.exists() else []
-    return matching_files(pattern, recursive=recursive)
+    return sorted(set(_matching(resolve_pattern(path, base_dir, data_dirs), recursive=recursive)))
 
 
-def expand_all(
-    files: FilePatterns, base_dir: Path, data_dirs: Mapping[str, Path], *, recursive: bool = True
-) -> list[str]:
-    """The files of all patterns, sorted within each and in the order of the patterns."""
-    return [file for pattern in files.patterns for file in expand(pattern, base_dir, data_dirs, recursive=recursive)]
+def _matching(pattern: str, *, recursive: bool) -> Iterator[str]:
+    names = glob.iglob(pattern, recursive=recursive)  # noqa: PTH207  # absolute patterns, which Path.glob refuses
+    return (name for name in names if os.path.isfile(name))  # noqa: PTH113  # a million of them
 
 
-def source_files(spec: Spec, base_dir: Path, data_dirs: Mapping[str, Path]) -> list[Path]:
+def source_files(data: Mapping[str, Any], base_dir: Path, data_dirs: Mapping[str, Path]) -> list[Path]:
     """The files that the pipeline will read, as far as the spec names them; each once, in order."""
     found: dict[Path, None] = {}
-    for leaf in leaves(spec):
-        if isinstance(leaf.value, FilePatterns):
-            files: Iterable[str] = expand_all(leaf.value, base_dir, data_dirs, recursive=leaf.recursive)
-        elif isinstance(leaf.value, InputFolder):
-            folder = resolve(str(leaf.value), base_dir, data_dirs)
-            files = [] if has_scheme(leaf.value) else [str(file) for file in sorted(folder.rglob("*"))]
-        elif isinstance(leaf.value, ArrayFile):
-            files = expand(str(leaf.value), base_dir, data_dirs)
-        else:
-            continue
+    for leaf in leaves(data):
+        files: Iterable[str] = ()
+        if leaf.kind in ("patterns", "files", "file"):
+            files = expand(leaf.text, base_dir, data_dirs, recursive=leaf.kind != "patterns")
+        elif leaf.kind == "folder" and not has_scheme(leaf.text):
+            files = [str(file) for file in sorted(resolve(leaf.text, base_dir, data_dirs).rglob("*"))]
         found.update((Path(file), None) for file in files if not has_scheme(file) and Path(file).is_file())
     return list(found)
 
 
-def missing_files(spec: Spec, base_dir: Path) -> list[PathProblem]:
-    """Every path, glob, array and Python function of a spec that leads nowhere.
+def missing_files(
+    data: Mapping[str, Any], recipes: Mapping[str, Recipe | None], base_dir: Path
+) -> Iterator[PathProblem]:
+    """Every path, glob and Python function of a spec that leads nowhere.
 
     Inputs below ``data:`` are checked against what their recipes will make, not against the disk.
+
+    Args:
+        recipes: None for one that is wrong.
     """
-    problems: list[PathProblem] = []
-    for leaf in leaves(spec):
-        if isinstance(leaf.value, FilePatterns):
-            for index, pattern in enumerate(leaf.value.patterns):
-                place = (*leaf.place, index) if leaf.value.listed else leaf.place
-                problems += _missing(spec, base_dir, pattern, place, recursive=leaf.recursive)
-        elif isinstance(leaf.value, ArrayFile):
-            problems += _missing(spec, base_dir, str(leaf.value), leaf.place, globs=False)
-        elif isinstance(leaf.value, InputFolder):
-            problems += _missing_folder(spec, base_dir, str(leaf.value), leaf.place)
-        elif isinstance(leaf.value, PythonRef):
-            problems += _missing_function(base_dir, leaf.value, leaf.place)
-    return problems
+    for leaf in leaves(data):
+        if leaf.kind == "python":
+            yield from _missing_function(base_dir, leaf.text, leaf.place)
+        elif leaf.kind == "output" or has_scheme(leaf.text):
+            continue
+        elif (synthesised := _synthesised(leaf.text)) is not None:
+            yield from _missing_synthesised(recipes, leaf, *synthesised)
+        elif leaf.kind == "folder":
+            yield from _missing_folder(base_dir, leaf)
+        else:
+            yield from _missing(recipes, base_dir, leaf)
 
 
-def _missing(
-    spec: Spec, base_dir: Path, path: str, place: Place, *, globs: bool = True, recursive: bool = True
-) -> Iterator[PathProblem]:
-    if has_scheme(path):
+def _missing(recipes: Mapping[str, Recipe | None], base_dir: Path, leaf: Leaf) -> Iterator[PathProblem]:
+    path, literal = leaf.text, resolve(leaf.text, base_dir, {})
+    globs, recursive = is_glob(path) and leaf.kind != "file", leaf.kind != "patterns"
+    if literal.is_file() or (globs and any(_matching(resolve_pattern(path, base_dir, {}), recursive=recursive))):
         return
-    synthesised = _synthesised(path)
-    if synthesised is not None:
-        yield from _missing_synthesised(spec, path, *synthesised, place, recursive=recursive)
-        return
-    literal = resolve(path, base_dir, {})
-    if literal.is_file():
-        return
-    if globs and is_glob(path):
-        found = has_match(resolve_pattern(path, base_dir, {}), recursive=recursive)
-        if found is None:
-            message = f"{path}: no file matches in the first {MOST_FOLDERS:,} folders, the others are not looked into"
-            yield PathProblem(place, path, message, known=False)
-        if found is not False:
-            return
     if literal.is_dir():
-        yield PathProblem(place, path, f"{path} is a folder: expected files", (f"{path.rstrip('/')}/*",))
-    elif globs and is_glob(path):
-        near = _below_inputs(spec, path) or _near(literal)
+        yield PathProblem(leaf.place, path, f"{path} is a folder: expected files", (f"{path.rstrip('/')}/*",))
+    elif globs:
+        name, _, below = path.partition("/")
+        recipe = recipes.get(name)
+        made = recipe is not None and any(_matches(file, below) for file in recipe.file_names())
         level = "" if recursive or "**" not in path else _ONE_LEVEL
-        yield PathProblem(place, path, f"{path}: no file matches{_in(base_dir, path)}{level}", near)
+        message = f"{path}: no file matches{_in(base_dir, path)}{level}"
+        yield PathProblem(leaf.place, path, message, (f"data:{path}",) if made else _near(literal))
     elif literal.exists():
-        yield PathProblem(place, path, f"{path} is a device or a pipe: expected a file")
+        yield PathProblem(leaf.place, path, f"{path} is a device or a pipe: expected a file")
     else:
-        yield PathProblem(place, path, f"{path}: no such file{_in(base_dir, path)}", _near(literal))
+        yield PathProblem(leaf.place, path, f"{path}: no such file{_in(base_dir, path)}", _near(literal))
+
+
+def _missing_folder(base_dir: Path, leaf: Leaf) -> Iterator[PathProblem]:
+    path, literal = leaf.text, resolve(leaf.text, base_dir, {})
+    if literal.is_file():
+        yield PathProblem(leaf.place, path, f"{path} is a file: expected a folder")
+    elif not literal.is_dir():
+        yield PathProblem(leaf.place, path, f"{path}: no such folder{_in(base_dir, path)}", _near(literal))
+
+
+def _missing_synthesised(
+    recipes: Mapping[str, Recipe | None], leaf: Leaf, name: str, below: str
+) -> Iterator[PathProblem]:
+    path, recursive = leaf.text, leaf.kind != "patterns"
+    if name not in recipes:
+        message = f"{path}: no input {name!r} under `data:` (defined there: {', '.join(recipes) or 'none'})"
+        yield PathProblem(leaf.place, path, message, [f"data:{other}/{below}" for other in recipes])
+        return
+    if (recipe := recipes[name]) is None:
+        return
+    names = recipe.file_names()
+    if leaf.kind == "folder":
+        folders = {str(parent) for file in names for parent in PurePosixPath(file).parents}
+        if below.strip("/") and below.rstrip("/") not in folders:
+            message = f"{path}: no such folder in the data that `data: {name}` generates"
+            near = [f"data:{name}/{folder}" for folder in sorted(folders - {"."})]
+            yield PathProblem(leaf.place, path, message, near)
+        return
+    level = "" if recursive or "**" not in below else _ONE_LEVEL
+    if not any(_matches(file, below if recursive else below.replace("**", "*")) for file in names):
+        example = f", such as data:{name}/{names[0]}" if names else ""
+        message = f"{path}: no match among the {len(names)} files that `data: {name}` generates{example}{level}"
+        yield PathProblem(leaf.place, path, message, [f"data:{name}/{file}" for file in names[:_MOST_NEAR]])
+
+
+def _missing_function(base_dir: Path, text: str, place: Address) -> Iterator[PathProblem]:
+    if (parts := split_reference(text)) is None:
+        return
+    file, function, arguments = parts
+    path = resolve(file, base_dir, {})
+    try:
+        filled_call(arguments) if arguments else None
+    except ValueError:
+        message = f"{text}: expected arguments that are literals, as in make(224, mode='train')"
+        yield PathProblem(place, text, message)
+    if not path.is_file():
+        near = [f"{name}:{function}" for name in _near(path) if name.endswith(".py")]
+        yield PathProblem(place, text, f"{file}: no such file in {base_dir}", near)
+        return
+    try:
+        wrong = missing_name(path, function, file)
+    except UsageError as problem:
+        yield PathProblem(place, text, str(problem).partition("\n")[0])
+        return
+    if wrong is not None:
+        message, names = wrong
+        yield PathProblem(place, text, message, [f"{file}:{name}" for name in names])
 
 
 def _in(base_dir: Path, path: str) -> str:
     return "" if Path(path).expanduser().is_absolute() else f" in {base_dir}"
 
 
-def _below_inputs(spec: Spec, path: str) -> tuple[str, ...]:
-    name, _, below = path.partition("/")
-    found = name in spec.data and any(_matches(file, below) for file in file_names(spec.data[name]))
-    return (f"data:{path}",) if found else ()
-
-
-def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iterator[PathProblem]:
-    if has_scheme(path):
-        return
-    synthesised = _synthesised(path)
-    if synthesised is None:
-        literal = resolve(path, base_dir, {})
-        if literal.is_file():
-            yield PathProblem(place, path, f"{path} is a file: expected a folder")
-        elif not literal.is_dir():
-            yield PathProblem(place, path, f"{path}: no such folder{_in(base_dir, path)}", _near(literal))
-        return
-    name, below = synthesised
-    if name not in spec.data:
-        yield from _missing_synthesised(spec, path, name, below, place)
-        return
-    if not below.strip("/"):
-        return
-    folders = {str(parent) for file in file_names(spec.data[name]) for parent in PurePosixPath(file).parents}
-    if below.rstrip("/") not in folders:
-        yield PathProblem(
-            place,
-            path,
-            f"{path}: no such folder in the data that `data: {name}` generates",
-            tuple(f"data:{name}/{folder}" for folder in sorted(folders - {"."})),
-        )
-
-
-def _near(path: Path) -> tuple[str, ...]:
+def _near(path: Path) -> list[str]:
     folder = path.parent
-    return tuple(sorted(other.name for other in folder.iterdir()))[:1000] if folder.is_dir() else ()
-
-
-def _missing_synthesised(
-    spec: Spec, path: str, name: str, below: str, place: Place, *, recursive: bool = True
-) -> Iterator[PathProblem]:
-    if name not in spec.data:
-        known = ", ".join(spec.data) or "none"
-        yield PathProblem(
-            place,
-            path,
-            f"{path}: no input {name!r} under `data:` (defined there: {known})",
-            tuple(f"data:{other_name}/{below}" for other_name in spec.data),
-        )
-        return
-    names = list(file_names(spec.data[name]))
-    level = "" if recursive or "**" not in below else _ONE_LEVEL
-    if not recursive:
-        below = below.replace("**", "*")
-    if any(_matches(file, below) for file in names):
-        yield from _matching_marker(path, name, names[0], below, place)
-        return
-    example = f"data:{name}/{names[0]}" if names else "files"
-    yield PathProblem(
-        place,
-        path,
-        f"{path}: no match among the {len(names)} files that `data: {name}` generates, such as {example}{level}",
-        tuple(f"data:{name}/{file}" for file in names[:1000]),
-    )
-
-
-def _matching_marker(path: str, name: str, file: str, below: str, place: Place) -> Iterator[PathProblem]:
-    from pipeprof.pipelines.data.folders import MARKER
-
-    if _matches(MARKER, below):
-        kind = f"data:{name}/{'*/' * file.count('/')}*{PurePosixPath(file).suffix}"
-        message = f"{path} also matches {MARKER}, a file of pipeprof in the same folder: use {kind}"
-        yield PathProblem(place, path, message)
+    return sorted(other.name for other in folder.iterdir())[:_MOST_NEAR] if folder.is_dir() else []
 
 
 def _matches(file: str, pattern: str) -> bool:
@@ -337,21 +332,3 @@ def _parts_match(file: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     if pattern[0] == "**" and len(pattern) > 1:
         return _parts_match(file, pattern[1:]) or _parts_match(file[1:], pattern)
     return fnmatch.fnmatchcase(file[0], pattern[0]) and _parts_match(file[1:], pattern[1:])
-
-
-def _missing_function(base_dir: Path, reference: PythonRef, place: Place) -> Iterator[PathProblem]:
-    path = resolve(reference.file, base_dir, {})
-    if not path.is_file():
-        near = tuple(name for name in _near(path) if name.endswith(".py"))
-        message = f"{reference.file}: no such file in {base_dir}"
-        yield PathProblem(place, str(reference), message, tuple(f"{name}:{reference.function}" for name in near))
-        return
-    try:
-        wrong = missing_name(path, reference.function, reference.file)
-    except UsageError as problem:
-        yield PathProblem(place, str(reference), str(problem).partition("\n")[0])
-        return
-    if wrong is not None:
-        message, names = wrong
-        near = tuple(f"{reference.file}:{name}" for name in names)
-        yield PathProblem(place, str(reference), message, near)

@@ -3,66 +3,39 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
+import pkgutil
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.ops.calls.element import record_defaults
-from pipeprof.pipelines.spec.yaml.scalars import resolve_scalar
-from pipeprof.pipelines.spec.yaml.writer import flow, quoted
+from pipeprof.pipelines.spec.yaml_text import resolve_scalar
+from pipeprof.pipelines.spec.yaml_writer import flow, quoted
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.data.inspect.look import Found, ImagesFound
-    from pipeprof.pipelines.data.inspect.look_csv import CsvFound
-    from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound
-    from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
+    from pipeprof.pipelines.data.look import ArraysFound, CsvFound, Feature, Found, ImagesFound, RecordsFound
 
+FROM_NOTE = "x-from"
+"""The note in a spec's step that says who has made it up."""
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # Words that other YAML readers, editors among them, take for booleans.
 _NOT_PLAIN = frozenset({"y", "n", "yes", "no", "on", "off"})
 _COMMENT_WIDTH = 100
 _COLUMNS_NAMED = 20
+_MANY_ALIKE = 8
 _LARGE_ARRAY_BYTES = 100_000_000
-
-_HEAD = """\
-# A tf.data pipeline for pipeprof; all names are TensorFlow's. Measure it with `pipeprof run`.
-version: 1
-name: {name}
-"""
-
-_RESIZE = """\
-        - tf.image.resize: {{{on}size: [224, 224]}}"""
-
-FROM_NOTE = "x-from"
-"""The note in a spec's step that says who has made it up."""
-_TAIL = """\
-  - batch: {{batch_size: {batch}}}
-  - prefetch: {{buffer_size: AUTOTUNE}}
-# Training step: a simulated device, busy for this long in each step. `init` does not know your model: put its step
-# time here and remove x-from; `step: none` reads batches as fast as possible.
-step: {{simulate: 20ms, dispatch: sync, x-from: init}}
-measure: {{seconds: 10}}
-"""
-
-_GENERATED = """\
-# Inputs, generated on the first run and kept (see `pipeprof data list`); data:NAME/... is the folder of an input.
-data:
-  photos: {image_folder: {count: 600, size: [480, 360], classes: 4, format: jpeg, seed: 1}}
-source:
-  list_files: {file_pattern: "data:photos/*/*.jpg", shuffle: false}
-"""
-
-
-def _head(name: str) -> str:
-    return _HEAD.format(name=name)
+_DEFAULTS = {"float32": 0.0, "int32": 0, "int64": 0, "string": ""}
 
 
 def example_spec() -> str:
     """A spec over generated photos, for those who have no data at hand."""
-    return _head("example") + _GENERATED + _decode_files("tf.io.decode_jpeg") + _TAIL.format(batch=32)
+    files = text_scalar("data:photos/*/*.jpg")
+    body = _filled("generated") + _filled("images", about="", files=files, decoder="tf.io.decode_jpeg")
+    return _filled("spec", name="example", body=body)
 
 
 def spec_for(found: Found, name: str, base_dir: Path) -> str:
@@ -74,11 +47,8 @@ def spec_for(found: Found, name: str, base_dir: Path) -> str:
     Raises:
         UsageError: A path cannot be written in YAML.
     """
-    from pipeprof.pipelines.data.inspect.look import ImagesFound
-    from pipeprof.pipelines.data.inspect.look_csv import CsvFound
-    from pipeprof.pipelines.data.inspect.look_records import RecordsFound
+    from pipeprof.pipelines.data.look import CsvFound, ImagesFound, RecordsFound
 
-    head = _head(text_scalar(name if name.strip() else "pipeline"))
     if isinstance(found, ImagesFound):
         body = _images(found, base_dir)
     elif isinstance(found, RecordsFound):
@@ -87,7 +57,13 @@ def spec_for(found: Found, name: str, base_dir: Path) -> str:
         body = _csv(found, base_dir)
     else:
         body = _arrays(found, base_dir)
-    return head + body + _TAIL.format(batch=32)
+    return _filled("spec", name=text_scalar(name if name.strip() else "pipeline"), body=body)
+
+
+def _filled(template: str, **values: str) -> str:
+    text = pkgutil.get_data("pipeprof.pipelines.spec", f"templates/{template}.yaml")
+    assert text is not None  # noqa: S101 - for the type checker: a loader of files always has it
+    return Template(text.decode()).substitute(values)
 
 
 def text_scalar(text: str) -> str:
@@ -140,90 +116,47 @@ def _comment(text: str, indent: str = "") -> str:
     return "".join(f"{indent}# {line}\n" for line in lines)
 
 
-def _decode_files(decoder: str, classes: Sequence[str] = ()) -> str:
-    """The stages that read image files; with classes, elements are pairs of an image and the number of its class."""
-    if classes:
-        names = ", ".join(map(text_scalar, classes))
-        calls = (
-            "      ops:  # the path of a file is both: what the image is read from, and its folder is the label\n"
-            "        - to_dict: {image: null, label: null}\n"
-            "        - tf.io.read_file: {on: image}\n"
-            f"        - {decoder}: {{on: image, channels: 3}}\n"
-            f"{_RESIZE.format(on='on: image, ')}\n"
-            "        - tf.strings.regex_replace: {on: label, pattern: '(?:.*/)?([^/]+)/[^/]+', rewrite: '\\1'}\n"
-            f"        - tf.math.equal: {{on: label, y: [{names}]}}\n"
-            "        - tf.math.argmax: {on: label}\n"
-            "        - to_tuple: [image, label]\n"
-        )
-    else:
-        calls = (
-            "      ops:  # each call gets the result of the call before as its first argument\n"
-            "        - tf.io.read_file\n"
-            f"        - {decoder}: {{channels: 3}}\n"
-            f"{_RESIZE.format(on='')}\n"
-        )
-    return (
-        "stages:\n"
-        "  # Shuffles file names, not images: a buffer of names needs almost no memory.\n"
-        "  - shuffle: {buffer_size: 10_000, seed: 1}\n"
-        "  - map:\n"
-        "      name: decode\n"
-        f"{calls}"
-        "      num_parallel_calls: AUTOTUNE\n"
-    )
-
-
 def _images(found: ImagesFound, base_dir: Path) -> str:
-    return (
-        _comment(
-            f"{found.count} image{'' if found.count == 1 else 's'}"
-            + (f" of {len(found.classes)} classes." if found.classes else ".")
-        )
-        + "source:\n"
-        + f"  list_files: {{file_pattern: {_files(found.patterns, base_dir)}, shuffle: false}}\n"
-        + _decode_files(found.decoder, found.classes)
-    )
+    of_classes = f" of {len(found.classes)} classes" if found.classes else ""
+    about = _comment(f"{found.count} image{'' if found.count == 1 else 's'}{of_classes}.")
+    values = {"about": about, "files": _files(found.patterns, base_dir), "decoder": found.decoder}
+    if not found.classes:
+        return _filled("images", **values)
+    return _filled("classes", classes=", ".join(map(text_scalar, found.classes)), **values)
 
 
 def _records(found: RecordsFound, base_dir: Path) -> str:
+    if found.features:
+        parsing = _parsing(found) + _decoding(found.features)
+    else:
+        parsing = _comment("The records are not tf.train.Example: add a map here that decodes them.", "  ")
     compression = f", compression_type: {found.compression}" if found.compression else ""
-    source = (
-        "source:\n"
-        f"  TFRecordDataset: {{filenames: {_files(found.patterns, base_dir)}{compression}}}\n"
-        "stages:\n"
-        "  - shuffle: {buffer_size: 1000, seed: 1}\n"
-    )
-    if not found.features:
-        return source + _comment("The records are not tf.train.Example: add a map here that decodes them.", "  ")
-    return source + _parse(found) + _decode(found.features)
+    files = _files(found.patterns, base_dir)
+    return _filled("records", files=files, compression=compression, parsing=parsing.rstrip("\n"))
 
 
-def _parse(found: RecordsFound) -> str:
+def _parsing(found: RecordsFound) -> str:
+    about = f"Inferred from the first {found.looked_at} records; a feature of varying length is a VarLenFeature."
     lines = [
-        _comment(
-            f"Inferred from the first {found.looked_at} records; a feature of varying length is a VarLenFeature.", "  "
-        ),
+        _comment(about, "  "),
         "  - map:\n      name: parse\n      ops:\n        - tf.io.parse_single_example:\n            features:\n",
     ]
     for feature in found.features:
-        if feature.length is None:
-            spec = f"VarLenFeature: {{dtype: {feature.dtype}}}"
-        else:
-            shape = "[]" if feature.length == 1 else f"[{feature.length}]"
-            spec = f"FixedLenFeature: {{shape: {shape}, dtype: {feature.dtype}}}"
+        shape = "[]" if feature.length == 1 else f"[{feature.length}]"
+        fixed = f"FixedLenFeature: {{shape: {shape}, dtype: {feature.dtype}}}"
+        spec = fixed if feature.length is not None else f"VarLenFeature: {{dtype: {feature.dtype}}}"
         lines.append(f"              {text_scalar(feature.name)}: {{{spec}}}\n")
     return "".join([*lines, "      num_parallel_calls: AUTOTUNE\n"])
 
 
-def _decode(features: Iterable[Feature]) -> str:
+def _decoding(features: Iterable[Feature]) -> str:
     # A dot in a name would be taken for a way into a nested dictionary.
     images = [feature for feature in features if feature.decoder and feature.length == 1 and "." not in feature.name]
     if not images:
         return ""
     calls = "".join(
         f"        - {image.decoder}: {{on: {text_scalar(image.name)}, channels: 3}}\n"
-        + _RESIZE.format(on=f"on: {text_scalar(image.name)}, ")
-        + "\n"
+        f"        - tf.image.resize: {{on: {text_scalar(image.name)}, size: [224, 224]}}\n"
         for image in images
     )
     head = "  - map:\n      name: decode\n      ops:  # each works on one field of the element\n"
@@ -231,41 +164,37 @@ def _decode(features: Iterable[Feature]) -> str:
 
 
 def _csv(found: CsvFound, base_dir: Path) -> str:
-    defaults = {"float32": 0.0, "int32": 0, "int64": 0, "string": ""}
-    values = record_defaults([defaults[column.dtype] if column.gaps else column.dtype for column in found.columns])
+    columns = [_DEFAULTS[column.dtype] if column.gaps else column.dtype for column in found.columns]
+    values: list[object] = []
+    # 0 and 0.0 are columns of different types.
+    for (_, default), run in itertools.groupby(columns, lambda column: (type(column), column)):
+        count = len(list(run))
+        values += [{"repeat": default, "count": count}] if count >= _MANY_ALIKE else [default] * count
     names = ", ".join(column.name for column in found.columns[:_COLUMNS_NAMED])
-    more = f" and {len(found.columns) - _COLUMNS_NAMED} more" if len(found.columns) > _COLUMNS_NAMED else ""
+    others = f" and {len(found.columns) - _COLUMNS_NAMED} more" if len(found.columns) > _COLUMNS_NAMED else ""
     delimiter = "" if found.delimiter == "," else f"    field_delim: {text_scalar(found.delimiter)}\n"
-    return (
-        "source:\n  CsvDataset:\n"
-        f"    filenames: {_files(found.patterns, base_dir)}\n"
-        + _comment(f"Columns: {names}{more}.", "    ")
-        + "    # A dtype: the field is required. A value: the default for empty fields.\n"
-        + f"    record_defaults: {flow(values)}\n"
-        + f"    header: {str(found.header).lower()}\n"
-        + delimiter
-        + ("    compression_type: GZIP\n" if found.gzip else "")
-        + "stages:\n  - shuffle: {buffer_size: 1000, seed: 1}\n"
+    return _filled(
+        "csv",
+        files=_files(found.patterns, base_dir),
+        about=_comment(f"Columns: {names}{others}.", "    "),
+        defaults=flow(values),
+        header=str(found.header).lower(),
+        more=delimiter + ("    compression_type: GZIP\n" if found.gzip else ""),
     )
 
 
 def _arrays(found: ArraysFound, base_dir: Path) -> str:
     whole = str(found.path.absolute())
     path = _written(os.path.relpath(whole, base_dir.absolute()), whole)
-    lines = [
+    about = [
         _comment(f"{array.key or found.path.name}: {array.dtype}, shape {list(array.shape)}.") for array in found.arrays
     ]
     if found.left_out:
-        lines.append(_comment(f"Not included (different or no first dimension): {', '.join(found.left_out)}."))
+        about.append(_comment(f"Not included (different or no first dimension): {', '.join(found.left_out)}."))
     if sum(array.bytes for array in found.arrays) > _LARGE_ARRAY_BYTES:
-        lines.append(_comment("from_tensor_slices copies its arrays: it needs their size in memory a second time."))
-    if found.arrays[0].key is None:
-        tensors = f" {{npy: {path}, mmap_mode: r}}\n"
-    else:
+        about.append(_comment("from_tensor_slices copies its arrays: it needs their size in memory a second time."))
+    tensors = f" {{npy: {path}, mmap_mode: r}}"
+    if found.arrays[0].key is not None:
         keys = [text_scalar(array.key or "") for array in found.arrays]
-        tensors = "\n" + "".join(f"      {key}: {{npz: {path}, key: {key}}}\n" for key in keys)
-    lines += [
-        f"source:\n  from_tensor_slices:\n    tensors:{tensors}",
-        "stages:\n  - shuffle: {buffer_size: 1000, seed: 1}\n",
-    ]
-    return "".join(lines)
+        tensors = "".join(f"\n      {key}: {{npz: {path}, key: {key}}}" for key in keys)
+    return _filled("arrays", about="".join(about), tensors=tensors)

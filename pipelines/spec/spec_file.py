@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import sys
 from pathlib import Path
 from typing import Final
 
 from pipeprof.pipelines.errors import UsageError, escape
-from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES
+from pipeprof.pipelines.spec.yaml_text import BYTE_ORDER_MARK, MAX_BYTES
 from pipeprof.pipelines.suggest import broken_link, suggest
 
 STDIN: Final = Path("-")
@@ -50,3 +51,11 @@ def _neighbours(folder: Path) -> list[str]:
         return sorted(near.name for near in folder.iterdir() if near.suffix in (".yaml", ".yml"))
     except OSError:
         return []
+
+
+def byte_order_mark(path: Path) -> str:
+    """Return the mark with which some editors begin a file, which is no part of its text; empty without one."""
+    mark = BYTE_ORDER_MARK.encode()
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return BYTE_ORDER_MARK if file.read(len(mark)) == mark else ""
+    return ""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from pipeprof.pipelines.ops.model import TENSORFLOWS_FUNCTIONS
 from pipeprof.pipelines.ops.traits import STAGES, traits
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, DatasetNames, own_nodes
 from pipeprof.pipelines.static.imports import Imports
@@ -151,7 +150,7 @@ class _File:
         """Random numbers of NumPy or Python in a function that TensorFlow traces once."""
         # The function of `apply` is called once, with the dataset.
         row = traits(stage)
-        given = [*call.args[:1], *(one.value for one in call.keywords if one.arg in TENSORFLOWS_FUNCTIONS)]
+        given = [*call.args[:1], *(one.value for one in call.keywords if one.arg == row.function)]
         if row.python_iterator or row.opaque or not given:
             return
         for function in self._given(given[0], scope):

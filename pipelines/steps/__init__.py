@@ -1,1 +1,1 @@
-"""Kinds of training steps, one module each in `kinds`, and what they are made of."""
+"""Training steps that take a pipeline's batches."""

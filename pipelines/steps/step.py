@@ -1,115 +1,326 @@
-"""The ``step:`` of a spec and ``--step``: none, or one of the kinds of the registry."""
+"""The training step that takes the batches: its kinds, how one is written, and what is known of it before it runs.
 
-import functools
-from typing import Annotated, Any, Literal
+The command line reads this module as well as the worker: it loads no framework, and neither pydantic nor jsonschema.
+"""
 
-from pydantic import Field, ValidationError, WithJsonSchema, create_model, model_validator
+from __future__ import annotations
 
-from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Document
-from pipeprof.pipelines.ops.problems import error, mismatch
-from pipeprof.pipelines.ops.values.values import is_integer
-from pipeprof.pipelines.steps.registry import forms, step_kind, written_kinds
+import importlib.util
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
 
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.steps.consumer import BatchConsumer, Dispatch, StepContext
 
-def _dispatch(value: Any) -> Any:
-    if value == "sync" or (is_integer(value) and value >= 1):
-        return value
-    raise mismatch(value, "dispatch", "sync or the number of steps in flight (1 or more)", ["sync"])
-
-
-AnyDispatch = Annotated[
-    int | Literal["sync"],
-    Checked(_dispatch),
-    WithJsonSchema({"anyOf": [{"const": "sync"}, {"type": "integer", "minimum": 1}]}),
-]
+SCRIPT, RETURNED, RECORDED = "script", "returned", "recorded"
+"""Kinds that nobody writes: a training script takes its own steps, and a function may return one beside the dataset."""
 
 
-class Step(Document):
-    """Training step: none, a simulated device or code of yours."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of step; what only a newer version knows, in a saved profile, is a real one.
 
-    dispatch: AnyDispatch = Field(
-        default="sync",
-        description="sync: wait for each step before fetching the next batch; a number: steps in flight.",
-    )
+    Attributes:
+        example: A value as the command line has it.
+        pattern: Regular expression of the values on the command line, for editors.
+        real: It computes on a device, with code of the user's: ``--no-python`` refuses it, and only one process at a
+            time may run it.
+        package: What has to be installed for it.
+    """
 
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Step":
-        given = self._given()
-        if len(given) > 1:
-            message = f"{'both ' if len(given) == 2 else ''}{' and '.join(given)}: expected exactly one of {forms()}"
-            raise error(message, "step")
-        return self
+    name: str
+    example: str = ""
+    pattern: str = r".+\.py:[^:\d\W]\w*"
+    about: str = ""
+    real: bool = True
+    package: str = ""
 
-    def _given(self) -> list[str]:
-        return [kind.name for kind in written_kinds() if getattr(self, kind.name, None) is not None]
 
-    @property
-    def kind(self) -> str:
-        """Name of its kind."""
-        return next(iter(self._given()), "none")
+_WRITTEN = (
+    Kind(
+        RECORDED, "profile.json", r".+\.json",
+        "The step times of a profile, of a training script or of any run with a step, drawn at random, with as many "
+        "steps in flight. It only waits: if the real step computes on the same cores, it proves nothing.",
+        real=False,
+    ),
+    Kind("simulate", "12ms", r"\s*[\d.]+\s*[a-zµ]+", "A simulated device, busy for a given time per step.", real=False),
+    Kind(
+        "jax", "file.py:step", package="jax", about='A function of JAX arrays, "file.py:step", relative to the spec; '
+        "converting a batch is counted separately.",
+    ),
+    Kind(
+        "keras", "file.py:model", package="keras", about="A function that returns a compiled Keras model, "
+        '"file.py:model", relative to the spec: each batch trains it as fit does, and its weights are not saved.',
+    ),
+    Kind("python", "file.py:function", about='A function of the batch, "file.py:function", relative to the spec.'),
+    Kind(
+        "torch", "file.py:step", package="torch", about='A function of PyTorch tensors, "file.py:step", relative to '
+        "the spec, on the GPU if there is one; converting a batch is counted separately.",
+    ),
+)  # fmt: skip
+KINDS = {kind.name: kind for kind in _WRITTEN}
+"""The kinds that users write with a value."""
+_NONE = Kind("none", real=False)
+_TIMES = {
+    "base": "Time per step.",
+    "per_mb": "Additional time per megabyte (10**6 bytes) of the batch.",
+    "stdev": "Standard deviation of the step time.",
+}
+_EVERY = "a mapping of a number of steps to a duration, such as {1000: 400ms}"
+_PER_MB = "per MB"
 
-    @property
-    def value(self) -> Any:
-        """What stands under the name of its kind, as `StepKind.annotation` has it; None without a step."""
-        return getattr(self, self.kind, None)
+
+def kind_of(name: str) -> Kind:
+    """The kind of this name."""
+    return _NONE if name == "none" else KINDS.get(name, Kind(name))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step as it is written.
+
+    Attributes:
+        value: Of ``simulate`` the times in milliseconds, by the parameters of `simulated.durations`; else the text.
+        dispatch: None where it is not said.
+    """
+
+    kind: str = "none"
+    value: Any = None
+    dispatch: Dispatch | None = None
 
     @property
     def text(self) -> str:
-        """What it is in a report.
-
-        Example:
-            ``none``, ``simulate: 12ms, 400ms every 1000``, ``python: train.py:step``
-        """
-        return "none" if self.value is None else f"{self.kind}: {step_kind(self.kind).text(self.value)}"
-
-
-@functools.cache
-def step_model() -> type[Step]:
-    """`Step` with a key for each kind that users write."""
-    fields: dict[str, Any] = {
-        kind.name: (kind.annotation() | None, Field(default=None, description=kind.description))
-        for kind in written_kinds()
-    }
-    return create_model("Step", __base__=Step, __doc__=Step.__doc__, **fields)
+        """What it is in a report, such as ``none``, ``simulate: 12ms, 400ms every 1000``, ``python: train.py:step``."""
+        if self.kind != "simulate":
+            return "none" if self.value is None else f"{self.kind}: {self.value}"
+        words = [f"{self.value['base_ms']:g}ms"]
+        if "per_mb_ms" in self.value:
+            words.append(f"{self.value['per_mb_ms']:g}ms {_PER_MB}")
+        if "stdev_ms" in self.value:
+            words.append(f"stdev {self.value['stdev_ms']:g}ms")
+        words += [f"{ms:g}ms every {steps}" for steps, ms in self.value.get("every", ())]
+        return f"simulate: {', '.join(words)}"
 
 
-def no_step() -> Step:
-    """Return the step of a spec without one."""
-    return step_model()()
+class StepError(ValueError):
+    """What is wrong with a written step.
+
+    Attributes:
+        place: Where, in its mapping.
+    """
+
+    def __init__(self, message: str, *place: str | int) -> None:
+        super().__init__(message)
+        self.place = place
 
 
-def parse_step(value: Any) -> Step:
-    """A step from a spec (a mapping or a word) or from the command line (``simulate:12ms``, ``python:f.py:fn``).
+def parse_step(written: object) -> Step:
+    """Read a step of a spec (a mapping or a word) or of the command line (``simulate:12ms``, ``python:f.py:fn``).
 
     Raises:
-        ValueError: What is wrong, as pydantic's ValidationError or PydanticCustomError.
+        StepError: It is none.
+
+    Example:
+        >>> parse_step("simulate:12ms"), parse_step({"python": "a.py:f", "dispatch": 2}).dispatch
+        (Step(kind='simulate', value={'base_ms': 12.0}, dispatch=None), 2)
     """
-    if isinstance(value, Step):
-        return value
-    names = [kind.name for kind in written_kinds()]
-    if isinstance(value, dict):
-        if not value.keys() & set(names) and value.keys() <= step_model().model_fields.keys():
-            raise mismatch(value, "step", forms())
-        return step_model().model_validate(value)
-    kind, colon, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if value == "none":
-        return no_step()
-    if kind in names and colon:
-        try:
-            return step_model().model_validate({kind: rest})
-        except ValidationError as problems:
-            # Without the key, which was never written.
-            first = problems.errors(include_url=False)[0]
-            context = first.get("ctx", {})
-            message, candidates = context.get("message", first["msg"]), context.get("candidates", ())
-            raise error(message, first["type"], got=context.get("got", rest), candidates=candidates) from None
-    raise mismatch(value, "step", forms(), ["none"])
+    if written == "none":
+        return Step()
+    if isinstance(written, str):
+        kind, colon, value = written.partition(":")
+        if kind in KINDS and colon:
+            return Step(kind, _value(kind, value))
+    if isinstance(written, dict):
+        keys = [key for key in written if not str(key).startswith("x-")]
+        if unknown := [key for key in keys if key not in KINDS and key != "dispatch"]:
+            raise StepError(f"unknown key `{unknown[0]}`: expected {', '.join(['dispatch', *KINDS])}", unknown[0])
+        given = [key for key in keys if key in KINDS]
+        if len(given) == 1:
+            dispatch = _dispatch(written["dispatch"]) if "dispatch" in written else None
+            return Step(given[0], _value(given[0], written[given[0]]), dispatch)
+        if given:
+            raise StepError(f"{' and '.join(given)}: expected exactly one of {forms()}")
+    raise StepError(f"got {written!r}, expected {forms()}")
 
 
-AnyStep = Annotated[Step, Checked(parse_step), WithJsonSchema({SCHEMA_PLACEHOLDER: "step"})]
+def _dispatch(written: object) -> Dispatch:
+    if isinstance(written, int) and not isinstance(written, bool) and written >= 1:
+        return written
+    if written == "sync":
+        return "sync"
+    raise StepError(f"got {written!r}, expected sync or the number of steps in flight (1 or more)", "dispatch")
 
 
-def word_pattern() -> str:
-    """Regular expression of a step as one word."""
-    return f"^({'|'.join(f'{kind.name}:{kind.pattern}' for kind in written_kinds())})$"
+def _value(kind: str, written: object) -> Any:
+    if kind == "simulate":
+        return _times(written)
+    pattern = r".+\.json" if kind == RECORDED else KINDS[kind].pattern
+    if not isinstance(written, str) or not re.fullmatch(pattern, written, re.DOTALL):
+        what = "a profile that a run has written" if kind == RECORDED else "a file and a function"
+        raise StepError(f"got {written!r}, expected {what} such as {KINDS[kind].example}", kind)
+    return written
+
+
+def _times(written: object) -> dict[str, Any]:
+    if not isinstance(written, dict):
+        return {"base_ms": _milliseconds(written)}
+    keys = [key for key in written if not str(key).startswith("x-")]
+    if unknown := [key for key in keys if key not in (*_TIMES, "every")]:
+        raise StepError(f"unknown key `{unknown[0]}`: expected {', '.join([*_TIMES, 'every'])}", "simulate", unknown[0])
+    every = written.get("every", {})
+    if not isinstance(every, dict) or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in every):
+        raise StepError(f"got {every!r}, expected {_EVERY}", "simulate", "every")
+    times = {f"{name}_ms": _milliseconds(written[name], name) for name in _TIMES if name in written}
+    found: dict[str, Any] = {"base_ms": 0.0, **{name: ms for name, ms in times.items() if ms}}
+    if every:
+        found["every"] = [(steps, _milliseconds(value, "every", steps)) for steps, value in every.items()]
+    return found
+
+
+def _milliseconds(written: object, *place: str | int) -> float:
+    from pipeprof.pipelines.ops.values.units import parse_duration
+
+    try:
+        return parse_duration(written) * 1e3
+    except ValueError as problem:
+        raise StepError(str(problem), "simulate", *place) from None
+
+
+def words() -> str:
+    """How a step is written on the command line: ``none, simulate:12ms or python:file.py:function``."""
+    return _one_of([f"{kind.name}:{kind.example}" for kind in _WRITTEN])
+
+
+def forms() -> str:
+    """How a step is written in a spec: ``none, {simulate: 12ms} or {python: "file.py:function"}``."""
+    shown = {kind.name: f'"{kind.example}"' if ":" in kind.example else kind.example for kind in _WRITTEN}
+    return _one_of([f"{{{name}: {example}}}" for name, example in shown.items()])
+
+
+def _one_of(texts: list[str]) -> str:
+    return f"{', '.join(['none', *texts[:-1]])} or {texts[-1]}"
+
+
+def step_schema() -> dict[str, Any]:
+    """The JSON schema (draft-07) of ``step:``."""
+    from pipeprof.pipelines.ops.values.units import DURATION_SCHEMA
+
+    notes: dict[str, Any] = {"patternProperties": {"^x-": {}}, "additionalProperties": False}
+    every = {
+        "type": "object",
+        "propertyNames": {"pattern": "^[1-9][0-9]*$"},
+        "additionalProperties": DURATION_SCHEMA,
+        "description": "Additional time every N steps, such as a checkpoint.",
+    }
+    times = {name: {**DURATION_SCHEMA, "description": about} for name, about in _TIMES.items()}
+    simulated = {"anyOf": [DURATION_SCHEMA, {"type": "object", "properties": {**times, "every": every}, **notes}]}
+    values = {
+        kind.name: simulated if kind.name == "simulate" else {"type": "string", "pattern": f"^{kind.pattern}$"}
+        for kind in _WRITTEN
+    }
+    dispatch = {
+        "anyOf": [{"const": "sync"}, {"type": "integer", "minimum": 1}],
+        "description": "sync: wait for each step before fetching the next batch; a number: steps in flight.",
+    }
+    described = {name: {**schema, "description": KINDS[name].about} for name, schema in values.items()}
+    return {
+        "description": "Training step that consumes the batches.",
+        "anyOf": [
+            {"const": "none"},
+            {"type": "string", "pattern": f"^({'|'.join(f'{kind.name}:{kind.pattern}' for kind in _WRITTEN)})$"},
+            {
+                "type": "object",
+                "properties": {**described, "dispatch": dispatch},
+                "oneOf": [{"required": [name]} for name in KINDS],
+                **notes,
+            },
+        ],
+    }
+
+
+def check_step(step: Step) -> None:
+    """Look at a step of the command line before anything runs.
+
+    Raises:
+        UsageError: It cannot run here: it names what does not exist, or needs a package that is not installed.
+    """
+    from pipeprof.pipelines.target.target import parse_target
+
+    arguments = arguments_of(step, Path())
+    if "target" in arguments:
+        # The worker would come to it only after the first batch.
+        parse_target(step.value)
+
+
+def arguments_of(step: Step, base: Path) -> dict[str, Any]:
+    """What the worker gets of a step, as JSON data; relative paths are relative to `base`."""
+    if step.kind == RECORDED:
+        from pipeprof.pipelines.steps.recorded import read_step
+
+        return read_step(base / step.value)
+    kind = kind_of(step.kind)
+    if not kind.real:
+        return dict(step.value or {})
+    if kind.package and importlib.util.find_spec(kind.package) is None:
+        raise UsageError(
+            f"a {kind.name} step needs the package {kind.package}, which is not installed: pip install {kind.package}"
+        )
+    file, _, function = step.value.rpartition(":")
+    return {"target": f"{(base / file).resolve()}:{function}"}
+
+
+def user_files(arguments: Mapping[str, Any]) -> list[str]:
+    """The files with the user's code among the arguments."""
+    return [arguments["target"].rpartition(":")[0]] if "target" in arguments else []
+
+
+def too_optimistic(arguments: Mapping[str, Any]) -> str | None:
+    """Say why a step leaves the pipeline more than the real one does; None where it does not.
+
+    Nothing that is measured with such a step is called proven.
+    """
+    return "the step may compute on the same cores" if arguments.get("competes") else None
+
+
+def sentence(text: str) -> str:
+    """What a report's heading says of a step, by its text: ``simulated step of 12 ms``, ``step of train.py``."""
+    kind, _, rest = text.partition(":")
+    rest = rest.strip()
+    if kind == "simulate":
+        unit = rest.lstrip("0123456789.")
+        return f"simulated step of {f'{rest.removesuffix(unit)} {unit}' if unit.isalpha() else rest}"
+    if kind == SCRIPT:
+        path = PurePath(rest)
+        return f"step of {path.name if path.is_absolute() else path}"
+    return f"step {text}"
+
+
+def same_for_all_batches(kind: str, text: str) -> str | None:
+    """Say that each batch takes the same time, whatever is in it; None where it may not."""
+    if kind == "simulate":
+        return None if _PER_MB in text else "this one costs the same for every batch"
+    return {"none": "there is none", RECORDED: "a recorded one does not look at the batch"}.get(kind)
+
+
+def start_step(kind: str, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
+    """Make the step, in the worker, of what `arguments_of` gave."""
+    if kind == "simulate":
+        from pipeprof.pipelines.steps.simulated import durations, simulated_step
+
+        size_of = context.size_of if arguments.get("per_mb_ms") else None
+        return simulated_step(durations(**arguments, seed=context.seed), context, size_of)
+    if kind == RECORDED:
+        from pipeprof.pipelines.steps.recorded import resampled
+        from pipeprof.pipelines.steps.simulated import simulated_step
+
+        times = {name: value for name, value in arguments.items() if name.endswith("_ms")}
+        return simulated_step(resampled(**times, seed=context.seed), context)
+    from pipeprof.pipelines.steps.called import CalledStep, called_step
+
+    if kind == RETURNED:
+        assert context.returned is not None  # noqa: S101 - for the type checker; the kind is chosen where there is one
+        return CalledStep(context.returned)
+    return called_step(kind, arguments["target"], context)

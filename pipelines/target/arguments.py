@@ -1,59 +1,24 @@
-"""``--arg name=value``: matched with the parameters of the target's function, read from its file or from itself."""
+"""``--arg name=value``: texts as the annotations of the function's parameters ask, once the file has run."""
 
 from __future__ import annotations
 
 import ast
-import contextlib
+import collections.abc
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import os
+import types
+from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import did_you_mean
-from pipeprof.pipelines.target.annotations import KNOWN, UnsupportedError, read_value
-from pipeprof.pipelines.target.bindings import Bindings, is_foreign, parse_file, read_bindings
 from pipeprof.pipelines.target.target import ParsedTarget
 
-# Types of the parameter for one worker's share of the input; without a strategy there is one worker.
-INPUT_CONTEXT = "InputContext"
-# Largest depth of aliases of aliases.
-_MOST_ALIASES = 4
-
-
-@dataclass(frozen=True)
-class TextParameter:
-    """A parameter that texts may fill.
-
-    Attributes:
-        enums: The enums that the annotation names, where the function is at hand.
-    """
-
-    name: str
-    annotation: str | None = None
-    default: object = None
-    required: bool = True
-    positional: bool = False
-    enums: Mapping[str, type[Enum]] = field(default_factory=dict)
-    later: bool = False
-
-    @property
-    def is_input_context(self) -> bool:
-        """Whether it takes TensorFlow's ``InputContext``."""
-        return INPUT_CONTEXT in (self.annotation or "") or self.name == "input_context"
-
-    def __str__(self) -> str:
-        kind = f" ({self.annotation})" if self.annotation else ""
-        return f"{self.name}{kind}"
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Parameters of a function, and whether it accepts other names."""
-
-    parameters: tuple[TextParameter, ...]
-    open: bool = False
+_FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
+_SEVERAL = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 
 
 def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
@@ -78,241 +43,166 @@ def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def written_signature(target: ParsedTarget) -> Signature | None:
-    """Read the signature from the target's file; `None` where it is known only after the file has run.
-
-    That is so for a function that was imported, made by a call, or decorated.
-    """
-    tree = parse_file(target.path)
-    file = read_bindings(tree)
-    bound = file.of(target.function or "")
-    if file.open or len(bound) != 1:
-        return None
-    definition = bound[0].node
-    if definition not in tree.body or not isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
-        return None
-    if definition.decorator_list:
-        return None
-    found = signature_of_definition(definition)
-    return replace(found, parameters=tuple(_in_file(parameter, file) for parameter in found.parameters))
-
-
-def _in_file(parameter: TextParameter, file: Bindings) -> TextParameter:
-    if parameter.annotation is None:
-        return parameter
-    try:
-        tree = ast.parse(parameter.annotation.strip(), mode="eval").body
-    except SyntaxError:
-        return parameter
-    meaning = _AnnotationResolver(file)
-    for _ in range(_MOST_ALIASES):
-        tree = meaning.visit(tree)
-    return replace(parameter, annotation=ast.unparse(tree), later=meaning.later)
-
-
-class _AnnotationResolver(ast.NodeTransformer):
-    """Transformer that resolves names of an annotation by the definitions of its file.
-
-    Attributes:
-        later: A name is an enum, or imported: it is known only after the file has run.
-    """
-
-    def __init__(self, file: Bindings) -> None:
-        self._file = file
-        self.later = False
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """Keep the values of a ``Literal``, which are no names."""
-        return node if ast.unparse(node.value).endswith("Literal") else self.generic_visit(node)
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        """Resolve an annotation in quotes."""
-        if not isinstance(node.value, str):
-            return node
-        try:
-            return ast.parse(node.value.strip(), mode="eval").body
-        except SyntaxError:
-            return node
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """Resolve a name of a module."""
-        root: ast.AST = node
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        self._resolve(root.id if isinstance(root, ast.Name) else "", node.attr)
-        return node
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        """Resolve an alias."""
-        bound = self._file.of(node.id)
-        if len(bound) == 1 and bound[0].kind == "made" and isinstance(bound[0].node, ast.Subscript | ast.Name):
-            return bound[0].node
-        if len(bound) == 1 and bound[0].kind == "value" and isinstance(bound[0].node, ast.BinOp):
-            return bound[0].node
-        self._resolve(node.id, node.id)
-        return node
-
-    def _resolve(self, root: str, name: str) -> None:
-        for binding in self._file.of(root) if name not in KNOWN else ():
-            if binding.kind in ("import", "module"):
-                self.later |= not is_foreign(binding)
-            elif isinstance(binding.node, ast.ClassDef):
-                self.later |= any("Enum" in ast.unparse(base) for base in binding.node.bases)
-
-
-def signature_of_definition(definition: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
-    """Read the signature of a ``def``."""
-    given = definition.args
-    plain = [*given.posonlyargs, *given.args]
-    defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(given.defaults)), *given.defaults]
-    pairs = [*zip(plain, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
-    parameters = tuple(
-        TextParameter(
-            one.arg,
-            ast.unparse(one.annotation) if one.annotation is not None else None,
-            _constant(default),
-            required=default is None,
-            positional=one in given.posonlyargs,
-        )
-        for one, default in pairs
-    )
-    return Signature(parameters, open=given.kwarg is not None)
-
-
-def _constant(node: ast.expr | None) -> object:
-    if node is None:
-        return None
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError):
-        return None
-
-
-def signature_of(function: Callable[..., Any]) -> Signature | None:
-    """Read the signature of a function object; `None` if it has none."""
-    found = _inspect(function)
-    if found is None:
-        return None
-    kinds = inspect.Parameter
-    parameters = tuple(
-        TextParameter(
-            parameter.name,
-            _annotation(parameter.annotation),
-            None if parameter.default is kinds.empty else parameter.default,
-            required=parameter.default is kinds.empty,
-            positional=parameter.kind is kinds.POSITIONAL_ONLY,
-            enums=dict(_enums(parameter.annotation)),
-        )
-        for parameter in found.parameters.values()
-        if parameter.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
-    )
-    return Signature(
-        parameters, open=any(parameter.kind is kinds.VAR_KEYWORD for parameter in found.parameters.values())
-    )
-
-
-def _inspect(function: Callable[..., Any]) -> inspect.Signature | None:
-    try:
-        return inspect.signature(function, eval_str=True)
-    except Exception:
-        # Annotations are the user's code: evaluating them may raise anything.
-        with contextlib.suppress(TypeError, ValueError):
-            return inspect.signature(function)
-    return None
-
-
-def _enums(annotation: Any) -> Iterator[tuple[str, type[Enum]]]:
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        yield annotation.__name__, annotation
-    for inner in get_args(annotation):
-        yield from _enums(inner)
-
-
-def _annotation(annotation: Any) -> str | None:
-    if annotation is inspect.Parameter.empty:
-        return None
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-
-
-def bind(target: ParsedTarget, signature: Signature) -> dict[str, Any]:
-    """Convert the target's ``--arg`` values, by name.
-
-    Raises:
-        UsageError: A name is unknown, a value does not fit its annotation, or a required one is missing.
-    """
-    known = {parameter.name: parameter for parameter in signature.parameters}
-    values = {}
-    for name, text in target.arguments:
-        if name not in known and not signature.open:
-            has = f"it has {', '.join(known)}" if known else "it has none"
-            raise UsageError(f"--arg {name}: {target} has no such parameter{did_you_mean(name, known)}; {has}")
-        values[name] = _value(text, known.get(name, TextParameter(name)))
-    missing = [parameter for parameter in signature.parameters if parameter.required and parameter.name not in values]
-    missing = [parameter for parameter in missing if not parameter.is_input_context]
-    unreadable = [parameter for parameter in missing if not parameter.later and not _is_readable(parameter)]
-    if unreadable:
-        msg = f"{target} needs {_list_names(unreadable)}, which cannot be given as text; "
-        msg += "measure a function that creates it itself"
-        raise UsageError(msg)
-    if missing:
-        flags = " ".join(f"--arg {parameter.name}=…" for parameter in missing)
-        raise UsageError(f"{target} needs {_list_names(missing)}; give {flags}")
-    return values
-
-
-def _is_readable(parameter: TextParameter) -> bool:
-    """Return whether values of its annotation can be given as text."""
-    try:
-        read_value("", parameter.annotation, parameter.default, parameter.enums)
-    except UnsupportedError:
-        return False
-    except ValueError:
-        pass
-    return True
-
-
-def _value(text: str, parameter: TextParameter) -> Any:
-    try:
-        return read_value(text, parameter.annotation, parameter.default, parameter.enums)
-    except ValueError as problem:
-        msg = f"--arg {parameter.name}: got {text!r}, {problem}"
-    except UnsupportedError:
-        if parameter.later:
-            return text
-        msg = (
-            f"--arg {parameter.name}: a {parameter.annotation} cannot be given as text, only int, float, bool, str, "
-            "Path, Enum, Literal, Optional and lists of these; measure a function that creates it itself"
-        )
-    raise UsageError(msg)
-
-
-def _list_names(parameters: Sequence[TextParameter]) -> str:
-    return " and ".join(str(parameter) for parameter in parameters)
-
-
 def call(function: Callable[..., Any], target: ParsedTarget, context: Callable[[], object]) -> Any:
     """Call the target's function with its ``--arg`` values.
 
     Args:
-        context: Creates the ``tf.distribute.InputContext`` for a parameter that is annotated with it and has no value.
+        context: Creates the ``tf.distribute.InputContext`` for a parameter that takes one and has no value.
+
+    Raises:
+        UsageError: A name is unknown, a value does not fit its annotation, or a required one is missing.
     """
-    signature = signature_of(function)
-    if signature is None:
-        return function(**{name: read_value(text, None) for name, text in target.arguments})
-    values = bind(target, signature)
-    for parameter in signature.parameters:
-        if parameter.required and parameter.is_input_context and parameter.name not in values:
-            values[parameter.name] = context()
-    positional = [
-        values.pop(parameter.name)
-        for parameter in signature.parameters
-        if parameter.positional and parameter.name in values
-    ]
-    return function(*positional, **values)
+    parameters = _parameters(function)
+    open_ = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    named = {name: one for name, one in parameters.items() if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
+    values = {}
+    for name, text in target.arguments:
+        if name not in named and not open_:
+            has = f"it has {', '.join(named) or 'none'}"
+            raise UsageError(f"--arg {name}: {target} has no such parameter{did_you_mean(name, named)}; {has}")
+        values[name] = _value(text, named.get(name, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)))
+    for name, one in named.items():
+        if one.default is one.empty and name not in values:
+            if name != "input_context" and "InputContext" not in str(one.annotation):
+                raise UsageError(f"{target} needs {_shown(one)}: give --arg {name}=…, or measure a function without it")
+            values[name] = context()
+    first = [values.pop(name) for name, one in named.items() if one.kind is one.POSITIONAL_ONLY and name in values]
+    return function(*first, **values)
 
 
-def check_arguments(target: ParsedTarget) -> None:
-    """Compare ``--arg`` with the function as its file writes it, before anything runs."""
-    signature = written_signature(target)
-    if signature is not None:
-        bind(target, signature)
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters, with annotations as objects where they can be evaluated."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {"given": inspect.Parameter("given", inspect.Parameter.VAR_KEYWORD)}
+    names = getattr(inspect.unwrap(getattr(function, "func", function)), "__globals__", {})
+    return {name: one.replace(annotation=_evaluated(one.annotation, names)) for name, one in parameters.items()}
+
+
+def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, names)  # noqa: S307 - the user's code, which has just been imported
+    except Exception:
+        # It may name what only type checkers import.
+        return annotation
+
+
+def _value(text: str, parameter: inspect.Parameter) -> Any:
+    annotation = parameter.annotation
+    if annotation is parameter.empty and isinstance(parameter.default, bool | int | float | str | Path | Enum):
+        annotation = type(parameter.default)
+    try:
+        return read_value(text, annotation)
+    except ValueError:
+        members = inspect.isclass(annotation) and issubclass(annotation, Enum)
+        expected = f"one of {', '.join(annotation.__members__)}" if members else _words(annotation)
+        raise UsageError(f"--arg {parameter.name}: got {text!r}, expected {expected}") from None
+    except TypeError:
+        msg = "cannot be given as text; measure a function that creates it itself"
+        raise UsageError(f"--arg {parameter.name}: a {_words(annotation)} {msg}") from None
+
+
+def _words(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+
+def _shown(parameter: inspect.Parameter) -> str:
+    empty = parameter.annotation is parameter.empty
+    return parameter.name if empty else f"{parameter.name} ({_words(parameter.annotation)})"
+
+
+def read_value(text: str, annotation: Any) -> Any:
+    """Convert a text to what an annotation asks for.
+
+    Raises:
+        ValueError: The text is no such value.
+        TypeError: Values of this annotation have no text.
+
+    Example:
+        >>> read_value("1,2", list[int]), read_value("none", int | None), read_value("1", str | int)
+        ([1, 2], None, 1)
+    """
+    kind, inside = get_origin(annotation) or annotation, get_args(annotation)
+    if kind is Annotated:
+        return read_value(text, inside[0])
+    if kind in (Union, types.UnionType):
+        return _first_fitting(text, inside)
+    if kind is Literal:
+        return _chosen(text, {str(value): value for value in reversed(inside)})
+    if kind in _SEVERAL:
+        return _several(text, kind, inside)
+    if inspect.isclass(kind) and issubclass(kind, Enum | os.PathLike):
+        return Path(text) if issubclass(kind, os.PathLike) else _member(text, kind)
+    reader = _literal if isinstance(kind, str) else _SCALARS.get(kind)
+    if reader is None:
+        raise TypeError(annotation)
+    return reader(text)
+
+
+def _chosen(text: str, values: dict[str, Any]) -> Any:
+    if text not in values:
+        raise ValueError(text)
+    return values[text]
+
+
+def _member(text: str, kind: type[Enum]) -> Enum:
+    exact = [member for member in kind if text in (member.name, str(member.value))]
+    near = [member for member in kind if text.lower() == member.name.lower()]
+    for member in (*exact, *near):
+        return member
+    raise ValueError(text)
+
+
+def _several(text: str, kind: Any, inside: tuple[Any, ...]) -> Any:
+    items = _items(text)
+    if kind is not tuple or inside[1:] == (...,) or not inside:
+        inside = (inside or (Any,))[:1] * len(items)
+    values = [read_value(item, one) for item, one in zip(items, inside, strict=True)]
+    return tuple(values) if kind is tuple else values
+
+
+def _first_fitting(text: str, members: tuple[Any, ...]) -> Any:
+    """The value of the strictest member that takes the text: of a string only where nothing else fits."""
+    errors: list[Exception] = []
+    for member in sorted(members, key=lambda one: (one is not type(None), one is str, one is not int)):
+        try:
+            return read_value(text, member)
+        except (ValueError, TypeError) as error:
+            errors.append(error)
+    raise errors[-1]
+
+
+def _items(text: str) -> list[str]:
+    """Split ``1,2,3``, ``[1, 2, 3]`` or ``['a', 'b']``."""
+    if text[:1] in ("[", "("):
+        try:
+            return [str(item) for item in ast.literal_eval(text)]
+        except (SyntaxError, TypeError) as problem:
+            raise ValueError(text) from problem
+    return [item.strip() for item in text.split(",")] if text else []
+
+
+def _literal(text: str) -> Any:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
+
+
+def _flag(text: str) -> Any:
+    return _chosen(text.lower(), _FLAGS)
+
+
+def _none(text: str) -> Any:
+    return _chosen(text.lower(), {"none": None, "null": None})
+
+
+_SCALARS: dict[Any, Callable[[str], Any]] = {
+    **{int: int, float: float, str: str, bool: _flag, None: _none, type(None): _none},
+    **dict.fromkeys((Any, object, inspect.Parameter.empty), _literal),
+}

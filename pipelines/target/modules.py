@@ -25,25 +25,34 @@ def find_module(name: str) -> Path:
 
     Packages are searched, not imported: no code of the user's runs.
     """
-    parts = name.split(".")
-    path: list[str] | None = None
+    folders = [str(Path.cwd())]
     found: ModuleSpec | None = None
+    parts = name.split(".")
     for number, part in enumerate(parts):
-        so_far = ".".join(parts[: number + 1])
-        found = PathFinder.find_spec(part, [str(Path.cwd())] if path is None else path)
+        found = PathFinder.find_spec(part, folders)
         if found is None or (found.origin is None and not found.submodule_search_locations):
-            found = _ask_finders(so_far, path)
+            found = _ask_finders(".".join(parts[: number + 1]), folders if number else None)
         if found is None:
-            msg = f"no module {so_far} in the current directory or the environment"
-            raise UsageError(msg + did_you_mean(part, _search_paths(path)))
-        path = list(found.submodule_search_locations or ())
-        if number + 1 < len(parts) and not path:
-            raise UsageError(f"{name}: {so_far} is a module, not a package")
-    origin = found.origin if found is not None else None
-    if origin is None or not origin.endswith(".py"):
-        what = "a folder without an __init__.py" if path else "not a Python file"
-        raise UsageError(f"{name} is {what} ({origin or 'no source'}): expected a module with a Python file")
-    return Path(origin)
+            near = [entry.stem for folder in folders if Path(folder).is_dir() for entry in Path(folder).iterdir()]
+            raise _no_module(name, did_you_mean(part, sorted(near)))
+        folders = list(found.submodule_search_locations or ())
+    if found is None or found.origin is None or not found.origin.endswith(".py"):
+        raise _no_module(name)
+    return Path(found.origin)
+
+
+def _no_module(name: str, near: str = "") -> UsageError:
+    return UsageError(f"no module {name} with a Python file in the current directory or the environment{near}")
+
+
+def _ask_finders(name: str, path: list[str] | None) -> ModuleSpec | None:
+    """Search with the environment's finders, such as those of editable installs."""
+    for finder in sys.meta_path:
+        search = getattr(finder, "find_spec", None)
+        found = search(name, path) if search is not None else None
+        if found is not None:
+            return found  # type: ignore[no-any-return]  # a finder's `find_spec` gives a spec
+    return None
 
 
 def name_in_package(path: Path) -> tuple[str, Path]:
@@ -58,22 +67,3 @@ def top_folder(module: str, file: Path) -> Path:
     """Return the folder of the outermost package of a module; the module's own file if it is in none."""
     depth = module.count(".") + (file.name == "__init__.py")
     return file.resolve().parents[depth - 1] if depth else file.resolve()
-
-
-def _ask_finders(name: str, path: list[str] | None) -> ModuleSpec | None:
-    """Search with the environment's finders, such as those of editable installs."""
-    for finder in sys.meta_path:
-        search = getattr(finder, "find_spec", None)
-        found = search(name, path) if search is not None else None
-        if found is not None:
-            return found  # type: ignore[no-any-return]  # a finder's `find_spec` gives a spec
-    return None
-
-
-def _search_paths(path: list[str] | None) -> list[str]:
-    found: list[str] = []
-    for place in path if path is not None else [str(Path.cwd())]:
-        folder = Path(place)
-        entries = sorted(folder.iterdir()) if folder.is_dir() else []
-        found += [entry.stem for entry in entries if entry.suffix == ".py" or entry.is_dir()]
-    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
@@ -17,15 +16,15 @@ from pipeprof.profiles.advise.names import warn_of_unknown
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.view.attach_spec import with_counts, with_written
+from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.texts import with_texts
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
     from pipeprof.pipelines.graph.stages import StageGraph
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.spec.models import Ignore
+    from pipeprof.pipelines.spec.load import LoadedSpec
+    from pipeprof.pipelines.spec.spec import Ignore
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.advise.check import Check
     from pipeprof.profiles.advise.proposal import Proposal
@@ -86,12 +85,11 @@ def findings_for(
     loaded: LoadedSpec | None = None,
     made: Sequence[MadeDict] = (),
     constants: Sequence[ConstantDict] = (),
-    spec_view: Callable[[], PipelineView] | None = None,
     sketch_view: PipelineView | None = None,
     slips: Sequence[Slip] = (),
     tries: bool = False,
 ) -> tuple[list[Finding] | None, list[Message]]:
-    """The findings of a run, from its graphs where they were read, else from the spec as written. Never raises.
+    """The findings of a run, from its graphs where they were read, else from the stages as written. Never raises.
 
     Ideas become the profile's `proposals`.
 
@@ -99,8 +97,7 @@ def findings_for(
         profile: The run's profile: stages, steps, memory, contention, headspace and causes are read.
         made: In-memory sources that were seen while a function built its dataset.
         constants: Arrays that were seen to become constants of a graph.
-        spec_view: The view of the spec as written, where a run has it already.
-        sketch_view: The view of a function's stages as they were seen being made, for a run without graphs.
+        sketch_view: The view of the stages as they were seen being made, for a run without graphs.
         slips: Found in the text of the target's function; none for a spec.
         tries: Ideas will be tried: none of them is a finding yet.
 
@@ -113,19 +110,11 @@ def findings_for(
     view = None
     checks: Iterable[Check] | None = None
 
-    @cache
-    def as_written() -> PipelineView:
-        view = spec_view() if spec_view is not None else _view_of_spec(profile, loaded)
-        return replace(_with_buffers(view, profile), **measured)
-
     missing = _missing(profile, written, executed)
     if written is not None and executed is not None and (not missing or ((made or constants) and loaded is None)):
         graphs, parts = (written, executed), {**measured, "made": made, "constants": constants}
         view = tried("the graphs", lambda: _view_of_graphs(graphs, by_address=loaded is not None, **parts), messages)
-    if view is None and loaded is not None:
-        view = tried("the spec", as_written, messages)
-        missing = missing and f"{missing}: only what needs no run was looked for, in the spec as written"
-    elif view is None and sketch_view is not None and missing:
+    if view is None and sketch_view is not None and missing:
         view = replace(_with_buffers(sketch_view, profile), **measured)
         checks = MEMORY
         missing = f"{missing}: only memory was judged, by the stages as written"
@@ -148,8 +137,6 @@ def findings_for(
     known = with_texts(replace(view, slips=tuple(slips)))
     if loaded is not None:
         known = with_written(view, loaded)
-        of = tried("the numbers of elements", as_written, messages)
-        known = known if of is None else with_counts(known, of)
     ignore = loaded.spec.ignore if loaded else ()
     result = tried("the findings", lambda: advise(known, ignore=ignore, checks=checks), messages)
     if result is None:
@@ -237,10 +224,3 @@ def _view_of_graphs(
     return view_of_graphs(
         *graphs, profile.stages or [], by_address=by_address, cores=cores, memory_limit=limit, profile=profile, **parts
     )
-
-
-def _view_of_spec(profile: Profile, loaded: LoadedSpec | None) -> PipelineView:
-    from pipeprof.profiles.view.from_spec import view_of_spec
-
-    assert loaded is not None  # noqa: S101 - for the type checker; only called for a spec
-    return view_of_spec(loaded, cores=profile.host.cores, memory_limit_bytes=profile.host.memory_limit_bytes)

@@ -25,7 +25,7 @@ from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import call_around
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.models import Ignore
+    from pipeprof.pipelines.spec.spec import Ignore
 
 FINDINGS: tuple[Check, ...] = (*CORRECTNESS, *MEMORY, *PYTHON, *TRAINING)
 CHECKS = {check.name: check for check in sorted((*FINDINGS, *IDEAS), key=lambda check: check.name)}

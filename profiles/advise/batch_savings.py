@@ -161,7 +161,7 @@ def kept_share(view: PipelineView, stage: StageView) -> float | None:
     below = view.input_of(stage)
     if below is None:
         return None
-    counts = [stage.elements or stage.counted or 0, below.elements or below.counted or 0]
+    counts = [stage.elements or 0, below.elements or 0]
     if min(counts) > 0:
         return min(1.0, counts[0] / counts[1])
     given, left = per_batch(view, below), per_batch(view, stage)

@@ -25,7 +25,7 @@ def warning(why: str) -> Message:
     """Return what a report says of such a step.
 
     Args:
-        why: As `StepKind.too_optimistic` has it.
+        why: As `pipelines.steps.step.too_optimistic` has it.
     """
     text = (
         f"In the recorded run {why}, and this replay of it only waits: the pipeline is faster here than in the "

@@ -9,7 +9,7 @@ from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.document.messages import Message
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.models import Ignore
+    from pipeprof.pipelines.spec.spec import Ignore
 
 NEW_NAMES: Final[dict[str, str]] = {
     "cache-in-memory-over-budget": "cache-over-budget",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
@@ -11,12 +11,17 @@ from pipeprof.profiles.memory.predict.autotuned_buffers import not_predicted
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.attach_spec import with_written
+from pipeprof.profiles.view.from_sketch import view_as_written, view_of_source
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from collections.abc import Sequence
+
+    from pipeprof.pipelines.graph.stages import StageGraph
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -39,17 +44,24 @@ class StaticAdvice:
 
 
 def static_advice(
-    loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int | None = None, what_if: bool = False
+    loaded: LoadedSpec,
+    written: StageGraph,
+    stages: Sequence[Stage],
+    *,
+    cores: float,
+    memory_limit_bytes: int | None = None,
+    what_if: bool = False,
 ) -> StaticAdvice:
-    """Judge a spec without a run. Never raises.
+    """Judge a spec by the graph that it was built to, without a run. Never raises.
 
     Args:
+        stages: Of the spec, with their lines.
         what_if: Answer what the limit means for shuffles and caches.
     """
-    from pipeprof.profiles.view.from_spec import view_of_spec
 
     def read() -> PipelineView:
-        return with_written(view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes), loaded)
+        view = view_as_written(written, stages, cores=cores, memory_limit=memory_limit_bytes)
+        return with_written(view, loaded)
 
     messages: list[Message] = []
     view = tried("the spec", read, messages)
@@ -67,13 +79,30 @@ def static_advice(
     return StaticAdvice(findings, memory, [*messages, *more], answers, not_predicted(view, memory))
 
 
+def _with_arguments(view: PipelineView) -> PipelineView:
+    """The view with what TensorFlow's graph does not say of arguments, such as the batch sizes of buckets."""
+    stages = (
+        replace(
+            stage,
+            arguments={
+                **{name: value for name, value in (stage.written or {}).items() if _is_plain(value)},
+                **stage.arguments,
+            },
+        )
+        for stage in view.stages
+    )
+    return replace(view, stages=tuple(stages))
+
+
+def _is_plain(value: object) -> bool:
+    return (isinstance(value, list) and all(isinstance(one, int) for one in value)) or isinstance(value, bool | int)
+
+
 def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:
     """Judge what the text of a function's file shows of its pipeline. Never raises.
 
     The findings are None where the text shows nothing: the stages are unknown before a run.
     """
-    from pipeprof.profiles.view.from_sketch import view_of_source
-
     messages: list[Message] = []
     limit = memory_limit_bytes
     view = tried("the source", lambda: view_of_source(target, cores=cores, memory_limit_bytes=limit), messages)

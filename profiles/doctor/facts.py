@@ -16,10 +16,9 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Final
 
-from pipeprof.pipelines.data.errors import DataError
-from pipeprof.pipelines.data.folders import locate
-from pipeprof.pipelines.data.temporary import temporary_folder
-from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.data.cache import locate
+from pipeprof.pipelines.errors import PipeprofError, ProfileError
+from pipeprof.pipelines.host_files import temporary_folder
 from pipeprof.profiles.git.calls import absolute_path, find_program
 from pipeprof.profiles.host import nvml
 from pipeprof.profiles.host.cgroup import ROOT, Cgroup
@@ -246,7 +245,7 @@ def folders(environ: Mapping[str, str]) -> tuple[Folder, ...]:
     """Return the folders that pipeprof writes to, as they are now; nothing is created."""
     try:
         cache: Path | None = locate(environ).folder
-    except DataError:
+    except PipeprofError:
         cache = None
     try:
         current: Path | None = Path.cwd()

@@ -16,8 +16,8 @@ from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
+from pipeprof.pipelines.host_files import check_private, temporary_folder
 from pipeprof.pipelines.suggest import broken_link
 
 if TYPE_CHECKING:

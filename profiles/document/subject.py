@@ -10,7 +10,7 @@ from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.findings import Edit
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 
 class Tool(Model):

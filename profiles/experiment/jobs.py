@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.check import check_changed
-from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.pipelines.changes.in_spec import changed_spec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
@@ -105,7 +104,7 @@ class JobMaker:
             TurnsJob(environment=list(change.environment), warm_steps=warm_steps, compare_epochs=compares),
         )
         if loaded is not None and change.in_spec:
-            loaded = check_changed(loaded, change.in_spec)
+            loaded = changed_spec(loaded, change.in_spec)
         elif change.edits:
             ops = list(self.ops) if self.is_spec else None
             turns = replace(turns, edits=list(change.edits), ops=ops)
@@ -143,11 +142,10 @@ class JobMaker:
 
     def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Job:
         from pipeprof.pipelines.data.cache import ensure
-        from pipeprof.pipelines.data.folders import locate
 
         folders: Mapping[str, Path] = {}
         if loaded is not None and loaded.spec.data:
-            folders = ensure(loaded.spec.data, progress=self.data_progress, cache=locate())
+            folders = ensure(loaded.spec.data, progress=self.data_progress)
         settings = replace(self.settings, loaded=loaded)
         job = job_of(settings, self.planned, folders, memory_limit=self.memory_limit)
         return replace(job, turns=replace(turns, digest_seconds=self.digest_seconds))
@@ -166,7 +164,7 @@ def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | Non
     loaded = settings.loaded
     if loaded is None:
         return {settings.target.path: sha256 or _hash(settings.target.path)}
-    found = {path: _hash(path) for path in python_files(loaded)}
+    found = {path: _hash(path) for path in loaded.python_files}
     return {**found, loaded.path.absolute(): loaded.sha256}
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, TargetKind, supports
-from pipeprof.pipelines.changes.in_spec import EditError
+from pipeprof.pipelines.changes.in_spec import EditError, changed_spec
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec
-from pipeprof.pipelines.check import check_changed
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 
 
 @dataclass(frozen=True)
@@ -48,4 +47,4 @@ class Version:
         text = apply_to_spec(self.loaded, edits)
         if text == self.loaded.text and all(not isinstance(edit, SetEnvironment) for edit in edits):
             raise EditError("it changes nothing")
-        return Version(steps, replace(check_changed(self.loaded, edits), text=text))
+        return Version(steps, replace(changed_spec(self.loaded, edits), text=text))

@@ -1,44 +1,32 @@
 """The one place that calls git.
 
 git runs commands that its configuration, the attributes of a tree and the hooks of a repository name. Here it gets a
-git directory of pipeprof's own, with links to the refs and the objects, a fixed configuration (see the module `config`)
-no hooks and no filters, and an environment whose ``GIT_*`` are all set here. It starts no other process. Nothing is
-downloaded. Its processes end with the time of the command and with the command.
+git directory of pipeprof's own, with links to the refs and the objects and a configuration that names no command, and
+an environment whose ``GIT_*`` are all set here. It starts no other process. Nothing is downloaded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import math
 import os
 import re
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
-from pipeprof.pipelines.data.processes import end_group
-from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.host_files import nameless_file
 from pipeprof.pipelines.regular_files import read_regular
-from pipeprof.profiles.git.config import (
-    ConfigEntry,
-    UserFilter,
-    fixed_config,
-    known_filters,
-    parse_list,
-    parse_list_with_origins,
-    safe_directories,
-)
-from pipeprof.profiles.git.repository import GIT_DIR, Repository, around, find_repository, read_line
+from pipeprof.profiles.git.repository import GIT_DIR, Repository, find_repository, read_line
 
 MOST_SECONDS = 30.0
 """Seconds for all calls together if the command has no time limit."""
@@ -48,15 +36,16 @@ _MOST_CONFIG_BYTES = 1 << 20
 _MOST_SAID = 1 << 16
 """Bytes of what git wrote to stderr, for a message."""
 _HEAD = re.compile(r"ref: refs/[^\0\n]+|[0-9a-f]{40,64}")
-_PASSED_ON: Final = ("GIT_EXEC_PATH",)
 _USERS_CONFIG: Final = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")
-_ALONE: Final = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 _ALWAYS: Final = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_PAGER": "cat",
+    "GIT_ATTR_NOSYSTEM": "1",
     # Configuration that the user includes may lie in a checkout.
     "GIT_TRACE2": "0",
     "GIT_TRACE2_EVENT": "0",
@@ -66,15 +55,23 @@ _ALWAYS: Final = {
 _SHARED_BY_WORK_TREES: Final = ("refs", "packed-refs", "shallow", "logs", "reftable")
 _READ_WHOLE: Final = ("packed-refs", "shallow", "objects/info/alternates", "objects/info/commit-graph")
 """Files that git reads to their end."""
-
-
-@dataclass(frozen=True)
-class GitView:
-    """A repository as git gets to see it, with the git directory that takes the place of its own."""
-
-    repository: Repository
-    directory: Path
-    entries: tuple[ConfigEntry, ...] = field(repr=False, default=())
+_FIXED: Final = """[core]
+	repositoryformatversion = 1
+	bare = false
+	hooksPath = /dev/null
+	fsmonitor = false
+	attributesFile = /dev/null
+	untrackedCache = false
+[protocol]
+	allow = never
+[status]
+	submoduleSummary = false
+"""
+_KEPT: Final = re.compile(
+    r"core\.(?:filemode|ignorecase|precomposeunicode|symlinks|autocrlf|eol)|extensions\.(?:objectformat|refstorage)"
+    r"|branch\.[^\n]+\.(?:remote|merge)|remote\.[^\n]+\.fetch"
+)
+"""Settings of the repository that count: how names and contents are written, and the upstream of branches."""
 
 
 class GitCalls:
@@ -88,9 +85,8 @@ class GitCalls:
     def __init__(self, ending: contextlib.ExitStack, end_at: float | None = None) -> None:
         self.end_at = end_at
         self._ending = ending
-        self._given: Mapping[str, str] = os.environ
-        self._views: dict[Path, GitView] = {}
-        self._spent, self._look_until = 0.0, math.inf
+        self._directories: dict[Path, Path] = {}
+        self._spent = 0.0
 
     @cached_property
     def folder(self) -> Path:
@@ -106,119 +102,124 @@ class GitCalls:
                 "git needs a temporary folder, and there is none that can be written to: set TMPDIR to one"
             ) from None
 
-    def find(self, near: Path) -> GitView | None:
-        """The repository that a file or folder is in; None outside of one.
+    def find(self, near: Path) -> Repository | None:
+        """The repository that a file or folder is in, for calls; None outside of one.
 
         Raises:
-            ProfileError: git is missing or too old, or the repository belongs to another user.
+            ProfileError: As `enter` does.
         """
-        repository = find_repository(near, self._given)
-        return self.view(repository) if repository is not None else None
+        found = find_repository(near, os.environ)
+        return self.enter(found) if found is not None else None
 
-    def view(self, repository: Repository) -> GitView:
-        """A repository for calls.
+    def enter(self, repository: Repository) -> Repository:
+        """Make a repository ready for calls.
 
         Raises:
-            ProfileError: git is missing or too old, or the repository belongs to another user.
+            ProfileError: git is missing or too old, or the repository is damaged or belongs to another user.
         """
-        root = repository.root
-        if root not in self._views:
+        if repository.root not in self._directories:
+            self._require_version()
             self._require_owner(repository)
-            self._views[root] = self._made(repository)
-        return self._views[root]
+            directory = Path(tempfile.mkdtemp(prefix="git-", dir=self.folder))
+            _fill_directory(repository, directory)
+            text = fixed_config(self._config_of(repository))
+            (directory / "config").write_text(text, encoding="utf-8", errors="surrogateescape")
+            self._directories[repository.root] = directory
+        return repository
 
     def run(
         self,
-        view: GitView,
+        repository: Repository | None,
         *arguments: str,
-        work_tree: Path | None = None,
-        index: Path | None = None,
         given: bytes = b"",
+        most: float = math.inf,
+        own: bool = True,
     ) -> bytes:
-        """Run a command of git and return its output.
+        """Run a command of git and return its output; see `output`."""
+        with self.output(repository, *arguments, given=given, most=most, own=own) as printed:
+            return printed.read()
+
+    @contextlib.contextmanager
+    def output(
+        self,
+        repository: Repository | None,
+        *arguments: str,
+        given: bytes = b"",
+        most: float = math.inf,
+        work_tree: Path | None = None,
+        own: bool = True,
+    ) -> Iterator[IO[bytes]]:
+        """Run a command of git in a work tree; its output is a file.
+
+        Args:
+            repository: None for a command outside of any.
+            most: Seconds that it may take.
+            work_tree: Another one than the repository's own: it has no index.
+            own: It is not the user's configuration that counts.
 
         Raises:
             GitError: git ended with another code than 0.
             ProfileError: git is missing, or did not end in time.
         """
-        root = work_tree or view.repository.root
-        places = {
-            "GIT_DIR": str(view.directory),
+        path = absolute_path(os.environ.get("PATH", os.defpath))
+        command = [find_program("git", path), *arguments]
+        seconds = min(most, MOST_SECONDS - self._spent if self.end_at is None else self.end_at - time.monotonic())
+        if seconds <= 0:
+            raise self._too_late(arguments[0], "was not started")
+        kept = () if own else _USERS_CONFIG
+        others = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in kept}
+        always = {name: value for name, value in _ALWAYS.items() if name not in kept}
+        places, root = self._places(repository, work_tree)
+        with nameless_file() as standard, nameless_file() as printed, nameless_file() as said:
+            standard.write(given)
+            standard.seek(0)
+            began = time.monotonic()
+            try:
+                code = subprocess.run(
+                    command,
+                    cwd=root,
+                    env={**others, **always, **places, "PATH": path},
+                    stdin=standard,
+                    stdout=printed,
+                    stderr=said,
+                    timeout=seconds,
+                    check=False,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                raise self._too_late(arguments[0], f"did not end within {seconds:.3g} s") from None
+            finally:
+                self._spent += time.monotonic() - began
+            if code:
+                said.seek(0)
+                raise GitError(arguments[0], said.read(_MOST_SAID).decode(errors="replace").strip(), code)
+            printed.seek(0)
+            yield printed
+
+    def _places(self, repository: Repository | None, work_tree: Path | None) -> tuple[dict[str, str], Path]:
+        """Variables that name what git looks at, and the folder that it runs in."""
+        if repository is None:
+            return {"GIT_DIR": str(self.folder / "no-repository")}, self.folder
+        directory, root = self._directories[repository.root], work_tree or repository.root
+        return {
+            "GIT_DIR": str(directory),
             "GIT_WORK_TREE": str(root),
-            "GIT_INDEX_FILE": str(index or view.repository.git_dir / "index"),
-            "GIT_OBJECT_DIRECTORY": str(view.repository.common_dir / "objects"),
-        }
-        return self._call(arguments, places, root, given)
+            "GIT_INDEX_FILE": str(directory / "no-index" if work_tree else repository.git_dir / "index"),
+            "GIT_OBJECT_DIRECTORY": str(repository.common_dir / "objects"),
+        }, root
 
-    def filters(self, view: GitView) -> dict[str, UserFilter]:
-        """The filters by name; those of the user's own configuration may run."""
-        # The tree of a ref stands in the temporary folder.
-        checkouts = {self.folder.resolve()}
-        for root in (view.repository.root, *self._views):
-            checkouts.update(around(root))
-        if view.repository.common_dir.name == GIT_DIR:
-            checkouts.add(view.repository.common_dir.parent)
-        return known_filters(view.entries, self._users, checkouts)
-
-    def seconds_left(self) -> float:
-        """For the next call."""
-        now = time.monotonic()
-        left = MOST_SECONDS - self._spent if self.end_at is None else self.end_at - now
-        return max(0.0, min(left, self._look_until - now))
-
-    @contextlib.contextmanager
-    def at_most(self, seconds: float) -> Iterator[None]:
-        """Give calls less time than the command has left."""
-        self._look_until = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self._look_until = math.inf
-
-    def too_late(self, what: str, seconds: float) -> ProfileError:
-        """The error of a process that did not end in its `seconds`; 0 if it was not started."""
-        took = f"did not end within {seconds:.3g} s" if seconds else "was not started"
-        if self.end_at is None:
-            return ProfileError(f"{what} {took}: git has {MOST_SECONDS:.0f} s in all; --max-time gives it more")
-        return ProfileError(f"{what} {took}: the command ran out of time; --max-time sets it")
-
-    def _made(self, repository: Repository) -> GitView:
-        directory = Path(tempfile.mkdtemp(prefix="git-", dir=self.folder))
-        _fill_directory(repository, directory)
-        config = directory / "config"
-        config.write_text("[core]\n\trepositoryformatversion = 0\n")
-        entries = self._entries(repository, directory)
-        text = fixed_config(entries, self._users, around(repository.root))
-        config.write_text(text, encoding="utf-8", errors="surrogateescape")
-        return GitView(repository, directory, tuple(entries))
-
-    def _entries(self, repository: Repository, directory: Path) -> list[ConfigEntry]:
-        """The repository's own configuration, without the files that it includes."""
+    def _config_of(self, repository: Repository) -> bytes:
+        """The repository's own configuration, as a list, without the files that it includes."""
         path = repository.common_dir / "config"
         try:
             data = read_regular(path, _MOST_CONFIG_BYTES)
         except FileNotFoundError:
-            return []
+            return b""
         except OSError as error:
             raise ProfileError(f"{path}: cannot be read ({error.strerror})") from None
-        listed = ("config", "--file", "-", "--no-includes", "--null", "--list")
-        return parse_list(self._call(listed, {"GIT_DIR": str(directory)}, directory, data))
-
-    @cached_property
-    def _users(self) -> list[ConfigEntry]:
-        """The configuration of the user and the system; none where git cannot read it."""
-        self._require_version()
-        nowhere = self.folder / "no-repository"
-        nowhere.mkdir(exist_ok=True)
-        places = {"GIT_DIR": str(nowhere), **{name: self._given[name] for name in _USERS_CONFIG if name in self._given}}
-        listed = ("config", "--null", "--list", "--show-origin")
-        try:
-            return parse_list_with_origins(self._call(listed, places, nowhere, own=False))
-        except GitError:
-            return []
+        return self.run(None, "config", "--file", "-", "--no-includes", "--null", "--list", given=data)
 
     def _require_version(self) -> None:
-        said = self._call(("version",), {}, self.folder).decode(errors="replace")
+        said = self.run(None, "version").decode(errors="replace")
         found = re.search(r"(\d+)\.(\d+)", said)
         if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
             oldest = ".".join(map(str, OLDEST_GIT))
@@ -227,53 +228,33 @@ class GitCalls:
 
     def _require_owner(self, repository: Repository) -> None:
         """Refuse another user's repository, as git does: where all users may write, any of them may plant one above."""
-        users, caller = {os.geteuid()}, self._given.get("SUDO_UID", "")
+        users, caller = {os.geteuid()}, os.environ.get("SUDO_UID", "")
         if users == {0} and caller.isdecimal():
             users.add(int(caller))
-        places = (repository.root, repository.git_dir, repository.common_dir)
-        owners = {place.stat().st_uid for place in places}
-        with contextlib.suppress(OSError):
-            owners.add((repository.root / GIT_DIR).lstat().st_uid)
-        if owners <= users or {"*", str(repository.root)} & safe_directories(self._users):
-            return
         root = repository.root
+        owners = {place.stat().st_uid for place in (root, repository.git_dir, repository.common_dir)}
+        with contextlib.suppress(OSError):
+            owners.add((root / GIT_DIR).lstat().st_uid)
+        if owners <= users or {"*", str(root)} & self._trusted():
+            return
         raise ProfileError(
             f"{root} belongs to another user, so git:REF is not read from it: if you trust it, "
             f"git config --global --add safe.directory {root}"
         )
 
-    def _call(
-        self, arguments: Sequence[str], places: Mapping[str, str], folder: Path, given: bytes = b"", *, own: bool = True
-    ) -> bytes:
-        path = absolute_path(self._given.get("PATH", os.defpath))
-        program = find_program("git", path)
-        seconds = self.seconds_left()
-        if not seconds:
-            raise self.too_late(f"git {arguments[0]}", 0)
-        # Those that begin with ``GIT_`` and are not here are not set.
-        kept = {name: self._given[name] for name in _PASSED_ON if self._given.get(name, "").startswith("/")}
-        variables = {**kept, **_ALWAYS, **(_ALONE if own else {})}
-        unset = [word for name in self._given if name.startswith("GIT_") for word in ("-u", name)]
-        command = [
-            *_with_parent(path),
-            find_program("env", path),
-            *unset,
-            *(f"{name}={value}" for name, value in variables.items()),
-        ]
-        command += [*(f"{name}={value}" for name, value in places.items()), f"PATH={path}", program, "-C", str(folder)]
-        with nameless_file() as standard, nameless_file() as printed, nameless_file() as said:
-            standard.write(given)
-            standard.seek(0)
-            began = time.monotonic()
-            code = _run([*command, *arguments], (standard, printed, said), seconds)
-            self._spent += time.monotonic() - began
-            if code is None:
-                raise self.too_late(f"git {arguments[0]}", seconds)
-            printed.seek(0)
-            said.seek(0)
-            if code:
-                raise GitError(arguments[0], said.read(_MOST_SAID).decode(errors="replace").strip(), code)
-            return printed.read()
+    def _trusted(self) -> set[str]:
+        """Folders whose owner the user trusts: an empty value forgets those before it."""
+        asked = ("config", "--null", "--type=path", "--get-all", "safe.directory")
+        try:
+            listed = self.run(None, *asked, own=False)
+        except GitError:
+            return set()
+        return set(listed.decode(errors="surrogateescape").rpartition("\0\0")[2].split("\0"))
+
+    def _too_late(self, command: str, what: str) -> ProfileError:
+        if self.end_at is None:
+            return ProfileError(f"git {command} {what}: git has {MOST_SECONDS:.0f} s in all; --max-time gives it more")
+        return ProfileError(f"git {command} {what}: the command ran out of time; --max-time sets it")
 
 
 class GitError(ProfileError):
@@ -290,22 +271,6 @@ def git_calls(max_seconds: float | None = None) -> Iterator[GitCalls]:
     end_at = time.monotonic() + max_seconds if max_seconds is not None else None
     with contextlib.ExitStack() as ending:
         yield GitCalls(ending, end_at)
-
-
-def _run(command: list[str], streams: tuple[IO[bytes], ...], seconds: float) -> int | None:
-    """Run a command that starts no other; return its exit status, or None if it did not end in time."""
-    process = None
-    try:
-        process = subprocess.Popen(
-            command, stdin=streams[0], stdout=streams[1], stderr=streams[2], start_new_session=True
-        )
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process is not None and process.returncode is None:
-            end_group(process.pid)
-            process.wait()
 
 
 def find_program(name: str, path: str) -> str:
@@ -331,13 +296,22 @@ def printable(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def _with_parent(path: str) -> list[str]:
-    """Prefix of a command that ends with this process (``setpriv``); empty without that program."""
-    for folder in path.split(os.pathsep):
-        program = Path(folder, "setpriv")
-        if sys.platform == "linux" and os.access(program, os.X_OK):
-            return [str(program), "--pdeathsig", "KILL"]
-    return []
+def fixed_config(listed: bytes) -> str:
+    """The text of the configuration that git runs with; `listed` is the repository's (``git config --null --list``)."""
+    lines: list[str] = []
+    for text in listed.decode(errors="surrogateescape").split("\0"):
+        key, newline, value = text.partition("\n")
+        if _KEPT.fullmatch(key):
+            section, _, rest = key.partition(".")
+            name, _, last = rest.rpartition(".")
+            head = f"{section} {_quoted(name)}" if name else section
+            lines.append(f"[{head}]\n\t{last}{newline and f' = {_quoted(value)}'}\n")
+    # The last of two values counts.
+    return "".join(lines) + _FIXED
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _fill_directory(repository: Repository, directory: Path) -> None:
@@ -422,20 +396,13 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder; its links are removed, never followed.
+    """Remove a folder, with folders in it that cannot be written to; its links are removed, never followed.
 
-    `tempfile.TemporaryDirectory` changes the permissions of what links lead to, where a folder cannot be written to
-    (Python before 3.11.8 and 3.12.1).
+    `tempfile.TemporaryDirectory` changes the permissions of what links lead to (Python before 3.11.8 and 3.12.1).
     """
-
-    def open_up(function: Callable[..., Any], path: str, _error: object) -> None:
-        parent = Path(path).parent
-        with contextlib.suppress(OSError):
-            parent.chmod(stat.S_IRWXU)
-            if function in (os.rmdir, os.scandir, os.open) and not Path(path).is_symlink():
-                Path(path).chmod(stat.S_IRWXU)
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                Path(path).unlink()
-
-    shutil.rmtree(folder, onerror=open_up)
+    for place, folders, _ in os.walk(folder):
+        for name in folders:
+            if not (below := Path(place, name)).is_symlink():
+                with contextlib.suppress(OSError):
+                    below.chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)

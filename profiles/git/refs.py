@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.git.calls import GitCalls, GitError, GitView, printable
-from pipeprof.profiles.git.config import remotes_of
+from pipeprof.profiles.git.calls import GitCalls, GitError, printable
+from pipeprof.profiles.git.repository import Repository
 
 PREFIX = "git:"
 FORK = "..."
@@ -22,6 +22,7 @@ _MORE = re.compile(r"[~^]|@\{")
 _HEADS = re.compile(r"|@|[A-Z_]*HEAD")
 """Names that stand for one commit, whatever refs there are."""
 _ABBREVIATED = re.compile(r"[0-9a-f]{4,39}")
+_REMOTES = "refs/remotes/"
 
 
 @dataclass(frozen=True)
@@ -45,71 +46,6 @@ def parse_ref(text: str) -> RefTarget | None:
     return RefTarget(ref, path or None)
 
 
-def commit_of(calls: GitCalls, view: GitView, ref: str) -> str:
-    """The full hash of the commit that a ref means.
-
-    Raises:
-        ProfileError: There is no such ref; the message says how to get it. Or its name is that of several commits.
-    """
-    name = ref.removesuffix(FORK)
-    found = _resolved(calls, view, name)
-    if found is not None:
-        _require_one(calls, view, name)
-        return found if name == ref else _left_at(calls, view, name, found)
-    ref = name
-    shown = printable(ref)
-    shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
-    raise ProfileError(f"git:{shown}: no such branch, tag or commit in {view.repository.root}{_mend(calls, view, ref)}")
-
-
-def _require_one(calls: GitCalls, view: GitView, ref: str) -> None:
-    """Refuse a name that several refs have: for git a tag, which many may push, comes before a branch.
-
-    Raises:
-        ProfileError: They are at other commits; the message has their full names.
-    """
-    name = _MORE.split(ref, maxsplit=1)[0]
-    if _HEADS.fullmatch(name):
-        return
-    parts = (name, f"tags/{name}", f"heads/{name}", f"remotes/{name}", f"remotes/{name}/HEAD")
-    for_git = [f"refs/{part}" for part in parts]
-    listed = calls.run(view, "for-each-ref", "--format=%(refname)", *for_git, f"refs/remotes/*/{name}")
-    refs = listed.decode(errors="surrogateescape").split("\n")
-    found = [one for one in for_git if one in refs]
-    if f"refs/tags/{name}" in found:
-        # As in CI, where a branch is that of the remote alone.
-        found += [one for one in refs if re.fullmatch(rf"refs/remotes/[^/]+/{re.escape(name)}", one)]
-    commits = {_resolved(calls, view, one) for one in found}
-    is_hash = _ABBREVIATED.fullmatch(name) and calls.run(view, "rev-parse", f"--disambiguate={name}")
-    if len(commits) > 1 or (found and is_hash):
-        full = " or ".join(f"{PREFIX}{printable(one)}" for one in found)
-        also = ", or a longer hash" if is_hash else ""
-        raise ProfileError(f"{PREFIX}{printable(ref)} is ambiguous: use {full}{also}")
-
-
-def _left_at(calls: GitCalls, view: GitView, ref: str, commit: str) -> str:
-    """The latest commit that is in the history of a commit, named by a ref, and in that of the work tree.
-
-    Raises:
-        ProfileError: There is none here.
-    """
-    try:
-        return calls.run(view, "merge-base", commit, "HEAD").decode().split()[0]
-    except (GitError, IndexError):
-        shown = f"git:{printable(ref)}{FORK}"
-        raise ProfileError(
-            f"{shown}: no commit that HEAD and {printable(ref)} share in {view.repository.root}{_deeper(view)}"
-        ) from None
-
-
-def _deeper(view: GitView) -> str:
-    """Advice for a clone without its history; empty for another one."""
-    shallow = view.directory / "shallow"
-    if not shallow.exists() or not shallow.stat().st_size:
-        return ""
-    return f"; this clone is shallow: fetch its history ({_HISTORY})"
-
-
 _TARGETS = ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GITHUB_BASE_REF")
 """Variables with the branch that a merge request is for: of GitLab, and of GitHub and Gitea."""
 
@@ -122,41 +58,98 @@ def merge_base(environment: Mapping[str, str]) -> str | None:
         ('git:refs/remotes/origin/main...', None)
     """
     branch = next((environment[name] for name in _TARGETS if environment.get(name)), None)
-    return f"{PREFIX}refs/remotes/origin/{branch}{FORK}" if branch is not None else None
+    return f"{PREFIX}{_REMOTES}origin/{branch}{FORK}" if branch is not None else None
 
 
-def has_commit(calls: GitCalls, view: GitView, commit: str) -> bool:
-    """Whether a commit is in the repository."""
-    return _resolved(calls, view, commit) is not None
+def commit_of(calls: GitCalls, repository: Repository, ref: str) -> str:
+    """The full hash of the commit that a ref means.
 
-
-def _resolved(calls: GitCalls, view: GitView, ref: str) -> str | None:
-    if "\0" in ref:
-        return None
+    Raises:
+        ProfileError: There is no such ref; the message says how to get it. Or its name is that of several commits.
+    """
+    name = ref.removesuffix(FORK)
+    shown = printable(name)
+    shown = f"{PREFIX}{shown if len(shown) <= _MOST_SHOWN else f'{shown[:_MOST_SHOWN]}…'}"
+    (found,) = commits_of(calls, repository, [name])
+    if found is None:
+        mend = _mend(calls, repository, name)
+        raise ProfileError(f"{shown}: no such branch, tag or commit in {repository.root}{mend}")
+    _require_one(calls, repository, name)
+    if name == ref:
+        return found
     try:
-        found = calls.run(view, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        return calls.run(repository, "merge-base", found, "HEAD").decode().split()[0]
+    except (GitError, IndexError):
+        more = _deeper(repository)
+        msg = f"{shown}{FORK}: no commit that HEAD and {printable(name)} share in {repository.root}{more}"
+        raise ProfileError(msg) from None
+
+
+def commits_of(calls: GitCalls, repository: Repository, refs: Sequence[str]) -> list[str | None]:
+    """The full hash of the commit that each name stands for; None where it stands for none."""
+    if any(letter in ref for ref in refs for letter in "\0\n"):
+        return [None] * len(refs)
+    given = "".join(f"{ref}^{{commit}}\n" for ref in refs).encode(errors="surrogateescape")
+    try:
+        lines = calls.run(repository, "cat-file", "--batch-check", given=given).splitlines()
     except GitError:
-        return None
-    return found.decode().strip()
+        # As for `@{upstream}` of a branch that has none.
+        return [None] * len(refs)
+    return [line.split()[0].decode() if line.split()[1:2] == [b"commit"] else None for line in lines]
 
 
-def _mend(calls: GitCalls, view: GitView, ref: str) -> str:
-    """Advice for a missing ref: fetch the branch of a remote, or more of the history."""
-    ref = ref.removeprefix("refs/remotes/")
-    branch = re.split(r"[~^@:]", ref, maxsplit=1)[0]
-    is_base_there = branch != ref and (branch in ("", "HEAD") or _resolved(calls, view, branch) is not None)
-    remotes = remotes_of(view.entries) or ["origin"]
-    if deeper := _deeper(view):
-        if is_base_there or not _BRANCH.fullmatch(branch):
-            return deeper
-        return f"{deeper}, and the branch: {_fetch(branch, remotes)}"
-    if is_base_there or not _BRANCH.fullmatch(branch) or branch == "HEAD":
+def _require_one(calls: GitCalls, repository: Repository, ref: str) -> None:
+    """Refuse a name that several refs have: for git a tag, which many may push, comes before a branch.
+
+    Raises:
+        ProfileError: They are at other commits; the message has their full names.
+    """
+    name = _MORE.split(ref, maxsplit=1)[0]
+    if _HEADS.fullmatch(name):
+        return
+    parts = (name, f"tags/{name}", f"heads/{name}", f"remotes/{name}", f"remotes/{name}/HEAD")
+    for_git = [f"refs/{part}" for part in parts]
+    named = [one for one, commit in zip(for_git, commits_of(calls, repository, for_git), strict=True) if commit]
+    if f"refs/tags/{name}" in named:
+        # As in CI, where a branch is that of the remote alone.
+        theirs = re.compile(rf"{_REMOTES}[^/]+/{re.escape(name)}")
+        named += filter(theirs.fullmatch, _remote_refs(calls, repository))
+    is_hash = _ABBREVIATED.fullmatch(name) and calls.run(repository, "rev-parse", f"--disambiguate={name}")
+    if len(set(commits_of(calls, repository, named))) > 1 or (named and is_hash):
+        full = " or ".join(f"{PREFIX}{printable(one)}" for one in named)
+        also = ", or a longer hash" if is_hash else ""
+        raise ProfileError(f"{PREFIX}{printable(ref)} is ambiguous: use {full}{also}")
+
+
+def _remote_refs(calls: GitCalls, repository: Repository) -> list[str]:
+    """Full names of the branches of remotes."""
+    listed = calls.run(repository, "rev-parse", "--symbolic-full-name", "--remotes")
+    return listed.decode(errors="surrogateescape").splitlines()
+
+
+def _deeper(repository: Repository) -> str:
+    """Advice for a clone without its history; empty for another one."""
+    shallow = repository.common_dir / "shallow"
+    if not shallow.exists() or not shallow.stat().st_size:
         return ""
+    return f"; this clone is shallow: fetch its history ({_HISTORY})"
+
+
+def _mend(calls: GitCalls, repository: Repository, ref: str) -> str:
+    """Advice for a missing ref: fetch the branch of a remote, or more of the history."""
+    ref, deeper = ref.removeprefix(_REMOTES), _deeper(repository)
+    branch = re.split(r"[~^@:]", ref, maxsplit=1)[0]
+    is_base_there = branch != ref and (branch in ("", "HEAD") or commits_of(calls, repository, [branch]) != [None])
+    if is_base_there or not _BRANCH.fullmatch(branch) or branch == "HEAD":
+        return deeper
+    refs = _remote_refs(calls, repository)
+    remotes = list(dict.fromkeys(one.split("/")[2] for one in refs)) or ["origin"]
+    if deeper:
+        return f"{deeper}, and the branch: {_fetch(branch, remotes)}"
     for remote in remotes:
-        there = f"{remote}/{branch}"
-        if _resolved(calls, view, f"refs/remotes/{there}") is not None:
-            return f"; {there} is there: git:{there}{ref.removeprefix(branch)}"
-    return f"; {_fetch(branch, remotes)} gets a branch of the remote" if remotes_of(view.entries) else ""
+        if f"{_REMOTES}{remote}/{branch}" in refs:
+            return f"; {remote}/{branch} is there: git:{remote}/{ref}"
+    return f"; {_fetch(branch, remotes)} gets a branch of the remote" if refs else ""
 
 
 def _fetch(branch: str, remotes: list[str]) -> str:
@@ -164,5 +157,5 @@ def _fetch(branch: str, remotes: list[str]) -> str:
     remote = next((name for name in remotes if branch.startswith(f"{name}/")), None)
     if remote is not None:
         name = branch.removeprefix(f"{remote}/")
-        return f"git fetch {remote} {name}:refs/remotes/{branch}"
+        return f"git fetch {remote} {name}:{_REMOTES}{branch}"
     return f"git fetch {remotes[0]} {branch}"

@@ -44,12 +44,6 @@ def repository_root(folder: Path) -> Path | None:
     return next((place for place in (folder, *folder.parents) if _exists(place / GIT_DIR)), None)
 
 
-def around(root: Path) -> list[Path]:
-    """A work tree and those that it lies in, as a submodule does; the home folder is the user's own."""
-    home = os.path.expanduser("~")  # noqa: PTH111 - where there is none, it stays as it is
-    return [root, *(place for place in root.parents if _exists(place / GIT_DIR) and str(place) != home)]
-
-
 def find_repository(near: Path, environment: Mapping[str, str]) -> Repository | None:
     """The repository that a file or folder is in; None outside of one.
 

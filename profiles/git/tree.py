@@ -1,7 +1,8 @@
 """The tree of a git ref, written into a folder of its own: the user's work tree is never touched.
 
-The folder stands among links to the neighbours of the work tree and of the folders above it, so that ``../data`` leads
-where it leads from the work tree. What git does not track is linked from the work tree, as data rarely is in git.
+pipeprof writes the files itself, each as its bytes are stored: no filter runs, and a file that needs one other than
+that of Git LFS is withheld. The folder stands among links to the neighbours of the work tree, so that ``../data``
+leads where it leads from there. What git does not track is linked from the work tree, as data rarely is in git.
 """
 
 from __future__ import annotations
@@ -11,36 +12,33 @@ import fnmatch
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
-from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.paths import has_scheme, leaves
-from pipeprof.profiles.git.calls import GitCalls, GitError, GitView, printable
-from pipeprof.profiles.git.config import is_partial
-from pipeprof.profiles.git.filters import FilterJob, filters_of_paths, run_filters
-from pipeprof.profiles.git.refs import commit_of, has_commit
-from pipeprof.profiles.git.repository import repository_at
+from pipeprof.pipelines.spec.load import LoadedSpec
+from pipeprof.pipelines.spec.paths import Leaf, has_scheme, leaves
+from pipeprof.profiles.git.calls import GitCalls, GitError, printable
+from pipeprof.profiles.git.refs import commit_of, commits_of
+from pipeprof.profiles.git.repository import Repository, repository_at
 
 _LINK = "120000"
+_PROGRAM = "100755"
 SUBMODULE = "160000"
 """Modes of entries of a tree."""
 CODE_FOLDERS = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out", ".git"})
 _CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".pth"})
-_LEVELS = 3
-"""Folders above the work tree whose entries are linked."""
 _MOST_NEIGHBOURS = 1000
-"""Entries of a folder above the work tree; of one that has more, none is linked."""
+"""Entries of the folder above the work tree; of one that has more, none is linked."""
 _MOST_SEEN = 20_000
 """Entries of a folder that are looked at for code: data sets have no end."""
 _MOST_LINKS = 40
 """Symbolic links that a path may lead through, as in Linux."""
-_MOST_DEPTH = 8
+MOST_DEPTH = 8
 """Submodules in submodules."""
+_PART = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,14 @@ class RefTree:
     withheld: dict[str, str] = field(default_factory=dict)
 
     def current_folder(self) -> Path:
-        """The place in the tree of the current folder, also of one above the work tree; itself where it is elsewhere.
+        """The place in the tree of the current folder, or of the one above the work tree; itself where it is elsewhere.
 
         Raises:
             ProfileError: It is a file at the ref.
         """
-        here, above = Path.cwd(), list(self.work_tree.parents)[:_LEVELS]
-        if here in above:
-            return self.folder.parents[above.index(here)]
+        here = Path.cwd()
+        if here == self.work_tree.parent:
+            return self.folder.parent
         if not here.is_relative_to(self.work_tree):
             return here
         place = self.folder / here.relative_to(self.work_tree)
@@ -115,44 +113,63 @@ def check_out(calls: GitCalls, ref: str, near: Path, into: Path) -> RefTree:
     """Write the tree of a ref below the folder `into`, which does not exist yet.
 
     Raises:
-        ProfileError: This is no git repository, or the ref does not exist, or its tree cannot be read.
+        ProfileError: This is no git repository, or the ref does not exist, or its tree cannot be read or written.
     """
-    view = calls.find(near)
-    if view is None:
+    repository = calls.find(near)
+    if repository is None:
         place = near if near.is_dir() else near.parent
         raise ProfileError(f"{printable(str(place.resolve()))} is in no git repository, which a target `git:REF` needs")
-    root = view.repository.root
-    commit = commit_of(calls, view, ref)
-    tree = RefTree(f"git:{ref}", _among_neighbours(root, into.resolve()), root, commit)
-    _Writing(calls, tree).write(view, commit, tree.folder, depth=0)
+    commit = commit_of(calls, repository, ref)
+    folder = _beside_neighbours(repository.root, into.resolve())
+    tree = RefTree(f"git:{ref}", folder, repository.root, commit)
+    try:
+        _Writing(calls, tree).write(repository, commit, folder, depth=0)
+    except GitError as error:
+        raise ProfileError(f"{tree.ref}: its tree cannot be read: {printable(error.said)}") from None
+    except (OSError, ValueError) as error:
+        raise ProfileError(f"{tree.ref}: its tree cannot be written: {printable(str(error))}") from None
     return tree
 
 
-def _among_neighbours(root: Path, into: Path) -> Path:
+def entries_of(calls: GitCalls, repository: Repository, commit: str) -> list[tuple[str, str, str]]:
+    """Mode, hash and path of each entry of a commit's tree.
+
+    Raises:
+        GitError: There is no such commit.
+        ProfileError: A path is none that git writes.
+    """
+    listed = calls.run(repository, "ls-tree", "-r", "-z", "--full-tree", commit)
+    found = []
+    for line in filter(None, listed.decode(errors="surrogateescape").split("\0")):
+        head, _, path = line.partition("\t")
+        if any(part.lower() in ("", ".", "..", ".git") for part in path.split("/")):
+            raise ProfileError(f"the tree of {commit[:10]} has the path {printable(path)}, which leads out of it")
+        mode, _, name = head.split(" ")
+        found.append((mode, name, path))
+    return found
+
+
+def filters_of(calls: GitCalls, repository: Repository, root: Path, paths: Sequence[str]) -> dict[str, str]:
+    """The filter's name of each path whose attributes, as the files below `root` have them, name one."""
+    given = "".join(f"{path}\0" for path in paths).encode(errors="surrogateescape")
+    asked = ("check-attr", "-z", "--stdin", "filter")
+    with calls.output(repository, *asked, given=given, work_tree=root) as printed:
+        words = printed.read().decode(errors="surrogateescape").split("\0")
+    named = zip(words[::3], words[2::3], strict=False)
+    return {path: name for path, name in named if name not in ("unspecified", "unset", "set", "")}
+
+
+def _beside_neighbours(root: Path, into: Path) -> Path:
     """An empty folder for a tree, among links to the neighbours of its work tree."""
-    above = list(root.parents)[:_LEVELS]
-    at = into
-    at.mkdir(parents=True)
-    for number in range(len(above) - 1, -1, -1):
-        below = (above[number - 1] if number else root).name
-        for entry in _entries(above[number]):
-            if entry != below:
-                (at / entry).symlink_to(above[number] / entry)
-        at = at / (below or "root")
-        at.mkdir()
-    if not above:
-        at = into / "root"
-        at.mkdir()
-    return at
-
-
-def _entries(folder: Path) -> list[str]:
-    """Names in a folder; none where there are many, or where they may not be seen."""
-    try:
-        names = os.listdir(folder)  # noqa: PTH208 - names, not paths
-    except OSError:
-        return []
-    return names if len(names) <= _MOST_NEIGHBOURS else []
+    folder = into / (root.name or "root")
+    folder.mkdir(parents=True)
+    # Where there are many, or where they may not be seen, none is linked.
+    with contextlib.suppress(OSError):
+        names = os.listdir(root.parent)  # noqa: PTH208 - names, not paths
+        for name in names if len(names) <= _MOST_NEIGHBOURS else ():
+            if name != root.name:
+                (into / name).symlink_to(root.parent / name)
+    return folder
 
 
 class _Writing:
@@ -164,70 +181,57 @@ class _Writing:
         # A link would lead out of the tree, and `..` not back.
         self._way = {Path.cwd(), *Path.cwd().parents}
 
-    def write(self, view: GitView, commit: str, into: Path, *, depth: int) -> None:
+    def write(self, repository: Repository, commit: str, into: Path, *, depth: int) -> None:
         """Write the tree of a commit into an empty folder."""
-        index = view.directory / f"index-{commit}"
-        try:
-            self._calls.run(view, "read-tree", "--reset", "-u", commit, work_tree=into, index=index)
-            listed = self._calls.run(view, "ls-files", "--stage", "-z", work_tree=into, index=index)
-        except GitError as error:
-            partial = "this clone is partial, and nothing is downloaded here: check the ref out once, then come back"
-            more = f"; {partial}" if is_partial(view.entries) else ""
-            raise ProfileError(f"{self._tree.ref}: its tree cannot be read: {printable(error.said)}{more}") from None
-        kinds = dict(entries_of(listed))
-        for path in [path for path, (mode, _) in kinds.items() if mode == _LINK]:
-            self._keep_or_remove(view, into, path)
-        files = [path for path, (mode, _) in kinds.items() if mode not in (_LINK, SUBMODULE)]
-        self._filter(view, into, index, files)
-        for path, (mode, name) in kinds.items():
+        entries = entries_of(self._calls, repository, commit)
+        files = [entry for entry in entries if entry[0] not in (_LINK, SUBMODULE)]
+        links = [entry for entry in entries if entry[0] == _LINK]
+        # Files come first: none is written through a link.
+        self._write_blobs(repository, [*files, *links], into)
+        self._filter(repository, into, [path for _, _, path in files])
+        for _, _, path in links:
+            self._keep_or_remove(repository, into, path)
+        for mode, name, path in entries:
             if mode == SUBMODULE:
-                self._submodule(view, into, path, name, depth)
-        self._link_untracked(view, into)
+                self._submodule(repository, into, path, name, depth)
+        self._link_untracked(repository, into)
 
-    def _filter(self, view: GitView, into: Path, index: Path, files: list[str]) -> None:
-        """Put what filters make in place of what the history has."""
-        known = self._calls.filters(view)
-        pointers = {path: pointer for path in files if (pointer := read_pointer(into / path)) is not None}
-        named = filters_of_paths(self._calls, view, files if known.keys() - {FILTER} else list(pointers), index)
-        jobs: list[FilterJob] = []
-        for path, name in named.items():
-            found, words = known.get(name), f"goes through the filter {printable(name)}, which"
-            if name == FILTER:
-                if path in pointers:
-                    self._resolve(view, into / path, pointers[path])
-            elif found is not None and found.refused:
-                self._withhold(into / path, f"{words} {found.refused}: it is not run")
-            elif found is not None and found.smudge:
-                made = self._calls.folder / f"made-{len(jobs)}"
-                jobs.append(FilterJob(found.smudge, path, into / path, made))
-            elif found is not None and found.process:
-                self._withhold(into / path, f"{words} is a process for many files: it is not run")
-        for job, done in zip(jobs, run_filters(self._calls, jobs), strict=True):
-            if done:
-                # Its permissions stay.
-                shutil.copyfile(job.made, job.given)
-            else:
-                self._withhold(job.given, f"goes through the filter {printable(named[job.path])}, which failed")
-            job.made.unlink(missing_ok=True)
+    def _write_blobs(self, repository: Repository, entries: Sequence[tuple[str, str, str]], into: Path) -> None:
+        given = "".join(f"{name}\n" for _, name, _ in entries).encode()
+        with self._calls.output(repository, "cat-file", "--batch", given=given) as printed:
+            for mode, name, path in entries:
+                _, kind, *size = printed.readline().split()
+                if kind != b"blob":
+                    raise ProfileError(
+                        f"{self._tree.ref}: {printable(path)} ({name[:10]}) is not here. If this clone is partial, "
+                        "nothing is downloaded here: check the ref out once, then come back"
+                    )
+                if _has_link(into, Path(path).parent):
+                    raise ProfileError(f"{self._tree.ref}: {printable(path)} lies behind a link of the same tree")
+                _write_blob(into / path, mode, printed, int(size[0]))
+                printed.read(1)
 
-    def _resolve(self, view: GitView, file: Path, pointer: tuple[str, int]) -> None:
-        """Put an object of the local store of LFS in place of its pointer."""
-        stored = stored_object(view, pointer)
-        if stored is None:
-            self._withhold(file, "is kept by Git LFS, and its object is not in the local store: git lfs fetch")
-            return
-        file.unlink()
-        file.symlink_to(stored)
+    def _filter(self, repository: Repository, into: Path, files: Sequence[str]) -> None:
+        """Put objects of LFS in place of their pointers; withhold what any other filter would make."""
+        for path, name in filters_of(self._calls, repository, into, files).items():
+            file = into / path
+            if name != LFS:
+                self._withhold(file, f"goes through the filter {printable(name)}, which is not run")
+            elif (pointer := parse_pointer(_beginning(file))) is not None:
+                stored = stored_object(repository, pointer)
+                file.unlink()
+                if stored is not None:
+                    file.symlink_to(stored)
+                else:
+                    self._withhold(file, "is kept by Git LFS, and its object is not in the local store: git lfs fetch")
 
-    def _keep_or_remove(self, view: GitView, into: Path, path: str) -> None:
+    def _keep_or_remove(self, repository: Repository, into: Path, path: str) -> None:
         """Keep a link that stays in the tree, and one that the work tree has as well; remove any other."""
         link = into / path
-        if not link.is_symlink():
-            return
         target = str(link.readlink())
         if Path(os.path.realpath(link)).is_relative_to(self._tree.folder):
             return
-        own = view.repository.root / path
+        own = repository.root / path
         link.unlink()
         reason = f"is a link out of the tree, to {printable(target)}"
         if not own.is_symlink() or str(own.readlink()) != target:
@@ -237,24 +241,23 @@ class _Writing:
         else:
             self._link_data(link, real, reason)
 
-    def _submodule(self, view: GitView, into: Path, path: str, commit: str, depth: int) -> None:
+    def _submodule(self, repository: Repository, into: Path, path: str, commit: str, depth: int) -> None:
         """Write the tree of a submodule, if its commit is in the work tree's clone of it."""
-        name = printable(path)
-        folder = into / path
-        root = view.repository.root
+        name, folder, root = printable(path), into / path, repository.root
         within = repository_at(root / path) if not (_has_link(into, path) or _has_link(root, path)) else None
-        if within is None or depth >= _MOST_DEPTH or not folder.is_dir():
+        if within is None or depth >= MOST_DEPTH:
             self._withhold(folder, f"is a submodule that is not checked out: git submodule update --init {name}")
             return
-        inner = self._calls.view(within)
-        if not has_commit(self._calls, inner, commit):
+        inner = self._calls.enter(within)
+        if commits_of(self._calls, inner, [commit]) == [None]:
             self._withhold(folder, f"is a submodule whose commit {commit[:10]} is not here: git -C {name} fetch")
             return
+        folder.mkdir(parents=True)
         self.write(inner, commit, folder, depth=depth + 1)
 
-    def _link_untracked(self, view: GitView, into: Path) -> None:
+    def _link_untracked(self, repository: Repository, into: Path) -> None:
         """Link what git does not track; Python files are left out: the code is that of the ref alone."""
-        listed = self._calls.run(view, "ls-files", "-z", "--others", "--directory")
+        listed = self._calls.run(repository, "ls-files", "-z", "--others", "--directory")
         for name in filter(None, listed.decode(errors="surrogateescape").split("\0")):
             path = Path(name.rstrip("/"))
             link = into / path
@@ -265,7 +268,7 @@ class _Writing:
                 and not (link.exists() or link.is_symlink())
                 and self._name(link) not in self._tree.withheld
             ):
-                self._link_data(link, view.repository.root / path, "is not in git")
+                self._link_data(link, repository.root / path, "is not in git")
 
     def _link_data(self, link: Path, own: Path, reason: str) -> None:
         """Link a file or folder that is not of the ref, without the code in it."""
@@ -288,6 +291,25 @@ class _Writing:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._tree.folder).as_posix()
+
+
+def _write_blob(place: Path, mode: str, printed: IO[bytes], size: int) -> None:
+    """Write the next `size` bytes as a file, or as a link."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if mode == _LINK:
+        place.symlink_to(os.fsdecode(printed.read(size)))
+        return
+    with place.open("wb") as file:
+        while part := printed.read(min(size, _PART)):
+            file.write(part)
+            size -= len(part)
+    if mode == _PROGRAM:
+        place.chmod(0o755)
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(_MOST_BYTES + 1)
 
 
 def _has_link(folder: Path, path: str | Path) -> bool:
@@ -315,32 +337,21 @@ def _holds_code(path: Path) -> bool:
     return False
 
 
-def entries_of(listed: bytes) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Path, mode and hash of each entry that ``ls-files --stage -z`` prints."""
-    for line in filter(None, listed.decode(errors="surrogateescape").split("\0")):
-        head, _, path = line.partition("\t")
-        mode, name, _ = head.split(" ")
-        yield path, (mode, name)
-
-
 def lacking(loaded: LoadedSpec, tree: RefTree) -> str | None:
     """Why a spec cannot be measured at a ref: a file that it reads is not there, or it writes through a link."""
-    for value in (leaf.value for leaf in leaves(loaded.spec)):
-        if isinstance(value, FilePatterns | ArrayFile | InputFolder | OutputFile):
-            texts = value.patterns if isinstance(value, FilePatterns) else [str(value)]
-            for text in texts:
-                reason = _reason(value, text, loaded.base_dir, tree)
-                if reason is not None:
-                    return reason
+    for leaf in leaves(loaded.data):
+        if leaf.kind != "python" and (reason := _reason(leaf, loaded.base_dir, tree)) is not None:
+            return reason
     return None
 
 
-def _reason(value: object, text: str, folder: Path, tree: RefTree) -> str | None:
+def _reason(leaf: Leaf, folder: Path, tree: RefTree) -> str | None:
     """Why one path of a spec cannot be used."""
+    text = leaf.text
     if has_scheme(text) or text.startswith("data:"):
         return None
     path = folder / Path(text).expanduser()
-    if isinstance(value, OutputFile):
+    if leaf.kind == "output":
         inside = Path(os.path.realpath(path)).is_relative_to(tree.folder)
         return None if inside else f"the pipeline at {tree.ref} writes to {text}, which is not in its tree"
     if (refusal := tree.refusal(path, data=True)) is not None:
@@ -348,7 +359,7 @@ def _reason(value: object, text: str, folder: Path, tree: RefTree) -> str | None
     short = Path(os.path.normpath(path))
     if not short.is_relative_to(tree.folder):
         return None
-    pattern = (*short.relative_to(tree.folder).parts, *(["**"] if isinstance(value, InputFolder) else []))
+    pattern = (*short.relative_to(tree.folder).parts, *(["**"] if leaf.kind == "folder" else []))
     found = next((name for name in tree.withheld if may_match(pattern, Path(name).parts)), None)
     return tree.refusal(tree.folder / found, data=True) if found is not None else None
 
@@ -369,40 +380,25 @@ def may_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
     return fnmatch.fnmatchcase(path[0], pattern[0]) and may_match(pattern[1:], path[1:])
 
 
-_MOST_BYTES = 1023
-"""Largest size of a pointer, by the specification."""
-_PART = 1 << 20
-_BEGIN = b"version https://"
-_OBJECT = re.compile(r"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
-_SIZE = re.compile(r"^size (\d{1,18})$", re.MULTILINE)
-
-
-FILTER = "lfs"
+LFS = "lfs"
 """The filter of Git LFS, which keeps files outside of the history: they are found in its local store, never downloaded.
 
 Layout of pointers and of the store: the Git LFS specification, version 1."""
-
-
-def read_pointer(path: Path) -> tuple[str, int] | None:
-    """The hash and the size in bytes of the object that a pointer stands for; None for another file."""
-    if path.is_symlink() or not path.is_file() or not 0 < path.stat().st_size <= _MOST_BYTES:
-        return None
-    return parse_pointer(path.read_bytes())
+_MOST_BYTES = 1023
+"""Largest size of a pointer, by the specification."""
+_POINTER = re.compile(rb"version https://[^\n]*\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d{1,18})\n")
 
 
 def parse_pointer(data: bytes) -> tuple[str, int] | None:
-    """Parse a pointer from a file's content; None for any other file."""
-    if not data.startswith(_BEGIN) or len(data) > _MOST_BYTES:
-        return None
-    text = data.decode(errors="replace")
-    name, size = _OBJECT.search(text), _SIZE.search(text)
-    return (name[1], int(size[1])) if name and size else None
+    """The hash and the size in bytes of the object that a pointer stands for; None for any other file."""
+    found = _POINTER.match(data) if len(data) <= _MOST_BYTES else None
+    return (found[1].decode(), int(found[2])) if found else None
 
 
-def stored_object(view: GitView, pointer: tuple[str, int]) -> Path | None:
+def stored_object(repository: Repository, pointer: tuple[str, int]) -> Path | None:
     """The object in the local store; None where it is not there, or of another size."""
     name, size = pointer
-    stored = view.repository.common_dir / "lfs" / "objects" / name[:2] / name[2:4] / name
+    stored = repository.common_dir / "lfs" / "objects" / name[:2] / name[2:4] / name
     is_there = stored.is_file() and not stored.is_symlink() and stored.stat().st_size == size
     return stored if is_there else None
 

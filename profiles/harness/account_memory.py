@@ -8,35 +8,26 @@ from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.advise.advise import tried
 from pipeprof.profiles.memory.buffers import kind_of, map_looks
 from pipeprof.profiles.memory.ledger import LedgerInput, account, before_running
-from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeprof.pipelines.graph.read.records import ModelDict
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
-    from pipeprof.profiles.view.view import PipelineView
 
 
 def account_memory(
-    profile: Profile,
-    observed: Observed,
-    sampler: Sampler,
-    loaded: LoadedSpec | None,
-    stages: Mapping[str, Stage],
-    *,
-    spec_view: Callable[[], PipelineView],
+    profile: Profile, observed: Observed, sampler: Sampler, loaded: LoadedSpec | None, stages: Mapping[str, Stage]
 ) -> None:
     """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises.
 
     Args:
         stages: The written stages by address.
-        spec_view: The view of the spec as written; only called for a spec.
     """
     report, graphs = observed.memory, observed.graphs
     if report is None or graphs is None:
@@ -67,7 +58,7 @@ def account_memory(
                 looks=map_looks(graphs.pair(ops), report.looks),
                 view=view,
                 origin=sampler.started,
-                predicted=memory_prediction(spec_view()) if spec else before_running(view, report.arrays),
+                predicted=before_running(view, report.arrays),
                 children=sampler.had_children,
             ),
         )

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.steps.kinds import returned
-from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import SCRIPT, too_optimistic
 from pipeprof.profiles.advise import claims
 from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
@@ -184,7 +182,7 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     if measured is None or not measured.steps.count:
         return None
     steps = replace(measured.steps, dispatch="sync" if observed.own_step else facts.plan.dispatch)
-    if facts.plan.step.kind == SCRIPT.name and (observed.training is None or observed.training.wait is None):
+    if facts.plan.step.kind == SCRIPT and (observed.training is None or observed.training.wait is None):
         return replace(steps, wait_ms=None, wait_share=None, busy_ms=None, restart_share=None)
     window = observed.training.window if observed.training is not None else None
     return _by_window(steps, window) if window is not None else steps
@@ -217,19 +215,19 @@ def _device_of_loop(facts: RunFacts, observed: Observed, stages: list[Stage] | N
     """The device as the loop sees it, and as its step describes itself."""
     measured, told = observed.measured, observed.step_told
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
-    if facts.plan.step.kind == SCRIPT.name:
+    if facts.plan.step.kind == SCRIPT:
         cpu_ms = _script_cpu_ms(observed, stages, facts.host.cores)
         if observed.device is not None or observed.training is None or observed.training.wait is None:
             return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
-    own, planned = returned.KIND if observed.own_step else None, facts.plan.step
+    planned, own = facts.plan.step, observed.own_step
     return Device(
-        kind=own.shown_as if own is not None else facts.plan.step.kind,
-        text=f"{own.shown_as}: {own.text(facts.target.text)}" if own is not None else facts.plan.step_text,
+        kind="python" if own else planned.kind,
+        text=f"python: returned by {facts.target.text}" if own else facts.plan.step_text,
         idle_share=measured.idle_share if measured is not None else None,
         gaps=_with_copies(measured, told) if measured is not None else None,
         **(vars(told) if told is not None else {}),
         cpu_ms=cpu_ms,
-        too_optimistic=None if own is not None else step_kind(planned.kind).too_optimistic(planned.arguments),
+        too_optimistic=None if own else too_optimistic(planned.arguments),
         from_init=facts.plan.step_from_init,
     )
 
@@ -384,7 +382,7 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
     could = steps.seconds * (facts.host.schedulable_cores or 1)
     return CpuUsage(
         # That of a script has its step's, which no reading tells apart.
-        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.plan.step.kind != SCRIPT.name else None,
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.plan.step.kind != SCRIPT else None,
         loop_ms=observed.replayed.loop_cpu_ms if observed.replayed is not None else None,
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,

@@ -245,7 +245,7 @@ def _where(observed: Observed) -> str:
 def _exception_failure(observed: Observed, error: Raised, around: Circumstances) -> Failure:
     stage = around.stages.get(error.address or "")
     frame = _typed_frame(error.frame)
-    exit_code = EXIT_SPEC if error.kind == "spec" else EXIT_PIPELINE
+    exit_code = EXIT_SPEC if error.kind == "spec" and error.code != "build" else EXIT_PIPELINE
     message = error.message
     if error.code in {"empty", "never-iterated", "write-before-steps"}:
         message = f"Nothing to measure: {message}."

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.fork_server import EarlyServer
@@ -262,7 +262,7 @@ class Run:
             stacks=worker.stacks.text(),
             printed=worker.output.text(),
             address_space=limits.address_space(),
-            view=self._view if self._settings.loaded is not None else self._seen_view,
+            view=self._seen_view,
             last_bytes=ended.last.used_bytes if ended.last is not None else None,
             lacks_proc=is_missing(),
             script=self._is_script,
@@ -288,9 +288,7 @@ class Run:
         if self._facts.written is None and self._seen_view is not None:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
-        account_memory(
-            profile, self._observed, sampler, self._settings.loaded, self._facts.stages, spec_view=self._spec_view
-        )
+        account_memory(profile, self._observed, sampler, self._settings.loaded, self._facts.stages)
         graphs = self._observed.graphs
         profile.findings, messages = findings_for(
             profile,
@@ -299,7 +297,6 @@ class Run:
             loaded=self._settings.loaded,
             made=graphs.made if graphs is not None else (),
             constants=graphs.constants if graphs is not None else (),
-            spec_view=self._spec_view,
             sketch_view=self._seen_view,
             slips=slips_in(self._settings.target.path, self._settings.target.function)
             if self._settings.loaded is None
@@ -312,28 +309,17 @@ class Run:
         return profile
 
     @cached_property
-    def _view(self) -> PipelineView:
-        from pipeprof.profiles.view.from_spec import view_of_spec
-
-        loaded, host = self._settings.loaded, self._facts.host
-        assert loaded is not None  # noqa: S101 - for the type checker; only called for a spec
-        return view_of_spec(loaded, cores=host.cores, memory_limit_bytes=host.memory_limit_bytes)
-
-    @cached_property
     def _seen_view(self) -> PipelineView | None:
-        """The view of a function's stages as they were seen being made, where nothing better came."""
+        """The view of the stages as they were seen being made, where nothing better came."""
         sketch, host = self._observed.sketch, self._facts.host
         if sketch is None or sketch.written["root"] is None or self._observed.graphs is not None:
             return None
         try:
-            return view_of_sketch(sketch, cores=host.cores, memory_limit=host.memory_limit_bytes)
+            spec = list(self._facts.stages.values()) if self._settings.loaded is not None else None
+            return view_of_sketch(sketch, cores=host.cores, memory_limit=host.memory_limit_bytes, spec=spec)
         except Exception as error:  # It must never cost the report of the run.
             self.warn("no-sketch", f"The stages are unknown ({type(error).__name__}: {error}).")
             return None
-
-    def _spec_view(self) -> PipelineView:
-        """Return the view of the spec as written; built once."""
-        return self._view
 
     def _pin_to_op(self, problem: Problem) -> None:
         """Return the place of the op that TensorFlow refused inside the stage, more exact than the stage's line."""
@@ -365,8 +351,7 @@ class Run:
         loaded = self._settings.loaded
         if loaded is None or not loaded.spec.data:
             return {}
-        from pipeprof.pipelines.data.cache import ensure
-        from pipeprof.pipelines.data.folders import locate
+        from pipeprof.pipelines.data.cache import ensure, locate
 
         cache = locate()
         if cache.warning:
@@ -381,7 +366,7 @@ class Run:
             return
         from pipeprof.pipelines.spec.paths import source_files
 
-        files = list(source_files(loaded.spec, loaded.base_dir, folders))
+        files = list(source_files(loaded.data, loaded.base_dir, folders))
         evicted = evict(files)
         self._facts.disk = Disk(cold=evicted.cold)
         self._evicted = files if evicted.cold else []
@@ -581,7 +566,7 @@ def written_stages(loaded: LoadedSpec | None) -> dict[str, Stage]:
             name=placed.name,
             origin="written",
             depth=(placed.address.count("stages") + placed.address.count("source")) - 1,
-            op=placed.op.op,
+            op=placed.op,
             location=Location(file=at.file, line=at.line, column=at.column) if at and at.line else None,
         )
     return found

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.pipelines.data.temporary import check_private, temporary_folder
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.host_files import check_private, temporary_folder
 
 POLL_SECONDS = 0.25
 DEFAULT_LIMIT = 60.0

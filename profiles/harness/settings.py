@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.ops.stages.distribute import LOCAL
+from pipeprof.pipelines.ops.constants import LOCAL
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.spec.scaffold import FROM_NOTE
-from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
-from pipeprof.pipelines.steps.recorded_step import step_of
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.recorded import step_of
+from pipeprof.pipelines.steps.step import RECORDED, SCRIPT, Step, arguments_of, kind_of, user_files
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
 from pipeprof.profiles.protocol.job import SERVICE, IteratedAt, Job, RefPlace, StepJob, as_pairs
@@ -21,8 +19,7 @@ from pipeprof.profiles.protocol.job import SERVICE, IteratedAt, Job, RefPlace, S
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.steps.step import Step
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
@@ -117,26 +114,24 @@ class Plan:
 
 def plan(settings: RunSettings) -> Plan:
     """Resolve the settings: the command line before the spec before the defaults."""
-    from pipeprof.pipelines.spec.models import Measure
-    from pipeprof.pipelines.steps.step import no_step
+    from pipeprof.pipelines.spec.spec import Measure
 
     spec = settings.loaded.spec if settings.loaded is not None else None
     measure = spec.measure if spec is not None else Measure()
-    step = settings.step or (spec.step if spec is not None else no_step())
+    of_spec = spec.step if spec is not None else Step()
+    step = settings.step or of_spec
     steps = settings.steps if settings.steps is not None else measure.steps
     seconds = settings.seconds
     if seconds is None and settings.steps is None:
-        asked = "seconds" in measure.model_fields_set or measure.steps is None
+        asked = measure.steps is None or (settings.loaded is not None and "seconds" in settings.loaded.data["measure"])
         seconds = measure.seconds if asked else None
     base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path()
-    kind = step_kind(step.kind)
     if settings.target.kind == "script":
-        replayed = dict(settings.replayed)
-        dispatch = replay.own_dispatch(replayed) if replayed else None
+        replayed: dict[str, Any] = dict(settings.replayed)
         return Plan(
-            step=StepJob(replay.name, replayed) if replayed else StepJob("script"),
+            step=StepJob(RECORDED, replayed) if replayed else StepJob(SCRIPT),
             step_text=f"script: {settings.target}",
-            dispatch="sync" if dispatch is None else dispatch,
+            dispatch=replayed.get("dispatch", "sync"),
             seconds=None if settings.to_end else seconds,
             steps=None if settings.to_end else steps,
             warmup_seconds=settings.warmup_seconds,
@@ -144,14 +139,14 @@ def plan(settings: RunSettings) -> Plan:
             cold=False,
             timeout=settings.timeout if settings.timeout is not None else DEFAULT_TIMEOUT,
         )
-    arguments = kind.plan(step.value, base)
-    dispatch = kind.own_dispatch(arguments) if "dispatch" not in step.model_fields_set else None
-    if dispatch is None:
-        dispatch = (spec.step if spec is not None and "dispatch" not in step.model_fields_set else step).dispatch
+    arguments = arguments_of(step, base)
+    dispatch: Dispatch = step.dispatch or arguments.get("dispatch") or of_spec.dispatch or "sync"
+    if kind_of(step.kind).real:
+        dispatch = "sync"  # the loop waits for what it calls
     return Plan(
         step=StepJob(step.kind, arguments),
         step_text=step.text,
-        dispatch=None if kind.dispatch == "none" else "sync" if kind.dispatch == "sync" else dispatch,
+        dispatch=dispatch if step.kind != "none" else None,
         seconds=seconds,
         steps=steps,
         warmup_seconds=settings.warmup_seconds if settings.warmup_seconds is not None else measure.warmup_seconds,
@@ -181,8 +176,8 @@ def job_of(settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], 
     target, loaded = settings.target, settings.loaded
     files = [str(target.path)]
     if loaded is not None:
-        files += [str(path) for path in python_files(loaded)]
-    files += step_kind(planned.step.kind).user_files(planned.step.arguments)
+        files += [str(path) for path in loaded.python_files]
+    files += user_files(planned.step.arguments)
     return Job(
         memory_limit=memory_limit,
         kind=target.kind,
@@ -219,7 +214,7 @@ def _workers(settings: RunSettings) -> int | None:
     """
     loaded = settings.loaded
     if loaded is not None:
-        read = [vars(placed.op)["service"] for placed in loaded.spec.placed() if traits(placed.op.op).remote]
+        read = [one.arguments["service"] for one in loaded.spec.placed() if traits(one.op).remote]
         local = LOCAL in read
         advice = "add the stage distribute: {processing_mode: parallel_epochs, service: local}"
     else:

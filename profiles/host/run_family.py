@@ -26,8 +26,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, TypedDict
 
-from pipeprof.pipelines.data.processes import die_with_parent, end_group
-from pipeprof.pipelines.data.temporary import TEMPORARY, settled_temporary_folder
+from pipeprof.pipelines.host_files import TEMPORARY, die_with_parent, end_group, settled_temporary_folder
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host.processes import family
 

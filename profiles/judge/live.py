@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import kind_of
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -198,7 +198,7 @@ class _Comparison:
 
         What a pipeline that was not measured before needs is seen when it runs: then one process follows the other.
         """
-        if not step_kind(step).shares_device and hosts.gpus():
+        if kind_of(step).real and hosts.gpus():
             return False
         peaks = [profile.memory.peak_bytes or 0 for profile in self._profiles.values()]
         return self._limit is None or (len(self.sides) + 1) * max(peaks, default=0) <= self._limit

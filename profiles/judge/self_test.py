@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.store import MAX_BYTES, parse_json
-from pipeprof.profiles.git.tracked import came_with_checkout
+from pipeprof.profiles.git.work_tree import came_with_checkout
 from pipeprof.profiles.judge.metrics import Judged
 from pipeprof.profiles.judge.result import Metric, Result, SelfTest, WorseSession
 from pipeprof.profiles.judge.verdict import EXIT_CODES, counted, ending_of_self_test

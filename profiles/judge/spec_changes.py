@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pipeprof.pipelines.changes.in_spec import SOURCE, STAGES, same
-from pipeprof.pipelines.ops.values.python_ref import PythonRef, split_reference
-from pipeprof.pipelines.ops.values.values import FilePatterns
-from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob, leaves
-from pipeprof.pipelines.spec.yaml.tree import operation_key
+from pipeprof.pipelines.spec.set_value import operation_key
+from pipeprof.pipelines.target.python_ref import split_reference
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.judge.source_changes import change_of_reference, cut, is_same_function
 
@@ -160,8 +158,8 @@ def _other_files(a: LoadedSpec, b: LoadedSpec) -> Iterator[str]:
     """Relative paths that both specs name in folders of their own, where the files differ, or the function does."""
     if a.base_dir.resolve() == b.base_dir.resolve():
         return
-    shared = set(_paths(a.spec))
-    for text in _paths(b.spec):
+    shared = set(_paths(a.data))
+    for text in _paths(b.data):
         if text in shared:
             python = split_reference(text)
             one, other = (_files(spec.base_dir, python[0] if python else text) for spec in (a, b))
@@ -170,13 +168,11 @@ def _other_files(a: LoadedSpec, b: LoadedSpec) -> Iterator[str]:
                 yield text
 
 
-def _paths(spec: Spec) -> Iterator[str]:
+def _paths(data: Mapping[str, Any]) -> Iterator[str]:
     """The texts that name files in the spec's folder."""
-    for leaf in leaves(spec):
-        texts = leaf.value.patterns if isinstance(leaf.value, FilePatterns) else [leaf.value]
-        for text in (str(one) for one in texts if isinstance(one, str | PythonRef)):
-            if text and not has_scheme(text) and not text.startswith(("data:", "~", "/")):
-                yield text
+    for leaf in leaves(data):
+        if not has_scheme(leaf.text) and not leaf.text.startswith(("data:", "~", "/")):
+            yield leaf.text
 
 
 def _files(folder: Path, text: str) -> list[Path]:

@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from typing import TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.harness import written_stages

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.git.tree import CODE_FOLDERS, may_match
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge import messages

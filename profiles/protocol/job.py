@@ -13,7 +13,7 @@ SERVICE: Final = "{service}"
 
 @dataclass(frozen=True)
 class StepJob:
-    """What takes the batches: a kind of step, and the arguments that it has planned (`StepKind.plan`)."""
+    """What takes the batches: a kind of step, and its arguments (`pipelines.steps.step.arguments_of`)."""
 
     kind: str = "none"
     arguments: dict[str, object] = field(default_factory=dict)

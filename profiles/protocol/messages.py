@@ -159,7 +159,7 @@ class StepReturned(WorkerMessage):
 
 @dataclass(frozen=True)
 class StepTold(WorkerMessage):
-    """What the step says of itself after the measurement, as `pipelines.steps.kind.StepFacts` has it."""
+    """What the step says of itself after the measurement, as `pipelines.steps.consumer.StepFacts` has it."""
 
     computes: str | None
     on: str | None
@@ -316,7 +316,7 @@ class CostSegment:
 
 @dataclass(frozen=True)
 class Sketch(WorkerMessage):
-    """The graph of a function's dataset as it was seen being made, in case that the worker dies before `Graphs`.
+    """The graph of a dataset as it was seen being made, in case that the worker dies before `Graphs`.
 
     Attributes:
         written: Without what functions do inside.

@@ -10,9 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_ori
 
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.shared import Record
-from pipeprof.profiles.redaction.forms import HIDDEN
-from pipeprof.profiles.redaction.hider import Hider, Private
-from pipeprof.profiles.redaction.names import is_secret_name
+from pipeprof.profiles.redaction.forms import HIDDEN, is_secret_name
+from pipeprof.profiles.redaction.known import Hider, Private
 from pipeprof.profiles.redaction.words import words_of
 
 _Document = TypeVar("_Document", bound=Model)

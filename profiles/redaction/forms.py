@@ -1,4 +1,4 @@
-r"""Forms of secrets in texts: one table, each form with an example.
+r"""Secrets and addresses that are known by their form, on whatever machine: values behind a name, and one table.
 
 Every pattern needs time linear in the text: it begins at a fixed word, or where the letter before is none of those that
 it goes on with, and what is repeated is bounded or runs to the end of its letters.
@@ -6,117 +6,268 @@ it goes on with, and what is repeated is bounded or runs to the end of its lette
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+
+from pipeprof.profiles.redaction.words import words_of
 
 HIDDEN = "(redacted)"
+LEAST = 6
+"""Characters of a text or a value that is looked at."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """Form of one kind of secret.
+    """Form of one kind of secret or address.
 
     Attributes:
-        marks: Lowercase texts: where none of them stands, the form is not searched.
         expression: The form; a group ``secret`` is what is hidden, without one all of it.
-        flags: Those of `re`, such as for letters of both cases.
-        check: Whether a match is a secret; None for always.
+        check: Whether a match is one; None for always.
     """
 
     name: str
-    marks: tuple[str, ...]
     expression: str
     example: str
     check: Callable[[str], bool] | None = None
-    flags: int = 0
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """The expression, compiled when a text has one of the marks: all of them take longer than most reports."""
-        return re.compile(self.expression, self.flags)
+        """The expression, compiled when it is first needed."""
+        return re.compile(self.expression)
 
     def hide(self, text: str) -> str:
-        """The text without secrets of this form."""
+        """The text without what has this form."""
         return self.pattern.sub(self._hidden, text)
 
     def _hidden(self, found: re.Match[str]) -> str:
-        group = "secret" if "secret" in self.pattern.groupindex else 0
-        start, end = found.span(group)
+        start, end = found.span("secret" if "secret" in self.pattern.groupindex else 0)
         was_hidden = found.string.startswith(HIDDEN, start) and end <= start + len(HIDDEN)
-        if was_hidden or (self.check is not None and not self.check(found[group])):
+        if was_hidden or (self.check is not None and not self.check(found.string[start:end])):
             return found[0]
         return f"{found[0][: start - found.start()]}{HIDDEN}{found[0][end - found.start() :]}"
 
 
-def hide_forms(text: str) -> str:
-    """A text without secrets that are known by their form."""
-    lower = text.lower()
-    for number in sorted({number for mark, numbers in _MARKS.items() if mark in lower for number in numbers}):
-        text = FORMS[number].hide(text)
+_TOKENS = words_of(
+    """
+    ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- ATBB ATATT3xFfGF0 hf_ api_org_ sk- sk_live_ sk_test_
+    rk_live_ rk_test_ whsec_ xoxa- xoxb- xoxe. xoxp- xapp- AKIA ASIA AIza ya29. GOCSPX- 1//0 SG. npm_ pypi-
+    dckr_pat_ dapi dop_v1_ HRKU- hvs. wandb_v1_ KGAT_ lsv2_ r8_ gsk_ xai- pplx- nvapi- pcsk_ glsa_ NRAK- sntrys_
+    rubygems_ tskey-
+    """
+)
+"""How tokens begin: of code hosts, model hubs and clouds."""
+_VALUE = r"(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s'\"<>|;&]{1,500})"
+_KEY = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+
+FORMS = (
+    Form("private key", rf"-----BEGIN {_KEY}[\s\S]*?(?:-----END {_KEY}|\Z)", "-----BEGIN PRIVATE KEY-----\nMIIEvQ=="),
+    Form(
+        "token",
+        rf"(?<![A-Za-z0-9])(?:{'|'.join(sorted(map(re.escape, _TOKENS)))})(?=[\w.+/=%~-]{{0,80}}\d)[\w.+/=%~-]{{16,}}",
+        "ghp_abcdefgh0123ijkl4567mnop",
+    ),
+    Form("JSON web token", r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}", "eyJhbGciOiJI.eyJabcdefgh.abcdefgh"),
+    Form(
+        "hash of a password",
+        r"\$(?<![\w$].)(?:1|2[abxy]|5|6|y|argon2(?:id|i|d)|scrypt)\$[\w./$,=+-]{16,}",
+        "$2b$12$abcdefghijklmnopqrstuv0123456789",
+    ),
+    Form(
+        "credentials in a URL",
+        r"(?<=//)(?!git@)(?P<secret>[^\s/@'\"<>:]{0,200}(?::(?!\d{1,5}[\s/])[^\n/'\"<>]{0,200}(?:/[^\s/@'\"<>]{1,200})?)?)"
+        r"(?=@[\w\[(])",
+        "postgresql://ada:pl5in@db/x",
+        bool,
+    ),
+    Form(
+        "query of a URL",
+        r"[?&;](?i:x-(?:amz|goog)-[a-z-]{1,30}|\w{0,20}sig(?:nature)?|key|code|ticket)=(?P<secret>[^\s&'\"<>#;)]{1,4000})",
+        "https://a.blob.core.windows.net/x?sv=2022&sig=aBc%2F1",
+    ),
+    Form(
+        "webhook",
+        r"(?:hooks\.slack\.com|discord(?:app)?\.com/api/webhooks|webhook\.office\.com|hooks\.zapier\.com"
+        r"|chat\.googleapis\.com)/(?P<secret>[^\s'\"<>]{8,})",
+        "https://hooks.slack.com/services/T0000/B0000/abcdefgh",
+    ),
+    Form(
+        "authorization",
+        r"(?i:authorization)\\?[\"']?\s{0,3}[:=]\s{0,3}(?P<secret>\\?\"[^\"\n]{1,4000}\"?|\\?'[^'\n]{1,4000}'?|[^\n]{1,4000})",
+        "Authorization: Basic YWxpY2U6cGFzc3dvcmQ=",
+    ),
+    Form(
+        "basic and bearer",
+        r"\b(?i:basic|bearer|auth\splain)\s(?P<secret>(?=[\w.~+/-]{0,200}[\d=])[\w.~+/-]{12,}={0,2})",
+        "BEARER abcdefgh0123",
+    ),
+    Form(
+        "cookies",
+        r"(?<![\w-])(?i:set-)?(?i:cookie)[\"']?\s?:\s?[\"']?(?P<secret>[\w.-]{1,60}=[^\n'\"]{1,4000})",
+        "Set-Cookie: sid=abc123; Path=/",
+    ),
+    Form(
+        "a client's password",
+        r"\b(?:(?:mysql\w*|mariadb[\w-]*)\b[^\n|;&]{0,300}?\s-p|sshpass\s-p\s?|curl\b[^\n|;]{0,300}?\s(?:-u|--user)[\s=]?)"
+        rf"(?P<secret>{_VALUE})",
+        "mysqldump -u root -pPl5in sales",
+    ),
+    Form("wandb", r"\bwandb\s+login\s+(?P<secret>[\w-]{20,})", "wandb login 0123456789abcdef0123456789abcdef89abcdef"),
+    Form(
+        "kaggle.json",
+        r"(?<=[\"'])key\\?[\"']\s{0,2}:\s{0,2}\\?[\"'](?P<secret>[0-9a-f]{32,64})(?=\\?[\"'])",
+        '{"username":"ada","key":"0123456789abcdef0123456789abcdef"}',
+    ),
+)
+
+
+def _is_ipv4(address: str) -> bool:
+    """Whether four numbers are an address of a network; those of versions are small."""
+    parts = [int(part) for part in address.split(".")]
+    return max(parts) <= 255 and parts[0] not in (0, 127, 255) and (parts[0] == 10 or max(parts) > 99)
+
+
+ADDRESSES = (
+    Form(
+        "e-mail",
+        r"(?<![\w.+%-])(?!git@)[\w.+%-]{1,64}@(?!stages\.)(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}(?![\w-]|\.\w)",
+        "ada@example.org",
+    ),
+    Form("IPv4", r"(?<![\w.<>~^-])(?<![=<>~!]=)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-]|\.\d)", "10.20.30.40", _is_ipv4),
+    Form(
+        "IPv6",
+        r"(?<![\w:.])[23fF][0-9a-fA-F]{3}(?=[0-9:]{1,40}[a-fA-F])(?::[0-9a-fA-F]{0,4}){2,7}(?:%\w{1,16})?(?![\w:])",
+        "2001:db8:85a3::8a2e:370:7334",
+    ),
+    Form("MAC", r"(?<![\w:-])(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}(?![\w:-])", "02:42:ac:11:00:02"),
+    Form(
+        "a host inside",
+        r"(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?i:(?:compute|ec2)\.internal|cluster\.local|corp|lan|intranet|localdomain"
+        r"|amazonaws\.com)(?![\w-]|\.\w)|(?<![\w.-])ip-\d{1,3}(?:-\d{1,3}){3}(?![\w-])",
+        "gpu3.train.corp",
+    ),
+)
+
+
+def hide_secrets(text: str) -> str:
+    """A text without secrets that are known by their name or form, whatever the machine."""
+    if len(text) < LEAST:
+        return text
+    for form in FORMS:
+        text = form.hide(text)
+    return _hide_named(text)
+
+
+def hide_addresses(text: str) -> str:
+    """A text without addresses; the machine's own (``127.0.0.1``, ``::1``) and versions are none."""
+    for form in ADDRESSES:
+        text = form.hide(text)
     return text
 
 
-def _mixed(secret: str) -> bool:
-    """Whether a text is no word: it has digits, or capitals inside, or signs of base64."""
-    return any(letter.isdigit() or letter in "+/=_~" for letter in secret) or (
-        secret[1:] != secret[1:].lower() and secret != secret.upper()
-    )
+_MORE = r"(?:[_.-]?(?:\d{1,3}|id|base|b64|base64|json|value|prod|dev|old|new)){0,2}"
+"""What may follow the name of a secret in that of a variable."""
+_SECRET = re.compile(
+    r"(?!.{121}|(?-i:(?:OLD)?PWD)$|.*(?:pad|eos|bos|unk|oov|mask|max|next|sep|cls)[_.-]?token).*?(?:pass(?:word|wd|wort|phrase|code)|keyphrase|secret"
+    r"|credential|conn(?:ection)?[ _.-]?str(?:ing)?|sess(?:ion)?[_-]?id|(?:\b|_)(?:pwd|jwt|dsn|webhook|sas|pat|cred)"
+    r"|(?:api|access|account|auth|encryption|master|private|secret|shared|signing|storage|subscription)[ _.-]?key"
+    r"|(?P<weak>token|(?:\b|_)(?:o?auth|cookie|pass)))(?(weak)|s?)"
+    rf"{_MORE}",
+    re.IGNORECASE,
+)
+"""Names of secrets; behind weak ones, words may follow in a sentence (``token: expected``)."""
+_VARIABLE = re.compile(rf"(?!.{{121}}).*?(?:KEY|TOKEN|PASS|AUTH|COOKIE)S?{_MORE}", re.IGNORECASE)
+_LONGEST = 120
+"""Letters of a value that are looked at to tell it from words."""
 
 
-def _with_digit(secret: str) -> bool:
-    return any(letter.isdigit() for letter in secret)
+def is_secret_name(name: str) -> bool:
+    """Whether the value of an option, field, header or variable with this name is a secret.
+
+    Example:
+        >>> is_secret_name("HF_TOKEN"), is_secret_name("clientSecret"), is_secret_name("max_tokens")
+        (True, True, False)
+    """
+    return _SECRET.fullmatch(name) is not None
 
 
-def _basic(secret: str) -> bool:
-    """Whether it is a name and a password, as HTTP writes them."""
-    try:
-        return b":" in base64.b64decode(secret + "=" * (-len(secret) % 4), validate=True)
-    except (binascii.Error, ValueError):
+def is_secret_variable(name: str) -> bool:
+    """Whether a variable of the environment with this name has a secret: there, any key is one.
+
+    Example:
+        >>> is_secret_variable("PGPASSWORD"), is_secret_variable("API_KEYS"), is_secret_variable("PWD")
+        (True, True, False)
+    """
+    return is_secret_name(name) or _VARIABLE.fullmatch(name) is not None
+
+
+_NAMED = re.compile(
+    r"(?<![\w.-])(?P<dashes>-{0,2})(?P<name>[A-Za-z_][\w.-]{0,99}(?:[ ](?:key|token|secret|string))?)(?:\\?[\"']\]?)?"
+    r"(?P<sign>\s{0,3}(?:=>|:=|==?|:)\s{0,3}|[ ](?:is|was|to)[ ]|[ ]{1,3})"
+)
+_QUOTED = re.compile(
+    r"[bBrRuUfF]{0,2}(?:\\(?P<a>[\"'])(?P<escaped>(?:(?!\\(?P=a)).)*?)(?:\\(?P=a)|$)"
+    r"|(?P<b>[\"'])(?P<plain>(?:\\.|(?!(?P=b))[^\\\n])*\\?)(?:(?P=b)|$))",
+    re.MULTILINE,
+)
+"""To its end, or to that of the line: nothing makes it fail, so nothing is read twice."""
+_GROUPED = re.compile(r"[(\[][^()\[\]\n]{0,300}[\"'][^()\[\]\n]{0,300}[)\]]")
+_PLAIN = re.compile(
+    r"[^\s\"'<>,;&|\\)\]}]{1,2000}(?:(?<=\(redacted)\)[^\s\"'<>,;&|\\)\]}]{0,2000}){0,20}(?:(?<=\(redacted)\))?"
+)
+_MIXED = re.compile(r"(?=.{6}).*(?:\d|[a-z][A-Z]|[^\w.,:;!?-])", re.DOTALL)
+_METAVAR = re.compile(r"[A-Z_]+")
+_LONG = 16
+"""Characters of a value that no sign stands before."""
+_NO_VALUE = re.compile(
+    r"\W*|[\d.,]{1,15}|(?:self|cls|os|args|config|settings|env|opts|options|flags|FLAGS)\.[\w.]+|[A-Za-z_][\w.]*[(\[].*"
+    r"|\$[A-Z_{(].*|\{.*|%\(.*|[(\[<].*|(?i:none|null|nil|true|false|str|bytes|string|text|optional|any|required|final"
+    r"|missing|invalid|wrong|incorrect|unknown|expired|denied|rejected|accepted|valid|changed|needed|expected|empty|unset"
+    r"|set|given|not|is|was|are|and|or|the|a|an|of|for|to|in|on|at|with|from|by|if|must|see|no|yes|default)\W*",
+    re.DOTALL,
+)
+"""Numbers, code, places of a value, and words that follow a name in sentences."""
+
+
+def _hide_named(text: str) -> str:
+    """A text without values that follow the name of a secret: ``password: x``, ``--token x``, ``'PGPASSWORD': 'x'``."""
+    parts: list[str] = []
+    position = 0
+    for found in _NAMED.finditer(text):
+        if found.start() >= position and (secret := _SECRET.fullmatch(found["name"])) is not None:
+            end = _end_of_value(text, found, weak=secret["weak"] is not None)
+            if end is not None:
+                parts += [text[position : found.end()], HIDDEN]
+                position = end
+    return "".join(parts) + text[position:]
+
+
+def _end_of_value(text: str, found: re.Match[str], *, weak: bool) -> int | None:
+    """End of the value behind a name; None where there is none to hide: code, or the next word of a sentence."""
+    sign, at = found["sign"], found.end()
+    spaced = not set(sign) & set("=:")
+    if (quoted := _QUOTED.match(text, at)) is not None:
+        value = quoted["escaped"] if quoted["a"] else quoted["plain"]
+        likely = not spaced or any(map(str.isdigit, value))
+        return quoted.end() if likely and value != HIDDEN and not _is_no_value(value, found["name"]) else None
+    if not spaced and (grouped := _GROUPED.match(text, at)) is not None:
+        return grouped.end()
+    plain = _PLAIN.match(text, at)
+    if plain is None or plain[0] == HIDDEN or _is_no_value(plain[0], found["name"]):
+        return None
+    mixed = _MIXED.match(plain[0][:_LONGEST]) is not None
+    if spaced and found["dashes"] and sign.isspace():
+        likely = not plain[0].startswith("-") and _METAVAR.fullmatch(plain[0]) is None
+    elif spaced:
+        least = _LONG if sign.isspace() else LEAST
+        likely = mixed and len(plain[0]) >= least and any(map(str.isdigit, plain[0]))
+    else:
+        likely = mixed or not weak or sign == "="
+    return plain.end() if likely else None
+
+
+def _is_no_value(value: str, name: str) -> bool:
+    if value.startswith(HIDDEN):
         return False
-
-
-_CHECKS: dict[str, Callable[[str], bool]] = {
-    "assigned": lambda secret: "=" in secret,
-    "basic": _basic,
-    "digit": _with_digit,
-    "long": lambda secret: len(secret) > 5,
-    "mixed": _mixed,
-    "plain": lambda secret: _with_digit(secret) or (secret[:1] not in "'\"" and _mixed(secret)),
-}
-_VALUE = r"(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s'\"<>|;&]{1,500})"
-
-
-def _rows(file: str) -> Iterator[list[str]]:
-    for line in Path(__file__).with_name(file).read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            yield line.split(" | ")
-
-
-def _tokens() -> Iterator[Form]:
-    for name, beginnings, rest, example, *check in _rows("tokens.txt"):
-        starts = beginnings.split()
-        # What is before the token is looked at after its begin: Python searches fast for patterns that start with one.
-        listed = "|".join(rf"{re.escape(start)}(?<![A-Za-z0-9]{re.escape(start)})" for start in starts)
-        marks = tuple(start.lower() for start in starts)
-        yield Form(name, marks, rf"(?:{listed}){rest}", example, _CHECKS[check[0]] if check else None)
-
-
-def _others() -> Iterator[Form]:
-    for name, marks, pattern, example, *options in _rows("forms.txt"):
-        words = " ".join(options).split()
-        case = 0 if "exact" in words else re.IGNORECASE
-        check = next((_CHECKS[word] for word in words if word in _CHECKS), None)
-        yield Form(name, tuple(marks.split()), pattern.replace("<VALUE>", _VALUE), example, check, case)
-
-
-FORMS = (*_tokens(), *_others())
-_MARKS = {
-    mark: tuple(number for number, form in enumerate(FORMS) if mark in form.marks)
-    for mark in dict.fromkeys(mark for form in FORMS for mark in form.marks)
-}
-"""Each mark with the numbers of its forms."""
+    return _NO_VALUE.fullmatch(value.strip()[:_LONGEST]) is not None or value.lower() == name.lower().rpartition(".")[2]

@@ -15,16 +15,12 @@ def words_of(text: str) -> frozenset[str]:
 
 COMMON = words_of(Path(__file__).with_name("words.txt").read_text(encoding="utf-8"))
 """Words that people name users, hosts, folders and variables' values with, and that reports are full of."""
-
-LEAST = 6
-"""Characters of a value that is hidden wherever it stands."""
 _PARTS = 3
 _NUMBER = re.compile(
-    r"[+-]?(?:0[xXoObB][0-9a-fA-F_]{1,16}|(?:\d[\d_,]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s?(?:[A-Za-z]{1,3}|%|ms/step)?)"
+    r"[+-]?(?:0[xXoObB][0-9a-fA-F_]{1,16}|(?:\d[\d_,x]*\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?\s?(?:[A-Za-z]{1,3}|%|ms/step)?)"
     r"|[vV]?\d{1,4}(?:[.:/-]\d{1,5}){1,5}(?:[ T]\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?)?Z?"
 )
-"""A number with a unit, a date, a time or a version."""
-_DTYPE = re.compile(r"b?float\d{1,2}|u?q?int\d{1,2}|complex\d{2,3}")
+"""A number with a unit, a size, a date, a time or a version."""
 _LETTERS = re.compile(r"[A-Za-z]+")
 _DIGITS = re.compile(r"\d{4,}")
 
@@ -38,32 +34,26 @@ def is_ordinary(value: str, *, secret: bool) -> bool:
     Example:
         >>> is_ordinary("spec.yaml", secret=False), is_ordinary("projectx-9931", secret=False)
         (True, False)
-        >>> is_ordinary("float32", secret=True), is_ordinary("train2024", secret=True)
-        (True, False)
     """
-    if _NUMBER.fullmatch(value) or _DTYPE.fullmatch(value.lower()):
+    if _NUMBER.fullmatch(value):
         return True
-    if secret:
-        return value.isascii() and value.isalpha() and is_word(value)
     parts = _LETTERS.findall(value)
-    if not 0 < len(parts) <= _PARTS or not value.isascii() or _DIGITS.search(value):
-        return False
+    if secret:
+        return parts == [value] and _is_word(value)
     # Letters that are no word, next to digits and signs, are what secrets are made of.
-    short = sum(len(part) < 3 for part in parts)
-    is_size = re.fullmatch(r"\d{1,5}(?:x\d{1,5})+", value) is not None
-    return is_size or (short <= 1 and short < len(parts) and all(len(part) < 3 or is_word(part) for part in parts))
+    long = [part for part in parts if len(part) > 2]
+    few = 0 < len(parts) <= _PARTS and 0 < len(long) >= len(parts) - 1
+    return few and value.isascii() and not _DIGITS.search(value) and all(map(_is_word, long))
 
 
-def is_word(word: str) -> bool:
-    """Whether a word belongs to the language of specs and reports: a key, an operation, an argument, a usual word."""
-    lower = word.lower()
-    return lower in COMMON or lower in _language()
+def _is_word(word: str) -> bool:
+    return word.lower() in COMMON or word.lower() in _language()
 
 
 @cache
 def _language() -> frozenset[str]:
     """The words of the schemas of specs and profiles; made only for a value that is nothing but words."""
-    from pipeprof.pipelines.spec.schema.schema import spec_schema
+    from pipeprof.pipelines.spec.schema import spec_schema
     from pipeprof.profiles.document.profile import Profile
 
     texts = (json.dumps(schema) for schema in (spec_schema(), Profile.model_json_schema()))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.ops.stages.distribute import LOCAL
+from pipeprof.pipelines.ops.constants import LOCAL
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 _IMPORTED: Final = re.compile(r"\bdata\.experimental(?:\.service\b|\s+import\s[^\n]*\bservice\b)")
 _REGISTERS: Final = re.compile(r"\b(?:distribute|register_dataset)\s*\(")
@@ -28,13 +27,13 @@ def what_is_registered(loaded: LoadedSpec | None, path: Path, *, again: str = ""
         again: Which further processes do the same, for the end of the sentence.
     """
     said = _of_spec(loaded) if loaded is not None else None
-    files = [path] if loaded is None else python_files(loaded)
+    files = [path] if loaded is None else loaded.python_files
     parts = [part for part in (said, *map(_of_file, files)) if part is not None]
     return f"{'; '.join(parts)}{f'; {again}' if again else ''}" if parts else None
 
 
 def _of_spec(loaded: LoadedSpec) -> str | None:
-    services = [vars(placed.op)["service"] for placed in loaded.spec.placed() if traits(placed.op.op).remote]
+    services = [one.arguments["service"] for one in loaded.spec.placed() if traits(one.op).remote]
     services = [service for service in services if service != LOCAL]
     if not services:
         return None

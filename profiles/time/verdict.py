@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.time.bottleneck import find_bottleneck
@@ -338,7 +338,7 @@ def _given_step(profile: Profile) -> str:
     """Name the step of a device that only simulates one; empty where the step is real."""
     if profile.device is None or profile.device.kind != "simulate":
         return ""
-    step = step_kind("simulate").sentence(profile.device.text or "")
+    step = sentence(profile.device.text or "")
     return f" ({step}{', as in the spec' if _takes_steps_from_spec(profile) else ''})"
 
 
@@ -401,7 +401,7 @@ def _speed_details(
     if bound != "step" and not _nothing_to_gain(profile):
         found.append(("thrown away", describe_thrown_away(profile)))
     if bound == "input" and _takes_steps_from_spec(profile):
-        given = step_kind("simulate").sentence((profile.device and profile.device.text) or "")
+        given = sentence((profile.device and profile.device.text) or "")
         invented = profile.device.from_init if profile.device is not None else None
         if invented is not None:
             given += f" from init: put your own in {place_of(invented)}"

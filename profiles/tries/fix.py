@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from pipeprof.pipelines.changes.edits import TargetKind, supports
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+from pipeprof.pipelines.spec.spec_file import byte_order_mark
 from pipeprof.profiles.advise.claims import withhold_fix
 from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, different, most_redrawn

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.changes.in_words import in_words, unified
-from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+from pipeprof.pipelines.spec.spec_file import byte_order_mark
 from pipeprof.profiles.document.findings import Finding, Fix, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.version import Version

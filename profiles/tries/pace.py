@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import kind_of
 from pipeprof.profiles.advise.facts.caching import LEAST_EPOCHS
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import BASELINES
@@ -169,7 +169,7 @@ def room_for(profile: Profile, limit_bytes: int | None) -> tuple[int, str | None
 def uses_gpu(profile: Profile) -> bool:
     """Whether the step may use a GPU, which one process has to itself."""
     device = profile.device.kind if profile.device is not None else "none"
-    return bool(profile.host.gpus) and not step_kind(device).shares_device
+    return bool(profile.host.gpus) and kind_of(device).real
 
 
 def whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[float, int] | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import same_for_all_batches, too_optimistic
 from pipeprof.profiles.advise.apply import CHECKS
 from pipeprof.profiles.advise.as_finding import can_be_tried, proposal_of
 from pipeprof.profiles.advise.proposal import Proposal, expected_of
@@ -30,7 +29,7 @@ def cannot_verify(profile: Profile) -> str | None:
 
 def cannot_replay(step: Mapping[str, object]) -> str | None:
     """Return why nothing can be proven with a recorded step, by its arguments if there is one, in words."""
-    why = replay.too_optimistic(step) if step else None
+    why = too_optimistic(step)
     return f"{why} as the pipeline, so that a replay of it proves nothing" if why is not None else None
 
 
@@ -46,7 +45,8 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, 
         return "it is about the data, not about speed or memory"
     check = CHECKS.get(finding.rule)
     in_step = check is not None and check.family == "speed" and not check.waits
-    if in_step and (constant := _same_for_all_batches(step)) is not None:
+    kind, text = (step.kind, step.text or "") if step is not None else ("none", "")
+    if in_step and (constant := same_for_all_batches(kind, text)) is not None:
         return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
     if not has_edit:
         return "the change needs your code"
@@ -56,11 +56,6 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, 
 
 
 _PER_MB = "the real one or `simulate: {base: 4ms, per_mb: 1ms}`"
-
-
-def _same_for_all_batches(step: Device | None) -> str | None:
-    """Return in words that a step takes the same time for every batch; None where it may not."""
-    return step_kind(step.kind if step is not None else "none").same_for_all_batches((step and step.text) or "")
 
 
 def to_try(profile: Profile) -> list[Finding]:

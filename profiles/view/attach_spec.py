@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.view.view import PipelineView
 
 
 def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
     """Return the view with what the spec says of each stage: its arguments as written."""
-    found = {placed.address: _arguments_at(loaded.data, placed.place) for placed in loaded.spec.placed()}
+    found = {placed.address: placed.arguments for placed in loaded.spec.placed()}
     stages = tuple(
-        stage if found.get(stage.id) is None or stage.injected else replace(stage, written=found[stage.id])
+        stage if stage.id not in found or stage.injected else replace(stage, written=found[stage.id])
         for stage in view.stages
     )
     return replace(view, stages=stages, loaded=loaded)
-
-
-def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:
-    """Return the view with element counts that only the static view of its spec knows."""
-    known = {stage.id: stage.elements for stage in spec.stages if not stage.injected}
-    return replace(
-        view,
-        stages=tuple(
-            replace(stage, counted=known.get(stage.id)) if stage.elements is None and not stage.injected else stage
-            for stage in view.stages
-        ),
-    )
-
-
-def _arguments_at(data: Any, place: tuple[str | int, ...]) -> Mapping[str, Any] | None:
-    """Return the mapping of arguments at a place; an empty one where none were written."""
-    for key in place:
-        numbered = isinstance(data, list) and isinstance(key, int) and key < len(data)
-        if not numbered and not (isinstance(data, Mapping) and key in data):
-            return None
-        data = data[key]
-    return {} if data is None else data if isinstance(data, Mapping) else None

@@ -186,7 +186,9 @@ class _ViewFromGraph:
     def _arguments(self, stage: WrittenStage) -> dict[str, object]:
         row = traits(stage.op)
         if row.names_files:
-            return {"shuffle": any(self.written.nodes[node].family == "Shuffle" for node in stage.nodes)}
+            shuffle = next((one for node in stage.nodes if (one := self.written.nodes[node]).family == "Shuffle"), None)
+            seed = _plain_arguments(shuffle).get("seed") if shuffle is not None else None
+            return {"shuffle": shuffle is not None} | ({"seed": seed} if seed is not None else {})
         if row.rebatches:
             sizes = self.written.nodes[stage.head].arguments.get("batch_sizes")
             return {"batch_size": sizes} if sizes else {}

@@ -1,4 +1,4 @@
-"""The view of a function's pipeline as it was seen being made, for a run that ended before its graph was read."""
+"""Views of pipelines that did not run: of a spec that was built, of a dataset that was seen being made."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.protocol.messages import Sketch
     from pipeprof.profiles.view.view import PipelineView, StageView
@@ -37,9 +39,17 @@ def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: in
 _NOT_READ = StageGraph(nodes={}, root=None, reason="the graph was not read")
 
 
-def view_of_sketch(sketch: Sketch, *, cores: float, memory_limit: int | None = None) -> PipelineView:
-    """The pipeline as written; what its functions do is unknown."""
+def view_of_sketch(
+    sketch: Sketch, *, cores: float, memory_limit: int | None = None, spec: Sequence[Stage] | None = None
+) -> PipelineView:
+    """The pipeline as written; what its functions do is unknown.
+
+    Args:
+        spec: The stages of the spec that it is built from; None for a function.
+    """
     written = StageGraph.from_dict(sketch.written)
+    if spec is not None:
+        return view_as_written(written, spec, cores=cores, memory_limit=memory_limit)
     locations = {}
     for stage in written.stages():
         place = next((sketch.places[node] for node in reversed(stage.nodes) if node in sketch.places), None)
@@ -50,8 +60,21 @@ def view_of_sketch(sketch: Sketch, *, cores: float, memory_limit: int | None = N
     view = view_of_graphs(
         written, _NOT_READ, (), by_address=False, locations=locations, cores=cores, memory_limit=memory_limit
     )
-    # Whether TensorFlow made a map parallel is not known yet, and what it adds is foreseen as for a spec.
+    # Whether TensorFlow made a map parallel is not known yet, and what it adds is foreseen.
     return replace(view, kind="static", unseen=True)
+
+
+def view_as_written(
+    written: StageGraph, spec: Sequence[Stage], *, cores: float, memory_limit: int | None = None
+) -> PipelineView:
+    """The pipeline of a spec as its graph has it before TensorFlow rewrites it; nothing ran.
+
+    Args:
+        spec: The stages of the spec.
+    """
+    view = view_of_graphs(written, _NOT_READ, spec, by_address=True, cores=cores, memory_limit=memory_limit)
+    stages = tuple(replace(stage, measured=None) for stage in view.stages)
+    return replace(view, kind="static", unseen=True, stages=stages)
 
 
 def rows_of_sketch(view: PipelineView) -> list[Stage]:

@@ -1,4 +1,4 @@
-"""View of a pipeline for rules and predictions, static (from a spec) or measured.
+"""View of a pipeline for rules and predictions, static (as it was built) or measured.
 
 A view never guesses: an unknown value is ``None``, and a rule that needs it gives no finding.
 """
@@ -13,11 +13,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeprof.pipelines.ops.constants import WIDTHS
-from pipeprof.profiles.constants import TEXT_BYTES
 from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
@@ -34,23 +33,18 @@ class ComponentView:
     Attributes:
         dtype: TensorFlow's name, e.g. ``float32``.
         shape: Dimensions, ``None`` for an unknown one; ``None`` altogether for an unknown rank.
-        text_bytes: Approximate bytes of one text of a string tensor, from a recipe under ``data:``; ``None`` if
-            unknown.
     """
 
     dtype: str
     shape: tuple[int | None, ...] | None
-    text_bytes: float | None = None
 
     @property
     def nbytes(self) -> int | None:
         """Bytes of the tensor; ``None`` where a dimension is unknown, and for strings of unknown length."""
-        width: float | None = WIDTHS.get(self.dtype)
-        if self.dtype == "string" and self.text_bytes is not None:
-            width = TEXT_BYTES + (self.text_bytes if self.text_bytes >= TEXT_BYTES else 0)
+        width = WIDTHS.get(self.dtype)
         if width is None or self.shape is None or None in self.shape:
             return None
-        return round(width * math.prod(size for size in self.shape if size is not None))
+        return width * math.prod(size for size in self.shape if size is not None)
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,6 @@ class StageView:
         arguments: What was written, by TensorFlow's names; `AUTOTUNE` for tf.data.AUTOTUNE.
         keys: Names of the components where they are known and there is no spec: dotted keys, indices of a tuple.
         elements: Number of output elements; `INFINITE` for no end.
-        counted: The same by the inputs that a spec describes, where TensorFlow's graph does not know.
         constant: Whether the source's tensors are constants of a graph.
         executed_op: TensorFlow's executed op, e.g. ``ParallelMapDatasetV2``.
         made_parallel: Whether TensorFlow made it parallel by itself.
@@ -110,7 +103,6 @@ class StageView:
     element: tuple[ComponentView, ...] | None = None
     keys: tuple[str, ...] | None = None
     elements: int | None = None
-    counted: int | None = None
     function: FunctionView | None = None
     source_bytes: int | None = None
     constant: bool | None = None

@@ -12,7 +12,7 @@ from pipeprof.pipelines.addresses import find_address, node_name
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.error_stage import call_path, enclosing_stage
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
-from pipeprof.pipelines.steps.kind import BatchConsumer
+from pipeprof.pipelines.steps.consumer import BatchConsumer
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame, text_of, with_sources
@@ -67,7 +67,7 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
 
 
 def _describe(error: BaseException, sample: JobRun) -> Raised:
-    from pipeprof.pipelines.build.pin_errors import BuildError
+    from pipeprof.pipelines.build.pinned import BuildError
 
     said = text_of(error)
     whole = "".join(traceback.format_exception(error))

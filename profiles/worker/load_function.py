@@ -12,13 +12,13 @@ from typing import Any
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.steps.bind_step import fitted
+from pipeprof.pipelines.steps.called import fitted
 from pipeprof.pipelines.tables import read_table
-from pipeprof.pipelines.target.absl_flags import leave_defaults
 from pipeprof.pipelines.target.arguments import call
-from pipeprof.pipelines.target.bindings import calls_at_import, parse_file
 from pipeprof.pipelines.target.modules import top_folder
-from pipeprof.pipelines.target.target import ParsedTarget, load_function, parse_target
+from pipeprof.pipelines.target.names_in_file import calls_at_import, parse_file
+from pipeprof.pipelines.target.running import leave_defaults, load_function
+from pipeprof.pipelines.target.target import ParsedTarget, parse_target
 from pipeprof.pipelines.target.user_files import is_users
 
 _EXPECTED = "expected a tf.data.Dataset, or a dataset and a step"

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.pipelines.host_files import die_with_parent
 
 START_SECONDS: Final = 20.0
 """For one of the processes to say that it serves."""

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeprof.pipelines.data.temporary import settle_temporary_folder
-from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
+from pipeprof.pipelines.host_files import settle_temporary_folder
+from pipeprof.pipelines.steps.step import SCRIPT
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.job import Job
@@ -39,7 +39,7 @@ def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
         from pipeprof.profiles.worker.script.run_script import ScriptRun
         from pipeprof.profiles.worker.taken_dataset.taken_dataset import taken
 
-        return ScriptRun(job, channel) if job.step.kind == SCRIPT.name else taken(job, channel)
+        return ScriptRun(job, channel) if job.step.kind == SCRIPT else taken(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
     from pipeprof.profiles.worker.turns.turn_run import TurnRun

@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 import traceback
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,10 +27,9 @@ from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, 
 from pipeprof.pipelines.graph.observe.source_lines import places_of
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepFacts
-from pipeprof.pipelines.steps.kinds import returned
-from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step
+from pipeprof.pipelines.steps.consumer import BatchConsumer, StepContext, StepFacts
+from pipeprof.pipelines.steps.simulated import durations, simulated_step
+from pipeprof.pipelines.steps.step import RETURNED, start_step
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.job import SERVICE, Job, StepJob, from_pairs
@@ -87,6 +86,8 @@ if TYPE_CHECKING:
 
 FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
+REAL_STEP_MS = 5.0
+"""Of the baseline, where the duration of the step is not known before it runs."""
 SOAK_SEND_SECONDS = 20.0
 """Seconds between two messages about what changes little, in a soak."""
 TRACE_SECONDS = LONGEST_TRACE + 2
@@ -114,7 +115,7 @@ class JobRun:
         self._phases = Phases(channel)
         self._step_job = job.step
         self._dispatch = job.dispatch or "sync"
-        self._device = step_kind(job.step.kind).dispatch != "none"
+        self._device = job.step.kind != "none"
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
@@ -129,6 +130,7 @@ class JobRun:
         self._made: list[MadeSource] = []
         self._called: Called | None = None
         self._watch: CallWatch | None = None
+        self._sketch_later: CallWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
         self._paused_ns = self._paused_cpu_ns = 0
@@ -229,8 +231,9 @@ class JobRun:
     def _measure_floor(self) -> Floor:
         if not self._device:
             return measure_floor(None)
-        floor_ms = step_kind(self._step_job.kind).floor_ms(self._step_job.arguments)
-        return measure_floor(simulated_step(StepDuration(min(floor_ms, FLOOR_STEP_MS)), self._step_context()))
+        times: dict[str, Any] = self._step_job.arguments
+        step_ms = float(times.get("base_ms", times.get("p50_ms", REAL_STEP_MS)))
+        return measure_floor(simulated_step(durations(min(step_ms, FLOOR_STEP_MS)), self._step_context()))
 
     def _step_context(self) -> StepContext:
         return StepContext(
@@ -243,18 +246,17 @@ class JobRun:
         )
 
     def _step(self) -> BatchConsumer:
-        return step_kind(self._step_job.kind).start(self._step_job.arguments, self._step_context())
+        return start_step(self._step_job.kind, self._step_job.arguments, self._step_context())
 
     def _data(self) -> None:
         self.phase = "data"
         with self._phases.enter("data"):
             if self.job.kind != "spec":
                 return
-            from pipeprof.pipelines.build.context import BuildContext
+            from pipeprof.pipelines.build.arrays import BuildContext
             from pipeprof.pipelines.build.dataset import load_arrays
-            from pipeprof.pipelines.spec.models import Spec
 
-            self._spec = Spec.model_validate(from_pairs(self.job.data))
+            self._spec = from_pairs(self.job.data)
             self._context = BuildContext(
                 base_dir=Path(self.job.base_dir or "."),
                 data_dirs={name: Path(folder) for name, folder in self.job.data_dirs.items()},
@@ -270,28 +272,33 @@ class JobRun:
         with self._phases.enter("build"), AwaitedService(self._channel.send):
             if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
+                from pipeprof.pipelines.spec.operations import placed
 
                 # A dataset that cannot be serialised is known only from observations of its build; a function of the
                 # user's may use an array.
-                rows = [traits(placed.op.op) for placed in self._spec.placed()]
+                rows = [traits(step.op) for step in placed(self._spec)]
                 seen = any(row.remote or row.swallows for row in rows)
                 watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or seen
-                self._watch = CallWatch() if watched else None
-                with self._watch or nullcontext():
+                watch = CallWatch()
+                with watch:
                     self.dataset = build(self._spec, self._context)
+                self._watch = watch if watched else None
             else:
                 from pipeprof.profiles.worker.load_function import call_target
 
                 with BuildWatch(self._channel.send):
                     self._called = call_target(self.job.target, self._arguments())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
-                self._made = self._watch.made
+                watch, self._made = self._watch, self._watch.made
             self._memory.read("build")
         self._meet_services()
         if self._called is not None:
             self._take_step(self._called)
-            if not self._made:
-                self._sketch(self._called)
+        if not self._made and not self._array_bytes():
+            self._sketch(watch)
+        else:
+            # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
+            self._sketch_later = watch
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
         arrays = self._array_bytes() or held_bytes(self._made)
         inside = self._watch.lines.held_bytes(self.dataset) if self._watch is not None else 0
@@ -356,11 +363,13 @@ class JobRun:
             yield self._watch.calls
 
     def _building(self) -> Any:
-        from pipeprof.pipelines.build.context import BuildContext
-        from pipeprof.pipelines.build.dataset import builder
+        import tensorflow as tf
+
+        from pipeprof.pipelines.build.arrays import BuildContext
+        from pipeprof.pipelines.build.dataset import Builder
 
         service = self._service.address if self._service is not None else None
-        return builder(self._context or BuildContext(Path(), seed=self.job.seed, service=service))
+        return Builder(tf, self._context or BuildContext(Path(), seed=self.job.seed, service=service))
 
     def _array_bytes(self) -> int:
         return sum(nbytes for _, nbytes in self._context.held()) if self._context is not None else 0
@@ -374,15 +383,15 @@ class JobRun:
         if self.job.step_given:
             self.warn("step-replaced", f"{self.job.target} returned a step as well, which --step replaces.")
             return
-        self._step_job, self._dispatch, self._device = StepJob(returned.KIND.name), "sync", True
+        self._step_job, self._dispatch, self._device = StepJob(RETURNED), "sync", True
         self._floor = self._measure_floor()
         self._channel.send(StepReturned())
 
-    def _sketch(self, called: Called) -> None:
+    def _sketch(self, seen: CallWatch) -> None:
         """Tell the stages, in case that this process dies before their graph can be read."""
         try:
-            drawn, created = draw(called.watch.lines.created(called.dataset))
-            self._channel.send(Sketch(drawn, called.watch.registered.join(drawn, places_of(created))))
+            drawn, created = draw(seen.lines.created(self.dataset))
+            self._channel.send(Sketch(drawn, seen.registered.join(drawn, places_of(created))))
         except Exception as error:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
 
@@ -398,9 +407,9 @@ class JobRun:
             self._memory.look("first_element", self.feed, 0)
             release_source_array()
             self._memory.read("released")
-            if self._called is not None and self._made:
-                # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
-                self._sketch(self._called)
+            if self._sketch_later is not None:
+                self._sketch(self._sketch_later)
+                self._sketch_later = None
 
     def _loop(self, window: PhaseWindow, step: BatchConsumer | None) -> None:
         assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier

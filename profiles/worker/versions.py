@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from pipeprof.pipelines.errors import PipeprofError, UsageError
-from pipeprof.pipelines.target.generated_files import delete_generated_files
+from pipeprof.pipelines.target.running import delete_generated_files
 from pipeprof.profiles.protocol.tensorflow_versions import OLDEST, as_text, is_older
 
 

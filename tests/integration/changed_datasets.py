@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.build.arrays import BuildContext
+from pipeprof.pipelines.build.dataset import Builder
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_calls import apply_changes
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
@@ -19,7 +19,7 @@ from pipeprof.pipelines.changes.replay import Replay, Replayed, replay_stages
 from pipeprof.pipelines.graph.observe.reading import read_written, serialised
 from pipeprof.pipelines.graph.stages import StageGraph
 
-BUILDING = builder(BuildContext(base_dir=Path()))
+BUILDING = Builder(tf, BuildContext(base_dir=Path()))
 
 
 _WATCHES: list[CallWatch] = []

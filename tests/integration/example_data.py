@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -12,15 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeprof.pipelines.data.makers import make_photos
-from pipeprof.pipelines.data.makers.make import make, total_items
-from pipeprof.pipelines.data.makers.progress import DataProgress
+from pipeprof.pipelines.data import photos
+from pipeprof.pipelines.data.make import make
+from pipeprof.pipelines.data.recipes import entry_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeprof.pipelines.data.recipes.models import DataEntry
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.data.recipes import Recipe
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 
 SHARED = "EXAMPLES_OF_TESTS"
@@ -46,11 +45,11 @@ def made(loaded: LoadedSpec) -> dict[str, Path]:
 
     They are made in this process and not in a child as the command does, which would import TensorFlow each time.
     """
-    return {name: _made(entry) for name, entry in loaded.spec.data.items()}
+    return {name: _made(recipe) for name, recipe in loaded.spec.data.items()}
 
 
-def _made(entry: DataEntry) -> Path:
-    folder = Store.root / hashlib.sha256(entry.model_dump_json().encode()).hexdigest()[:16]
+def _made(recipe: Recipe) -> Path:
+    folder = Store.root / entry_name(recipe)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
@@ -59,10 +58,10 @@ def _made(entry: DataEntry) -> Path:
             unfinished.mkdir()
             with pytest.MonkeyPatch.context() as patch:
                 # How a photo looks counts nowhere here, and that takes a second for each recipe.
-                patch.setattr(make_photos, "_TILE", 256)
-                patch.setattr(make_photos, "_TILES", 1)
-                patch.setattr(make_photos.PhotoMaker, "image", _of_one_colour)
-                make(entry.recipe, unfinished, DataProgress(total_items(entry.recipe), lambda *_: None))
+                patch.setattr(photos, "_TILE", 256)
+                patch.setattr(photos, "_TILES", 1)
+                patch.setattr(photos.PhotoMaker, "image", _of_one_colour)
+                make(recipe, unfinished, lambda *_: None)
             unfinished.rename(folder)
     return folder
 

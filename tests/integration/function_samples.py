@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipeprof.pipelines.ops.functions.catalog import table
+from pipeprof.pipelines.build.allowlist import functions
 
 JPEG = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
 PNG = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))
@@ -256,5 +256,5 @@ SAMPLES: dict[str, dict[str, Any]] = {
 
 def modules_of_functions() -> dict[str, list[str]]:
     """The allowlist's names by TensorFlow's module, ``tf.image``."""
-    names = sorted(table(), key=lambda name: (name.rpartition(".")[0], name))
+    names = sorted(functions(), key=lambda name: (name.rpartition(".")[0], name))
     return {module: list(group) for module, group in groupby(names, lambda name: name.rpartition(".")[0])}

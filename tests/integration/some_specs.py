@@ -65,9 +65,8 @@ CALLS: dict[str, tuple[dict[str, Any], ...]] = {
 STRUCTURES: tuple[Any, ...] = (
     {"select": ["image", "label"]}, {"select": "label"}, {"drop": ["label"]}, {"rename": {"image": "view"}},
     {"to_tuple": ["image", "label"]}, {"to_tuple": [None, None]}, {"to_dict": ["image", "label"]},
-    {"tf.cond": {"probability": 0.5, "true_fn": [{"tf.cast": {"dtype": "float32"}}]}},
-    {"tf.cond": {"probability": 0.5, "true_fn": [{"tf.expand_dims": {"axis": 0}}]}},
-    {"random_order": {"fns": [["tf.abs"], ["tf.identity"]]}},
+    {"tf.vectorized_map": {"fn": ["tf.abs", "tf.identity"]}}, {"copy": {"on": "label", "to": "also"}},
+    {"getitem": {"key": "..., :2", "on": "image"}},
 )  # fmt: skip
 STAGES: dict[str, tuple[dict[str, Any], ...]] = {
     "assert_cardinality": ({"expected_cardinality": 3},),

@@ -1,23 +1,26 @@
-"""Datasets from specs: values, names, structures, and errors pinned to their stage."""
+"""Datasets from specs: values, names, structures, and errors pinned to their stage and call."""
 
 from __future__ import annotations
 
-import textwrap
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
 from pipeprof.pipelines.addresses import find_address
-from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.build.pin_errors import BuildError
-from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.paths import source_files
+from pipeprof.pipelines.build.arrays import BuildContext
+from pipeprof.pipelines.build.chain import OWN_CALLS
+from pipeprof.pipelines.build.dataset import BuiltStage, build, load_arrays
+from pipeprof.pipelines.build.pinned import BuildError
+from pipeprof.pipelines.graph.error_stage import call_path
+from pipeprof.pipelines.spec.operations import sources, stages
 
 FUNCTIONS = """
+import numpy as np
 import tensorflow as tf
 import helper_beside
 
@@ -29,8 +32,11 @@ def double(x):
 def pair(a, b):
     return {"sum": a + b, "b": b}
 
-def is_even(x):
-    return x % 2 == 0
+def named(low, high):
+    return high - low
+
+def both(a, b):
+    return a + b, a - b
 
 def repeat_each(x):
     return tf.data.Dataset.from_tensors(x).repeat(helper_beside.TIMES)
@@ -38,217 +44,241 @@ def repeat_each(x):
 def numbers(n):
     yield from range(n)
 
+def unlike():
+    yield tf.ragged.constant([[1], [2, 3]]), tf.sparse.from_dense([0, 5])
+
+def made():
+    return tf.data.Dataset.range(3).map(lambda x: x * 2)
+
+def with_step():
+    return made(), print
+
+def a_list():
+    return [1, 2]
+
+def third(dataset):
+    return dataset.shard(3, 0)
+
+def a_number(dataset):
+    return 3
+
+def reduced(key, window):
+    return window.batch(2).map(lambda x: (key, x))
+
+def state(old, element):
+    return old + element, old
+
+def reader(files):
+    return files.flat_map(lambda one: one)
+
+def twenty(key):
+    return tf.constant(20, tf.int64)
+
+def rows(n):
+    return tf.fill([n], n), tf.cast(tf.fill([n], n), tf.float32)
+
 def broken(x):
     y = x
     raise ValueError("no such thing")
 """
+HERE = Path(__file__).parent
+STAGE_CASES = yaml.safe_load((HERE / "build_cases.yaml").read_text(encoding="utf-8"))
+CALL_CASES = yaml.safe_load((HERE / "call_cases.yaml").read_text(encoding="utf-8"))
+RANGE = {"range": {"stop": 4}}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Images, records, an array, a table and Python functions."""
+    """Images, texts and sounds in folders of their class, tables, records, arrays, a database, and functions."""
     (tmp_path / "functions.py").write_text(FUNCTIONS)
     (tmp_path / "helper_beside.py").write_text("TIMES = 2\n")
-    for number in range(3):
-        image = np.full((8, 6, 3), number * 40, np.uint8)
-        (tmp_path / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(image).numpy())
-    for shard in range(2):
-        with tf.io.TFRecordWriter(str(tmp_path / f"part-{shard}.tfrecord")) as writer:
-            for number in range(3):
-                writer.write(_example(shard * 10 + number))
+    for kind in ("cat", "dog"):
+        for form in ("images", "texts", "sounds"):
+            (tmp_path / form / kind).mkdir(parents=True)
+        for number in range(2):
+            image = tf.io.encode_png(np.full((4, 6, 3), 10 * number, np.uint8)).numpy()
+            (tmp_path / "images" / kind / f"{number}.png").write_bytes(image)
+            (tmp_path / "texts" / kind / f"{number}.txt").write_text(f"{kind} {number}")
+            (tmp_path / "sounds" / kind / f"{number}.wav").write_bytes(tf.audio.encode_wav([[0.0]] * 16, 8000).numpy())
+    (tmp_path / "table.csv").write_text("number,size,word\n1,0.5,x\n2,,y\n3,1.5,x\n")
+    (tmp_path / "words.txt").write_text("one\ntwo\n")
+    (tmp_path / "fixed.bin").write_bytes(b"HEAD" + b"abc" + b"def" + b"!")
+    with tf.io.TFRecordWriter(str(tmp_path / "examples.tfrecord")) as writer:
+        for number in range(3):
+            value = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
+            features = tf.train.Features(feature={"a": value, "b": value})
+            writer.write(tf.train.Example(features=features).SerializeToString())
     np.save(tmp_path / "x.npy", np.arange(12.0).reshape(4, 3))
     np.savez(tmp_path / "several.npz", a=np.arange(4), b=np.zeros(4))
-    (tmp_path / "table.csv").write_text("number,word\n1,x\n2,y\n")
+    with sqlite3.connect(tmp_path / "rows.sqlite") as connection:
+        connection.execute("create table rows (a integer, b text)")
+        connection.executemany("insert into rows values (?, ?)", [(1, "x"), (2, "y")])
+    tf.data.Dataset.range(4).save(str(tmp_path / "saved"))
     return tmp_path
 
 
-def _example(number: int) -> bytes:
-    ids = tf.train.Feature(int64_list=tf.train.Int64List(value=[number] * (number % 3)))
-    label = tf.train.Feature(int64_list=tf.train.Int64List(value=[number]))
-    return tf.train.Example(features=tf.train.Features(feature={"ids": ids, "label": label})).SerializeToString()
+def dataset(folder: Path, source: Any, *stages: Any, seed: int | None = None, **parts: Any) -> Any:
+    data = {"version": 1, "source": source, "stages": list(stages), **parts}
+    context = BuildContext(folder, {"made": folder}, seed)
+    load_arrays(data, context)
+    return build(data, context)
 
 
-def dataset(folder: Path, **parts: Any) -> Any:
-    spec = Spec.model_validate({"version": 1, **parts})
-    context = BuildContext(folder, {"made": folder})
-    load_arrays(spec, context)
-    return build(spec, context)
+def plain(value: Any) -> Any:
+    if isinstance(value, tf.SparseTensor):
+        value = tf.sparse.to_dense(value)
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, tf.RaggedTensor):
+        return plain(value.to_list())
+    if tf.is_tensor(value):
+        value = value.numpy()
+        return plain(value.tolist() if hasattr(value, "tolist") else value)
+    return value.decode() if isinstance(value, bytes) else value
 
 
-def elements(folder: Path, **parts: Any) -> list[Any]:
-    return list(dataset(folder, **parts).as_numpy_iterator())
+def elements(folder: Path, source: Any, *stages: Any) -> list[Any]:
+    return [plain(element) for element in dataset(folder, source, *stages).take(50)]
 
 
-def build_error(folder: Path, **parts: Any) -> BuildError:
+def refused(folder: Path, source: Any, *stages: Any) -> BuildError:
     with pytest.raises(BuildError) as caught:
-        dataset(folder, **parts)
+        dataset(folder, source, *stages)
     assert "\n" not in caught.value.message
     assert "{{" not in caught.value.message
     return caught.value
 
 
-def test_images_are_read_decoded_and_resized(folder: Path) -> None:
-    ops = ["tf.io.read_file", {"tf.io.decode_jpeg": {"channels": 3}}, {"tf.image.resize": {"size": [4, 4]}}]
-    found = elements(
-        folder,
-        source={"list_files": {"file_pattern": "data:made/*.jpg", "shuffle": False}},
-        stages=[{"map": {"ops": ops}}, {"batch": {"batch_size": 2}}, {"prefetch": {"buffer_size": "AUTOTUNE"}}],
-    )
-    assert [batch.shape for batch in found] == [(2, 4, 4, 3), (1, 4, 4, 3)]
-    assert found[1].mean() == pytest.approx(80, abs=2)
+@pytest.mark.parametrize("name", STAGE_CASES)
+def test_elements_are_tensorflows(folder: Path, name: str) -> None:
+    case = STAGE_CASES[name]
+    assert elements(folder, case["source"], *case.get("stages", ())) == case["elements"]
+
+
+@pytest.mark.parametrize("name", CALL_CASES)
+def test_results_of_calls_are_tensorflows(folder: Path, name: str) -> None:
+    case = CALL_CASES[name]
+    source = {"from_tensors": {"tensors": case["element"]}}
+    assert elements(folder, source, {"map": {"ops": case["ops"]}}) == [case["result"]]
+
+
+def test_every_source_stage_and_own_call_is_built_somewhere() -> None:
+    text = (HERE / "build_cases.yaml").read_text(encoding="utf-8") + Path(__file__).read_text(encoding="utf-8")
+    calls = (HERE / "call_cases.yaml").read_text(encoding="utf-8")
+    assert {op for op in (*sources(), *stages()) if f"{op}:" not in text and f'"{op}"' not in text} == set()
+    assert {call for call in OWN_CALLS if f"{call}:" not in calls} == set()
 
 
 def test_every_node_and_function_carries_its_address(folder: Path) -> None:
     made = dataset(
         folder,
-        source={"list_files": {"file_pattern": "part-*.tfrecord", "shuffle": False}},
-        stages=[
-            {
-                "interleave": {
-                    "source": {"TFRecordDataset": {}},
-                    "stages": [{"map": {"ops": [{"tf.strings.length": {}}]}}],
-                    "cycle_length": 2,
-                }
-            },
-            {"map": {"map_func": {"python": "functions.py:double"}, "num_parallel_calls": 2}},
-        ],
+        {"list_files": {"file_pattern": "examples*", "shuffle": False}},
+        {
+            "interleave": {
+                "source": {"TFRecordDataset": {}},
+                "stages": [{"map": {"ops": [{"tf.strings.length": {}}]}}],
+                "cycle_length": 2,
+            }
+        },
+        {"map": {"map_func": {"python": "functions.py:double"}, "num_parallel_calls": 2}},
     )
-    graph_text = tf.raw_ops.DatasetToGraphV2(
-        input_dataset=tf.data.experimental.to_variant(made), external_state_policy=1
-    ).numpy()
-    graph = tf.compat.v1.GraphDef.FromString(graph_text)
+    variant = tf.data.experimental.to_variant(made)
+    serialized = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=1).numpy()
+    graph = tf.compat.v1.GraphDef.FromString(serialized)
     names = {node.op: node.attr["metadata"].s for node in graph.node if "Dataset" in node.op}
     assert names["InterleaveDataset"].endswith(b"stages_0")
     assert names["ParallelMapDatasetV2"].endswith(b"stages_1")
     functions = {find_address(each.signature.name): each for each in graph.library.function}
     assert {"stages.0", "stages.0.stages.0", "stages.1"} <= set(functions)
     inner = {node.attr["metadata"].s for node in functions["stages.0"].node_def if "Dataset" in node.op}
-    assert {name.rpartition(b"\x06")[2] or name for name in inner} != set()
     assert any(name.endswith(b"stages_0_source") for name in inner)
     assert any(node.name == "stages_0_stages_0/ops_0/StringLength" for node in functions["stages.0.stages.0"].node_def)
     assert all(node.name.startswith(("stages_1", "Identity", "NoOp")) for node in functions["stages.1"].node_def)
 
 
-def test_structures_and_fields(folder: Path) -> None:
-    tensors = {
-        "x": {"npy": "x.npy", "mmap_mode": "r"},
-        "y": [{"npz": "several.npz", "key": "a"}, {"array": {"shape": [4], "dtype": "int32", "fill": "arange"}}],
-        "words": ["a", "b", "c", "d"],
-    }
-    ops = [
-        {"tf.cast": {"on": "x", "dtype": "float32"}},
-        {"tf.math.add": {"on": ["y.1", "y.1"], "to": "y.1"}},
-        {"tf.strings.upper": {"on": "words", "to": "upper"}},
-        {"tf.stack": {"on": ["words", "upper"], "to": "both"}},
-        {"tf.random.uniform": {"shape": [2], "to": "noise"}},
-    ]
-    first = elements(folder, source={"from_tensor_slices": {"tensors": tensors}}, stages=[{"map": {"ops": ops}}])[3]
-    assert first["x"].dtype == np.float32
-    assert first["y"] == (3, 6)
-    assert first["both"].tolist() == [b"d", b"D"]
-    assert first["noise"].shape == (2,)
+def test_what_was_built_is_told_by_address(folder: Path) -> None:
+    built: dict[str, BuiltStage] = {}
+    side = {"source": RANGE, "stages": [{"batch": {"batch_size": 2}}]}
+    data = {"source": {"zip": {"datasets": {"a": side, "b": [side]}}}, "stages": [{"concatenate": {"dataset": side}}]}
+    with pytest.raises(BuildError):
+        build(data, BuildContext(folder), built)
+    data["stages"] = [{"take": {"count": 1}}]
+    build(data, BuildContext(folder), built)
+    sides = [f"source.datasets.{number}" for number in (0, 1)]
+    assert [*built] == [*(f"{side}.{step}" for side in sides for step in ("source", "stages.0")), "source", "stages.0"]
+    assert built["stages.0"].op == "take"
 
 
-def test_tuples_are_rebuilt(folder: Path) -> None:
-    source = {"from_tensor_slices": {"tensors": [{"npy": "x.npy"}, [1, 2, 3, 4]]}}
-    stages = [
-        {"map": {"ops": [{"tf.math.negative": {"on": 1}}]}},
-        {"filter": {"ops": [{"tf.math.less": {"on": 1, "y": -2}}]}},
-    ]
-    found = elements(folder, source=source, stages=stages)
-    assert [label for _, label in found] == [-3, -4]
+def test_structures_are_those_of_the_spec(folder: Path) -> None:
+    array = {"array": {"shape": [4], "dtype": "int32", "fill": "arange"}}
+    tensors = {"x": {"npy": "x.npy", "mmap_mode": "r"}, "y": [{"npz": "several.npz", "key": "a"}, array], "z": [7] * 4}
+    spec = dataset(folder, {"from_tensor_slices": {"tensors": tensors}}).element_spec
+    assert {name: getattr(one, "dtype", one) for name, one in spec.items()}.keys() == {"x", "y", "z"}
+    assert type(spec["y"]) is tuple
+    unstacked = dataset(folder, {"from_tensors": {"tensors": [1, 2]}}, {"map": {"ops": [{"tf.unstack": {"num": 2}}]}})
+    assert type(unstacked.element_spec) is tuple
 
 
-def test_python_functions(folder: Path) -> None:
-    source = {
-        "from_generator": {
-            "python": "functions.py:numbers",
-            "args": [5],
-            "output_signature": {"shape": [], "dtype": "int64"},
-        }
-    }
-    stages = [
-        {"filter": {"python": "functions.py:is_even"}},
-        {"flat_map": {"python": "functions.py:repeat_each"}},
-        {"map": {"python": "functions.py:double"}},
-    ]
-    assert elements(folder, source=source, stages=stages) == [0, 0, 2, 2, 8, 8]
-    pairs = elements(
+def test_folders_and_tables(folder: Path) -> None:
+    images = dataset(
         folder,
-        source={
-            "from_tensor_slices": {
-                "tensors": [{"array": {"shape": [2, 1], "dtype": "int32", "fill": "arange"}}, [3, 4]]
+        {
+            "image_dataset_from_directory": {
+                "directory": "images",
+                "image_size": [3, 3],
+                "batch_size": 3,
+                "shuffle": False,
+                "class_names": ["dog", "cat"],
             }
         },
-        stages=[{"map": {"python": "functions.py:pair"}}],
     )
-    assert [element["sum"].tolist() for element in pairs] == [[3], [5]]
+    batch, labels = next(iter(images))
+    assert batch.shape == (3, 3, 3, 3)
+    assert labels.numpy().tolist() == [0, 0, 1]
+    sounds = dataset(folder, {"audio_dataset_from_directory": {"directory": "sounds", "output_sequence_length": 8}})
+    assert next(iter(sounds))[0].shape == (4, 8, 1)
+    rows = dataset(folder, {"from_tensor_slices": {"tensors": {"csv": "table.csv"}}})
+    assert [spec.dtype.name for spec in rows.element_spec.values()] == ["int64", "float64", "string"]
 
 
-def test_records_with_feature_specs_and_padding(folder: Path) -> None:
-    features = {
-        "label": {"FixedLenFeature": {"shape": [], "dtype": "int64"}},
-        "ids": {"RaggedFeature": {"dtype": "int64"}},
-    }
-    found = elements(
-        folder,
-        source={"TFRecordDataset": {"filenames": "part-*.tfrecord"}},
-        stages=[
-            {"map": {"ops": [{"tf.io.parse_single_example": {"features": features}}]}},
-            {
-                "padded_batch": {
-                    "batch_size": 4,
-                    "padded_shapes": {"label": [], "ids": [None]},
-                    "padding_values": {"label": None, "ids": None},
-                    "drop_remainder": True,
-                }
-            },
-        ],
+def test_columns_that_are_alike_are_written_once(folder: Path) -> None:
+    (folder / "wide.csv").write_text("7" + ",1" * 430 + "\n")
+    columns = ["int32", {"repeat": "float32", "count": 430}]
+    (row,) = elements(folder, {"CsvDataset": {"filenames": "wide.csv", "record_defaults": columns}})
+    assert row == [7, *[1.0] * 430]
+
+
+def test_random_stages_and_snapshots(folder: Path) -> None:
+    sides = [{"source": {"range": {"stop": 1000}}}, {"source": {"range": {"start": 1000, "stop": 2000}}}]
+    parts = {"datasets": sides, "weights": [0.8, 0.2], "seed": 3}
+    sampled = dataset(folder, {"sample_from_datasets": parts}).take(500)
+    assert 0.7 < np.mean([element.numpy() < 1000 for element in sampled]) < 0.9
+    of_four = [{"tf.math.floormod": {"y": 4}}, {"tf.math.equal": {"y": 0}}, {"tf.cast": {"dtype": "int32"}}]
+    target = {"target_dist": [0.5, 0.5], "initial_dist": [0.75, 0.25], "seed": 1}
+    resampled = dataset(
+        folder, {"range": {"stop": 1000}}, {"rejection_resample": {"class_func": {"ops": of_four}, **target}}
     )
-    assert len(found) == 1
-    assert found[0]["label"].tolist() == [0, 1, 2, 10]
-    assert found[0]["ids"].tolist() == [[0, 0], [1, 0], [2, 2], [10, 0]]
-
-
-def test_nested_pipelines_take_the_outer_element(folder: Path) -> None:
-    found = elements(
-        folder,
-        source={"from_tensors": {"tensors": {"n": [3, 4], "other": 1}}},
-        stages=[
-            {"flat_map": {"source": {"from_tensor_slices": {"tensors": {"on": "n"}}}}},
-            {"interleave": {"source": {"range": {}}, "stages": [{"take": {"count": 2}}], "cycle_length": 2}},
-        ],
-    )
-    assert found == [0, 0, 1, 1]
-
-
-def test_small_sources_and_stages(folder: Path) -> None:
-    rows = elements(
-        folder, source={"CsvDataset": {"filenames": "table.csv", "record_defaults": ["int32", "?"], "header": True}}
-    )
-    assert rows == [(1, b"x"), (2, b"y")]
-    lines = elements(folder, source={"TextLineDataset": {"filenames": ["table.csv"]}}, stages=[{"skip": {"count": 1}}])
-    assert lines == [b"1,x", b"2,y"]
-    stages: list[Any] = [
-        {"cache": None},
-        {"shuffle": {"buffer_size": 9, "seed": 3}},
-        {"repeat": {"count": 2}},
-        {"batch": {"batch_size": 3}},
-        {"unbatch": {}},
-        {"take": {"count": 6}},
-    ]
-    assert sorted(elements(folder, source={"range": {"start": 1, "stop": 4}}, stages=stages)) == [1, 1, 2, 2, 3, 3]
+    assert 0.4 < np.mean([int(kind) for kind, _ in resampled]) < 0.6
+    shuffled = ({"shuffle": {"buffer_size": 9, "seed": 3}}, {"padded_batch": {"batch_size": 4}}, {"unbatch": {}})
+    found = elements(folder, RANGE, {"cache": None}, *shuffled, {"repeat": {"count": 2}})
+    assert sorted(found) == sorted([*range(4)] * 2)
+    for _ in range(2):
+        assert sorted(elements(folder, RANGE, {"snapshot": {"path": "made/kept"}})) == [0, 1, 2, 3]
+    assert list((folder / "made" / "kept").iterdir())
 
 
 def test_options_are_set(folder: Path) -> None:
     written = {
         "deterministic": False,
+        "x-note": "why",
         "autotune": {"enabled": True, "ram_budget": "1GiB", "autotune_algorithm": "HILL_CLIMB"},
         "threading": {"private_threadpool_size": 3},
         "experimental_optimization": {"map_fusion": True},
         "experimental_external_state_policy": "WARN",
     }
-    options = dataset(folder, source={"range": {"stop": 3}}, options=written).options()
+    options = dataset(folder, RANGE, options=written).options()
     assert options.deterministic is False
     assert options.autotune.ram_budget == 2**30
     assert options.autotune.autotune_algorithm == tf.data.experimental.AutotuneAlgorithm.HILL_CLIMB
@@ -256,113 +286,143 @@ def test_options_are_set(folder: Path) -> None:
     assert options.experimental_optimization.map_fusion is True
 
 
-def test_the_seed_settles_random_ops(folder: Path) -> None:
-    parts: dict[str, Any] = {
-        "source": {"range": {"stop": 5}},
-        "stages": [{"map": {"ops": [{"tf.random.uniform": {"shape": []}}]}}],
-    }
-    first = elements(folder, **parts, measure={"seed": 5})
-    assert elements(folder, **parts, measure={"seed": 5}) == first
-    assert elements(folder, **parts, measure={"seed": 6}) != first
+def test_the_seed_settles_random_ops_and_layers(folder: Path) -> None:
+    image = {"from_tensors": {"tensors": {"array": {"shape": [8, 8, 3]}}}}
+    layer = {"tf.keras.layers.RandomFlip": {"mode": "horizontal", "training": True}}
+    stages = [{"repeat": {}}, {"map": {"ops": [layer, {"tf.image.random_brightness": {"max_delta": 0.1}}]}}]
+
+    def drawn(seed: int) -> list[bytes]:
+        made = dataset(folder, image, *stages, measure={"seed": seed})
+        return [value.tobytes() for value in made.take(8).as_numpy_iterator()]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert len(set(drawn(1))) > 2
 
 
-def test_arrays_are_loaded_once_and_apart(folder: Path) -> None:
-    array = {"array": {"shape": [3, 2], "seed": 7}}
-    spec = Spec.model_validate({"version": 1, "source": {"from_tensors": {"tensors": {"a": array, "b": array}}}})
-    context = BuildContext(folder)
-    load_arrays(spec, context)
-    assert len(context.arrays) == 1
-    (element,) = build(spec, context).as_numpy_iterator()
-    np.testing.assert_array_equal(element["a"], next(iter(context.arrays.values())))
-
-
-def test_source_files_are_those_that_are_read(folder: Path) -> None:
-    spec = Spec.model_validate(
-        {
-            "version": 1,
-            "source": {"TFRecordDataset": {"filenames": ["part-1.tfrecord", "part-*.tfrecord", "gs://far/away"]}},
-            "stages": [{"map": {"ops": [{"tf.gather": {"params": {"npy": "x.npy"}}}]}}],
-        }
-    )
-    names = [path.name for path in source_files(spec, folder, {})]
-    assert names == ["part-1.tfrecord", "part-0.tfrecord", "x.npy"]
+def test_layers_are_made_once_with_the_words_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(tf.keras.layers, "Rescaling", lambda scale: made.append(scale) or (lambda x: x * scale))
+    calls = [
+        {"to_dict": {"a": None, "b": None}},
+        {"tf.keras.layers.StringLookup": {"vocabulary": "words.txt", "on": "a"}},
+        {"tf.keras.layers.StringLookup": {"vocabulary": ["two"], "dtype": "tf.int64", "on": "b"}},
+        {"tf.cast": {"dtype": "float32", "on": "a"}},
+        {"tf.keras.layers.Rescaling": {"scale": 0.5, "on": "a"}},
+    ]
+    inside = {"source": {"from_tensor_slices": {}}, "stages": [{"map": {"ops": calls}}], "cycle_length": 1}
+    found = elements(folder, {"from_tensors": {"tensors": ["one", "two", "x"]}}, {"interleave": inside})
+    assert found == [{"a": 0.5, "b": 0}, {"a": 1.0, "b": 1}, {"a": 0.0, "b": 0}]
+    assert made == [0.5]
 
 
 NESTED = {"source": {"TFRecordDataset": {}}, "stages": [{"map": {"ops": ["tf.io.decode_jpeg", "tf.strings.upper"]}}]}
-RESIZE = {"tf.image.resize": {"size": [4, 4]}}
-IMAGES = {"list_files": {"file_pattern": "*.jpg"}}
+IMAGES = {"list_files": {"file_pattern": "images/*/*.png"}}
+GROUPED = {"key_func": {"ops": ["tf.identity"]}, "reduce_func": {"stages": [{"unbatch": {}}]}, "window_size": 2}
+BAD_SIDE = {"source": RANGE, "stages": [{"batch": {"batch_size": 2}}, {"map": {"ops": ["tf.io.read_file"]}}]}
+ROWS = {"map": {"python": "functions.py:rows"}}
+REFUSED: dict[str, tuple[Any, list[Any], str, str, str]] = {
+    "rank": (IMAGES, [{"map": {"ops": ["tf.io.read_file", {"tf.image.resize": {"size": [4, 4]}}]}}], "stages.0",
+             "ops.1", "3 or 4 dimensions"),
+    "no field": (IMAGES, [{"map": {"ops": [{"tf.strings.upper": {"on": "x"}}]}}], "stages.0", "ops.0", "single tensor"),
+    "under its argument": (RANGE, [{"map": {"map_func": {"ops": ["tf.strings.lower"]}}}], "stages.0", "map_func.ops.0",
+                           "string"),
+    "inside of a chain": (RANGE, [{"batch": {"batch_size": 2}}, {"map": {"ops": [{"tf.vectorized_map": {"fn":
+                          ["tf.abs", "tf.strings.lower"]}}]}}], "stages.1", "ops.0.fn.1", "string"),
+    "a name that went": (RANGE, [{"map": {"ops": [{"tf.cond": {"probability": 0.5}}]}}], "stages.0", "ops.0", "file"),
+    "several inputs without `to`": (RANGE, [{"map": {"ops": [{"to_tuple": [None, None]}, {"tf.add": {"on": [0, 1]}}]}}],
+                                    "stages.0", "ops.1", "missing `to`"),
+    "too many inputs": (RANGE, [{"map": {"ops": [{"to_tuple": [None] * 3}, {"tf.abs": {"on": [0, 1, 2], "to": 0}}]}}],
+                        "stages.0", "ops.1", "3 inputs for tf.abs"),
+    "results": (RANGE, [{"map": {"ops": [{"to_dict": ["a"]}, {"tf.unstack": {"num": 2, "on": [], "value": [1, 2],
+                "to": ["a", "b", "c"]}}]}}], "stages.0", "ops.1", "2 results for the 3 fields"),
+    "not a bool": (IMAGES, [{"filter": {"ops": ["tf.strings.length"]}}], "stages.0", "ops.0", "expected a single bool"),
+    "a layer": (RANGE, [{"map": {"ops": [{"tf.keras.layers.Resizing": {"height": 2, "width": 2, "interpolation": "x"}}
+                ]}}], "stages.0", "ops.0", "Error"),
+    "a scalar": (IMAGES, [{"unbatch": {}}], "stages.0", "", "unbatch"),
+    "inside of a function": (IMAGES, [{"flat_map": NESTED}], "stages.0.stages.0", "ops.1", "uint8"),
+    "inside of a side": ({"zip": {"datasets": {"a": {"source": RANGE}, "b": BAD_SIDE}}}, [],
+                         "source.datasets.1.stages.1", "ops.0", "string"),
+    "inside of a group": (RANGE, [{"group_by_window": GROUPED}], "stages.0.reduce_func.stages.0", "", ""),
+    "shapes": (IMAGES, [{"padded_batch": {"batch_size": 2, "padded_shapes": [[], []]}}], "stages.0", "", "Padded"),
+    "padding": (RANGE, [ROWS, {"padded_batch": {"batch_size": 2, "padding_values": [0.5, 1]}}], "stages.1", "",
+                "padding value 0.5 for int64"),
+    "no dataset": (RANGE, [{"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}], "stages.0", "",
+                   "expected a dataset"),
+    "weights": ({"sample_from_datasets": {"datasets": [{"source": RANGE}] * 2, "weights": [1.0, 2.0, 3.0]}}, [],
+                "source", "", "weights"),
+    "a device": (RANGE, [{"prefetch_to_device": {"device": "/GPU:99"}}], "stages.0", "", "expected one of /CPU:0"),
+    "a list": ({"python": {"function": "functions.py:a_list"}}, [], "source", "", "a_list returned list"),
+    "no dataset either": (RANGE, [{"apply": {"python": "functions.py:a_number"}}], "stages.0", "", "int"),
+    "a service": (RANGE, [{"distribute": {"processing_mode": "OFF", "service": "local"}}], "stages.0", "", "local"),
+    "a package": ({"tfds.load": {"name": "mnist", "split": "train"}}, [], "source", "", "pip install"),
+    "an array": ({"from_tensors": {"tensors": {"npy": "words.txt"}}}, [], "source", "", "Error"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("stages", "address", "op_index", "part"),
-    [
-        ([{"map": {"ops": ["tf.io.read_file", RESIZE]}}], "stages.0", 1, "3 or 4 dimensions"),
-        ([{"batch": {"batch_size": 2}}, {"map": {"ops": ["tf.io.read_file"]}}], "stages.1", 0, "rank 0 but is rank 1"),
-        ([{"map": {"ops": [{"tf.strings.upper": {"on": "image"}}]}}], "stages.0", 0, "single tensor"),
-        ([{"unbatch": {}}], "stages.0", None, "unbatch"),
-        ([{"filter": {"ops": ["tf.strings.length"]}}], "stages.0", 0, "expected a single bool"),
-        ([{"flat_map": NESTED}], "stages.0.stages.0", 1, "uint8"),
-        ([{"padded_batch": {"batch_size": 2, "padded_shapes": [[], []]}}], "stages.0", None, "Padded shape"),
-    ],
-)  # fmt: skip
-def test_what_tensorflow_refuses_is_pinned(
-    folder: Path, stages: Any, address: str, op_index: int | None, part: str
-) -> None:
-    problem = build_error(folder, source=IMAGES, stages=stages)
-    assert (problem.address, problem.op_index, problem.kind) == (address, op_index, "spec")
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused_is_pinned_to_stage_and_call(folder: Path, name: str) -> None:
+    source, stages, address, op_path, part = REFUSED[name]
+    problem = refused(folder, source, *stages)
+    assert (problem.address, problem.op_path, problem.kind) == (address, op_path, "spec")
     assert part in problem.message
 
 
-def test_errors_of_python_code_show_the_users_lines(folder: Path) -> None:
-    problem = build_error(folder, source={"range": {"stop": 3}}, stages=[{"map": {"python": "functions.py:broken"}}])
-    assert (problem.address, problem.kind) == ("stages.0", "python")
-    assert problem.message == "ValueError: no such thing"
+@pytest.mark.parametrize("ops", [None, ["tf.identity", {"python": "functions.py:broken"}]])
+def test_errors_of_python_code_show_the_users_lines(folder: Path, ops: Any) -> None:
+    stage = {"map": {"python": "functions.py:broken"} if ops is None else {"ops": ops}}
+    problem = refused(folder, RANGE, stage)
+    assert (problem.address, problem.kind, problem.op_path) == ("stages.0", "python", "ops.1" if ops else "")
+    assert problem.message.endswith("ValueError: no such thing")
     line = 1 + FUNCTIONS.splitlines().index('    raise ValueError("no such thing")')
     assert problem.lines[-1] == f'{folder / "functions.py"}:{line} in broken: raise ValueError("no such thing")'
 
 
 def test_errors_while_a_python_file_is_imported(folder: Path) -> None:
-    (folder / "half.py").write_text(
-        textwrap.dedent("""
-        import nowhere_to_be_found
-        def f(x):
-            return x
-        """)
-    )
-    problem = build_error(folder, source={"range": {"stop": 3}}, stages=[{"map": {"python": "half.py:f"}}])
+    (folder / "half.py").write_text("import nowhere_to_be_found\n")
+    problem = refused(folder, RANGE, {"map": {"python": "half.py:f"}})
     assert problem.kind == "python"
     assert "nowhere_to_be_found" in problem.message
-    assert problem.lines == (f"{folder / 'half.py'}:2 in <module>: import nowhere_to_be_found",)
+    assert problem.lines == (f"{folder / 'half.py'}:1 in <module>: import nowhere_to_be_found",)
 
 
-def test_a_broken_array_is_pinned(folder: Path) -> None:
-    (folder / "x.npy").write_bytes(b"not an array")
-    problem = build_error(folder, source={"from_tensors": {"tensors": {"npy": "x.npy"}}})
-    assert problem.address == "source"
+def test_what_fails_while_it_runs_names_its_call(folder: Path) -> None:
+    stage = {"map": {"ops": ["tf.identity", "tf.io.decode_jpeg"]}}
+    made = dataset(folder, {"from_tensors": {"tensors": "no picture"}}, stage)
+    with pytest.raises(tf.errors.OpError) as caught:
+        next(iter(made))
+    assert call_path("stages_0", str(caught.value)) == "ops.1"
+
+
+def test_what_an_older_tensorflow_lacks_is_said_in_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def rot90(image: Any, name: str | None = None) -> Any:
+        return image if name is None else name
+
+    def said(call: Any) -> str:
+        image = {"from_tensors": {"tensors": {"array": {"shape": [6, 6, 3]}}}}
+        return refused(folder, image, {"map": {"ops": [call]}}).message
+
+    monkeypatch.setattr(tf.image, "rot90", rot90)
+    version = tf.__version__
+    assert f"TensorFlow {version} does not support k for rot90" in said({"tf.image.rot90": {"k": 2}})
+    monkeypatch.delattr(tf.image, "rot90")
+    assert f"TensorFlow {version} does not have tf.image.rot90" in said("tf.image.rot90")
 
 
 @pytest.mark.parametrize(
     ("array", "held"),
     [
         ({"array": {"shape": [4, 2], "dtype": "float32"}}, [("float32", 32)]),
-        ({"npy": "x.npy"}, [("float64", 96)]),
-        ({"npz": "several.npz", "key": "a"}, [("int64", 32)]),
-        ({"csv": "columns.csv"}, [("int64", 24), ("float64", 24), ("str32", 12)]),
-        ({"lines": "columns.csv"}, [("str224", 112)]),
+        ({"csv": "table.csv"}, [("int64", 24), ("float64", 24), ("str32", 12)]),
         ({"ragged": [[1, 2, 3], [], [4]], "dtype": "int32"}, [("int32", 16), ("int64", 32)]),
         (
             {"sparse": {"indices": [[0, 0], [1, 2]], "values": [1.0, 2.0], "dense_shape": [3, 4], "dtype": "float32"}},
             [("int64", 32), ("float32", 8), ("int64", 16)],
         ),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=["array", "csv", "ragged", "sparse"],
 )
-def test_what_every_kind_of_array_holds_is_known(
-    array: dict[str, Any], held: list[tuple[str, int]], folder: Path
-) -> None:
-    """A run counts them before it makes the dataset: a kind that it could not count would end it."""
-    (folder / "columns.csv").write_text("n,x,t\n1,0.5,a\n2,1.5,b\n3,2.5,c\n")
-    spec = Spec.model_validate({"version": 1, "source": {"from_tensor_slices": {"tensors": array}}})
-    context = BuildContext(base_dir=folder)
-    load_arrays(spec, context)
+def test_what_arrays_hold_is_known(array: dict[str, Any], held: list[tuple[str, int]], folder: Path) -> None:
+    context = BuildContext(folder)
+    load_arrays({"source": {"from_tensors": {"tensors": {"a": array, "b": array}}}}, context)
     assert context.held() == held

@@ -11,8 +11,8 @@ import pytest
 from integration.changed_datasets import assert_addresses
 from integration.same_graphs import graph_differences
 
-from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.build.arrays import BuildContext
+from pipeprof.pipelines.build.dataset import Builder
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
@@ -49,8 +49,8 @@ def watch() -> Iterator[CallWatch]:
 
 
 @pytest.fixture
-def edited(watch: CallWatch, tmp_path: Path) -> Callable[..., Any]:
-    building = builder(BuildContext(base_dir=tmp_path))
+def edited(tf: Any, watch: CallWatch, tmp_path: Path) -> Callable[..., Any]:
+    building = Builder(tf, BuildContext(base_dir=tmp_path))
 
     def apply(dataset: Any, *edits: PipelineEdit) -> Any:
         assert_addresses(dataset, watch)

@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 from integration.changed_datasets import BUILDING, first
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
@@ -34,8 +34,7 @@ from pipeprof.pipelines.changes.in_spec_text import apply_to_text
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml_text import read
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 from pipeprof.profiles.worker.load_function import call_target
 
@@ -102,7 +101,7 @@ def of_spec(folder: Path, text: str = SPEC) -> Made:
     file.write_text(text, encoding="utf-8")
     built: dict[str, BuiltStage] = {}
     with CallWatch() as watch:
-        dataset = build(Spec.model_validate(read(text).data), BuildContext(base_dir=folder), built)
+        dataset = build(read(text).data, BuildContext(base_dir=folder), built)
     return Made(file, dataset, watch, {address: stage.op for address, stage in built.items()})
 
 

@@ -292,7 +292,7 @@ def test_github() -> None:
 
 
 def test_the_cached_folder_is_the_one_that_pipeprof_uses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from pipeprof.pipelines.data.folders import locate
+    from pipeprof.pipelines.data.cache import locate
 
     (job,) = recipe("GitHub Actions")["jobs"].values()
     (cached,) = [step["with"]["path"] for step in job["steps"] if step["uses"].startswith("actions/cache@")]

@@ -8,7 +8,7 @@ import pytest
 from integration import forked
 
 import pipeprof
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
+from pipeprof.pipelines.spec.diagnostics import SpecError
 
 SPEC = """
 version: 1

@@ -183,9 +183,10 @@ def test_a_file_that_vanishes_names_the_stage_that_reads_it(tmp_path: Path) -> N
 def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("def same(number):\n    return number\n")
     stages = "  - map: {python: 'own.py:same'}\n  - map: {name: shrink, ops: [tf.image.resize: {size: [2, 2]}]}"
-    ended = failed(run(tmp_path, spec(tmp_path, "{range: {stop: 10}}", stages)), 2)
+    ended = failed(run(tmp_path, spec(tmp_path, "{range: {stop: 10}}", stages)))
     problem = ended.profile.errors[0]
     assert (problem.stage, problem.line) == ("stages.1", 5)
+    assert "spec.yaml:5" in ended.report
 
 
 def interrupted(folder: Path, number: signal.Signals, name: str, reached: Callable[[Profile], bool]) -> Ended:

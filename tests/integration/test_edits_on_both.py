@@ -12,9 +12,9 @@ import pytest
 from integration.changed_datasets import edited
 from integration.same_graphs import graph_differences
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build
-from pipeprof.pipelines.build.pin_errors import BuildError
+from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
@@ -28,7 +28,6 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.models import Spec
 
 pytestmark = pytest.mark.usefixtures("recording")
 
@@ -128,7 +127,7 @@ def tf() -> Any:
 
 
 def made(data: dict[str, Any], built: dict[str, BuiltStage] | None = None) -> Any:
-    return build(Spec.model_validate(data), BuildContext(base_dir=Path()), built)
+    return build(data, BuildContext(base_dir=Path()), built)
 
 
 def wanted(data: dict[str, Any], edits: Sequence[PipelineEdit]) -> Any:

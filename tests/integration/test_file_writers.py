@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.graph.effects import file_writer
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.harness.settings import RunSettings
@@ -77,13 +77,13 @@ def test_every_way_to_write_files_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_every_way_of_a_spec_to_write_files_is_seen(name: str, tmp_path: Path) -> None:
-    from pipeprof.pipelines.build.context import BuildContext
+    from pipeprof.pipelines.build.arrays import BuildContext
     from pipeprof.pipelines.build.dataset import build
 
     text, writer = SPECS[name]
     path = tmp_path / "spec.yaml"
     path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{text}\n")
-    dataset = build(check_spec(path).spec, BuildContext(tmp_path))
+    dataset = build(load_spec(path).data, BuildContext(tmp_path))
     assert file_writer(read_written(dataset, in_memory=0)) == writer
 
 
@@ -91,7 +91,7 @@ def test_a_worker_that_takes_turns_refuses_a_pipeline_that_writes_files(tmp_path
     """What becomes of its answer: tests/unit/verify/test_team.py and test_trials.py."""
     path = tmp_path / "spec.yaml"
     path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{SPECS['cache'][0]}\n")
-    settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False)
+    settings = RunSettings(parse_target(str(path)), load_spec(path), ["pipeprof"], lock=False)
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=0.1, data_progress=lambda *_: None)
     for job in jobs.as_it_is().values():
         sent: list[Any] = []

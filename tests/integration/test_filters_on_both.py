@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from integration.changed_datasets import edited
 from integration.same_graphs import graph_differences
-from unit.ops.filters_at_random import pipeline
+from unit.changes.filters_at_random import pipeline
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build
-from pipeprof.pipelines.build.pin_errors import BuildError
+from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
-from pipeprof.pipelines.spec.models import Spec
 
 pytestmark = pytest.mark.usefixtures("recording")
 
@@ -26,7 +25,7 @@ PIPELINES = 8
 
 
 def made(data: dict[str, Any], built: dict[str, BuiltStage] | None = None) -> Any:
-    return build(Spec.model_validate(data), BuildContext(base_dir=Path()), built)
+    return build(data, BuildContext(base_dir=Path()), built)
 
 
 def both(data: dict[str, Any], edits: Sequence[PipelineEdit], ends: Counter[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from integration import forked
 
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.experiment.purposes import TRIES
@@ -121,7 +121,7 @@ def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(searches: dic
     assert out.startswith("Interrupted: ")
     assert (tmp_path / "spec.yaml").read_text() == SPEC
     new = (tmp_path / "new.yaml").read_text()
-    check_spec(tmp_path / "new.yaml")
+    load_spec(tmp_path / "new.yaml")
     assert new != SPEC
     # What was not changed is as it was, byte by byte.
     for kept in ("# mine\nversion: 1\n", "  # waits\n", "   # one at a time\n", "  - batch:\n", "step: none\n"):

@@ -16,11 +16,11 @@ import pytest
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git import calls as git_module
-from pipeprof.profiles.git import dirty as dirty_module
+from pipeprof.profiles.git import work_tree as work_tree_module
 from pipeprof.profiles.git.calls import TREES, git_calls
-from pipeprof.profiles.git.dirty import is_dirty
 from pipeprof.profiles.git.refs import RefTarget, commit_of, parse_ref
 from pipeprof.profiles.git.tree import RefTree, check_out
+from pipeprof.profiles.git.work_tree import is_dirty
 
 USER = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
 
@@ -433,46 +433,44 @@ def test_a_program_named_git_in_the_checkout_does_not_run(repository, planted, c
     assert not (tmp_path / "RAN").exists()
 
 
-# The user's own filters.
+# Filters: the user's own do not run either.
 
 
-def test_a_filter_of_the_users_own_configuration_runs(repository, home, tree_of):
-    script = home / "upper"
-    script.write_text("#!/bin/sh\ntr a-z A-Z\n")
-    script.chmod(0o755)
-    git(repository, "config", "--global", "filter.x.smudge", str(script))
-    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+@pytest.mark.parametrize("kind", ["smudge", "process", "clean", None])
+def test_a_file_that_needs_a_filter_is_withheld(kind, repository, planted, tree_of, tmp_path):
+    if kind is not None:
+        git(repository, "config", "--global", f"filter.x.{kind}", str(planted))
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n*.py -filter\n")
     commit_all(repository)
-    assert (tree_of(repository).folder / "specs" / "a.yaml").read_text() == "TWO"
-
-
-def test_a_filter_keeps_the_permissions_of_a_file(repository, tree_of):
-    git(repository, "config", "--global", "filter.x.smudge", "tr a-z A-Z")
-    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
-    (repository / "specs" / "a.yaml").chmod(0o755)
-    commit_all(repository)
-    made = tree_of(repository).folder / "specs" / "a.yaml"
-    assert made.read_text() == "TWO"
-    assert made.stat().st_mode & 0o111
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"smudge": "false", "required": "true"}, "which failed"),
-        ({"process": "many"}, "which is a process for many files: it is not run"),
-        ({"smudge": "false"}, "which failed"),
-        ({"clean": "cat"}, None),
-    ],
-)
-def test_what_a_filter_does_not_make_is_no_data(settings, message, repository, tree_of):
-    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
-    commit_all(repository)
-    for name, value in settings.items():
-        git(repository, "config", "--global", f"filter.x.{name}", value)
+    (tmp_path / "RAN").unlink(missing_ok=True)
     tree = tree_of(repository)
-    refusal = tree.refusal(tree.folder / "specs" / "a.yaml", data=True)
-    assert (message in refusal) if message else refusal is None
+    name = "specs/a.yaml"
+    assert tree.withheld == {name: "goes through the filter x, which is not run"}
+    assert not (tree.folder / name).exists()
+    assert (tree.folder / "code.py").read_text() == "VALUE = 1"
+    assert not (tmp_path / "RAN").exists()
+
+
+def test_the_attributes_that_count_are_those_of_the_ref(repository, home, tree_of):
+    commit_all(repository)
+    (home / ".config" / "git").mkdir(parents=True)
+    (home / ".config" / "git" / "attributes").write_text("*.py filter=x\n")
+    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
+    git(repository, "add", ".gitattributes")
+    assert tree_of(repository).withheld == {}
+
+
+def test_bytes_are_those_that_are_stored(repository, calls):
+    (repository / ".gitattributes").write_text("*.yaml text eol=crlf ident\ncode.py working-tree-encoding=UTF-16\n")
+    (repository / "specs" / "a.yaml").write_bytes(b"$Id$\r\nb\r\n")
+    (repository / "specs" / "a.yaml").chmod(0o755)
+    (repository / "code.py").write_bytes("VALUE = 1".encode("utf-16"))
+    commit_all(repository)
+    tree = check_out(calls, "HEAD", repository, calls.folder / "a")
+    assert (tree.folder / "specs" / "a.yaml").read_bytes() == b"$Id$\nb\n"
+    assert os.access(tree.folder / "specs" / "a.yaml", os.X_OK)
+    assert not os.access(tree.folder / "code.py", os.X_OK)
+    assert (tree.folder / "code.py").read_bytes() == b"VALUE = 1"
 
 
 FILTERS = [
@@ -512,17 +510,12 @@ def test_filters_run_where_no_file_of_the_checkout_is(repository, planted, calls
     assert not (tmp_path / "RAN").exists()
 
 
-def test_a_file_that_its_filter_makes_is_no_change(repository, home, calls):
-    script = home / "clean"
-    script.write_text("#!/bin/sh\ntr A-Z a-z\n")
-    script.chmod(0o755)
-    git(repository, "config", "--global", "filter.x.clean", str(script))
+def test_a_change_of_a_file_that_needs_a_filter_is_not_told(repository, calls):
     (repository / ".gitattributes").write_text("*.yaml filter=x\n")
-    (repository / "specs" / "a.yaml").write_text("Two")
     commit_all(repository)
-    os.utime(repository / "specs" / "a.yaml", (1, 1))
-    assert is_dirty(calls, repository) is False
     (repository / "specs" / "a.yaml").write_text("Three")
+    assert is_dirty(calls, repository) is False
+    (repository / "code.py").write_text("VALUE = 3")
     assert is_dirty(calls, repository) is True
 
 
@@ -535,6 +528,49 @@ def test_the_users_configuration_that_includes_a_file_of_the_checkout_names_no_f
     (repository / "specs" / "a.yaml").write_text("new")
     is_dirty(calls, repository)
     assert not (tmp_path / "RAN").exists()
+
+
+# Trees that git would not have written.
+
+
+def tree_object(root, *entries):
+    """Store a tree as it is, and a commit with it; return the commit."""
+    data = b"".join(b"%s %s\0%s" % (mode, name, bytes.fromhex(found)) for mode, name, found in entries)
+
+    def asked(*words, given=b""):
+        done = subprocess.run(["git", *USER, *words], cwd=root, check=True, capture_output=True, input=given)
+        return done.stdout.decode().strip()
+
+    tree = asked("hash-object", "-t", "tree", "--literally", "-w", "--stdin", given=data)
+    return tree, asked("commit-tree", tree, "-m", "x")
+
+
+@pytest.mark.parametrize("name", [b"..", b".", b".git", b".GIT", b"../../x", b""])
+def test_a_path_that_leads_out_of_the_tree_is_refused(name, repository, calls, tmp_path):
+    blob = hash_of(repository, "HEAD:code.py")
+    inner, _ = tree_object(repository, (b"100644", b"x", blob))
+    for entry in ((b"40000", name, inner), (b"100644", name, blob)):
+        _, commit = tree_object(repository, entry)
+        with pytest.raises(ProfileError, match=r"which leads out of it|cannot be read"):
+            check_out(calls, commit, repository, calls.folder / entry[0].decode())
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "work"}
+
+
+@pytest.mark.parametrize("below", [b"100644", b"120000"])
+def test_nothing_is_written_through_a_link_of_the_same_tree(below, repository, calls, tmp_path):
+    blob = hash_of(repository, "HEAD:code.py")
+    done = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"],
+        cwd=repository,
+        input=str(tmp_path / "out").encode(),
+        capture_output=True,
+    )
+    (tmp_path / "out").mkdir()
+    inner, _ = tree_object(repository, (below, b"x", blob))
+    _, commit = tree_object(repository, (b"120000", b"a", done.stdout.decode().strip()), (b"40000", b"a", inner))
+    with pytest.raises(ProfileError, match=r"cannot be written|behind a link"):
+        check_out(calls, commit, repository, calls.folder / "a")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 # Links.
@@ -798,7 +834,7 @@ def test_a_device_or_a_pipe_in_place_of_a_file_of_git_is_refused(name, repositor
 
 def test_a_pipe_among_the_refs_or_attributes_ends_with_a_limit(repository, monkeypatch):
     monkeypatch.setattr(git_module, "MOST_SECONDS", 3.0)
-    monkeypatch.setattr(dirty_module, "_MOST_SECONDS", 1.0)
+    monkeypatch.setattr(work_tree_module, "_MOST_SECONDS", 1.0)
     os.mkfifo(repository / ".gitattributes")
     with git_calls() as calls:
         assert is_dirty(calls, repository) is None
@@ -811,36 +847,12 @@ def test_a_pipe_among_the_refs_or_attributes_ends_with_a_limit(repository, monke
 # Time and signals.
 
 
-def hanging_filter(repository, home):
-    """A filter of the user's, as an LFS server that does not answer: it starts a child and waits for it."""
-    script = home / "hang"
-    script.write_text(f"#!/bin/sh\necho $$ > {home}/pid\nsleep 600 &\necho $! > {home}/child\nwait\n")
-    script.chmod(0o755)
-    git(repository, "config", "--global", "filter.x.smudge", str(script))
-    (repository / ".gitattributes").write_text("*.yaml filter=x\n")
-    commit_all(repository)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def test_a_filter_that_hangs_ends_with_the_time_of_the_command(repository, home, monkeypatch):
-    hanging_filter(repository, home)
+def test_a_git_that_hangs_ends_with_the_time_of_the_command(repository, monkeypatch):
     # However long all calls of git before it take: it has all of the time.
     monkeypatch.setattr(git_module, "time", SimpleNamespace(monotonic=lambda: 0.0, time=time.time))
-    began = time.monotonic()
-    with (
-        git_calls(5.0) as calls,
-        pytest.raises(ProfileError, match=r"the filter `.*hang` did not end within .*--max-time"),
-    ):
-        check_out(calls, "HEAD", repository, calls.folder / "a")
-    assert not is_running(int((home / "pid").read_text()))
-    assert not is_running(int((home / "child").read_text()))
-    assert time.monotonic() - began < git_module.MOST_SECONDS
+    os.mkfifo(repository / ".git" / "refs" / "heads" / "pipe")
+    with git_calls(2.0) as calls, pytest.raises(ProfileError, match=r"git cat-file did not end within .*--max-time"):
+        check_out(calls, "pipe", repository, calls.folder / "a")
 
 
 def test_a_command_whose_time_is_over_starts_no_git(repository):

@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 from integration.left_over import MARK, left
 
-from pipeprof.pipelines.target.importing import guard_imports
-from pipeprof.pipelines.target.target import import_file
+from pipeprof.pipelines.target.running import guard_imports, import_file
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.writes.existing import Existing

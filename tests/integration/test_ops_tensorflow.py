@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import operator
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 import tensorflow as tf
-from integration.answers_of_op_types import answers
 from integration.function_samples import BY_NAME, INPUTS, SAMPLES, modules_of_functions
 from tensorflow.python.framework import op_def_registry  # the only place that knows which ops have state
 
-from pipeprof.pipelines.build.signatures import WRITTEN_FOR, UnknownFunctionError, resolve, signature
-from pipeprof.pipelines.ops.base import Op, Source, sources, stages
-from pipeprof.pipelines.ops.functions.catalog import Function, function, refusal, split_signature, table
-from pipeprof.pipelines.ops.model import Closed
-from pipeprof.pipelines.ops.values import options as options_module
-from pipeprof.profiles.view.from_spec import op_types
+from pipeprof.pipelines.build.allowlist import (
+    KINDS,
+    STARRED,
+    TAKES_LIST,
+    WRITTEN_FOR,
+    UnknownFunctionError,
+    functions,
+    layers,
+    parameters,
+    resolve,
+    why_not,
+)
+from pipeprof.pipelines.spec.operations import Operation, kinds, mappings, parameters_of, sources, stages
+from pipeprof.pipelines.tables import read_table
 
 WRITTEN_FOR_THIS = tf.__version__.startswith(WRITTEN_FOR + ".")
 
@@ -35,16 +43,15 @@ FORBIDDEN_WORDS = (
 )  # fmt: skip
 
 
-def _calls(called: Function) -> Iterator[dict[str, Any]]:
+def _calls(name: str) -> Iterator[dict[str, Any]]:
     """Keyword arguments to try, one call after the other."""
-    given = SAMPLES.get(called.name, {})
-    required = [parameter.name for parameter in called.parameters if parameter.required]
-    missing = [name for name in required if name not in given]
+    given = SAMPLES.get(name, {})
+    missing = [key for key, default in parameters(name).items() if default is None and key not in given]
     if not missing:
         yield given
     for value in INPUTS:
-        first = [value, value] if called.takes_list else value
-        named = {name: BY_NAME.get(name, value) for name in missing}
+        first = [value, value] if name in TAKES_LIST or name in STARRED else value
+        named = {key: BY_NAME.get(key, value) for key in missing}
         yield given | named | ({missing[0]: first} if missing else {})
         yield given | dict.fromkeys(missing, value) | ({missing[0]: first} if missing else {})
 
@@ -77,10 +84,8 @@ def operations(graph: Any) -> set[str]:
 @cache
 def _traced(name: str) -> frozenset[str]:
     """The ops of the first call that TensorFlow takes."""
-    called = function(name)
-    assert called is not None, name
     problems = []
-    for given in itertools.islice(_calls(called), 40):
+    for given in itertools.islice(_calls(name), 40):
         inputs = {key: value for key, value in given.items() if _is_input(value) and key != "key"}
         constants = {key: value for key, value in given.items() if key not in inputs}
         try:
@@ -97,14 +102,14 @@ def _is_there(name: str) -> bool:
         return False
 
 
-INSTALLED = sorted(name for name in table() if _is_there(name))
+INSTALLED = sorted(name for name in functions() if _is_there(name))
 MODULES = {
     module: [name for name in names if name in set(INSTALLED)] for module, names in modules_of_functions().items()
 }
 
 
 def test_only_an_older_tensorflow_lacks_functions() -> None:
-    missing = table().keys() - set(INSTALLED)
+    missing = functions().keys() - set(INSTALLED)
     assert not missing or not WRITTEN_FOR_THIS
     assert len(missing) < 20
 
@@ -124,26 +129,6 @@ def _refused_operations(name: str) -> list[str]:
     ]
 
 
-SILENT = {"Placeholder", "Const", "Identity", "NoOp", "IdentityN"}
-NOTHING_TO_DO = {
-    "tf.cast", "tf.image.convert_image_dtype", "tf.math.conj", "tf.math.imag", "tf.math.real", "tf.ones_like",
-    "tf.rank", "tf.saturate_cast", "tf.shape", "tf.size", "tf.zeros_like",
-}  # fmt: skip
-"""On dense floats of known shape TensorFlow does less for these than it may elsewhere."""
-
-
-def test_op_types_give_the_answers_of_those_that_tensorflow_traces() -> None:
-    traced = {name: _traced(name) - SILENT for name in INSTALLED if name not in NOTHING_TO_DO}
-    different = {
-        name: (sorted(found), sorted(op_types(name, {})))
-        for name, found in traced.items()
-        if answers(found) != answers(op_types(name, {}))
-    }
-
-    # The table is that of one version of TensorFlow.
-    assert not different or not WRITTEN_FOR_THIS
-
-
 def is_stateful(operation: str) -> bool:
     described = op_def_registry.get(operation)
     return described is not None and described.is_stateful
@@ -161,74 +146,73 @@ def test_the_check_sees_what_it_forbids() -> None:
     assert is_stateful("WriteFile")
 
 
+def _text(value: Any) -> str:
+    dtype = getattr(value, "as_numpy_dtype", None)
+    return f"tf.{value.name}" if dtype is not None else repr(value)
+
+
+def _signature(function: Any) -> dict[str, str | None]:
+    """The parameters of a function with their defaults as text, without those whose default is a function."""
+    found: dict[str, str | None] = {}
+    called = function.__init__ if isinstance(function, type) else function
+    for parameter in inspect.signature(called).parameters.values():
+        default = parameter.default
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name == "self":
+            continue
+        if default is parameter.empty:
+            found[parameter.name] = None
+        elif not callable(default) or hasattr(default, "name"):
+            found[parameter.name] = _text(default)
+    return found
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_functions_have_tensorflows_signatures(module: str) -> None:
-    assert [name for name in MODULES[module] if refusal(name) is not None] == []
-    if WRITTEN_FOR_THIS:
-        assert {name: signature(name) for name in MODULES[module]} == {name: table()[name] for name in MODULES[module]}
-        return
     for name in MODULES[module]:
-        installed = {part.partition("=")[0] for part in split_signature(signature(name))}
-        called = function(name)
-        assert called is not None, name
-        assert {parameter.name for parameter in called.parameters if parameter.required} <= installed, name
+        called = resolve(name)
+        installed = _signature(called)
+        if "self" in inspect.signature(called).parameters and not isinstance(called, type):
+            installed = {"self": None, **installed}
+        written = parameters(name)
+        if WRITTEN_FOR_THIS:
+            assert [*installed.items()] == [*written.items()], name
+        else:
+            assert {key for key, default in written.items() if default is None} <= installed.keys(), name
 
 
-def _parameters(name: str, kind: type[Op]) -> dict[str, Any]:
-    """TensorFlow's parameters of a source or stage with their defaults."""
-    if name == "range":
-        # TensorFlow takes these by position, through *args.
-        return {"start": 0, "stop": inspect.Parameter.empty, "step": 1, "output_type": None, "name": None}
-    if name == "zip":
-        # And these as either *args or a keyword.
-        return {"datasets": inspect.Parameter.empty, "name": None}
-    if name == "concatenate" and issubclass(kind, Source):
-        return {"datasets": inspect.Parameter.empty, "name": None}
-    holder = tf
-    for part in kind.holder.split(".")[1:]:
-        holder = getattr(holder, part)
-    called = getattr(holder, name)
-    parameters = inspect.signature(called.__init__ if isinstance(called, type) else called).parameters
-    return {
-        key: parameter.default.name if isinstance(parameter.default, tf.DType) else parameter.default
-        for key, parameter in parameters.items()
-        if key != "self"
-    }
+def test_names_outside_of_the_list_are_refused_in_one_sentence() -> None:
+    for name in ("tf.cond", "tf.lookup.StaticHashTable", "tf.io.write_file", "tf.no_such", "tf.keras.Model"):
+        assert name not in functions()
+        assert name not in layers()
+        assert why_not(name).startswith(f"{name} cannot be called in `ops:`: ")
 
 
-# Functions, which pipeprof has a second way to write.
-WRITTEN_BY_US = ("name", "map_func", "predicate", "generator", "scan_func", "transformation_func")
+# TensorFlow takes these by position, through *args; and tfds.load need not be installed.
+NOT_BY_SIGNATURE = {("sources", "range"), ("sources", "zip"), ("sources", "concatenate"), ("sources", "tfds.load")}
+ROWS = [
+    (section, op, row)
+    for section, rows in (("sources", sources()), ("stages", stages()))
+    for op, row in rows.items()
+    if row.holder and (section, op) not in NOT_BY_SIGNATURE
+]
 
 
-# tfds.load of tensorflow_datasets 4.9, which need not be installed; decoders and the like are Python objects.
-TFDS = {"name", "split", "data_dir", "batch_size", "shuffle_files", "download", "as_supervised", "read_config"}
-OURS = {name: kind for name, kind in sources().items() if not kind.holder.startswith("tf.")}
-
-
-def test_sources_that_are_not_tensorflows() -> None:
-    assert OURS.keys() == {"tfds.load", "python"}
-    assert set(OURS["tfds.load"].model_fields) == TFDS
-    assert set(OURS["python"].model_fields) == {"name", "function", "without"}
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [(name, kind) for name, kind in (*sources().items(), *stages().items()) if kind not in OURS.values()],
-)
-def test_sources_and_stages_have_tensorflows_arguments(name: str, kind: type[Op]) -> None:
-    theirs = _parameters(name, kind)
-    ours = kind.model_fields
-    additions = {"name", "ops", "python", "source", "stages", "on"} - theirs.keys()
-    assert kind.takes_name == ("name" in theirs)
-    assert set(theirs) - {"name"} <= set(ours)
+@pytest.mark.parametrize(("section", "op", "row"), ROWS, ids=lambda value: value if isinstance(value, str) else "")
+def test_sources_and_stages_have_tensorflows_signatures(section: str, op: str, row: Operation) -> None:
+    written = parameters_of(read_table("pipeprof.pipelines.spec", "operations")[section][op]["signature"])
+    installed = _signature(operator.attrgetter(f"{row.holder}.{op}".removeprefix("tf."))(tf))
     if WRITTEN_FOR_THIS:
-        assert set(ours) - additions == set(theirs) - {"name"} | ({"name"} & theirs.keys())
-        for key, default in theirs.items():
-            written_by_us = key in WRITTEN_BY_US
-            field = ours[key]
-            if not written_by_us:
-                assert field.is_required() == (default is inspect.Parameter.empty), key
-                assert field.is_required() or field.default == default, key
+        assert written == installed
+    else:
+        assert {key for key, default in written.items() if default is None} <= installed.keys()
+
+
+def test_kinds_of_parameters_are_known() -> None:
+    rows = [*sources().values(), *stages().values()]
+    used = {parameter.kind for row in rows for parameter in row.parameters.values()}
+    used |= {parameter.kind for mapping in mappings().values() for parameter in mapping.values()}
+    assert used - (mappings().keys() - kinds().keys()) == set(kinds())
+    assert set(KINDS.values()) <= used
 
 
 # Methods and static methods that make no dataset, or are no part of a pipeline.
@@ -236,47 +220,29 @@ NO_STAGES = {
     "as_numpy_iterator", "cardinality", "element_spec", "fingerprint", "get_single_element", "options", "reduce",
     "save",
 }  # fmt: skip
-# Names that tf.data has moved to Dataset, and functions that take a dataset and give none.
-NOT_FOR_A_SPEC = {
-    "Counter", "RandomDataset", "at", "bucket_by_sequence_length", "cardinality", "choose_from_datasets",
-    "dense_to_ragged_batch", "dense_to_sparse_batch", "distributed_save", "enable_debug_mode", "enumerate_dataset",
-    "from_list", "from_variant", "get_model_proto", "get_next_as_optional", "get_single_element", "get_structure",
-    "group_by_reducer", "group_by_window", "ignore_errors", "index_table_from_dataset", "load",
-    "make_saveable_from_iterator", "map_and_batch", "parallel_interleave", "rejection_resample",
-    "sample_from_datasets", "save", "scan", "shuffle_and_repeat", "snapshot", "table_from_dataset", "take_while",
-    "to_variant", "unbatch", "unique",
-}  # fmt: skip
 
 
 def test_every_method_that_makes_a_dataset_is_a_source_or_stage() -> None:
-    known = {**sources(), **stages()}
     theirs = {name for name in dir(tf.data.Dataset) if not name.startswith("_")}
-    assert theirs - NO_STAGES <= known.keys()
-    mine = {name for name, kind in known.items() if kind.holder == "tf.data.Dataset"}
-    if WRITTEN_FOR_THIS:
-        assert mine <= theirs
-        experimental = {name for name in dir(tf.data.experimental) if callable(getattr(tf.data.experimental, name))}
-        functions = {name for name in experimental if name[0].islower() or name.endswith("Dataset")}
-        assert functions - NOT_FOR_A_SPEC == {
-            name for name, kind in known.items() if kind.holder == "tf.data.experimental"
-        }
+    assert theirs - NO_STAGES <= {**sources(), **stages()}.keys()
 
 
 def test_options_are_tensorflows() -> None:
     left_out = {"experimental_deterministic", "experimental_threading", "experimental_service"}
-    newer = {"min_parallelism"}
-
-    def properties(options: Any) -> set[str]:
-        return {name for name, value in vars(type(options)).items() if isinstance(value, property)}
-
-    def compare(model: type[Closed], options: Any) -> None:
-        theirs = properties(options) - left_out
-        ours = set(model.model_fields)
-        assert ours == theirs if WRITTEN_FOR_THIS else ours - newer <= theirs
-
     options = tf.data.Options()
-    compare(options_module.Options, options)
-    compare(options_module.Autotune, options.autotune)
-    compare(options_module.Threading, options.threading)
-    compare(options_module.Optimization, options.experimental_optimization)
-    compare(options_module.Distribute, options.experimental_distribute)
+    parts = {
+        "options": options,
+        "autotune": options.autotune,
+        "threading": options.threading,
+        "optimization": options.experimental_optimization,
+        "distribute": options.experimental_distribute,
+    }
+    for name, part in parts.items():
+        theirs = {key for key, value in vars(type(part)).items() if isinstance(value, property)} - left_out
+        ours = set(mappings()[name])
+        assert ours == theirs if WRITTEN_FOR_THIS else ours - {"min_parallelism"} <= theirs
+
+
+def test_features_are_tensorflows() -> None:
+    for name in ("FixedLenFeature", "VarLenFeature", "FixedLenSequenceFeature", "RaggedFeature", "SparseFeature"):
+        assert set(mappings()[name]) <= inspect.signature(getattr(tf.io, name)).parameters.keys()

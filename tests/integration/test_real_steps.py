@@ -7,15 +7,13 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.steps.hand_over import need_numbers, numpy_views, to_numpy
-from pipeprof.pipelines.steps.kind import StepContext
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.called import called_step, need_numbers, numpy_views, to_numpy
+from pipeprof.pipelines.steps.consumer import StepContext
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -35,11 +33,8 @@ made = model()
 
 def test_a_keras_model_is_trained_by_the_function_of_fit(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(MODEL)
-    target = {"target": f"{tmp_path}/train.py:made"}
-    step = step_kind("keras").start(target, StepContext(element_spec=IMAGES))
-    model = next(
-        cell.cell_contents for cell in step._function.__closure__ if isinstance(cell.cell_contents, keras.Model)
-    )
+    step = called_step("keras", f"{tmp_path}/train.py:made", StepContext(element_spec=IMAGES))
+    model = sys.modules["train"].made
     weights = []
     for _ in range(3):
         step.submit(BATCH)
@@ -68,7 +63,7 @@ def test_what_is_put_on_a_gpu_is_no_copy_of_the_batch_before(
     vars(stand_in).update(facts, __spec__=ModuleSpec(library, None))
     monkeypatch.setitem(sys.modules, library, stand_in)
     (tmp_path / "train.py").write_text("def step(batch): return batch\n")
-    step = step_kind(library).start({"target": f"{tmp_path}/train.py:step"}, StepContext(element_spec=IMAGES))
+    step = called_step(library, f"{tmp_path}/train.py:step", StepContext(element_spec=IMAGES))
     step.submit(BATCH)
     assert [np.shares_memory(one, shown) for one, shown in zip(put, numpy_views(BATCH), strict=True)] == [True, True]
     assert not np.shares_memory(put[0], to_numpy(BATCH)[0])

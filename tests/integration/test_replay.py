@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.build.arrays import BuildContext
+from pipeprof.pipelines.build.dataset import Builder
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.changes.replay import Replay, Replayed
@@ -38,7 +38,9 @@ def _recorded() -> Iterator[None]:
 
 
 def replay_stages(dataset: Any, replay: Replay) -> Replayed:
-    return replay_recorded(dataset, replay, WATCH[0].calls, builder(BuildContext(Path())))
+    import tensorflow
+
+    return replay_recorded(dataset, replay, WATCH[0].calls, Builder(tensorflow, BuildContext(Path())))
 
 
 class Counted:

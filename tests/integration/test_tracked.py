@@ -17,9 +17,8 @@ from unit.judge.pairs import pairs
 
 from pipeprof.cli.commands import gate as gate_command
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.data.folders import entry_name, write_marker
-from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.data.recipes import entry_name
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.judge import live
@@ -158,12 +157,10 @@ def test_a_committed_self_test_does_not_count(
 def plant(folder: Path, spec: Path) -> Path:
     """An entry of two bytes a file, as a checkout could hold it."""
     (entry,) = load_spec(spec).spec.data.values()
-    assert isinstance(entry, DataEntry)
     made = folder / entry_name(entry)
-    for name in file_names(entry):
+    for name in entry.file_names():
         (made / name).parent.mkdir(parents=True, exist_ok=True)
         (made / name).write_text("1\n")
-    write_marker(made, entry)
     return made
 
 

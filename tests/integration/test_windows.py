@@ -13,12 +13,12 @@ from unit.advise.checks import only
 from unit.advise.made_up import windows
 from unit.view.views import tensor
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.changes.in_spec import changed_spec
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.advise.proposal import Proposal
 
 pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
@@ -150,5 +150,5 @@ def test_a_spec_gives_the_same_windows(tensors: str, inside: str, keys: tuple[st
 
 def built(loaded: LoadedSpec, folder: Path) -> tf.data.Dataset:
     context = BuildContext(folder)
-    load_arrays(loaded.spec, context)
-    return build(loaded.spec, context)
+    load_arrays(loaded.data, context)
+    return build(loaded.data, context)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from unit.looked import Looker
 
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
@@ -18,6 +19,12 @@ RECORDED = Path(__file__).parents[1] / "recorded" / "profiles"
 def recorded() -> Callable[[str], Profile]:
     """A recorded profile by name, a new one each time."""
     return lambda name: load_profile(RECORDED / f"{name}.json")
+
+
+@pytest.fixture(autouse=True)
+def looked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow is not asked."""
+    monkeypatch.setattr("pipeprof.profiles.harness.look.Looker", Looker)
 
 
 @dataclass(frozen=True)

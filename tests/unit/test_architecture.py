@@ -36,7 +36,7 @@ TENSORFLOW = (
     "pipelines/graph/observe",
     "pipelines/graph/costs",
     "pipelines/changes",
-    "pipelines/data/makers",
+    "pipelines/data",
     "pipelines/steps",
     "profiles/worker",
     "api",
@@ -60,9 +60,9 @@ LOOSE = {
         "clocks",
         "tables",
         "wire",
-        "check",
         "late",
         "regular_files",
+        "host_files",
     },
     "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {
@@ -75,14 +75,13 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 ROWS = {
     "pipelines": (
         {"tables", "wire"},
-        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files"},
+        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files", "host_files"},
         {"ops"},
         {"target"},
         {"data", "graph", "steps"},
         {"spec"},
-        {"inference", "build", "static"},
+        {"build", "static"},
         {"changes"},
-        {"check"},
     ),
     "profiles": (
         GROUND,
@@ -439,9 +438,9 @@ def test_imports_for_types_count():
         ("profiles.harness.x", "profiles.worker.sample", True),
         ("profiles.new.x", "profiles.view.view", False),
         ("profiles.view.x", "profiles.new.x", True),
-        ("pipelines.ops.x", "pipelines.spec.loader", True),
-        ("pipelines.spec.x", "pipelines.ops.base", False),
-        ("pipelines.spec.loader", "pipelines.check", True),
+        ("pipelines.ops.x", "pipelines.spec.load", True),
+        ("pipelines.spec.x", "pipelines.ops.traits", False),
+        ("pipelines.spec.load", "pipelines.build.dataset", True),
     ],
 )
 def test_imports_against_the_rows_are_found(module: str, imported: str, wrong: bool):

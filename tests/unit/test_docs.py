@@ -164,7 +164,7 @@ def test_a_page_has_every_field_its_type_and_its_bounds():
         "required": ["a"],
         "$defs": {
             "Unused": {"type": "string"},
-            "Calls": {"anyOf": [{"enum": ["tf.abs"]}, {"properties": {"tf.abs": {"properties": {"x": {}, "on": {}}}}}]},
+            "Calls": {"if": {}, "then": {}, "else": {"properties": {"tf.abs": {"description": "tf.abs(x)"}}}},
             "Part": {"description": "A part.", "properties": {"n": {"type": ["integer", "null"], "minimum": 1}}},
         },
     }
@@ -174,7 +174,7 @@ def test_a_page_has_every_field_its_type_and_its_bounds():
     assert '| `b` | list of `"x"`, `"y"` |  | One \\| two. |' in page
     assert "## Part\n\nA part.\n\n| field | type | default | |" in page
     assert "| `n` | integer ≥ 1 or null |  |  |" in page
-    assert "| `tf.abs` | `x` |" in calls
+    assert "- `tf.abs(x)`" in calls
     assert "Unused" not in page
 
 

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.inference.known_files import KnownFiles
-from pipeprof.pipelines.ops.values.structures import NpyArray, NpzArray
 from pipeprof.pipelines.regular_files import read_regular
-from pipeprof.pipelines.steps.recorded_step import read_step
+from pipeprof.pipelines.steps.recorded import read_step
 from pipeprof.profiles.view.texts import file_text
 
 
@@ -25,7 +23,5 @@ def test_what_a_spec_or_a_profile_names_may_be_a_pipe_or_a_device(tmp_path: Path
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         assert file_text(str(path)) == ""
-        for described in (NpyArray(npy=str(path)), NpzArray(npz=str(path), key="a")):
-            assert KnownFiles(tmp_path, {}).array(described) is None
         with pytest.raises(ProfileError, match="a device or a pipe"):
             read_step(path)

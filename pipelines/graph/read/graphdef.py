@@ -44,23 +44,29 @@ _DTYPES: Final = {1: "float32", 2: "float64", 3: "int32", 7: "string", 9: "int64
 _PLAIN: Final = frozenset({1, 3})
 """Of those, the ones that numbers of Python become."""
 _MOST_FILES: Final = 100
+_POLICIES: Final = {-1: "OFF", 0: "AUTO", 1: "FILE", 2: "DATA", 3: "HINT"}
+"""Names of tf.data.experimental.AutoShardPolicy."""
 _NONE: Final[Mapping[str, str]] = {}
 
 
-def read_options(message: bytes) -> dict[str, bool | int]:
+def read_options(message: bytes) -> dict[str, bool | int | str]:
     """Return the options that are set, by dotted path; those that pipeprof does not use are left out."""
     return dict(_read(message, ()))
 
 
 @cache
-def _options() -> dict[tuple[int, ...], tuple[str, Callable[[int], bool | int]]]:
-    """The options by the numbers of the fields that lead to them, each with what it is: a truth value or a number."""
-    kinds: dict[str, Callable[[int], bool | int]] = {"bool": bool, "int": int}
+def _options() -> dict[tuple[int, ...], tuple[str, Callable[[int], bool | int | str]]]:
+    """The options by the numbers of the fields that lead to them, each with what its value is made by."""
+    kinds: dict[str, Callable[[int], bool | int | str]] = {"bool": bool, "int": int, "policy": _policy}
     rows = read_table("pipeprof.pipelines.graph.read", "options")
     return {tuple(numbers): (path, kinds[kind]) for path, (kind, numbers) in rows.items()}
 
 
-def _read(message: bytes, at: tuple[int, ...]) -> Iterator[tuple[str, bool | int]]:
+def _policy(number: int) -> str:
+    return _POLICIES.get(number, str(number))
+
+
+def _read(message: bytes, at: tuple[int, ...]) -> Iterator[tuple[str, bool | int | str]]:
     with suppress(DamagedError):
         for read in read_fields(message, 0, len(message)):
             place = (*at, read.number)

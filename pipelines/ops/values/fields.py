@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.values.values import Field
+
+Field: TypeAlias = str | int
+"""A key, dotted into nested mappings, or an index."""
 
 
 class FieldError(PlainError):

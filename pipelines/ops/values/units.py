@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
-
-from pipeprof.pipelines.ops.checked import Checked
-from pipeprof.pipelines.ops.problems import mismatch
+from typing import Any
 
 _QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>[A-Za-zµμ]+)\s*")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -24,7 +21,7 @@ def parse_duration(value: Any) -> float:
     """Seconds of a duration with its unit (ns, us, ms, s, min, h).
 
     Raises:
-        PydanticCustomError: No number with a unit (``0`` needs none); it is a ValueError.
+        ValueError: No number with a unit (``0`` needs none).
 
     Example:
         >>> parse_duration("12ms")
@@ -34,11 +31,11 @@ def parse_duration(value: Any) -> float:
     if match and match["unit"] in _SECONDS:
         seconds = float(match["number"]) * _SECONDS[match["unit"]]
         if seconds > LONGEST_SECONDS:
-            raise mismatch(value, "duration", f"a duration of at most {LONGEST_SECONDS // 86400} days")
+            raise ValueError(f"got {value!r:.60}, expected a duration of at most {LONGEST_SECONDS // 86400} days")
         return seconds
     if value == 0 and not isinstance(value, bool):
         return 0.0
-    raise mismatch(value, "duration", "a duration with its unit, such as 12ms, 400us or 1.5s")
+    raise ValueError(f"got {value!r:.60}, expected a duration with its unit, such as 12ms, 400us or 1.5s")
 
 
 _LEAST_BYTES = 1 << 20
@@ -74,21 +71,16 @@ def parse_size(value: Any) -> int:
         size = float(match["number"]) * _BYTES[match["unit"]]
         if size <= LARGEST_SIZE:
             return round(size)
-        raise mismatch(value, "size", "a size of at most 8 EiB")
-    raise mismatch(value, "size", "a size such as 8GiB, 500MB or a number of bytes")
+        raise ValueError(f"got {value!r:.60}, expected a size of at most 8 EiB")
+    raise ValueError(f"got {value!r:.60}, expected a size such as 8GiB, 500MB or a number of bytes")
 
 
 DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*(ns|us|µs|ms|s|min|h)\s*$"}, {"const": 0}]
 }
-_SIZE_SCHEMA = {
+SIZE_SCHEMA = {
     "anyOf": [
         {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*([kKMGT]i?B|B)\s*$"},
         {"type": "integer", "minimum": 0},
     ]
 }
-
-Duration = Annotated[float, Checked(parse_duration, DURATION_SCHEMA)]
-"""Seconds, written with a unit."""
-Size = Annotated[int, Checked(parse_size, _SIZE_SCHEMA)]
-"""Bytes, written with or without a unit."""

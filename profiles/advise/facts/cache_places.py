@@ -241,7 +241,7 @@ def pass_count(view: PipelineView, line: Sequence[StageView], stage: StageView) 
 
 def _cardinality(stage: StageView) -> int | None:
     known = stage.measured.cardinality if stage.measured is not None else None
-    return known if known is not None else stage.elements if stage.elements is not None else stage.counted
+    return known if known is not None else stage.elements
 
 
 def kept_by(view: PipelineView, edits: Sequence[PipelineEdit]) -> Kept | None:

@@ -252,7 +252,7 @@ def cache_never_complete(view: PipelineView) -> Iterator[Proposal]:
         readers, below = view.readers(cache), view.input_of(cache)
         if cache.arguments.get("filename") or in_function(view, cache) or below is None or len(readers) != 1:
             continue
-        known = below.elements if below.elements is not None else below.counted
+        known = below.elements
         take, count = readers[0], readers[0].arguments.get("count")
         if take.op != "take" or isinstance(count, bool) or not isinstance(count, int) or not 0 < count < (known or 0):
             continue

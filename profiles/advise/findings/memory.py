@@ -221,7 +221,7 @@ def cache_over_budget(view: PipelineView) -> Iterator[Proposal]:
 def _too_large(view: PipelineView, stage: StageView, below: StageView, limit: int) -> Iterator[Proposal]:
     entry, row = held(view, stage, "cache"), stage.measured
     nbytes: float = entry.bytes if entry is not None else 0
-    count: float | None = below.elements if below.elements is not None else below.counted
+    count: float | None = below.elements
     if (entry is None or entry.at_least) and row is not None and row.buffered_bytes and row.buffered_elements:
         # How large an element is, or how many there are, is not known: what is there already counts.
         overhead = 0 if owned(view, stage, "cache") else CACHE_OVERHEAD_BYTES

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.loops import reads_in_loop, unused_name
 from pipeprof.pipelines.static.slips import Slip
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import kind_of
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.findings.observed import (
     at,
@@ -174,7 +174,7 @@ def retraced_step(view: PipelineView) -> Iterator[Proposal]:
     if padded is None or steps is None or steps.busy_ms is None or device is None:
         return
     median, slow = steps.busy_ms.p50, steps.busy_ms.p99
-    own = step_kind(device.kind).own_code
+    own = kind_of(device.kind).real
     if own and median and slow and steps.count >= TAIL_STEPS and slow >= TAIL * median:
         yield Proposal(
             title="Give batches few shapes",

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.pipelines.data.temporary import settle_temporary_folder
+from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.profiles.host.run_family import GUARD, MARK, die_with_guard
 from pipeprof.profiles.worker.main import main as work
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from types import FrameType
 
-from pipeprof.pipelines.data.processes import adopt_orphans, wake_with_parent
+from pipeprof.pipelines.host_files import adopt_orphans, wake_with_parent
 from pipeprof.profiles.host.run_family import GUARD, GuardOrder, GuardReport, end_family
 
 KEPT_STATUSES = 4096

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target.importing import guard_imports
+from pipeprof.pipelines.target.running import guard_imports
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.wrapped import LIBRARIES

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
-from pipeprof.pipelines.target.generated_files import delete_generated_files
+from pipeprof.pipelines.target.running import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed

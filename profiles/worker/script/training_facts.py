@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.graph.observe.reading import serialised
-from pipeprof.pipelines.target.listing import listed_functions
+from pipeprof.pipelines.target.names_in_file import functions_in
 from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
 from pipeprof.profiles.wording import as_typed, milliseconds
@@ -321,7 +321,7 @@ def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
             "a batch of a dataset, but no second one" if any(one.taken for one in made) else "no batch of its dataset"
         )
         return f"{where} takes {took}: a step is what lies between two batches"
-    functions = [one.name for one in listed_functions(file) if one.sign in {"annotation", "body"}]
+    functions = [one.name for one in functions_in(file) if one.likely]
     listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
     more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
     source = observer.habits.source

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.steps.kind import BatchConsumer
+from pipeprof.pipelines.steps.consumer import BatchConsumer
 from pipeprof.profiles.protocol.messages import Replayed
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations

@@ -18,7 +18,7 @@ from pipeprof.profiles.worker.steps.statistics import StepReading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from pipeprof.pipelines.steps.kind import BatchConsumer
+    from pipeprof.pipelines.steps.consumer import BatchConsumer
 
 _END = object()
 

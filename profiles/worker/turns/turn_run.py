@@ -40,12 +40,12 @@ from pipeprof.profiles.worker.turns.digest import digest_of, hash_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pipeprof.pipelines.changes.recorded_calls import CallWatch
     from pipeprof.pipelines.graph.read.records import GraphDict
-    from pipeprof.pipelines.steps.kind import Dispatch
+    from pipeprof.pipelines.steps.consumer import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnRequest
-    from pipeprof.profiles.worker.load_function import Called
     from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
@@ -334,7 +334,7 @@ class TurnRun(JobRun):
         """Blocks are compared with blocks: both contain the floor of the loop."""
         return Floor()
 
-    def _sketch(self, called: Called) -> None:
+    def _sketch(self, seen: CallWatch) -> None:
         """The stages are known from the run."""
 
     def _pin_seeds(self) -> None:

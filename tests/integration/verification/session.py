@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pipeprof.pipelines.changes.edits import SetArgument, to_document
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
@@ -87,7 +87,7 @@ def main() -> None:
     ]
     # A step waits, so that the cores are free for other tests.
     step = parse_step({"simulate": "3ms", "dispatch": "sync"})
-    settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False, step=step)
+    settings = RunSettings(parse_target(str(path)), load_spec(path), ["pipeprof"], lock=False, step=step)
     writer = ProfileWriter([Path(folder, "saved.json")])
     try_changes(profile, settings, [], float(budget), Progress(), save=lambda: writer.write(profile))
     found = {finding.rule: finding.model_dump() for finding in profile.findings}

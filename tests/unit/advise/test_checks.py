@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from unit.looked import graph_of
 from unit.view.recorded import NAMES as RECORDED
 from unit.view.recorded import recorded_view
 from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import HandWritten, to_document
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.spec.models import Ignore
+from pipeprof.pipelines.spec.load import load_spec
+from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
 from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
@@ -29,6 +31,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.harness.harness import written_stages
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 
@@ -121,7 +124,9 @@ def test_a_chain_may_be_longer_than_python_may_call_in_turn(tmp_path: Path) -> N
     batches = "  - batch: {batch_size: 1}\n" * 200 + "  - unbatch: {}\n" * 200
     path = tmp_path / "spec.yaml"
     path.write_text(f"version: 1\nsource: {{range: {{stop: 1000}}}}\nstages:\n{batches * 3}")
-    advice = static_advice(check_spec(path), cores=2)
+    loaded = load_spec(path)
+    stages = list(written_stages(loaded).values())
+    advice = static_advice(loaded, StageGraph.from_dict(graph_of(loaded)), stages, cores=2)
     assert (advice.findings is not None, advice.memory is not None) == (True, True)
 
 

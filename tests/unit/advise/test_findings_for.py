@@ -11,7 +11,7 @@ from unit.view.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.advise.check import finding
@@ -131,17 +131,6 @@ def test_without_a_model_it_says_what_could_not_be_judged(views: list[PipelineVi
     assert "autotune off" in messages[0].message
 
 
-def test_without_a_graph_the_spec_is_judged(views: list[PipelineView], loaded: LoadedSpec) -> None:
-    _, profile = recorded("map_batch")
-    findings, messages = findings_for(profile, loaded=loaded)
-    assert findings is not None
-    assert [(found.stage, found.location and found.location.line) for found in findings] == [("stages.0", 5)]
-    (view,) = views
-    assert (view.kind, view.profile) == ("static", profile)
-    assert [message.code for message in messages] == ["not-judged"]
-    assert messages[0].message.startswith("TensorFlow's graph was not read: only what needs no run")
-
-
 def test_what_could_not_be_judged_has_no_findings_rather_than_none_found(
     views: list[PipelineView], loaded: LoadedSpec
 ) -> None:
@@ -152,8 +141,7 @@ def test_what_could_not_be_judged_has_no_findings_rather_than_none_found(
     profile.errors = [Problem(code="raised", message="so")]
     assert findings_for(profile) == (None, [])
     profile.errors, profile.steps = [Problem(code="out-of-memory", message="so")], None
-    findings, (message,) = findings_for(profile, loaded=loaded)
-    assert (findings, message.code, "ended before" in message.message) == ([], "not-judged", True)
+    assert findings_for(profile, loaded=loaded) == (None, [])
     assert views == []
 
 
@@ -177,25 +165,22 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
 
     graphs, profile = recorded("map_batch")
     monkeypatch.setattr(view_graph, "view_of_graphs", broken)
-    findings, messages = judged(graphs, profile, loaded=loaded)
-    assert findings
-    assert views[0].kind == "static"
-    assert [message.message for message in messages] == ["the graphs could not be judged (IndexError)"]
-    findings, messages = judged(graphs, profile)
-    assert (findings, len(messages)) == (None, 1)
+    for of in (loaded, None):
+        findings, messages = judged(graphs, profile, loaded=of)
+        assert (findings, views) == (None, [])
+        assert [message.message for message in messages] == ["the graphs could not be judged (IndexError)"]
+    monkeypatch.undo()
     monkeypatch.setattr(module, "findings_in", broken)
-    findings, messages = findings_for(profile, loaded=loaded)
+    findings, messages = judged(graphs, profile, loaded=loaded)
     assert findings is None
     assert messages[-1].message == "the findings could not be judged (IndexError)"
 
 
 def test_a_graph_too_large_to_be_read_is_named_in_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
-    _, messages = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
-    assert ("(2.3 GB in memory)" in messages[0].message, views[0].kind) == (True, "static")
+    _, (message,) = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
+    assert "(2.3 GB in memory)" in message.message
     profile.warnings.append(Message(code="stages-unread", message="The stages could not be read: 2.3 GB in memory."))
     _, (message,) = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
-    assert (profile.warnings, message.code, views[1].kind) == ([], "stages-unread", "static")
-    assert message.message == (
-        "The stages could not be read: 2.3 GB in memory; only what needs no run was looked for, in the spec as written"
-    )
+    assert (profile.warnings, message.code, views) == ([], "stages-unread", [])
+    assert message.message == "The stages could not be read: 2.3 GB in memory; nothing was judged"

@@ -13,7 +13,7 @@ from unit.view.recorded import recorded_view
 from unit.view.views import MeasuredFacts, function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.changes.edits import SetArgument, VectoriseMap
-from pipeprof.pipelines.spec.models import Ignore
+from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.profiles.advise.apply import OF_STARTS, ideas_for
 from pipeprof.profiles.advise.ideas import POOL
 from pipeprof.profiles.document.memory import LedgerEntry

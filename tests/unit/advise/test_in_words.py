@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, spec_diff
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.advise.text.in_words import describe_change
+from pipeprof.profiles.harness.harness import written_stages
 from pipeprof.profiles.view.attach_spec import with_written
-from pipeprof.profiles.view.from_spec import view_of_spec
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 SPEC = """\
 version: 1
@@ -46,6 +48,18 @@ LARGER = SetArgument("stages.4", "batch", "batch_size", 64)
 EARLY = MoveStage("stages.4", "batch", "stages.2")
 ABS = ReplaceStages(("stages.2",), (NewStage("map", {"ops": ["tf.abs"]}),), summary="abs")
 INSERTED = "insert prefetch(buffer_size=AUTOTUNE)"
+
+
+def written_view(loaded: LoadedSpec) -> PipelineView:
+    """The stages of `SPEC` with what is written."""
+    stages, last = [], {0: "source"}
+    for row in written_stages(loaded).values():
+        inputs = (last[row.depth],) if row.id.rpartition(".")[2] != "source" else ()
+        owner = "stages.3" if row.depth else None
+        stages.append(StageView(row.id, row.op, row.name, inputs, row.depth, owner, location=row.location))
+        last[row.depth] = row.id
+    found = with_written(PipelineView("static", tuple(stages)), loaded)
+    return replace(found, stages=tuple(replace(one, arguments=one.written or {}) for one in found.stages))
 
 
 def prefetch(after: str | None = None) -> InsertStage:
@@ -75,7 +89,7 @@ def test_a_change_has_a_line_and_a_diff(tmp_path: Path, edits: tuple[PipelineEdi
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC, encoding="utf-8")
     loaded = load_spec(path)
-    view = with_written(view_of_spec(loaded, cores=2), loaded)
+    view = written_view(loaded)
     assert (describe_change(view, edits) or "").replace(" (spec.yaml:6)", "") == change
     assert can_change(loaded.data, edits)
     diff = (spec_diff(loaded, edits) or "").splitlines()

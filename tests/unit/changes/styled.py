@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import itertools
 import re
+from pathlib import Path
 from random import Random
 from typing import Any
 
-from unit.ops import spec_samples
-from unit.ops.call_samples import GOOD_CALLS
+import yaml
 
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
@@ -23,7 +23,7 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_spec import find, value_at
-from pipeprof.pipelines.spec.yaml.writer import flow, scalar
+from pipeprof.pipelines.spec.yaml_writer import flow, scalar
 
 STAGES: tuple[tuple[str, Any], ...] = (
     ("batch", {"batch_size": 32}),
@@ -44,13 +44,18 @@ MOVES: tuple[list[dict[str, Any]], ...] = (
     [MAP, MAP, {"filter": {"ops": [{"tf.math.greater": {"y": 4}}]}}],
 )
 """Stages of which one may move over others."""
+_CASES = Path(__file__).parents[2] / "integration"
+_BUILT = yaml.safe_load((_CASES / "build_cases.yaml").read_text(encoding="utf-8")).values()
+_CALLED = yaml.safe_load((_CASES / "call_cases.yaml").read_text(encoding="utf-8")).values()
 EVERY_STAGE: tuple[tuple[str, Any], ...] = (
-    *(item for stage in spec_samples.STAGES["stages"] for item in stage.items()),
-    *(("map", {"ops": [call]}) for call in GOOD_CALLS.values()),
-    ("filter", {"predicate": {"ops": list(GOOD_CALLS.values())}}),
+    *(item for case in _BUILT for stage in case.get("stages", ()) for item in stage.items()),
+    *(("map", {"ops": case["ops"]}) for case in _CALLED),
 )
 """Every kind of a stage, and of a call every form that its value may have."""
-EVERY_SOURCE: tuple[tuple[str, Any], ...] = tuple(item for source in spec_samples.SOURCES for item in source.items())
+EVERY_SOURCE: tuple[tuple[str, Any], ...] = tuple(
+    item for case in _BUILT for item in case["source"].items() if item[0] != "zip"
+)
+"""Sides in lists inside of mappings are of no interest here."""
 SOURCES: tuple[tuple[str, Any], ...] = (
     ("range", {"stop": 100}),
     ("list_files", {"file_pattern": ["*.jpg", "data:x/# y"]}),

@@ -27,9 +27,9 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.changes.in_spec_text import apply_to_text
-from pipeprof.pipelines.spec.yaml.reader import read
-from pipeprof.pipelines.spec.yaml.tree import operation_key
-from pipeprof.pipelines.spec.yaml.writer import block_lines
+from pipeprof.pipelines.spec.set_value import operation_key
+from pipeprof.pipelines.spec.yaml_text import read
+from pipeprof.pipelines.spec.yaml_writer import block_lines
 
 Order: TypeAlias = "list[Any]"
 """Ops of a line, the source first; one with lines of its own is a pair of its op and these."""

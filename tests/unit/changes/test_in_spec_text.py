@@ -28,8 +28,8 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data, changed_spec, find, same, value_at
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, apply_to_text
-from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.load import load_spec
+from pipeprof.pipelines.spec.yaml_text import read
 
 RANDOM = st.integers(0, 1 << 32).map(Random)
 MANY = settings(deadline=None)
@@ -291,12 +291,14 @@ def test_a_vectorised_map_goes_after_its_batch_and_keeps_the_comments_around_its
 
 def test_a_filter_before_a_map_gets_the_calls_that_it_reads() -> None:
     found = apply_to_text(LATE, [MoveFilter("stages.2", "stages.0")])
-    assert found.splitlines()[2:9] == [
+    assert found.splitlines()[2:11] == [
         "  # the small ones",
         "  - filter:",
         "      name: small   # of the second part",
         "      ops:",
         "        - tf.square",
+        "        - to_tuple: [null, null]",
+        "        - select: 1",
         "        - tf.math.less: {y: 30}",
         "  # of the paper",
     ]

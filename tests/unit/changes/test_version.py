@@ -8,8 +8,8 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.changes.in_spec import EditError
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.experiment.version import Version
 
 TEXT = """\
@@ -25,7 +25,7 @@ stages:
 def version(folder: Path, sets: tuple[str, ...] = ()) -> Version:
     path = folder / "spec.yaml"
     path.write_text(TEXT)
-    return Version(loaded=check_spec(path, sets))
+    return Version(loaded=load_spec(path, sets))
 
 
 def test_a_step_has_the_addresses_of_the_version_before_it(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def test_everything_that_changed_the_spec_is_recorded(pipeprof: Pipeprof, monkey
 @pytest.mark.usefixtures("variable")
 def test_variables_that_are_left_are_noted_and_where_a_value_needs_one_that_is_the_error(pipeprof: Pipeprof) -> None:
     result = pipeprof("check", "spec.yaml")
-    assert (result.code, "spec.yaml:5:25: error[number]: got '${SIZE:-32}'" in result.out) == (2, True)
+    assert (result.code, "spec.yaml:5:25: error[wrong-value]: got '${SIZE:-32}'" in result.out) == (2, True)
     assert "; add --env to replace ${SIZE:-32}" in result.out
     Path("spec.yaml").write_text(VARIABLE.replace("rows", "${NAME}").replace("${SIZE:-32}", "3"))
     result = pipeprof("check", "spec.yaml")
@@ -261,4 +261,4 @@ def test_variables_that_are_left_are_noted_and_where_a_value_needs_one_that_is_t
 def test_a_step_that_is_not_there_is_told_before_anything_runs(pipeprof: Pipeprof) -> None:
     for target in ("spec.yaml", "f.py:make"):
         result = pipeprof("run", target, "--step", "python:f.py:mak")
-        assert (result.code, "no function 'mak' in f.py — did you mean make?" in result.err) == (2, True)
+        assert (result.code, "no function 'mak' in f.py" in result.err) == (2, True)

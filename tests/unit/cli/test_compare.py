@@ -10,7 +10,7 @@ import pytest
 from unit.judge.pairs import pairs
 
 from pipeprof.cli.targets import sides
-from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
+from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
 from pipeprof.profiles.git.tree import RefTree
 from pipeprof.profiles.judge.live import SessionPlan
 from pipeprof.profiles.judge.result import Result

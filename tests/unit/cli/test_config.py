@@ -37,7 +37,7 @@ def given(table: str, line: str = "gate a.yaml") -> dict[str, Any]:
 REFUSED = frozenset(
     {
         "against", "all", "allow", "allow-writes", "arg", "change", "env", "force", "from", "limit", "max-pairs",
-        "measure", "out", "self-test", "set", "to-end", "workers", "write",
+        "measure", "no-build", "out", "self-test", "set", "to-end", "workers", "write",
     }
 )  # fmt: skip
 """What runs code, writes, weakens a refusal or judges; and what is about one run alone."""
@@ -158,7 +158,7 @@ def test_a_variable_of_no_option_is_an_error(pipeprof: Pipeprof, monkeypatch: py
 def test_isolated_python_reads_no_file_of_the_checkout() -> None:
     """As the recipes for CI call it: a merge request must not loosen its own gate."""
     Path("pyproject.toml").write_text("[tool.pipeprof]\nformat = 'json'\n")
-    words = ["-m", "pipeprof", "check", "a.yaml"]
+    words = ["-m", "pipeprof", "check", "--no-build", "a.yaml"]
     outputs = [
         subprocess.run([sys.executable, *flags, *words], capture_output=True, text=True, check=True).stdout
         for flags in ([], ["-I"])

@@ -247,7 +247,7 @@ def test_signals() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["check", "examples/healthy/spec.yaml"], ["rules", "--json"], ["show", str(INPUT_BOUND)]]
+    "arguments", [["check", "--no-build", "examples/healthy/spec.yaml"], ["rules", "--json"], ["show", INPUT_BOUND]]
 )
 def test_a_command_loads_nothing_of_the_others(arguments: list[str]) -> None:
     code = (

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.data.folders import locate
-from pipeprof.pipelines.data.inspect.look import look
+from pipeprof.pipelines.data.cache import locate
+from pipeprof.pipelines.data.look import look
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.profiles.document.store import ProfileWriter, load_profile, places
 from pipeprof.profiles.document.subject import Tool
@@ -37,13 +37,13 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_target_that_is_no_file_is_named_for_what_it_is(command: str, pipeprof: Pipeprof) -> None:
     for target, words in {
-        "one.yaml": "one.yaml: cannot be read (too many levels of symbolic links)",
-        "pipe.yaml": "pipe.yaml is a device or a pipe: expected a file",
-        "folder.yaml": "folder.yaml is a folder: expected a file",
-        f"{LONG}.yaml": f"{LONG}.yaml: cannot be read (file name too long)",
-        f"{LONG}.py:make": f"{LONG}.py: cannot be read (file name too long)",
+        "one.yaml": "one.yaml: Too many levels of symbolic links",
+        "pipe.yaml": "pipe.yaml is not a file",
+        "folder.yaml": "folder.yaml is not a file",
+        f"{LONG}.yaml": f"{LONG}.yaml: File name too long",
+        f"{LONG}.py:make": f"{LONG}.py: File name too long",
         "": "invalid target '': expected spec.yaml",
-        ".": ". is a folder: expected spec.yaml, file.py:function or package.module:function; pipeprof init --from .",
+        ".": "file.py:function or package.module:function; pipeprof init --from . writes a spec that reads this folder",
     }.items():
         done = pipeprof(command, target)
         assert (done.code, words in done.err, "did you mean" in done.err) == (2, True, False), done.err
@@ -149,9 +149,9 @@ def test_a_folder_is_read_as_far_as_that_is_possible_and_the_rest_is_said(pipepr
     done = pipeprof("init", "--from", "rows", "--out", "-")
     assert done.code == 0, done.err
     assert "rows/a.csv" in done.out
-    assert "note: 5 places could not be read: rows/shut, rows/four, rows/one.csv, …" in done.err
+    assert "note: rows/shut could not be read (permission denied)" in done.err
     Path("rows/a.csv").unlink()
-    with pytest.raises(UsageError, match=r"no file of a kind that .*; 5 places could not be read: rows/shut"):
+    with pytest.raises(UsageError, match="no file of a kind that"):
         look("rows")
 
 

@@ -114,9 +114,9 @@ def test_colour() -> None:
 
 def test_colors_of_an_error() -> None:
     text = "a.yaml:5:5: error[unknown-stage]: unknown stage 'shufle'\n    5 |   - shufle: {x: 1}\n      |     ^^^\n"
-    colored = color_errors(f"{text}    help: did you mean shuffle?\n")
-    assert COLOR.sub("", colored) == f"{text}    help: did you mean shuffle?\n"
-    for part in ("\x1b[1ma.yaml:5:5:\x1b[0m \x1b[1;31merror[unknown-stage]:", "\x1b[1;31m    ^^^", "\x1b[36mhelp:"):
+    colored = color_errors(text)
+    assert COLOR.sub("", colored) == text
+    for part in ("\x1b[1ma.yaml:5:5:\x1b[0m \x1b[1;31merror[unknown-stage]:", "\x1b[1;31m    ^^^"):
         assert part in colored
     assert color_errors("pipeprof: error: x") == "\x1b[1mpipeprof:\x1b[0m \x1b[1;31merror:\x1b[0m x"
 

@@ -66,15 +66,24 @@ def test_what_is_no_value_is_refused_with_what_is_expected(
 def test_steps() -> None:
     assert values.step(None) is None
     for text, kind, dispatch in (
-        ("none", "none", "sync"),
-        ("simulate:12ms", "simulate", "sync"),
+        ("none", "none", None),
+        ("simulate:12ms", "simulate", None),
         ("simulate:12ms,dispatch=2", "simulate", 2),
         ("simulate:12ms, dispatch=sync", "simulate", "sync"),
         ("python:f.py:fn,dispatch=3", "python", 3),
     ):
         assert (found := values.step(text)) is not None
         assert (found.kind, found.dispatch) == (kind, dispatch)
-        assert ("dispatch" in found.model_fields_set) is ("dispatch" in text)
+    for text, said in (
+        ("counted:a.py:fn", "expected none, recorded:profile.json, simulate:12ms, jax:file.py:step, keras:"),
+        ("sim:12", r"— did you mean simulate:12\?"),
+        ("12ms", r"— did you mean simulate:12ms\?"),
+        ("12", r"— did you mean simulate:12ms\?"),
+        ("none,dispatch=2", "without a step"),
+        ("simulate:12ms,dispatch=0", "expected sync or a number"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            values.step(text)
 
 
 def test_limits() -> None:

@@ -15,7 +15,7 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
     to_document,
 )
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.experiment.jobs import Change, JobMaker, edits_of_calls
@@ -45,7 +45,7 @@ def maker(tmp_path: Path) -> JobMaker:
 def of_spec(folder: Path, *ops: tuple[str, str]) -> JobMaker:
     path = folder / "spec.yaml"
     path.write_text(SPEC)
-    return JobMaker(RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"]), **GIVEN, ops=ops)
+    return JobMaker(RunSettings(parse_target(str(path)), load_spec(path), ["pipeprof"]), **GIVEN, ops=ops)
 
 
 def turns_of(maker: JobMaker, change: Change, warm_steps: int = 0) -> TurnsJob:

@@ -33,7 +33,7 @@ def test_options_by_dotted_path() -> None:
 
 
 def test_fields_of_no_use_are_passed_over() -> None:
-    message = field(10, b"name") + field(2, field(1, 3)) + bytes([6 << 3 | 1]) + b"8 bytes." + field(1, 1)
+    message = field(10, b"name") + field(2, field(2, 3)) + bytes([6 << 3 | 1]) + b"8 bytes." + field(1, 1)
     assert read_options(message) == {"deterministic": True}
 
 

@@ -15,13 +15,8 @@ from pipeprof.profiles.protocol.messages import ModelLook
 
 if TYPE_CHECKING:
     from pipeprof.profiles.host.sampler import Sampler
-    from pipeprof.profiles.view.view import PipelineView
 
 MB = 1_000_000
-
-
-def no_spec() -> PipelineView:
-    raise AssertionError
 
 
 @pytest.mark.parametrize(("ops", "held"), [(("cache", "map"), [390 * MB, None]), (("cache", "cache"), [None, None])])
@@ -33,7 +28,7 @@ def test_a_stage_of_which_there_is_one_has_what_it_held_at_the_last_look(
     seen.take(ModelLook({"nodes": [node]}))  # type: ignore[typeddict-item]
     profile = assemble(facts(), seen, None, problem=Problem(code="out-of-memory", message="…"), exit_code=5)
     profile.stages = [Stage(id=f"stages.{n}", op=op, origin="written") for n, op in enumerate(ops)]
-    account_memory(profile, seen, cast("Sampler", None), None, {}, spec_view=no_spec)
+    account_memory(profile, seen, cast("Sampler", None), None, {})
 
     assert [stage.buffered_bytes for stage in profile.stages] == held
     assert profile.memory.ledger is None

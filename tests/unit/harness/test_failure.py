@@ -303,12 +303,12 @@ def test_a_stage_without_a_line_leaves_the_place_open():
     assert place(failure) == (None, None, None, "stages.0")
 
 
-def test_what_the_spec_is_to_blame_for_is_the_commands_fault():
+def test_a_stage_that_tensorflow_refuses_is_a_failure_at_its_line():
     seen = observed(
         phase("build"), error("build", kind="spec", message="got 3 channels, expected 1", address="stages.1")
     )
     failure = failed(Ended("exit", 0), seen)
-    assert failure.exit_code == 2
+    assert failure.exit_code == 5
     assert failure.problem.message == "got 3 channels, expected 1"
     assert place(failure) == ("spec.yaml", 11, 5, "stages.1")
 

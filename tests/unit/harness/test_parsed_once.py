@@ -1,4 +1,4 @@
-"""What a run's end costs: each graph is parsed once, the spec's view made once, and each view predicted once."""
+"""What a run's end costs: each graph is parsed once, and each view predicted once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from unit.worker.fakes import FakeSampler, drained, facts, measured, observed, phase, phase_end
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.harness import harness
@@ -21,7 +21,6 @@ from pipeprof.profiles.harness.harness import RunSettings
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.memory.predict import predict
 from pipeprof.profiles.protocol.messages import CostSegment, Graphs, MemoryReading, MemoryReport, PipelineLook, Trace
-from pipeprof.profiles.view import from_spec
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 MB = 1_000_000
@@ -63,7 +62,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return call
 
     monkeypatch.setattr(StageGraph, "from_dict", counted("parsed", StageGraph.from_dict))
-    monkeypatch.setattr(from_spec, "view_of_spec", counted("view of the spec", from_spec.view_of_spec))
     monkeypatch.setattr(predict, "_predict", counted("predicted", predict._predict))
     return found
 
@@ -100,6 +98,5 @@ def test_a_run_parses_each_graph_once_and_predicts_once_for_each_view(tmp_path: 
     assert profile.findings is not None
     assert [message for message in profile.warnings if message.code == "not-judged"] == []
     assert calls["parsed"] == 2, "one as written and one as executed"
-    assert calls["view of the spec"] == 1
-    # Of the spec as written, of the measured graph, and of that graph with the spec's numbers, if a rule asks.
+    # Of the graph as written and as measured.
     assert calls["predicted"] == 2

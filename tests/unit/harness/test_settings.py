@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.python_files import python_files
-from pipeprof.pipelines.steps.kind import StepContext
-from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.pipelines.steps.step import parse_step
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
+from pipeprof.pipelines.steps.consumer import StepContext
+from pipeprof.pipelines.steps.step import parse_step, start_step
 from pipeprof.pipelines.target.target import ParsedTarget, parse_target
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.harness.settings import Plan, RunSettings, again, job_of, main_place, plan
@@ -108,7 +106,7 @@ def test_the_command_line_comes_before_the_spec(spec, text):
 def test_a_simulated_step_is_run_as_it_is_written(written: object) -> None:
     job = plan(settings(step=parse_step({"simulate": written}))).step
     line = json.loads(json.dumps(job.arguments))
-    start, end = step_kind(job.kind).start(line, StepContext(size_of=lambda _batch: 1_000_000)).submit("batch")
+    start, end = start_step(job.kind, line, StepContext(size_of=lambda _batch: 1_000_000)).submit("batch")
     assert end - start == (1_000_000 if written == {"per_mb": "1ms"} else 0)
 
 
@@ -211,11 +209,11 @@ stages:
       cycle_length: 2
 """
     folder = tmp_path / "project"
-    assert python_files(spec(text)) == [folder / "maps" / "f.py"] * 2
+    assert spec(text).python_files == [folder / "maps" / "f.py"] * 2
 
 
 def test_a_spec_without_python_names_no_files(spec):
-    assert python_files(spec(BARE)) == []
+    assert spec(BARE).python_files == []
 
 
 KEYS = st.text() | st.integers() | st.booleans() | st.none()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from unit.host.fake_proc import make_process, proc
 
-from pipeprof.pipelines.data.temporary import TEMPORARY, settle_temporary_folder
+from pipeprof.pipelines.host_files import TEMPORARY, settle_temporary_folder
 from pipeprof.profiles.host import run_family
 from pipeprof.profiles.host.run_family import MARK, RunFamily, end_family, folder_prefix, marked
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.judge.spec_changes import _differences, _measured, changes_of_specs
 from pipeprof.profiles.wording import place_of
 
@@ -155,5 +155,5 @@ def test_what_differs_between_two_versions_of_a_spec_and_its_files(
         assert before in text
         text = text.replace(before, after)
     changed.write_text(text)
-    found = changes_of_specs(*(check_spec(tmp_path / name / "spec.yaml") for name in "ab"))
+    found = changes_of_specs(*(load_spec(tmp_path / name / "spec.yaml") for name in "ab"))
     assert [(place_of(place), text) for text, place in found] == changes

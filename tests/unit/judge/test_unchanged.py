@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.unchanged import why_unchanged
@@ -40,7 +40,7 @@ def roots(tmp_path: Path) -> tuple[Path, Path]:
 def settings(root: Path, target: str, *, tree: Path | None = None) -> RunSettings:
     at_ref = RefPlace(str(tree), str(tree), str(root)) if tree is not None else None
     file = (tree or root) / target
-    loaded = check_spec(file) if target.endswith(".yaml") else None
+    loaded = load_spec(file) if target.endswith(".yaml") else None
     return RunSettings(parse_target(str(file)), loaded, at_ref=at_ref)
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.redaction.samples import HOST, HOST_LONG, ORDINARY, OWN, REVIEWED, SEEN, USER, VARIABLES
 
-from pipeprof.profiles.redaction.forms import FORMS, HIDDEN, Form
-from pipeprof.profiles.redaction.hider import Hider, Private, hide_addresses, hide_secrets, secrets_of
+from pipeprof.profiles.redaction.forms import ADDRESSES, FORMS, HIDDEN, Form, hide_addresses, hide_secrets
+from pipeprof.profiles.redaction.known import Hider, Private, secrets_of
 
 ROOT = Path(__file__).parents[3]
 HIDER = Hider(Private(root="/srv/app", folder="/srv/app", names=(USER, HOST, HOST_LONG)))
@@ -104,9 +104,8 @@ def test_a_value_is_hidden_as_python_json_and_urls_write_it() -> None:
     assert lines.text("it has second-line-2 only") == f"it has {HIDDEN} only"
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
-def test_each_form_hides_its_example_and_is_searched_for_it(form: Form) -> None:
-    assert any(mark in form.example.lower() for mark in form.marks)
+@pytest.mark.parametrize("form", FORMS + ADDRESSES, ids=lambda form: form.name)
+def test_each_form_hides_its_example(form: Form) -> None:
     hidden = form.hide(form.example)
     assert HIDDEN in hidden
     assert form.hide(hidden) == hidden
@@ -133,10 +132,8 @@ def test_what_is_hidden_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     ("names", "text", "hidden"),
     [
-        (("vm",), "on vm it failed", f"on {HIDDEN} it failed"),
         (("vm",), "ada@vm:~$", f"ada@{HIDDEN}:~$"),
         (("vm",), "vmlinux, kvm, VM, vm-scale, a.vm", "vmlinux, kvm, VM, vm-scale, a.vm"),
-        (("jo",), "run by jo", f"run by {HIDDEN}"),
         (("a",), "a batch of a stage", "a batch of a stage"),
         (("a",), "a@gpu, ssh://a:22, host=a, user=A", f"{HIDDEN}@gpu, ssh://{HIDDEN}:22, host={HIDDEN}, user={HIDDEN}"),
         (("ms",), "12 ms on ms", "12 ms on ms"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.target.importing import guard_imports, importing
+from pipeprof.pipelines.target.running import guard_imports, importing
 from pipeprof.profiles.worker.script import import_guard
 from pipeprof.profiles.worker.script.import_guard import MOST_BATCHES, ImportGuard, TrainsAtImportError
 

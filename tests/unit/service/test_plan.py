@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.service.plan import what_is_registered
 
 SPEC = """
@@ -27,12 +27,12 @@ SERVICE = "service = tf.data.experimental.service\n"
 def test_a_spec_says_where_it_registers_how_many(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC)
-    said = what_is_registered(check_spec(path), path)
+    said = what_is_registered(load_spec(path), path)
     assert said == "a build of this pipeline registers 1 dataset with the tf.data service h1:5000 and starts 1 job"
     path.write_text(SPEC.partition("stages")[0])
-    assert what_is_registered(check_spec(path), path, again="and again") is None
+    assert what_is_registered(load_spec(path), path, again="and again") is None
     path.write_text(SPEC.replace("h1:5000", "local"))
-    assert what_is_registered(check_spec(path), path) is None
+    assert what_is_registered(load_spec(path), path) is None
 
 
 def test_the_python_of_a_spec_counts(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_python_of_a_spec_counts(tmp_path: Path) -> None:
     (tmp_path / "in.py").write_text(
         f"{SERVICE}def share(d):\n    return d.apply(service.distribute('OFF', 'h1:5000'))\n"
     )
-    said = what_is_registered(check_spec(path), path)
+    said = what_is_registered(load_spec(path), path)
     assert said is not None
     assert said.startswith("in.py has calls that register 1 dataset with a tf.data service and start 1 job there")
 

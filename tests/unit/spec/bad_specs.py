@@ -2,8 +2,7 @@
 
     === name arguments      what follows `pipeprof check name.yaml`, after the variables that are set for it
     the spec
-    --- prints
-    what the command prints
+    --- at 3 5 --set        the lines that are refused, or the flags; nothing where only TensorFlow can refuse it
 
 A spec that is no text in UTF-8 is a file of its own beside it, ``name.yaml``. ``files`` is what the specs name.
 """
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
     import pytest
 
 FOLDER = Path(__file__).parents[2] / "golden" / "bad_specs"
-PRINTS = b"--- prints\n"
-_CASE = re.compile(rb"^=== ", re.MULTILINE)
+_CASE = re.compile(r"^=== (.*)\n(?s:(.*?))^--- at(.*)\n", re.MULTILINE)
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
+_ERROR = re.compile(r"^(?:\S+\.yaml:(\d+):\d+|(--set) .*): error\[[a-z-]+\]: ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,12 @@ class BadSpec:
     Attributes:
         title: The name, and the arguments as they are typed.
         written: The spec as it stands in the file of its theme.
-        prints: What `pipeprof check` prints, but for the last line.
+        places: Lines that `pipeprof check` refuses, and a `--set` for each flag.
     """
 
     title: str
     written: str
-    prints: str
+    places: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -49,8 +48,9 @@ class BadSpec:
         alone = FOLDER / f"{self.name}.yaml"
         return alone.read_bytes() if alone.exists() else self.written.encode()
 
-    def as_text(self, prints: str) -> str:
-        return f"=== {self.title}\n{self.written}{PRINTS.decode()}{prints}"
+    def as_text(self, printed: str) -> str:
+        """The case with the places that a command printed."""
+        return f"=== {self.title}\n{self.written}--- at{''.join(f' {place}' for place in places_in(printed))}\n"
 
     def enter(self, folder: Path, patch: pytest.MonkeyPatch) -> list[str]:
         """Write the spec and what it names into a folder, go there, and set its variables: the further arguments."""
@@ -64,14 +64,18 @@ class BadSpec:
         return words
 
 
+def places_in(printed: str) -> list[str]:
+    """The lines and flags that errors are about."""
+    return [line or flag for line, flag in _ERROR.findall(printed)]
+
+
 def _read(path: Path) -> list[BadSpec]:
-    start, *parts = _CASE.split(path.read_bytes())
-    assert start == b"", path
-    found = []
-    for part in parts:
-        title, _, rest = part.partition(b"\n")
-        written, prints = rest.split(PRINTS)
-        found.append(BadSpec(title.decode(), written.decode(), prints.decode()))
+    text = path.read_bytes().decode()
+    found = [BadSpec(title, written, tuple(places.split())) for title, written, places in _CASE.findall(text)]
+    assert (
+        "".join(f"=== {one.title}\n{one.written}--- at{''.join(f' {at}' for at in one.places)}\n" for one in found)
+        == text
+    )
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.pipelines.errors import UsageError, escape
-from pipeprof.pipelines.spec.errors.diagnostics import MAX_DIAGNOSTICS, SNIPPET_WIDTH, Diagnostic, SpecError
+from pipeprof.pipelines.spec.diagnostics import MAX_DIAGNOSTICS, SNIPPET_WIDTH, Diagnostic, SpecError
 
 
 def diagnostic(line: int = 1, column: int = 1, length: int = 1, **more: object) -> Diagnostic:
@@ -15,10 +15,9 @@ def diagnostic(line: int = 1, column: int = 1, length: int = 1, **more: object) 
 def test_line_and_caret() -> None:
     lines = [""] * 11 + ["  bach: 3"]
     assert diagnostic(12, 3, 4, suggestion="batch").render(lines) == (
-        "spec.yaml:12:3: error[wrong-type]: got x, expected y\n"
+        "spec.yaml:12:3: error[wrong-type]: got x, expected y — did you mean batch?\n"
         "    12 |   bach: 3\n"
-        "       |   ^^^^\n"
-        "    help: did you mean batch?"
+        "       |   ^^^^"
     )
 
 
@@ -97,14 +96,3 @@ def test_as_json() -> None:
         "flag": None,
         "suggestion": "z",
     }
-
-
-def test_the_suggestion_has_a_line_of_its_own() -> None:
-    diagnostic = Diagnostic("a.yaml", 1, 4, 3, "unknown-stage", "unknown stage 'bat'", suggestion="batch")
-    assert diagnostic.render(["- {bat: 1}"]).splitlines() == [
-        "a.yaml:1:4: error[unknown-stage]: unknown stage 'bat'",
-        "    1 | - {bat: 1}",
-        "      |    ^^^",
-        "    help: did you mean batch?",
-    ]
-    assert diagnostic.text == "unknown stage 'bat' — did you mean batch?"

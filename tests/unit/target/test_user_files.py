@@ -13,6 +13,9 @@ from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.user_frames import with_sources
 
+OF_PROTOBUF = "google/protobuf/__init__.py,sha256=x,1\ngoogle/protobuf/internal/tests/one.py,,\nprotobuf.pth,,\n"
+OF_TFDS = "tfds/__init__.py,sha256=x,1\ntfds/core/load.py,,\nsix.py,,\n"
+
 
 def test_a_file_is_read_and_what_never_ends_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "input.py"
@@ -21,64 +24,60 @@ def test_a_file_is_read_and_what_never_ends_is_not(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(user_files, "_MOST_SOURCE", 3)
     assert read_source(source) == b""
     source.unlink()
-    source.symlink_to("/dev/zero")
-    assert read_source(source) == b""
-    source.unlink()
     os.mkfifo(source)
     assert read_source(source) == b""
+    # A frame of it has no source.
+    assert with_sources([ErrorFrame(str(source), 1, "make")]) == [ErrorFrame(str(source), 1, "make", None)]
     with pytest.raises(FileNotFoundError):
         read_source(tmp_path / "none.py")
 
 
-def test_a_frame_of_a_file_that_is_a_pipe_now_has_no_source(tmp_path: Path) -> None:
-    pipe = tmp_path / "input.py"
-    os.mkfifo(pipe)
-    (frame,) = with_sources([ErrorFrame(str(pipe), 1, "make")])
-    assert frame == ErrorFrame(str(pipe), 1, "make", None)
-
-
-def files_of(folder: Path, *files: str) -> None:
-    for file in files:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text("")
-
-
-def of_the_user(folder: Path, *files: str) -> list[str]:
-    files_of(folder, *files)
-    return [file for file in files if is_users(str(folder / file))]
-
-
-def test_a_package_without_an_init_is_the_library_that_its_record_lists(tmp_path: Path) -> None:
-    files_of(tmp_path, "protobuf-6.33.dist-info/RECORD")
-    (tmp_path / "protobuf-6.33.dist-info" / "RECORD").write_text(
-        "google/protobuf/__init__.py,sha256=x,1\ngoogle/protobuf/internal/tests/one.py,,\nprotobuf.pth,,\n"
-    )
-    theirs = ("google/protobuf/__init__.py", "google/protobuf/message.py", "google/protobuf/internal/tests/one.py")
-    own = ("google/mine/__init__.py", "google/mine.py", "protobuf.py", "some-project/google/protobuf/message.py")
-    assert of_the_user(tmp_path, *theirs, *own) == [*own]
-
-
-def test_an_installed_package_whose_list_of_files_was_stripped_is_a_library(tmp_path: Path) -> None:
-    """As images and archives that are made small have it: metadata, and no RECORD."""
-    files_of(tmp_path, "cpu_of_it-2.20.dist-info/WHEEL", "flit_like-1.0.dist-info/WHEEL")
-    (tmp_path / "cpu_of_it-2.20.dist-info" / "top_level.txt").write_text("framework\n")
-    theirs = ("framework/__init__.py", "framework/python/data/ops.py", "flit_like.py")
-    own = ("train.py", "cpu_of_it.py", "frameworks/__init__.py")
-    assert of_the_user(tmp_path, *theirs, *own) == [*own]
-
-
-def test_metadata_beside_a_projects_sources_makes_no_library_of_them(tmp_path: Path) -> None:
-    """Of ``pip install -e`` and ``setup.py dist_info``: nothing was copied there, and a wheel leaves a WHEEL."""
-    files_of(tmp_path, "mine.egg-info/SOURCES.txt", "mine-1.0.dist-info/METADATA")
-    for place in ("mine.egg-info", "mine-1.0.dist-info"):
-        (tmp_path / place / "top_level.txt").write_text("mine\n")
-    (tmp_path / "mine.egg-info" / "SOURCES.txt").write_text("mine/__init__.py\nmine/data.py\n")
-    assert of_the_user(tmp_path, "mine/__init__.py", "mine/data.py") == ["mine/__init__.py", "mine/data.py"]
-
-
-def test_a_framework_without_metadata_is_one_where_python_imports_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("metadata", "theirs", "own"),
+    [
+        # Packages without an `__init__.py` are those that a record lists.
+        (
+            {"protobuf-6.33.dist-info/RECORD": OF_PROTOBUF},
+            "google/protobuf/__init__.py google/protobuf/message.py google/protobuf/internal/tests/one.py",
+            "google/mine/__init__.py google/mine.py protobuf.py some-project/google/protobuf/message.py",
+        ),
+        # `pip install --target` also puts them into the folder that the user's own file lies in.
+        (
+            {"tfds-4.9.dist-info/RECORD": OF_TFDS},
+            "tfds/__init__.py tfds/core/__init__.py tfds/core/load.py six.py",
+            "tfds_of_mine.py garden/beds/roses.py",
+        ),
+        # Images that are made small have metadata, and no RECORD.
+        (
+            {
+                "cpu_of_it-2.20.dist-info/WHEEL": "", "cpu_of_it-2.20.dist-info/top_level.txt": "framework\n",
+                "flit_like-1.0.dist-info/WHEEL": "",
+            },
+            "framework/__init__.py framework/python/data/ops.py flit_like.py",
+            "train.py cpu_of_it.py frameworks/__init__.py",
+        ),
+        # Of `pip install -e` and `setup.py dist_info` nothing was copied there.
+        (
+            {"mine.egg-info/SOURCES.txt": "mine/__init__.py\n", "mine-1.0.dist-info/METADATA": ""},
+            "",
+            "mine/__init__.py mine/data.py",
+        ),
+        # A framework without metadata is one where Python imports it.
+        ({}, "libraries/torch/__init__.py", "models/torch/__init__.py libraries/others/__init__.py"),
+    ],
+)  # fmt: skip
+def test_what_an_installer_put_there_is_not_the_users(
+    metadata: dict[str, str], theirs: str, own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path / "libraries"), *sys.path])
-    files = ("libraries/torch/__init__.py", "models/torch/__init__.py", "libraries/others/__init__.py")
-    assert of_the_user(tmp_path, *files) == [*files[1:]]
+    files = dict.fromkeys([*theirs.split(), *own.split()], "")
+    for file, text in {**metadata, **files}.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    assert [file for file in files if is_users(str(tmp_path / file))] == own.split()
+
+
+def test_files_of_libraries_and_generated_ones_are_not_the_users(tmp_path: Path) -> None:
+    generated = str(tmp_path / "__autograph_generated_fileabc.py")
+    others = (pytest.__file__, str(sys.modules["json"].__file__), user_files.__file__, "<string>", generated)
+    assert [file for file in others if is_users(file)] == []

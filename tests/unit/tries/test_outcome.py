@@ -10,7 +10,7 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
 from pipeprof.pipelines.changes.in_words import unified
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.findings import Finding, Fix, FixStep, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.version import Version
@@ -25,7 +25,7 @@ EMPTY: dict[str, Any] = {"edits": [], "environment": {}, "changes": [], "text": 
 def start(tmp_path: Path) -> Version:
     path = tmp_path / "spec.yaml"
     path.write_text(TEXT)
-    return Version((), check_spec(path, []))
+    return Version((), load_spec(path, []))
 
 
 def result() -> Fix:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from unit.worker.test_after_the_measurement import Channel
 
-from pipeprof.pipelines.steps.kind import StepFacts
+from pipeprof.pipelines.steps.consumer import StepFacts
 from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead, Waiting

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeprof import pipelines
-from pipeprof.pipelines.build.pin_errors import BuildError, pin_errors
+from pipeprof.pipelines.build.pinned import BuildError, pin_errors
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.steps.called import CalledStep
 from pipeprof.profiles.document.shared import ErrorFrame

@@ -11,7 +11,7 @@ from unit.worker.fakes import MS, FakeDataset, FakeTime
 
 from pipeprof.pipelines.steps import called
 from pipeprof.pipelines.steps.called import CalledStep
-from pipeprof.pipelines.steps.simulated_device import SimulatedDevice, SimulatedStep, StepDuration
+from pipeprof.pipelines.steps.simulated import SimulatedStep, durations
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import StepReading
@@ -86,7 +86,7 @@ class DeviceClock:
 
 
 def simulated(time: FakeTime, ms: float = 5.0) -> SimulatedStep:
-    return SimulatedStep(SimulatedDevice(DeviceClock(time), StepDuration(ms), "sync"))
+    return SimulatedStep(DeviceClock(time), durations(ms), "sync")
 
 
 def test_a_feed_starts_the_next_epoch_and_tells_before_it_does(time):
@@ -284,12 +284,10 @@ def test_a_python_step_is_busy_while_the_function_runs(time):
 
 
 def test_the_device_is_told_the_size_of_a_batch_only_where_it_matters(time):
-    device = SimulatedDevice(DeviceClock(time), StepDuration(1.0, per_mb_ms=2.0), "sync")
-    start, end = SimulatedStep(device, lambda _batch: 3_000_000).submit("batch")
-    assert end - start == 7 * MS
-    plain = SimulatedDevice(DeviceClock(time), StepDuration(1.0, per_mb_ms=2.0), "sync")
-    start, end = SimulatedStep(plain).submit("batch")
-    assert end - start == 1 * MS
+    of_size = durations(1.0, per_mb_ms=2.0)
+    for size_of, ms in ((lambda _batch: 3_000_000, 7), (None, 1)):
+        start, end = SimulatedStep(DeviceClock(time), of_size, "sync", size_of).submit("batch")
+        assert end - start == ms * MS
 
 
 class SlowToDelete:
@@ -338,7 +336,7 @@ def test_the_measured_time_contains_what_a_training_loop_waits_for_between_epoch
     assert feed.deletions == [1.5, 1.5]
     assert feed.paused_ns == 0
     # The device waits for it, too.
-    step = SimulatedStep(SimulatedDevice(DeviceClock(time), StepDuration(5.0), 1))
+    step = SimulatedStep(DeviceClock(time), durations(5.0), 1)
     window = Chunks(time, every_ms=10**6, steps=10)
     follow(feed, step, window)
     waits = [reading.got - reading.asked for chunk in window.readings for reading in chunk]
@@ -348,7 +346,7 @@ def test_the_measured_time_contains_what_a_training_loop_waits_for_between_epoch
 def test_the_device_stands_still_with_it(time):
     feed = Feed(SlowToDeleteDataset(time))
     clock = DeviceClock(time)
-    step = SimulatedStep(SimulatedDevice(clock, StepDuration(5.0), 1))
+    step = SimulatedStep(clock, durations(5.0), 1)
     window = Chunks(time, every_ms=10**6, steps=10)
     follow(feed, step, window)
     readings = [reading for chunk in window.readings for reading in chunk]

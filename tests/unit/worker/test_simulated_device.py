@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeprof.pipelines.steps import simulated_device
-from pipeprof.pipelines.steps.simulated_device import Dispatch, SimulatedDevice, StepDuration
+from pipeprof.pipelines.steps import simulated
+from pipeprof.pipelines.steps.consumer import Dispatch
+from pipeprof.pipelines.steps.simulated import SimulatedStep, durations
 from pipeprof.profiles.document.shared import Gap
 from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
@@ -53,26 +54,19 @@ def test_a_long_step_gives_a_sign_about_every_second(
     seconds: float, signs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake, told = FakeTime(), []
-    monkeypatch.setattr(simulated_device, "time", fake)
-    monkeypatch.setattr(simulated_device, "sharpen_timers", lambda: True)
-    clock = simulated_device.HostClock(lambda: told.append(fake.ns))
+    monkeypatch.setattr(simulated, "time", fake)
+    monkeypatch.setattr(simulated, "sharpen_timers", lambda: True)
+    clock = simulated.HostClock(lambda: told.append(fake.ns))
     deadline = fake.ns + round(seconds * 1e9)
     assert clock.sleep_until(deadline) == deadline
     assert len(told) == signs
     assert max(fake.slept) <= 2.0
 
 
-def run(
-    fetches_ms: list[float],
-    *,
-    dispatch: Dispatch,
-    step: StepDuration | float = 10.0,
-    late: int = 0,
-    python_ms: float = 0,
-) -> StepStatistics:
+def run(fetches_ms: list[float], *, dispatch: Dispatch, late: int = 0, python_ms: float = 0) -> StepStatistics:
     """A loop whose n-th `next()` takes `fetches_ms[n]`; the batches are made on demand, not ahead."""
     clock = FakeClock(late)
-    device = SimulatedDevice(clock, step if isinstance(step, StepDuration) else StepDuration(step), dispatch)
+    device = SimulatedStep(clock, durations(10.0), dispatch)
     statistics = StepStatistics()
     readings = []
     for fetch in fetches_ms:
@@ -81,7 +75,7 @@ def run(
         asked = clock.now()
         clock.time += round(fetch * MS)
         got = clock.now()
-        readings.append(StepReading(deadline, woke, asked, got, *device.submit()))
+        readings.append(StepReading(deadline, woke, asked, got, *device.submit(None)))
     statistics.fold_device(readings)
     return statistics
 
@@ -148,12 +142,12 @@ def test_deadlines_do_not_drift_when_the_loop_wakes_late() -> None:
 
 
 def test_every_nth_step_takes_longer_and_size_counts() -> None:
-    duration = StepDuration(4.0, per_mb_ms=1.0, every={3: 400.0}).sequence()
-    assert [duration(n, 2_000_000) for n in (1, 2, 3, 4)] == [6 * MS, 6 * MS, 406 * MS, 6 * MS]
+    duration = durations(4.0, per_mb_ms=1.0, every=[(3, 400.0)])
+    assert [duration(n, 2_000_000) for n in (1, 2, 3, 6)] == [6 * MS, 6 * MS, 406 * MS, 406 * MS]
 
 
 def test_variation_repeats_with_its_seed_and_is_never_negative() -> None:
-    first, again, other = (StepDuration(1.0, stdev_ms=2.0, seed=s).sequence() for s in (1, 1, 2))
+    first, again, other = (durations(1.0, stdev_ms=2.0, seed=s) for s in (1, 1, 2))
     values = [first(n, 0) for n in range(200)]
     assert values == [again(n, 0) for n in range(200)]
     assert values != [other(n, 0) for n in range(200)]
@@ -175,13 +169,13 @@ def test_a_wait_within_the_floor_is_no_wait_and_a_longer_one_loses_the_floors_me
 
 def test_chunks_fold_to_the_same_as_one() -> None:
     clock = FakeClock()
-    device = SimulatedDevice(clock, StepDuration(3.0), 1)
+    device = SimulatedStep(clock, durations(3.0), 1)
     readings = []
     for n in range(50):
         deadline, woke = device.wait()
         asked = clock.now()
         clock.time += (n % 7) * MS
-        readings.append(StepReading(deadline, woke, asked, clock.now(), *device.submit()))
+        readings.append(StepReading(deadline, woke, asked, clock.now(), *device.submit(None)))
     whole, parts = StepStatistics(), StepStatistics()
     whole.fold_device(readings)
     for i in range(0, 50, 8):
@@ -191,11 +185,11 @@ def test_chunks_fold_to_the_same_as_one() -> None:
 
 def test_a_pause_moves_the_time_line() -> None:
     clock = FakeClock()
-    device = SimulatedDevice(clock, StepDuration(10.0), 1)
-    device.submit()
+    device = SimulatedStep(clock, durations(10.0), 1)
+    device.submit(None)
     clock.time += 500 * MS
     device.shift(500 * MS)
-    assert device.submit() == (510 * MS, 520 * MS)
+    assert device.submit(None) == (510 * MS, 520 * MS)
 
 
 def test_without_a_device_interval_fetch_and_wait_are_one() -> None:

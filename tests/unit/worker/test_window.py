@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
 
-from pipeprof.pipelines.steps.simulated_device import SimulatedDevice, SimulatedStep, StepDuration
+from pipeprof.pipelines.steps.simulated import SimulatedStep, durations
 from pipeprof.profiles.protocol.messages import Beat, Measured
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.worker.steps import loop
@@ -48,7 +48,7 @@ class Bench:
         return self.time.ns
 
     def step(self, ms: float) -> SimulatedStep:
-        return SimulatedStep(SimulatedDevice(self, StepDuration(ms), "sync"))
+        return SimulatedStep(self, durations(ms), "sync")
 
 
 @pytest.fixture

@@ -1,0 +1,151 @@
+"""The functions and layers that ``ops:`` may call: an allowlist of public TensorFlow functions.
+
+They stand in ``signatures.json``, one line for each: its name and its signature as TensorFlow has it. None of them
+writes files, opens sockets or runs Python; a test traces every one and looks. ``layers.json`` has the constructors of
+Keras's preprocessing layers without their further keyword arguments.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from pipeprof.pipelines.errors import PlainError
+from pipeprof.pipelines.spec.operations import parameters_of
+from pipeprof.pipelines.tables import read_table
+
+WRITTEN_FOR: Final = "2.21"
+"""The TensorFlow whose signatures the tables repeat; others may have more parameters."""
+TAKES_LIST: Final = frozenset(
+    {
+        "tf.add_n", "tf.clip_by_global_norm", "tf.concat", "tf.identity_n", "tf.linalg.global_norm",
+        "tf.math.accumulate_n", "tf.math.add_n", "tf.ragged.cross", "tf.ragged.cross_hashed", "tf.ragged.stack",
+        "tf.shape_n", "tf.sparse.cross", "tf.sparse.cross_hashed", "tf.stack", "tf.strings.join",
+    }
+)  # fmt: skip
+"""Functions whose first parameter takes a list of tensors: several inputs go there together."""
+STARRED: Final = {"tf.einsum": "inputs", "tf.meshgrid": "args"}
+"""Functions that take any number of positional arguments; here they stand in a list of that name."""
+MAKES_TENSOR: Final = frozenset(
+    {
+        "tf.constant", "tf.convert_to_tensor", "tf.eye", "tf.fill", "tf.linspace", "tf.ones", "tf.range", "tf.zeros",
+        "tf.random.gamma", "tf.random.normal", "tf.random.poisson", "tf.random.truncated_normal", "tf.random.uniform",
+        "tf.linalg.eye", "tf.math.sobol_sample", "tf.ragged.constant", "tf.random.stateless_binomial",
+        "tf.random.stateless_gamma", "tf.random.stateless_normal", "tf.random.stateless_parameterized_truncated_normal",
+        "tf.random.stateless_poisson", "tf.random.stateless_truncated_normal", "tf.random.stateless_uniform",
+        "tf.signal.hamming_window", "tf.signal.hann_window", "tf.signal.kaiser_bessel_derived_window",
+        "tf.signal.kaiser_window", "tf.signal.vorbis_window", "tf.sparse.eye",
+    }
+)  # fmt: skip
+"""Functions that make a tensor of their arguments alone: the element only ever stands for the first parameter."""
+KINDS: Final = {
+    **dict.fromkeys(("dtype", "out_type", "output_type", "type", "index_type", "row_splits_dtype", "out_idx"), "dtype"),
+    **dict.fromkeys(("features", "context_features", "sequence_features"), "features"),
+    "record_defaults": "record_defaults",
+}
+"""Kinds of the parameters of functions, by name; others are constants."""
+CALL_ARGUMENTS: Final = ("training",)
+"""Arguments of a layer's call; the others are those of its constructor."""
+
+_WRITES: Final = "it writes files or communicates with other processes"
+_PYTHON: Final = "write the function in a Python file, and `python: file.py:function` in place of `ops:`"
+_REFUSED: Final = dict.fromkeys(("tf.io.write_file", "tf.io.write_graph", "tf.print"), _WRITES)
+_REFUSED_PREFIXES: Final = {
+    **dict.fromkeys(
+        ("tf.summary.", "tf.io.gfile.", "tf.saved_model.", "tf.train.", "tf.debugging.", "tf.distribute."), _WRITES
+    ),
+    "tf.data.": "it creates a dataset: sources and stages belong under `source:` and `stages:`",
+    "tf.raw_ops.": "raw ops are not checked; use the public function",
+    "tf.keras.": f"of Keras only preprocessing layers are; {_PYTHON}",
+}
+
+
+class UnknownFunctionError(PlainError, AttributeError):
+    """The installed TensorFlow is older than the tables."""
+
+
+@functools.cache
+def functions() -> Mapping[str, str]:
+    """Signatures of the functions by name."""
+    rows: dict[str, str] = read_table("pipeprof.pipelines.build", "signatures")
+    return rows
+
+
+@functools.cache
+def layers() -> Mapping[str, str]:
+    """Signatures of the layers' constructors by name."""
+    rows: dict[str, str] = read_table("pipeprof.pipelines.build", "layers")
+    return rows
+
+
+@functools.cache
+def parameters(name: str) -> Mapping[str, str | None]:
+    """The parameters of a function or layer with their defaults as text, None for a required one."""
+    if name in functions():
+        return parameters_of(functions()[name])
+    return {**parameters_of(layers()[name]), "dtype": "None", "name": "None", **dict.fromkeys(CALL_ARGUMENTS, "None")}
+
+
+def inputs(name: str, given: Collection[str], count: int) -> list[str]:
+    """The parameters of a function that inputs go to, where others are given by name.
+
+    Raises:
+        PlainError: There is no parameter left for them.
+
+    Example:
+        >>> inputs("tf.math.less", {"y"}, 1), inputs("tf.stack", set(), 3)
+        (['x'], ['values'])
+    """
+    known = [key for key in parameters(name) if key not in given and key != "name"]
+    together = STARRED.get(name) or (next(iter(parameters(name))) if name in TAKES_LIST and count > 1 else None)
+    if together is not None and count:
+        return [together]
+    if len(known) < count:
+        listed = ", ".join(parameters(name))
+        raise PlainError(f"{count} inputs for {name}: expected at most one for each free parameter ({listed})")
+    return known[:count]
+
+
+def reads_nothing(name: str, given: Collection[str]) -> bool:
+    """Whether a function makes a tensor of its arguments alone, where some are given."""
+    return name in MAKES_TENSOR and next(iter(parameters(name))) in given
+
+
+def why_not(name: str) -> str:
+    """Why ``ops:`` cannot call a name, in one sentence."""
+    reason = _REFUSED.get(name) or next((why for start, why in _REFUSED_PREFIXES.items() if name.startswith(start)), "")
+    return f"{name} cannot be called in `ops:`: {reason or _PYTHON}"
+
+
+def _listed(inputs: Any) -> list[Any]:
+    return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+
+
+def _einsum(equation: Any, inputs: Any, optimize: str = "greedy", name: str | None = None) -> Any:
+    tf: Any = importlib.import_module("tensorflow")
+    return tf.einsum(equation, *_listed(inputs), optimize=optimize, name=name)
+
+
+def _meshgrid(args: Any, indexing: str = "xy", name: str = "meshgrid") -> Any:
+    tf: Any = importlib.import_module("tensorflow")
+    return tf.meshgrid(*_listed(args), indexing=indexing, name=name)
+
+
+# Their keywords are hidden behind ``**kwargs`` in TensorFlow's own signatures.
+_STARRED_FUNCTIONS: Final = {"tf.einsum": _einsum, "tf.meshgrid": _meshgrid}
+
+
+def resolve(name: str) -> Any:
+    """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it."""
+    if name in _STARRED_FUNCTIONS:
+        return _STARRED_FUNCTIONS[name]
+    tf: Any = importlib.import_module("tensorflow")
+    found = tf
+    for part in name.split(".")[1:]:
+        found = getattr(found, part, None)
+    if found is None:
+        msg = f"TensorFlow {tf.__version__} does not have {name}: expected TensorFlow {WRITTEN_FOR} or similar"
+        raise UnknownFunctionError(msg)
+    return found.fget if isinstance(found, property) else found

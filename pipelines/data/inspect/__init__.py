@@ -1,1 +1,0 @@
-"""Inspection of existing data files, for `init --from`."""

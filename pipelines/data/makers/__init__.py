@@ -1,1 +1,0 @@
-"""Makers of synthesised inputs, run in a process of their own."""

@@ -1,1 +1,0 @@
-"""Models of the inputs that a spec can generate."""

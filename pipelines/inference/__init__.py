@@ -1,1 +1,0 @@
-"""Inference of element structures, shapes and counts, without TensorFlow."""

@@ -1,1 +1,0 @@
-"""Shapes, counts and fields of tensors."""

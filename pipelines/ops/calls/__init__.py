@@ -1,1 +1,0 @@
-"""Calls of an `ops:` chain that are more than a function call."""

@@ -1,1 +1,0 @@
-"""The allowlist of TensorFlow functions for `ops:`, one module per namespace."""

@@ -1,1 +1,0 @@
-"""Sources: one class each."""

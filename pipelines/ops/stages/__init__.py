@@ -1,1 +1,0 @@
-"""Stages: one class each."""

@@ -1,1 +1,0 @@
-"""Errors of a spec: validation, root causes, diagnostics."""

@@ -1,0 +1,148 @@
+"""One JSON Schema (draft-07) of a spec, made out of the tables of operations, parameters and the top level.
+
+It is what `pipeprof schema` prints, what editors use, and what a spec is checked by.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pipeprof.pipelines.data.recipes import definitions as data_definitions
+from pipeprof.pipelines.spec.budgets import budget_definitions
+from pipeprof.pipelines.spec.operations import Operation, Parameter, kinds, mappings, parameters_of, sources, stages
+from pipeprof.pipelines.steps.step import step_schema
+from pipeprof.pipelines.tables import read_table
+
+SCHEMA_ID: Final = "urn:pipeprof:schema:spec-1"
+_NOTES: Final = {"patternProperties": {"^x-": {}}, "additionalProperties": False}
+_ONE_KEY: Final = {"additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+KIND: Final = "kind"
+"""What the comment of a definition is whose description says what is expected; else it is the noun for its keys."""
+_OPTIONS: Final = ("options", "autotune", "threading", "optimization", "distribute")
+"""Mappings that may have notes."""
+_OF_CALLS: Final = {
+    **dict.fromkeys(("dtype", "out_type", "output_type", "row_splits_dtype"), "call_dtype"),
+    **dict.fromkeys(("features", "context_features", "sequence_features"), "features"),
+}
+"""Kinds of the parameters of functions, by name; others are constants."""
+
+
+@functools.cache
+def spec_schema() -> dict[str, Any]:
+    """The schema of a spec, closed but for ``x-…`` keys, with a description of every key."""
+    table = read_table("pipeprof.pipelines.spec", "top_level")
+    definitions: dict[str, Any] = {
+        **table["definitions"],
+        **{kind: {"$comment": KIND, "description": kinds()[kind], **rest} for kind, rest in table["kinds"].items()},
+        **{name if name not in kinds() else f"{name}_array": _mapping(name, rows) for name, rows in mappings().items()},
+        "call": _call(table["calls"]),
+        "call_dtype": {"if": {"type": "null"}, "else": _ref("dtype")},
+        "step": step_schema(),
+        **budget_definitions(),
+        **data_definitions(),
+    }
+    for name, operations in (("source", sources()), ("nested_source", sources()), ("stage", stages())):
+        definitions |= {f"{name}.{op}": _operation(row, name) for op, row in operations.items()}
+        properties = {
+            op: {"description": row.about, "allOf": [_ref(f"{name}.{op}")]} for op, row in sorted(operations.items())
+        }
+        noun = "stage" if name == "stage" else "source"
+        definitions[name] = {"type": "object", "$comment": noun, "properties": properties, **_ONE_KEY}
+    head = {"$schema": "http://json-schema.org/draft-07/schema#", "$id": SCHEMA_ID, "title": "pipeprof spec"}
+    return {**head, **table["document"], "definitions": dict(sorted(definitions.items()))}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/definitions/{name}"}
+
+
+def _parameter(row: Parameter) -> dict[str, Any]:
+    """What stands under the name of a parameter; null is left to the kind where it may be written."""
+    choices = {"enum": list(row.choices), "description": row.about}
+    # A source among arguments is that of a pipeline for each element.
+    name = "nested_source" if row.kind == "source" else row.kind
+    kind = choices if row.choices else {"description": row.about, "allOf": [_ref(name)]}
+    return {"description": row.about, "if": {"type": "null"}, "else": kind} if row.null else kind
+
+
+def _mapping(name: str, rows: Mapping[str, Parameter]) -> dict[str, Any]:
+    return {
+        "type": ["object", "null"] if name in _OPTIONS else "object",
+        "$comment": "key",
+        "properties": {key: _parameter(row) for key, row in rows.items()},
+        "required": [key for key, row in rows.items() if row.required],
+        **(_NOTES if name in _OPTIONS else {"additionalProperties": False}),
+    }
+
+
+def _operation(row: Operation, where: str) -> dict[str, Any]:
+    """The arguments of a source or a stage; in a pipeline for each element, that fills the first one."""
+    filled = row.element if where == "nested_source" else ""
+    required = [name for name, one in row.parameters.items() if one.required and name != filled]
+    found: dict[str, Any] = {
+        "description": row.about,
+        "type": "object" if required or row.ways else ["object", "null"],
+        "$comment": "argument",
+        "properties": {name: _parameter(one) for name, one in row.parameters.items()},
+        "required": required,
+        **_NOTES,
+    }
+    if row.ways:
+        found["allOf"] = [_one_way(row.ways)]
+    return found
+
+
+def _one_way(ways: Iterable[Iterable[str]]) -> dict[str, Any]:
+    listed = [" or ".join(f"`{name}`" for name in way) for way in ways]
+    needed = [[{"required": [name]} for name in way] for way in ways]
+    return {
+        "description": f"one of {', '.join(listed)}",
+        "oneOf": [way[0] if len(way) == 1 else {"anyOf": way} for way in needed],
+    }
+
+
+def _call(own: Mapping[str, Any]) -> dict[str, Any]:
+    """A function of the allowlist by its name, or with its keyword arguments."""
+    package = "pipeprof.pipelines.build"
+    signatures = {**read_table(package, "signatures"), **read_table(package, "layers")}
+    parameters = {name: parameters_of(signature) for name, signature in signatures.items()}
+    functions = {name: _function(name, signatures[name], found) for name, found in parameters.items()}
+    return {
+        "description": "A function's name, or its name with keyword arguments.",
+        "if": {"type": "string"},
+        "then": {
+            "$comment": "function",
+            "enum": sorted(name for name in functions if "null" in functions[name]["type"]),
+        },
+        "else": {"type": "object", "$comment": "function", "properties": {**own, **functions}, **_ONE_KEY},
+    }
+
+
+def _function(name: str, signature: str, parameters: Mapping[str, str | None]) -> dict[str, Any]:
+    layer = name.startswith("tf.keras.")
+    needed = [key for key, default in parameters.items() if default is None]
+    # The element, or the field that `on` picks, is the first argument that is not given.
+    need: dict[str, Any] = {"required": needed} if layer else {}
+    if len(needed) > 1 and not layer:
+        given = [{"required": [key for key in needed if key != filled]} for filled in needed]
+        about = f"{', '.join(f'`{key}`' for key in needed[1:])} (the element is `{needed[0]}`)"
+        need = {
+            "if": {"properties": {"on": {"type": ["string", "integer"]}}},
+            "then": {"description": about, "anyOf": given},
+        }
+    kinds_of = {} if layer else _OF_CALLS
+    names = [*parameters, *(key for key in ("dtype", "name", "training") if layer and key not in parameters)]
+    return {
+        "description": f"{name}({signature})",
+        "type": "object" if need.get("required") or len(needed) > 1 else ["object", "null"],
+        "$comment": "argument",
+        "properties": {
+            **{key: _ref(kinds_of.get(key, "constant")) for key in names},
+            "on": _ref("on"),
+            "to": _ref("to"),
+        },
+        "additionalProperties": False,
+        **need,
+    }

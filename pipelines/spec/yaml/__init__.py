@@ -1,1 +1,0 @@
-"""Strict YAML with positions: reader, nodes, references, writer."""

@@ -1,0 +1,140 @@
+"""`check` lets TensorFlow build a spec, without its data: what that finds, and how it ends where it does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from integration.left_over import MARK, left
+
+from pipeprof.cli.main import invoke
+from pipeprof.profiles.document.profile import Profile
+
+ARRAY = (
+    "version: 1\nsource:\n  from_tensor_slices: {tensors: {array: {shape: [50000, 2560], dtype: float32}}}\nstages:\n"
+)
+FUNCTIONS = """
+import os, pathlib, sys, time
+pathlib.Path(__file__).with_name("ran.txt").touch()
+
+def same(number):
+    return number
+
+def wrong(number):
+    return number.nothing
+
+def hangs(number):
+    time.sleep(600)
+
+def dies(number):
+    os.abort()
+
+def leaves(number):
+    sys.exit(3)
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path / "cache"))
+    Path("f.py").write_text(FUNCTIONS)
+    return tmp_path
+
+
+def spec(name: str, *stages: str, source: str = "range: {stop: 9}", more: str = "") -> str:
+    Path(name).write_text(
+        f"version: 1\n{more}source: {{{source}}}\nstages:\n" + "".join(f"  - {one}\n" for one in stages)
+    )
+    return name
+
+
+def document(capsys: pytest.CaptureFixture[str], name: str, code: int = 0) -> Profile:
+    capsys.readouterr()
+    assert invoke(["check", name, "--json"]) == code
+    return Profile.model_validate_json(capsys.readouterr().out)
+
+
+def test_memory_is_predicted_of_arrays_that_are_not_there_in_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("spec.yaml").write_text(
+        ARRAY + "  - shuffle: {buffer_size: 1000}\n  - batch: {batch_size: 32}\n  - cache: {}\n"
+    )
+    entries = {entry.stage: entry for entry in document(capsys, "spec.yaml").memory.ledger or ()}
+    assert entries["source"].bytes >= 512_000_000
+    assert (entries["stages.0"].bytes, entries["stages.0"].how) == (0, "alias")
+    assert 512_000_000 <= entries["stages.2"].bytes <= 560_000_000
+
+
+def test_data_is_known_by_its_names_and_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = "{photos: {image_folder: {count: 40, size: [32, 32]}}, rows: {npy: {shape: [600000], dtype: float32}}}"
+    photo = "map: {ops: [tf.io.read_file, {tf.io.decode_jpeg: {channels: 3}}, {tf.image.resize: {size: [64, 64]}}]}"
+    keeps = ("cache: {filename: kept/cache}", "snapshot: {path: kept/snapshot}")
+    photos, files = 'directory: "data:photos"', 'list_files: {file_pattern: "data:photos/*/*.jpg", shuffle: false}'
+    for name, source, stages in (
+        ("files.yaml", files, (photo, "shuffle: {buffer_size: 50}", *keeps, "batch: {batch_size: 8}")),
+        ("away.yaml", files, ("shuffle: {buffer_size: 9}", "distribute: {processing_mode: OFF, service: local}")),
+        ("rows.yaml", 'from_tensor_slices: {tensors: {npy: "data:rows/data.npy"}}', ("shuffle: {buffer_size: 9}",)),
+        ("unmade.yaml", f"image_dataset_from_directory: {{{photos}}}", ("take: {count: 1}",)),
+    ):
+        spec(name, *stages, source=source, more=f"data: {data}\n")
+    before = sorted(folder.rglob("*"))
+    held = {
+        one.stage: one.bytes for one in document(capsys, "files.yaml").memory.ledger or () if one.owner == "shuffle"
+    }
+    assert 40 * 64 * 64 * 3 * 4 <= held["stages.1"] <= 60 * 64 * 64 * 3 * 4
+    away = document(capsys, "away.yaml")
+    assert [stage.op for stage in away.stages or ()] == ["list_files", "shuffle", "distribute"]
+    assert "shuffle" not in [one.owner for one in away.memory.ledger or ()]
+    rows = {one.stage: one.bytes for one in document(capsys, "rows.yaml").memory.ledger or ()}
+    assert rows["source"] >= 2_400_000
+    assert [one.code for one in document(capsys, "unmade.yaml").warnings] == ["not-built"]
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_what_tensorflow_refuses_is_an_error_of_the_line_in_the_spec(capsys: pytest.CaptureFixture[str]) -> None:
+    for stages, line in (
+        (("batch: {batch_size: 2}", "map: {ops: [{tf.image.resize: {size: [4, 4]}}]}"), 5),
+        (("padded_batch: {batch_size: 2, padded_shapes: [3]}",), 4),
+    ):
+        (problem,) = document(capsys, spec("wrong.yaml", *stages), 2).errors
+        assert (problem.file, problem.line) == ("wrong.yaml", line)
+
+
+def test_python_of_a_spec_runs_as_far_as_building_needs_it_and_not_at_all_where_that_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = spec("python.yaml", "map: {python: f.py:same}")
+    for words, code in ((["--no-build"], 0), (["--no-python"], 2)):
+        assert invoke(["check", name, *words]) == code
+        assert not Path("ran.txt").exists()
+    capsys.readouterr()
+    assert invoke(["check", spec("raises.yaml", "map: {python: f.py:wrong}")]) == 5
+    assert "raises.yaml:4:5: " in (said := capsys.readouterr().err)
+    assert "f.py:9 in wrong: return number.nothing" in said
+    assert Path("ran.txt").exists()
+
+
+def test_one_that_hangs_or_ends_its_process_is_not_the_others_concern(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [spec(f"{name}.yaml", f"map: {{python: f.py:{name}}}") for name in ("dies", "leaves", "hangs")]
+    right = spec("right.yaml", "shuffle: {buffer_size: 100}", "cache: {}")
+    assert invoke(["check", *names, right, "--max-time", "5"]) == 5
+    lines = capsys.readouterr().out.splitlines()
+    for name, words in zip(names, ("SIGABRT", "sys.exit(3)", "after 5 s"), strict=True):
+        assert any(line.startswith(name) and words in line for line in lines), "\n".join(lines)
+    assert any(line.startswith("  right.yaml:5: cache-after-shuffle") for line in lines)
+
+
+def test_ctrl_c_ends_it_with_all_that_it_started(folder: Path) -> None:
+    spec("hangs.yaml", "map: {python: f.py:hangs}")
+    words = [sys.executable, "-m", "pipeprof", "check", "hangs.yaml"]
+    started = subprocess.Popen(words, env={**os.environ, MARK: str(folder)})
+    while not Path("ran.txt").exists() and started.poll() is None:
+        time.sleep(0.1)
+    started.send_signal(signal.SIGINT)
+    assert started.wait(60) == 130
+    assert left(str(folder)) == []

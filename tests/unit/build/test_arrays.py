@@ -1,0 +1,90 @@
+"""Arrays and files of a spec."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeprof.pipelines.build import arrays
+from pipeprof.pipelines.build.arrays import BuildContext, arrays_in, fill
+from pipeprof.pipelines.spec.operations import array_kind
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8", "int64", "bool", "complex64"])
+def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
+    made = fill([50, 7], dtype, seed=3)
+    assert made.shape == (50, 7)
+    assert made.dtype == dtype
+    np.testing.assert_array_equal(made, fill([50, 7], dtype, seed=3))
+    assert not np.array_equal(made, fill([50, 7], dtype, seed=4))
+    assert len(np.unique(made)) > 1
+    if not dtype.startswith("complex"):
+        assert made.min() >= 0
+
+
+def test_arrays_in_more_than_one_chunk_have_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrays, "_CHUNK", 16)
+    assert len(np.unique(fill([50]))) == 50
+
+
+def test_arrays_are_read_once_and_without_pickle(tmp_path: Path) -> None:
+    context = BuildContext(tmp_path, {"made": tmp_path})
+    np.save(tmp_path / "x.npy", np.arange(3))
+    np.savez(tmp_path / "s.npz", a=np.ones(2))
+    mapped = context.array({"npy": "data:made/x.npy", "mmap_mode": "r"})
+    assert isinstance(mapped, np.memmap)
+    assert context.array({"mmap_mode": "r", "npy": "data:made/x.npy"}) is mapped
+    assert context.array({"npz": "s.npz", "key": "a"}).tolist() == [1, 1]
+    with pytest.raises(KeyError, match="expected one of a"):
+        context.array({"npz": "s.npz", "key": "b"})
+    np.save(tmp_path / "o.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"[Oo]bject"):
+        context.array({"npy": "o.npy"})
+    assert sorted(nbytes for _, nbytes in context.held()) == [16, 24]
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_header_is_not_read_if_it_claims_to_be_longer_than_any(tmp_path: Path, archive: bool) -> None:
+    head = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**32 - 1)
+    (tmp_path / "x.npy").write_bytes(head)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
+        file.writestr("x.npy", head)
+    with pytest.raises(ValueError, match="header claims to be 4,294,967,295 bytes long"):
+        BuildContext(tmp_path).array({"npz": "x.npz", "key": "x"} if archive else {"npy": "x.npy"})
+
+
+def test_lines_and_columns(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("a\nb\n")
+    (tmp_path / "table.csv").write_text("n;x;t\n1;;a\n2;1.5;b\n")
+    (tmp_path / "uneven.csv").write_text("n,x\n1\n")
+    context = BuildContext(tmp_path)
+    assert context.array({"lines": "lines.txt"}).tolist() == ["a", "b"]
+    columns = context.array({"csv": "table.csv", "field_delim": ";"})
+    assert {name: column.dtype.kind for name, column in columns.items()} == {"n": "i", "x": "f", "t": "U"}
+    assert np.isnan(columns["x"][0])
+    with pytest.raises(ValueError, match=r"uneven\.csv:2: 1 fields, expected 2"):
+        context.array({"csv": "uneven.csv"})
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"npy": "x.npy"}, "npy"),
+        ({"npy": "x.npy", "other": 1}, None),
+        ({"npy": [1]}, None),
+        ({"array": {"shape": [3]}}, "array"),
+        ({"array": {"x": [3]}}, None),
+        ({"files": ["a", "b"]}, "files"),
+        ({"ragged": [[1], []], "dtype": "int32"}, "ragged"),
+        ({"sparse": {"indices": []}}, "sparse"),
+        ([1], None),
+    ],
+)
+def test_what_is_an_array(value: Any, kind: str | None) -> None:
+    assert array_kind(value) == kind
+    assert list(arrays_in({"a": [value]})) == ([value] if kind else [])

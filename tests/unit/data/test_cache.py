@@ -1,0 +1,214 @@
+"""The cache on disk: where it is, what counts as finished, and what is never touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeprof.pipelines.data import cache
+from pipeprof.pipelines.data.cache import CacheFolder, ensure, list_entries, locate, remove
+from pipeprof.pipelines.data.recipes import Recipe, entry_name, recipe_of
+from pipeprof.pipelines.errors import PipeprofError
+from tests.unit.cli.reports import Pipeprof
+
+TEXT = recipe_of({"text": {"lines": 2, "files": 2}})
+NAME = entry_name(TEXT)
+
+
+def nothing(*_report: object) -> None:
+    """Progress that nobody reads."""
+
+
+@pytest.fixture
+def making(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what is made, in this process."""
+    asked: list[str] = []
+
+    def make(name: str, recipe: Recipe, folder: Path, _report: object) -> None:
+        asked.append(name)
+        for file in recipe.file_names():
+            (folder / file).write_text("a b\n")
+
+    monkeypatch.setattr(cache, "make_in_child", make)
+    return asked
+
+
+def made(root: Path) -> Path:
+    """An entry as if it had been made."""
+    (root / NAME).mkdir(parents=True)
+    for name in TEXT.file_names():
+        (root / NAME / name).write_text("a b\n")
+    return root / NAME
+
+
+def test_the_folder_is_the_one_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+    assert locate({"PIPEPROF_CACHE_DIR": str(tmp_path / "a"), **home}) == CacheFolder(tmp_path / "a")
+    assert locate(home) == CacheFolder(tmp_path / "xdg" / "pipeprof")
+    assert locate({**home, "XDG_CACHE_HOME": "relative"}) == CacheFolder(tmp_path / ".cache" / "pipeprof")
+    assert locate({**home, "PIPEPROF_CACHE_DIR": ""}) == CacheFolder(tmp_path / "xdg" / "pipeprof")
+    monkeypatch.chdir(tmp_path)
+    assert locate({"PIPEPROF_CACHE_DIR": "here"}).folder == tmp_path / "here"
+
+
+@pytest.mark.parametrize("home", ["", "relative", "/does/not/exist", "file"])
+def test_without_a_home_it_is_a_folder_of_the_users_own_in_the_temp_folder(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, making: list[str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "file").touch()
+    found = locate({"XDG_CACHE_HOME": str(tmp_path / "file")} if home == "file" else {"HOME": home})
+    assert found.folder == tmp_path / f"pipeprof-{os.getuid()}"
+    assert found.warning is not None
+    assert not found.folder.exists()
+    ensure({"t": TEXT}, progress=nothing, cache=found)
+    assert making == ["t"]
+    assert found.folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("kind", ["of others", "open to others", "a link"])
+def test_in_the_temp_folder_nothing_is_used_that_another_user_may_have_put_there(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, making: list[str]
+) -> None:
+    planted = tmp_path / "pipeprof-0"
+    made(planted)
+    planted.chmod(0o702 if kind == "open to others" else 0o700)
+    if kind == "of others":
+        owner = planted.stat().st_uid
+        monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    if kind == "a link":
+        (tmp_path / "link").symlink_to(planted)
+        planted = tmp_path / "link"
+    with pytest.raises(PipeprofError, match="PIPEPROF_CACHE_DIR"):
+        ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(planted, "HOME is not set"))
+    assert making == []
+
+
+def test_what_is_there_is_found_and_the_rest_is_made_once(tmp_path: Path, making: list[str]) -> None:
+    paths = ensure({"a": TEXT, "b": TEXT}, progress=nothing, cache=CacheFolder(tmp_path / "new"))
+    assert paths == {"a": tmp_path / "new" / NAME, "b": tmp_path / "new" / NAME}
+    assert ensure({"c": TEXT}, progress=nothing, cache=CacheFolder(tmp_path / "new")) == {"c": paths["a"]}
+    assert making == ["a"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert paths["a"].stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, PipeprofError])
+def test_what_ends_early_leaves_nothing(
+    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_name: str, _recipe: Recipe, folder: Path, _report: object) -> None:
+        (folder / "half").write_text("x")
+        # What looks finished is finished.
+        assert folder.name != NAME
+        raise error
+
+    monkeypatch.setattr(cache, "make_in_child", fail)
+    with pytest.raises(error):
+        ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_at_once_both_end_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(_name: str, _recipe: Recipe, folder: Path, _report: object) -> None:
+        (folder / "mine").write_text("x")
+        made(tmp_path)
+
+    monkeypatch.setattr(cache, "make_in_child", overtaken)
+    assert ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(tmp_path)) == {"t": tmp_path / NAME}
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+    assert not (tmp_path / NAME / "mine").exists()
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("put", [lambda path: path.write_text("mine"), lambda path: path.symlink_to("elsewhere")])
+def test_a_users_file_or_link_in_the_way_is_refused_and_kept(
+    put: Callable[[Path], None], late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    if not late:
+        put(tmp_path / NAME)
+    monkeypatch.setattr(cache, "make_in_child", lambda *_: put(tmp_path / NAME))
+    with pytest.raises(PipeprofError, match=NAME if not late else "Not a directory"):
+        ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(tmp_path))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", NAME]
+    assert not (tmp_path / NAME).is_dir() or (tmp_path / NAME).is_symlink()
+    assert list_entries(CacheFolder(tmp_path)) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path, making: list[str]) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(PipeprofError, match=re.escape(str(folder))) as caught:
+            ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(folder))
+        assert caught.value.exit_code == 1
+    assert making == []
+
+
+def test_entries_are_listed_and_removed_and_nothing_else(tmp_path: Path) -> None:
+    made(tmp_path)
+    (tmp_path / "csv-0123456789abcdef.unfinished-01ab").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "text-of-mine").mkdir()
+    half, whole = list_entries(CacheFolder(tmp_path))
+    assert (whole.name, whole.kind, whole.bytes, whole.files) == (NAME, "text", 8, 2)
+    assert (half.kind, half.files) == ("csv", 0)
+    assert list_entries(CacheFolder(tmp_path / "missing")) == []
+    remove([half, whole])
+    # Somebody else was faster: nothing is left to do.
+    remove([whole])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes", "text-of-mine"]
+
+
+def test_an_interrupted_removal_leaves_no_folder_that_looks_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    made(tmp_path)
+    monkeypatch.setattr("shutil.rmtree", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        remove(list_entries(CacheFolder(tmp_path)))
+    (left,) = list_entries(CacheFolder(tmp_path))
+    assert left.name.startswith(f"{NAME}.unfinished-")
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of three entries in the cache that commands use."""
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path))
+    names = ["csv-0000000000000001", "csv-0000000000000002", "npy-0000000000000003"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").write_bytes(bytes(4000))
+    return names
+
+
+def test_the_command_lists_and_removes_by_the_beginnings_of_names(three: list[str], pipeprof: Pipeprof) -> None:
+    lines = pipeprof("data", "list").out.splitlines()
+    assert lines[1].split() == ["name", "size", "files", "age"]
+    assert [line.split()[:4] for line in lines[2:]] == [[name, "3.91", "KiB", "1"] for name in three]
+    listed = json.loads(pipeprof("data", "list", "--json").out)["entries"]
+    assert [(entry["name"], entry["kind"], entry["bytes"]) for entry in listed] == [(n, n[:3], 4000) for n in three]
+    for arguments, words in {
+        (): "name the inputs to remove, or use --all",
+        ("--all", "npy"): "names and --all",
+        ("csv",): "ambiguous",
+        ("nyp",): "see: pipeprof data list",
+        ("",): "no generated data named",
+        (three[2].replace("npy", "np"),): f"did you mean {three[2]}?",
+    }.items():
+        done = pipeprof("data", "rm", *arguments)
+        assert (done.code, words in done.err, done.err.count("\n")) == (2, True, 1), done.err
+    assert len(list_entries()) == 3
+    assert pipeprof("data", "rm", three[0], "npy").err.startswith("Removed 2 entries, ")
+    assert [entry.name for entry in list_entries()] == [three[1]]
+    assert pipeprof("data", "rm", "--all").err.startswith("Removed 1 entry, ")
+    assert pipeprof("data", "list").err.startswith("No generated data in ")

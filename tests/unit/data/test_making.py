@@ -1,0 +1,151 @@
+"""Files that need no TensorFlow: the same recipe gives the same bytes, and they are what the recipe says."""
+
+from __future__ import annotations
+
+import csv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeprof.pipelines.data import photos, tables
+from pipeprof.pipelines.data.make import Progress, make
+from pipeprof.pipelines.data.photos import PhotoMaker, run_in_threads
+from pipeprof.pipelines.data.recipes import recipe_of
+from pipeprof.pipelines.data.tables import ZipfWords
+
+
+def made(entry: dict[str, Any], folder: Path) -> dict[str, bytes]:
+    """Files by name; the last progress reported is that all is done."""
+    folder.mkdir()
+    recipe, reports = recipe_of(entry), [(0, 0)]
+    make(recipe, folder, lambda *report: reports.append(report))
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert sorted(files) == sorted(recipe.file_names())
+    assert reports[-1] == (recipe.items(), recipe.items())
+    return files
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"npy": {"shape": [7, 30], "dtype": "float16", "files": 2}},
+        {"csv": {"rows": 5000, "columns": 2, "ints": 1, "strings": 1, "files": 2}},
+        {"csv": {"rows": 3, "header": False, "label": 0}},
+        {"text": {"lines": 5000, "vocabulary": 50, "files": 3}},
+    ],
+    ids=str,
+)
+def test_the_same_recipe_gives_the_same_bytes_and_another_seed_others(entry: dict[str, Any], tmp_path: Path) -> None:
+    first = made(entry, tmp_path / "1")
+    assert made(entry, tmp_path / "2") == first
+    assert len(set(first.values())) == len(first)
+    ((kind, given),) = entry.items()
+    assert made({kind: {**given, "seed": 9}}, tmp_path / "3") != first
+
+
+def test_files_may_hold_nothing(tmp_path: Path) -> None:
+    made({"npy": {"shape": [0, 4]}}, tmp_path / "a")
+    assert made({"text": {"lines": 2, "words": [0, 0]}}, tmp_path / "t") == {"data.txt": b"\n\n"}
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float64"])
+@pytest.mark.parametrize("fill", ["random", "zeros", "arange"])
+def test_arrays_have_the_values_asked_for(
+    dtype: str, fill: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_ITEMS_AT_A_TIME", 100)
+    made({"npy": {"shape": [50, 7], "dtype": dtype, "fill": fill}}, tmp_path / "a")
+    array = np.load(tmp_path / "a" / "data.npy")
+    assert (array.shape, array.dtype) == ((50, 7), dtype)
+    if fill == "zeros":
+        assert not array.any()
+    elif fill == "arange":
+        assert (array.ravel() == (np.arange(350) % 2 if dtype == "bool" else np.arange(350).astype(dtype))).all()
+    elif array.dtype.kind == "f":
+        assert 0 <= array.min() < 0.1 < 0.9 < array.max() < 1
+    else:
+        assert 0 <= array.min() < array.max() <= 999
+
+
+def test_a_csv_file_is_what_its_recipe_says(tmp_path: Path) -> None:
+    given = {"rows": 200, "columns": 2, "ints": 1, "strings": 1, "label": 3}
+    rows = list(csv.reader(made({"csv": given}, tmp_path / "a")["data.csv"].decode().splitlines()))
+    assert rows[0] == ["x0", "x1", "i0", "s0", "label"]
+    assert len(rows) == 201
+    assert all(0 <= float(row[0]) < 1 and row[2].isdigit() and row[3].isalpha() for row in rows[1:])
+    assert {row[4] for row in rows[1:]} == {"0", "1", "2"}
+    files = made({"csv": {"rows": 10, "files": 4, "header": False}}, tmp_path / "b")
+    assert [files[name].count(b"\n") for name in sorted(files)] == [3, 3, 2, 2]
+
+
+def test_lines_hold_as_many_words_as_asked_for_and_some_far_more_often(tmp_path: Path) -> None:
+    text = made({"text": {"lines": 500, "words": [2, 4], "vocabulary": 30}}, tmp_path / "a")["data.txt"].decode()
+    assert {len(line.split(" ")) for line in text.splitlines()} == {2, 3, 4}
+    assert len(set(text.split())) <= 30
+    words = ZipfWords(1000, seed=0).draw(np.random.default_rng(0), 20_000)
+    counts = sorted((words.count(word) for word in set(words)), reverse=True)
+    assert counts[0] > 10 * counts[100] > 0
+
+
+@pytest.fixture(scope="module")
+def maker() -> PhotoMaker:
+    return PhotoMaker(seed=1)
+
+
+def test_photos_are_the_same_whichever_thread_makes_them_first(maker: PhotoMaker) -> None:
+    again = PhotoMaker(seed=1)
+    alone = [again.image(index, (60, 40)) for index in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(lambda index: maker.image(index, (60, 40)), reversed(range(3))))
+    assert all((one == other).all() for one, other in zip(alone, reversed(together), strict=True))
+    assert all(np.abs(one[..., 0].astype(int) - one[..., 2]).mean() > 1 for one in alone), "in colour"
+    assert np.abs(alone[0].astype(int) - alone[1]).mean() > 5
+
+
+def test_a_photo_has_the_spectrum_of_a_photo(maker: PhotoMaker) -> None:
+    """Power falls with frequency: neither flat like noise nor empty like a gradient."""
+    grey = maker.image(3, (256, 256)).astype(float).mean(axis=2)
+    power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
+    bands = [power[(frequency >= low) & (frequency < 2 * low)].mean() for low in (1 / 128, 1 / 32, 1 / 8)]
+    assert bands[0] > 10 * bands[1] > 100 * bands[2] > 0
+
+
+def test_photos_may_have_any_size_and_are_the_same_whatever_the_block(
+    maker: PhotoMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for size in ((1, 1), (1, 300), (2000, 3)):
+        assert maker.image(0, size).shape == (size[1], size[0], 3)
+    monkeypatch.setattr(photos, "_GRAIN", 0.0)
+    whole = maker.image(2, (20, 300))
+    monkeypatch.setattr(photos, "_ROWS_AT_A_TIME", 7)
+    assert (maker.image(2, (20, 300)) == whole).all()
+
+
+def test_each_item_is_worked_on_once_and_a_failure_ends_the_work() -> None:
+    done: list[int] = []
+    run_in_threads(done.append, range(1000))
+    assert sorted(done) == list(range(1000))
+    started = []
+
+    def work(item: int) -> None:
+        started.append(item)
+        if item == 3:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        run_in_threads(work, range(10_000_000))
+    assert len(started) < 5_000_000
+
+
+def test_progress_is_not_reported_more_often_than_it_can_be_read() -> None:
+    now, reports = [0.0], [(0, 0)]
+    progress = Progress(1000, lambda *report: reports.append(report), clock=lambda: now[0])
+    for _ in range(1000):
+        now[0] += 0.001
+        progress.advance()
+    assert (reports[1], reports[-1]) == ((1, 1000), (1000, 1000))
+    assert 10 <= len(reports) <= 14

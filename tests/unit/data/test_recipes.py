@@ -1,0 +1,114 @@
+"""Recipes: what a spec may say, which files follow from it, and when two recipes are the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+
+from pipeprof.pipelines.data import recipes
+from pipeprof.pipelines.data.recipes import RecipeError, definitions, entry_name, entry_of, recipe_of
+
+SCHEMA = jsonschema.Draft7Validator({"$ref": "#/definitions/data_entry", "definitions": definitions()})
+KINDS = ("image_folder", "tfrecord", "npy", "csv", "text")
+
+
+@pytest.mark.parametrize(
+    ("entry", "names"),
+    [
+        ({"image_folder": {"count": 3, "classes": 2}}, ["class_0/00000.jpg", "class_1/00001.jpg", "class_0/00002.jpg"]),
+        ({"image_folder": {"count": 1, "classes": 1, "format": "png"}}, ["class_0/00000.png"]),
+        ({"tfrecord": {"shards": 2, "records": 5}}, ["part-00000-of-00002.tfrecord", "part-00001-of-00002.tfrecord"]),
+        ({"tfrecord": {"shards": 1, "compression_type": "GZIP"}}, ["part-00000-of-00001.tfrecord"]),
+        ({"npy": {"files": 2}}, ["part-00000-of-00002.npy", "part-00001-of-00002.npy"]),
+        ({"csv": None}, ["data.csv"]),
+        ({"text": {"x-why": "small"}}, ["data.txt"]),
+    ],
+)
+def test_files_follow_from_the_recipe(entry: dict[str, Any], names: list[str]) -> None:
+    assert list(SCHEMA.iter_errors(entry)) == []
+    assert recipe_of(entry).file_names() == names
+
+
+def test_names_sort_in_the_order_of_their_numbers() -> None:
+    names = recipe_of({"image_folder": {"count": 100_001, "classes": 11}}).file_names()
+    assert (names[0], names[-1]) == ("class_00/000000.jpg", "class_10/100000.jpg")
+    assert len({name.split("/")[0] for name in names}) == 11
+
+
+def test_a_name_stands_for_all_that_the_files_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries: list[dict[str, Any]] = [
+        {"npy": {"shape": [4]}},
+        {"npy": {"shape": [4], "seed": 1}},
+        {"npy": {"shape": [2, 2]}},
+        {"csv": {}},
+        {"tfrecord": {"features": {"a": {"label": {}}}}},
+        {"tfrecord": {"features": {"a": {"label": {"classes": 3}}}}},
+    ]
+    names = [entry_name(recipe_of(entry)) for entry in entries]
+    assert len(set(names)) == len(entries)
+    assert names[0] == entry_name(recipe_of({"npy": {"x-why": "small", "seed": 0, "shape": [4]}}))
+    assert names[0].startswith("npy-")
+    monkeypatch.setattr(recipes, "VERSION", 0)
+    assert entry_name(recipe_of(entries[0])) != names[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_fit_the_schema_and_come_back_from_another_process(kind: str) -> None:
+    recipe = recipe_of({kind: None})
+    assert list(SCHEMA.iter_errors(entry_of(recipe))) == []
+    assert recipe_of(entry_of(recipe)) == recipe
+
+
+def test_the_table_and_the_classes_have_the_same_parameters() -> None:
+    table = definitions()["data_entry"]["properties"]
+    assert sorted(table) == sorted(KINDS)
+    for kind, row in table.items():
+        assert sorted(entry_of(recipe_of({kind: None}))[kind]) == sorted(row["properties"])
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"csv": {}, "text": {}},
+        {"imge_folder": {}},
+        {"text": {"lnes": 5}},
+        {"image_folder": {"count": True}},
+        {"image_folder": {"count": "600"}},
+        {"image_folder": {"count": 0}},
+        {"image_folder": {"size": [0, 3]}},
+        {"image_folder": {"size": [1, 2, 3]}},
+        {"image_folder": {"quality": 101}},
+        {"tfrecord": {"features": {}}},
+        {"tfrecord": {"features": {"x": {"dense": None}}}},
+        {"tfrecord": {"features": {"x": {"jpg": {}}}}},
+        {"tfrecord": {"features": {"x": {"dense": {"shape": [1], "dtype": "float64"}}}}},
+        {"tfrecord": {"compression_type": "gzip"}},
+        {"npy": {"shape": [-1]}},
+        {"csv": {"header": 1}},
+    ],
+)
+def test_values_are_taken_strictly(entry: dict[str, Any]) -> None:
+    assert list(SCHEMA.iter_errors(entry)) != []
+
+
+@pytest.mark.parametrize(
+    ("entry", "place"),
+    [
+        ({"text": {"words": [5, 1]}}, "text.words"),
+        ({"tfrecord": {"steps": [3, 2]}}, "tfrecord.steps"),
+        ({"tfrecord": {"features": {"a": {"ints": {"length": [2, 1]}}}}}, "tfrecord.features.a.ints.length"),
+        ({"tfrecord": {"features": {"a": {"ints": {"length": "b"}}}}}, "tfrecord.features.a.ints.length"),
+        ({"tfrecord": {"features": {"a": {"floats": {"length": "a"}}}}}, "tfrecord.features.a.floats.length"),
+        (
+            {"tfrecord": {"features": {"b": {"label": {}}}, "sequences": {"a": {"ints": {"length": "b"}}}}},
+            "tfrecord.sequences.a.ints.length",
+        ),
+    ],
+)
+def test_what_a_schema_cannot_say_is_said_at_its_place(entry: dict[str, Any], place: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        recipe_of(entry)
+    assert ".".join(caught.value.place) == place

@@ -1,0 +1,177 @@
+"""What is hidden of a text and of a document: paths, names, secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeprof.cli.private import private_of
+from pipeprof.profiles.document.findings import Edit
+from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.git.repository import repository_root
+from pipeprof.profiles.redaction.document import _vocabularies, redact
+from pipeprof.profiles.redaction.forms import HIDDEN, is_secret_name
+from pipeprof.profiles.redaction.known import Hider, Private
+
+HOME, ROOT = "/srv/people/ada", "/srv/people/ada/work/app"
+PRIVATE = Private(
+    root=ROOT,
+    folder=f"{ROOT}/training",
+    home=HOME,
+    names=("ada", "lab-7", "lab-7.example.org"),
+    values={"HF_TOKEN": "tok-0123456789"},
+)
+PIECES = st.sampled_from((
+    HOME, ROOT, "/", "//", " ", ":", "=", "ada", "lab-7", "tok-0123456789", "file://", "https://",
+    "me:pw@", "api_key=", "/home/grace", "/root", "~", "…", HIDDEN, "x.py", "data", "\n", "'", '"', ",",
+))  # fmt: skip
+TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=12).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        (f"{ROOT}/training/spec.yaml:3", "spec.yaml:3"),
+        (f"--out={ROOT}/reports/a.md", "--out=../reports/a.md"),
+        (f"in {HOME}/sets/flowers/*.jpg", "in ~/…/*.jpg"),
+        ("/home/grace/x and /Users/joan/a/b/c.py", "~/x and ~/…/c.py"),
+        ("'/mnt/acme/records/train-*.tfrecord'", "'…/train-*.tfrecord'"),
+        ("file:///mnt/acme/a.bin", "file:…/a.bin"),
+        ("/usr/lib/python3/site-packages/keras/src/utils.py:7", "…/keras/src/utils.py:7"),
+        ("/proc/self/status", "/proc/self/status"),
+        ("20 ms/step, 3 / 4, gs://bucket/a/b, B/A", "20 ms/step, 3 / 4, gs://bucket/a/b, B/A"),
+        ("https://me:pw@host.org/a/b", f"https://{HIDDEN}@host.org/a/b"),
+        ("https://host.org/a?sig=abc&b=1", f"https://host.org/a?sig={HIDDEN}&b=1"),
+        ("--arg api_key=abc --arg max_tokens=128", f"--arg api_key={HIDDEN} --arg max_tokens=128"),
+        ('{"password": "a b"}', f'{{"password": {HIDDEN}}}'),
+        ("ghp_0123456789abcdefghij0123", HIDDEN),
+        ("Bearer abcdefgh0123", f"Bearer {HIDDEN}"),
+        ("it says tok-0123456789", f"it says {HIDDEN}"),
+        ("on lab-7.example.org as ada", f"on {HIDDEN} as {HIDDEN}"),
+        ("Canada, lab-70, adapt", "Canada, lab-70, adapt"),
+    ],
+)
+def test_what_is_hidden_of_a_text(text: str, hidden: str) -> None:
+    assert Hider(PRIVATE).text(text) == hidden
+
+
+@given(TEXTS)
+def test_what_is_hidden_stays_as_it_is(text: str) -> None:
+    hider = Hider(PRIVATE)
+    once = hider.text(text)
+    assert hider.text(once) == once
+
+
+@given(TEXTS)
+def test_no_path_below_the_home_folder_and_no_secret_survives(text: str) -> None:
+    hidden = Hider(PRIVATE).text(f"{text} {HOME}/{text} {text}")
+    rest = hidden.replace(HOME, "", hidden.count(f"{HOME}-") + hidden.count(f"{HOME}."))
+    assert f"{HOME}/" not in rest
+    assert " tok-0123456789 " not in Hider(PRIVATE).text(f"{text} tok-0123456789 {text}")
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("HF_TOKEN", True),
+        ("AWS_SECRET_ACCESS_KEY", True),
+        ("db.password", True),
+        ("PWD", False),
+        ("max_tokens", False),
+        ("tokenizer", False),
+        ("key_func", False),
+    ],
+)
+def test_names_of_secrets(name: str, secret: bool) -> None:
+    assert is_secret_name(name) is secret
+
+
+def test_a_path_with_spaces_is_one() -> None:
+    hider = Hider(PRIVATE)
+    assert hider.path("/mnt/My Data/acme/a b.yaml") == "…/a b.yaml"
+    assert hider.path(f"{ROOT}/my specs/a.yaml") == "../my specs/a.yaml"
+    assert hider.path("specs/ada/a.yaml") == "specs/ada/a.yaml"
+
+
+def test_a_whole_document(recorded) -> None:
+    profile = recorded("input-bound")
+    profile.command = ["pipeprof", "run", f"{ROOT}/a.yaml", "--password", "hunter2", "--arg", "token=t0k"]
+    profile.target.variables = {"BUCKET": "acme-internal", "SIZE": "12"}
+    profile.target.arguments = {"api_key": "k", "size": "12"}
+    profile.output = "reading acme-internal"
+    profile.host.name = "machine-9"
+    profile.verdict.headline = "Input-bound on machine-9: 12 ms"
+    found = redact(profile, PRIVATE)
+    assert found.command == ["pipeprof", "run", "../a.yaml", "--password", HIDDEN, "--arg", f"token={HIDDEN}"]
+    assert found.target.variables == {"BUCKET": None, "SIZE": None}
+    assert found.target.arguments == {"api_key": HIDDEN, "size": "12"}
+    assert found.output == f"reading {HIDDEN}"
+    assert found.verdict.headline == f"Input-bound on {HIDDEN}: 12 ms"
+    assert found.host.name is None
+    assert redact(found, PRIVATE) == found
+
+
+def test_an_edit_with_a_private_part_is_its_kind_alone(recorded) -> None:
+    """With a part of it hidden, it would be another edit."""
+    profile = recorded("jpeg-folder")
+    profile.findings[0].edit = Edit(kind="SetArgument", stage="stages.0", name="filename", value=f"{HOME}/cache")
+    assert redact(profile, PRIVATE).findings[0].edit == Edit(kind="SetArgument")
+
+
+def test_the_repository_of_a_folder(tmp_path: Path) -> None:
+    inside = tmp_path / "app" / "training"
+    inside.mkdir(parents=True)
+    assert repository_root(inside) is None or not repository_root(inside).is_relative_to(tmp_path)
+    (tmp_path / "app" / ".git").mkdir()
+    assert repository_root(inside) == tmp_path / "app"
+    private = private_of(inside, tmp_path, {"A_TOKEN": "x" * 9, "B": "y"}, ("ada",))
+    assert (private.root, private.folder, private.values) == (str(tmp_path / "app"), str(inside), {"A_TOKEN": "x" * 9})
+    # A home folder that is a work tree says too much.
+    (tmp_path / ".git").mkdir()
+    other = tmp_path / "other"
+    assert private_of(other, tmp_path, {}, ()).root == str(other)
+    assert private_of(tmp_path, tmp_path, {}, ()).root is None
+
+
+def test_a_long_text_without_spaces_is_read_once() -> None:
+    # Hours, were a search to begin anew at each of its characters.
+    assert Hider(PRIVATE).text("/a" * 100_000) == "…/a"
+
+
+def test_fixed_vocabularies_keys_and_versions_stay(recorded) -> None:
+    profile = recorded("input-bound")
+    assert profile.stages
+    profile.target.variables = {"KIND": "projectx1", "B": "function"}
+    profile.stages[0].id = "stages.projectx1"
+    profile.versions = {"opencv": "4.11.0.86"}
+    before = profile.model_dump()
+    words = {"A_PASSWORD": profile.stages[0].origin, "B_KEY": profile.target.kind + "s"}
+    found = redact(profile, Private(values=words))
+    assert found.stages is not None
+    assert found.stages[0].origin == before["stages"][0]["origin"]
+    assert found.stages[0].id == f"stages.{HIDDEN}"
+    assert found.versions == {"opencv": "4.11.0.86"}
+    assert found.target.kind == before["target"]["kind"]
+    assert profile.model_dump() == before
+
+
+def test_numbers_are_not_searched() -> None:
+    numeric = {name for name, words in _vocabularies(Series).items() if words is None}
+    assert {"seconds", "rss_bytes", "interval_histogram_ms"} <= numeric
+    assert numeric.isdisjoint({"phase", "steps"})
+    assert not {name for name, words in _vocabularies(Stage).items() if words is None} & {
+        "name",
+        "executed",
+        "location",
+    }
+
+
+def test_a_value_that_a_message_cuts_is_hidden() -> None:
+    hider = Hider(Private(values={"PLACE": "projectx-9931-and-more"}))
+    assert hider.text("got 'projectx-99…', expected a number") == f"got '{HIDDEN}…', expected a number"
+    assert hider.text("got a projectx-9931-and..., too") == f"got a {HIDDEN}..., too"
+    assert hider.text("reading…, projects…") == "reading…, projects…"

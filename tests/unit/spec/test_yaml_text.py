@@ -1,0 +1,247 @@
+"""Strict reading of YAML: what is refused, where things are, and that nothing takes long."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeprof.pipelines.spec.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Span, TextPlace, read, resolve_scalar
+
+ALPHABET = st.text(alphabet="ab1 :-,[]{}\n#'\"&*<?|>%!.\t~é€", max_size=60)
+ENVIRONMENT = {"N": "32", "EMPTY": "", "WORD": "a b", "YES": "true", "LIST": "[1, 2]", "BAD": "a\0b", "HUGE": "1" * 400}
+
+
+def found(content: bytes | str) -> list[tuple[str, int, int]]:
+    """Code, line and column of every problem."""
+    return [(problem.code, *problem.span[:2]) for problem in read(content).problems]
+
+
+def test_data_and_places() -> None:
+    text = read("name: flowers\nstages:\n  - batch: {batch_size: 32}\n  - map:\n      on:\n")
+    assert text.data == {"name": "flowers", "stages": [{"batch": {"batch_size": 32}}, {"map": {"on": None}}]}
+    places = text.places
+    assert places[("name",)] == TextPlace(Span(1, 7, 7), Span(1, 1, 4))
+    assert places[("stages", 0)] == TextPlace(Span(3, 5, 23), None)
+    assert places[("stages", 0, "batch", "batch_size")] == TextPlace(Span(3, 25, 2), Span(3, 13, 10))
+    # A value that is not there is shown at its key.
+    assert places[("stages", 1, "map", "on")] == TextPlace(Span(5, 7, 2), Span(5, 7, 2))
+
+
+def test_columns_count_characters() -> None:
+    text = read("\ufeffa: ['日本', '😀é', x]\r\nb: 2\r\n".encode())
+    assert text.places[("a", 2)].value == Span(1, 17, 1)
+    assert text.places[("b",)].value == Span(2, 4, 1)
+    assert text.lines[:2] == ["a: ['日本', '😀é', x]", "b: 2"]
+
+
+def test_aliases_are_copies_at_the_place_of_the_alias() -> None:
+    text = read("x-size: &size 8\nx-batch: &batch {batch_size: *size}\na: *batch\nb: *batch\n")
+    data, places = text.data, text.places
+    assert data["a"] == data["b"] == {"batch_size": 8}
+    assert data["a"] is not data["b"]
+    assert places[("a",)].value == Span(3, 4, 6)
+    assert places[("a", "batch_size")].value == Span(2, 30, 5)
+    assert places[("x-size",)].value == Span(1, 15, 1)
+
+
+def test_merges() -> None:
+    text = read("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  b: 5\n  <<: [*x, *y]\nv: {<<: *x, '<<': 1}\n")
+    assert text.data["z"] == {"a": 1, "b": 5, "c": 4}
+    assert text.places[("z", "c")].key == Span(2, 14, 1)
+    assert found("v: {<<: {a: 1}, '<<': 1}") == [("duplicate-key", 1, 17)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: 2\na: 3\n", [("duplicate-key", 3, 1)]),
+        ("{a: 1, a: 2}", [("duplicate-key", 1, 8)]),
+        ("1: a\n'1': b\n", [("duplicate-key", 2, 1)]),
+        ("a: {<<: *b}\n", [("unknown-alias", 1, 9), ("merge", 1, 9)]),
+        ("a: !!python/object:os.system x", [("tag", 1, 4)]),
+        ("a: !mine {b: !!int '1'}", [("tag", 1, 14), ("tag", 1, 4)]),
+        ("a: 1\n---\nb: 2", [("several-documents", 2, 1)]),
+        ("a: &a [*a]", [("unknown-alias", 1, 8)]),
+        ("a: &a {b: *a}", [("unknown-alias", 1, 11)]),
+        (
+            "true: 1\n~: 2\n1.5: 3\n[a]: 4\n? {a: 1}\n: 5\n",
+            [("bad-key", line, 1) for line in (1, 2, 3, 4)] + [("bad-key", 5, 3)],
+        ),
+        ('a: "\\0"', [("control-character", 1, 4)]),
+        ("a:\n\tb: 1", [("syntax", 2, 1)]),
+        ("a: 'b", [("syntax", 1, 4)]),
+        ("a: [1,\nb: 2", [("syntax", 1, 4)]),
+        ("a: *.jpg", [("syntax", 1, 5)]),
+        ("a: 1\nb\nc: 2", [("syntax", 2, 1)]),
+        ("a:\n   b: 1\n  c: 2", [("syntax", 3, 3)]),
+        ("# only this\n", [("empty", 1, 1)]),
+        ("~", [("empty", 1, 1)]),
+        ("a: 1\na: 2\nb: [\n", [("duplicate-key", 2, 1), ("syntax", 3, 4)]),
+    ],
+)
+def test_refused(text: str, expected: list[tuple[str, int, int]]) -> None:
+    assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a: 1\nb: caf\xe9\n", ("encoding", 2, 7)),
+        ("a: 1".encode("utf-16"), ("encoding", 1, 1)),
+        (b"\x1f\x8b\x08\0", ("encoding", 1, 2)),
+        (b"a: \0\n", ("control-character", 1, 4)),
+        (b"a: \x1b[31m\n", ("control-character", 1, 4)),
+        ("a: \ud800", ("control-character", 1, 4)),
+        (b"", ("empty", 1, 1)),
+        (b"#" * (MAX_BYTES + 1), ("too-large", 1, 1)),
+        ("#" * (MAX_BYTES + 1), ("too-large", 1, 1)),
+    ],
+)
+def test_refused_bytes(content: bytes | str, expected: tuple[str, int, int]) -> None:
+    assert found(content) == [expected]
+
+
+def bomb() -> str:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 30)]
+    return "\n".join(lines)
+
+
+def merge_bomb() -> str:
+    keys = ", ".join(f"k{n}: {n}" for n in range(1000))
+    return f"a: &a {{{keys}}}\nb:\n" + "  - <<: [" + ", ".join(["*a"] * 1000) + "]\n"
+
+
+def deep_alias() -> str:
+    nested = "[" * (MAX_DEPTH - 4) + "]" * (MAX_DEPTH - 4)
+    return f"a: &a {nested}\nb: {'[' * 10}*a{']' * 10}"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[" * 3000 + "]" * 3000, "too-deep"),
+        ("{a: " * 3000, "too-deep"),
+        ("- " * 3000, "too-deep"),
+        ("? " * 3000, "too-deep"),
+        ("\n".join(" " * n + "a:" for n in range(1000)), "too-deep"),
+        ("[" * 500_000, "too-deep"),
+        (deep_alias(), "too-deep"),
+        (bomb(), "too-large"),
+        (merge_bomb(), "too-large"),
+        ("- 1\n" * (MAX_VALUES + 1), "too-large"),
+        ("[" + "1," * (MAX_VALUES + 1) + "]", "too-large"),
+        ("a: " + "9" * 500_000, "number"),
+        ("&a " * 100_000, "syntax"),
+    ],
+)
+def test_bounded(text: str, code: str) -> None:
+    assert [problem.code for problem in read(text).problems] == [code]
+
+
+def test_deepest_allowed() -> None:
+    assert found("[" * MAX_DEPTH + "]" * MAX_DEPTH) == []
+    assert found("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1)) == [("too-deep", 1, MAX_DEPTH + 1)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.binary(max_size=200), ALPHABET, st.text(max_size=80)))
+def test_any_content_is_read_or_refused(content: bytes | str) -> None:
+    text = read(content)
+    assert text.root is not None or text.problems
+    for problem in text.problems:
+        # What stands behind the last line end is no line, unless it is all there is.
+        behind = text.lines[-1:] == [""] and len(text.lines) > 1
+        assert 1 <= problem.span.line <= len(text.lines) - behind
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None), ("~", None), ("NULL", None), ("nULL", "nULL"), ("none", "none"), ("true", True), ("FALSE", False),
+        ("yes", "yes"), ("no", "no"), ("on", "on"), ("off", "off"), ("y", "y"), ("-0", 0), ("+12", 12), ("017", 17),
+        ("0o17", 15), ("0x1F", 31), ("0b11", "0b11"), ("1_000", 1000), ("1__0", "1__0"), ("_1", "_1"), ("1_", "1_"),
+        ("1.", 1.0), ("-.5", -0.5), (".", "."), ("1_000.5", 1000.5), ("1e-3", 0.001), ("1E3", 1000.0), ("1e", "1e"),
+        ("-.INF", -math.inf), ("inf", "inf"), ("12:30", "12:30"), ("2024-01-31", "2024-01-31"), ("1.2.3", "1.2.3"),
+        ("12ms", "12ms"), ("=", "="), ("AUTOTUNE", "AUTOTUNE"), ("data:photos/*/*.jpg", "data:photos/*/*.jpg"),
+    ],
+)  # fmt: skip
+def test_scalars(text: str, value: object) -> None:
+    data = read(f"a: {text}\n").data
+    assert data == {"a": value}
+    assert type(data["a"]) is type(value)
+    assert read(f"a: '{text}'\n").data == {"a": text}
+
+
+def test_whole_number_keys() -> None:
+    assert read("every: {1000: 400ms, 0x10: b, on: c}").data == {"every": {1000: "400ms", 16: "b", "on": "c"}}
+
+
+@pytest.mark.parametrize("text", ["9" * 301, "0x" + "f" * 300, "1e999"])
+def test_numbers_that_cannot_be_kept(text: str) -> None:
+    with pytest.raises(ValueError, match=r"digits|too large"):
+        resolve_scalar(text)
+    assert [problem.code for problem in read(f"a: {text}").problems] == ["number"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${N}", 32),
+        ("'${N}'", "32"),
+        ("-${N}", -32),
+        ("${YES}", True),
+        ("${EMPTY}", None),
+        ("'${EMPTY}'", ""),
+        ("${UNSET:-7}", 7),
+        ("${EMPTY:-7}", 7),
+        ("${UNSET:-a:-b}", "a:-b"),
+        ("x ${WORD} ${N}", "x a b 32"),
+        ("$${N}", "${N}"),
+        ("$N", "$N"),
+        # What comes from outside is a value, never structure.
+        ("${LIST}", "[1, 2]"),
+        ("${HUGE}", "1" * 400),
+        ("|\n  ${N}", "32\n"),
+        ("{a: ${UNSET:-7}, b: [${N}, ${UNSET:-[x]}]}", {"a": 7, "b": [32, "[x]"]}),
+        ("{a: '${N}', b: \"x${UNSET:-,}y\"}", {"a": "32", "b": "x,y"}),
+        ("{a: \ue000, b: 1}", {"a": "\ue000", "b": 1}),
+        ("{${N}: 1}", {"${N}": 1}),
+    ],
+)
+def test_variables_filled_in(text: str, value: object) -> None:
+    result = read(f"a: {text}\n", ENVIRONMENT)
+    assert result.problems == []
+    assert result.data == {"a": value}
+    assert type(result.data["a"]) is type(value)
+
+
+def test_variables_that_were_used() -> None:
+    result = read("${N}: &a ${N}\nb: *a\nc: {d: '${SIZE:-8}'}\n", ENVIRONMENT)
+    assert result.data == {"${N}": 32, "b": 32, "c": {"d": "8"}}
+    assert result.used == {"N": "32", "SIZE": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("${UNSET}", "unset-variable"),
+        ("'${N'", "reference"),
+        ("'${}'", "reference"),
+        ("'${N:?no}'", "reference"),
+        ("${BAD}", "control-character"),
+        ("'" + "${HUGE}" * 200 + "'", "too-large"),
+    ],
+)
+def test_variables_refused(text: str, code: str) -> None:
+    problem = read(f"b:\n  a: {text}\n", ENVIRONMENT).problems[0]
+    assert (problem.code, *problem.span[:2]) == (code, 2, 6)
+
+
+@given(st.text(), st.dictionaries(st.sampled_from("AB"), st.text(max_size=5)))
+def test_nothing_from_outside_breaks_reading(text: str, environment: dict[str, str]) -> None:
+    result = read("a: '" + text.replace("'", "''") + "${A}'\nb: ${B:-1}\n", environment)
+    assert result.problems or set(result.data) >= {"b"}
