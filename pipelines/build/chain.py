@@ -27,9 +27,9 @@ from pipeprof.pipelines.build.allowlist import (
     why_not,
 )
 from pipeprof.pipelines.build.arguments import Making, constant, converted
+from pipeprof.pipelines.build.fields import FieldError, describe, pick, place
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick, place
 
 OpPath: TypeAlias = "tuple[str | int, ...]"
 """Place of a call below ``ops``: ``(2, "fn", 0)`` is the first call in the chain of the third call."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAGE_OWNERS
+from pipeprof.pipelines.meaning.traits import ELEMENT_OWNERS, RETAINING_OWNERS, STAGE_OWNERS
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory, MemoryKept
 from pipeprof.profiles.document.messages import Message

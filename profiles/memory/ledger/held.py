@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, traits
+from pipeprof.pipelines.meaning.traits import ELEMENT_OWNERS, RETAINING_OWNERS, traits
 from pipeprof.profiles.constants import (
     ALIGNED_HOLE_BYTES,
     BUFFER_HOLES,

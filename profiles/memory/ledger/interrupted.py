@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
-from pipeprof.pipelines.ops.traits import holder, traits
+from pipeprof.pipelines.meaning.traits import holder, traits
 from pipeprof.profiles.document.memory import LedgerMoment
 from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look, kind_of
