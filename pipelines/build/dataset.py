@@ -19,8 +19,7 @@ from typing import Any, Final, NamedTuple
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.arguments import converted, options, padding, tensorflow_datasets
 from pipeprof.pipelines.build.arrays import BuildContext, arrays_in
-from pipeprof.pipelines.build.chain import CallChain
-from pipeprof.pipelines.build.fields import FieldError, describe, pick
+from pipeprof.pipelines.build.chain import CallChain, FieldError, describe, pick
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.build.python_files import dataset_of, imported, traceable
 from pipeprof.pipelines.errors import PlainError

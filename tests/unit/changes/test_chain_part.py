@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.changes.filters_at_random import PAIRS, pipeline
 
-from pipeprof.pipelines.build.chain import STRUCTURE, call_arguments, call_of
-from pipeprof.pipelines.build.fields import pick, place
+from pipeprof.pipelines.build.chain import STRUCTURE, call_arguments, call_of, pick, place
 from pipeprof.pipelines.changes.in_spec import CannotSplitError, part_of_chains
 
 FUNCTIONS = {
