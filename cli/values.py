@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS, meant_size, parse_duration, parse_size
 from pipeprof.pipelines.steps.step import KINDS, Step, parse_step, words
 from pipeprof.pipelines.suggest import did_you_mean, suggest, suggest_value
+from pipeprof.pipelines.units import LONGEST_SECONDS, meant_size, parse_duration, parse_size
 from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.wording import listed
 

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

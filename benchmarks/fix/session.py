@@ -21,8 +21,8 @@ from pipeprof.pipelines.changes.edits import (
     from_document,
 )
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.rows import name_alone, name_rows
 from pipeprof.cli.report.units import byte_scale, rate, seconds
-from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, STAGE_OWNERS
+from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, STAGE_OWNERS
 from pipeprof.profiles.document.base import How
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Container, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.top_stage import as_one
 from pipeprof.profiles.wording import call_around, significant, stage_name

@@ -10,9 +10,9 @@ from typing import Any, Final, Protocol
 
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.constants import AUTOTUNE, LOCAL, WIDTHS
-from pipeprof.pipelines.ops.values.units import parse_size
+from pipeprof.pipelines.meaning.constants import AUTOTUNE, LOCAL, WIDTHS
 from pipeprof.pipelines.spec.operations import array_kind, mappings
+from pipeprof.pipelines.units import parse_size
 
 _NATURAL: Final = {bool: "bool", int: "int32", float: "float32", str: "string"}
 """The dtype that TensorFlow makes of a value by itself."""

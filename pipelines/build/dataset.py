@@ -19,11 +19,10 @@ from typing import Any, Final, NamedTuple
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.arguments import converted, options, padding, tensorflow_datasets
 from pipeprof.pipelines.build.arrays import BuildContext, arrays_in
-from pipeprof.pipelines.build.chain import CallChain
+from pipeprof.pipelines.build.chain import CallChain, FieldError, describe, pick
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.build.python_files import dataset_of, imported, traceable
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.spec.operations import DATASET, Operation, is_pipeline, placed, sources, stages
 from pipeprof.pipelines.target.python_ref import split_reference
 

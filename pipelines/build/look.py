@@ -22,7 +22,7 @@ from pipeprof.pipelines.data.look import read_header
 from pipeprof.pipelines.data.recipes import Npy, Recipe
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.read.records import GraphDict
-from pipeprof.pipelines.ops.executed_ops import family
+from pipeprof.pipelines.meaning.executed_ops import family
 from pipeprof.pipelines.spec.operations import array_kind
 
 LARGE_BYTES: Final = 1 << 20

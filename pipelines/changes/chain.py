@@ -24,7 +24,7 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.errors import PlainError, escape
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 
 
 class CannotChangeError(PlainError):

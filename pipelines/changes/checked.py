@@ -28,7 +28,7 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.environment import PRELOAD, VALUES, is_allocator
 from pipeprof.pipelines.errors import ProfileError, escape
-from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
 
 _SHOWN: Final = 200
 """Characters of a refused edit in a message."""

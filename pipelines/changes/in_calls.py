@@ -21,8 +21,8 @@ from pipeprof.pipelines.changes.edits import PipelineEdit, nested_options
 from pipeprof.pipelines.changes.functions import Part, components, map_on_batches, with_components
 from pipeprof.pipelines.changes.recorded_calls import Call, RecordedCalls, RecordedPipeline, datasets_in
 from pipeprof.pipelines.graph.read.function_facts import CALLS
-from pipeprof.pipelines.ops.constants import AUTOTUNE, AUTOTUNE_VALUE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import AUTOTUNE, AUTOTUNE_VALUE
+from pipeprof.pipelines.meaning.traits import traits
 
 _KEPT_ALIVE: Final = "pipeprof_kept_alive"
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
 from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, ReplaceStages, SetEnvironment
 from pipeprof.pipelines.changes.in_words import unified
-from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.ops.traits import STAGES, traits
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.traits import STAGES, traits
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, PythonText, RecordedCall, TextSplice
 from pipeprof.pipelines.static.written_calls import function_given
 

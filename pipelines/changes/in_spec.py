@@ -12,7 +12,7 @@ from pipeprof.pipelines.build.chain import PYTHON, STRUCTURE, call_arguments, ca
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, chain_of
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.errors import PlainError, UsageError
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.spec.set_value import operation_key
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from pipeprof.pipelines.changes.chain import CannotChangeError, ChainStage, firs
 from pipeprof.pipelines.changes.functions import components, is_stateful
 from pipeprof.pipelines.changes.in_calls import build_again, restructured
 from pipeprof.pipelines.changes.recorded_calls import RecordedCalls, RecordedPipeline
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import Traits, traits
+from pipeprof.pipelines.meaning.executed_ops import executed
+from pipeprof.pipelines.meaning.traits import Traits, traits
 
 _AHEAD: Final = 2
 """Groups of elements that a replaced stage with threads of its own gives ahead."""

@@ -21,8 +21,8 @@ from pipeprof.pipelines.graph.naming import address_in
 from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
-from pipeprof.pipelines.ops.executed_ops import EXECUTED, written_op
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import EXECUTED, written_op
+from pipeprof.pipelines.meaning.traits import traits
 
 # Executed ops that TensorFlow fuses from two unnamed datasets, with the stages as written.
 _FUSIONS = {fused: parts for fused in EXECUTED if (parts := traits(fused).parts)}

@@ -9,9 +9,9 @@ from typing import TypeAlias
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.executed_ops import written_op
-from pipeprof.pipelines.ops.traits import STAGES
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.executed_ops import written_op
+from pipeprof.pipelines.meaning.traits import STAGES
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Final
 
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.traits import Cardinality
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.traits import Cardinality
 
 _LAST_INT64: Final = 2**63 - 1
 

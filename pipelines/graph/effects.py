@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict
-from pipeprof.pipelines.ops.executed_ops import written_op
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import written_op
+from pipeprof.pipelines.meaning.traits import traits
 
 
 def draws_in_any_order(graph: GraphDict) -> bool:

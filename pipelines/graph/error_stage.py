@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict
-from pipeprof.pipelines.ops.traits import messages, traits
+from pipeprof.pipelines.meaning.traits import messages, traits
 
 _PASSED_TO = re.compile(r"passed to (?P<key>[\w:]+) transformation")
 _FUNCTION_NODE = re.compile(r"\{\{function_node (?P<name>[^\s}]+)")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, executed, family
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import EXECUTED, OPTION_FAMILIES, executed, family
+from pipeprof.pipelines.meaning.traits import traits
 
 _VERSION = re.compile(r"V\d+$")
 _OF_RUNTIME = re.compile(r"^_(?:Mkl(?:Native)?)?(?:Fused(?!BatchNorm))?(?=[A-Z])")

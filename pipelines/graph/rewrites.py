@@ -16,7 +16,7 @@ from typing import Final
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs.costs import Cost
 from pipeprof.pipelines.graph.stages import Node, WrittenStage
-from pipeprof.pipelines.ops.executed_ops import executed, written_op
+from pipeprof.pipelines.meaning.executed_ops import executed, written_op
 
 _OPTIMIZATION = "experimental_optimization"
 ON_WORKERS: Final = "on the workers"

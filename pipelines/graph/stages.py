@@ -23,8 +23,8 @@ from pipeprof.pipelines.graph.naming import Group, Names, address_in, by_place
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
 from pipeprof.pipelines.graph.read.references import inputs_first
-from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
-from pipeprof.pipelines.ops.traits import Traits, traits
+from pipeprof.pipelines.meaning.executed_ops import executed, family, written_op
+from pipeprof.pipelines.meaning.traits import Traits, traits
 
 _LAST_INT64 = 2**63 - 1
 UNPACKS: Final = "UncompressElement"

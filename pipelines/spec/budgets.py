@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from pipeprof.pipelines.ops.values.units import meant_size, parse_duration, parse_size
+from pipeprof.pipelines.units import meant_size, parse_duration, parse_size
 
 Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)

@@ -13,7 +13,7 @@ import jsonschema
 
 from pipeprof.pipelines.addresses import is_address
 from pipeprof.pipelines.data.recipes import Recipe, RecipeError, recipe_of
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.spec.budgets import BudgetError, parse_budgets
 from pipeprof.pipelines.spec.operations import Placed, placed
 from pipeprof.pipelines.spec.paths import missing_files

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from pipeprof.pipelines.ops.traits import STAGES, traits
+from pipeprof.pipelines.meaning.traits import STAGES, traits
 
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES: Final = (*FUNCTIONS, ast.ClassDef)

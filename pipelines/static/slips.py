@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from pipeprof.pipelines.ops.traits import STAGES, traits
+from pipeprof.pipelines.meaning.traits import STAGES, traits
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, DatasetNames, own_nodes
 from pipeprof.pipelines.static.imports import Imports
 

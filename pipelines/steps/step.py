@@ -181,7 +181,7 @@ def _times(written: object) -> dict[str, Any]:
 
 
 def _milliseconds(written: object, *place: str | int) -> float:
-    from pipeprof.pipelines.ops.values.units import parse_duration
+    from pipeprof.pipelines.units import parse_duration
 
     try:
         return parse_duration(written) * 1e3
@@ -206,7 +206,7 @@ def _one_of(texts: list[str]) -> str:
 
 def step_schema() -> dict[str, Any]:
     """The JSON schema (draft-07) of ``step:``."""
-    from pipeprof.pipelines.ops.values.units import DURATION_SCHEMA
+    from pipeprof.pipelines.units import DURATION_SCHEMA
 
     notes: dict[str, Any] = {"patternProperties": {"^x-": {}}, "additionalProperties": False}
     every = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
+from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.findings.memory import MEMORY

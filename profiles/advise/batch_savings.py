@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.edits import MoveStage
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.constants import BATCH_ROW_US, BATCHED_SHARE, CACHED_ELEMENT_US, COPIED_BYTES_PER_US, SHORT_OP_US
 from pipeprof.profiles.view.view import PipelineView, StageView
 

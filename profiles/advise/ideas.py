@@ -22,8 +22,8 @@ from pipeprof.pipelines.changes.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import copied_share, interval_ms, left_on_batches, per_batch, share_of_calls
 from pipeprof.profiles.advise.check import idea
 from pipeprof.profiles.advise.facts.cache_places import (

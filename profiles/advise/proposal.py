@@ -17,7 +17,7 @@ from pipeprof.pipelines.changes.edits import (
     SetOption,
     new_ops,
 )
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location

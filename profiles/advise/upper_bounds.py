@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise, takewhile
 
 from pipeprof.pipelines.changes.available import ways_of, why_no_replay
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.stages import pays, runs_python
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Proposal, tunes_process

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
-from pipeprof.pipelines.ops.executed_ops import written_op
+from pipeprof.pipelines.meaning.executed_ops import written_op
 from pipeprof.profiles.document.shared import Gap, Gaps
 from pipeprof.profiles.gaps.attribution import NO_THREAD, Attribution, Parts
 from pipeprof.profiles.gaps.document import DeviceGaps, HostAction, TraceGaps, Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import holder
+from pipeprof.pipelines.meaning.traits import holder
 from pipeprof.profiles.advise.advise import tried
 from pipeprof.profiles.memory.buffers import kind_of, map_looks
 from pipeprof.profiles.memory.ledger import LedgerInput, account, before_running

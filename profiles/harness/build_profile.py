@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.step import SCRIPT, too_optimistic
 from pipeprof.profiles.advise import claims
 from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import holder, traits
+from pipeprof.pipelines.meaning.traits import holder, traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.shared import ErrorFrame, PhaseName

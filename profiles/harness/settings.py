@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.ops.constants import LOCAL
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import LOCAL
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.spec.scaffold import FROM_NOTE
 from pipeprof.pipelines.steps.recorded import step_of
 from pipeprof.pipelines.steps.step import RECORDED, SCRIPT, Step, arguments_of, kind_of, user_files

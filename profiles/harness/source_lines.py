@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Caller
 from pipeprof.profiles.wording import as_typed

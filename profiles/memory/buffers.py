@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
-from pipeprof.pipelines.ops.traits import holder, traits
+from pipeprof.pipelines.meaning.traits import holder, traits
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.memory.predict.element_size import components

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import RETAINING_OWNERS
+from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS
 from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message

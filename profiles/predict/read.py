@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import runs_ahead, traits
+from pipeprof.pipelines.meaning.traits import runs_ahead, traits
 from pipeprof.profiles.lines import is_outside_functions, lines_of, reader_of, stages_around
 from pipeprof.profiles.predict.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.time.limits.gil import gil_is_full

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.ops.constants import LOCAL
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import LOCAL
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.executed_ops import executed
+from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.profiles.time.limits.cores import (
     CPU_FROM,
     STEAL_FROM,

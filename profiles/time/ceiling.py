@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount

@@ -21,10 +21,10 @@ from pipeprof.pipelines.graph.order import readers_first, reads
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
-from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.executed_ops import executed, written_op
-from pipeprof.pipelines.ops.executed_ops import executed as executed_op
-from pipeprof.pipelines.ops.traits import runs_ahead, traits
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.executed_ops import executed, written_op
+from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
+from pipeprof.pipelines.meaning.traits import runs_ahead, traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed

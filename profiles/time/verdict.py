@@ -11,7 +11,7 @@ import re
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.lines import main_line

@@ -17,9 +17,9 @@ from pipeprof.pipelines.graph.component_names import ComponentFlow, component_fl
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
-from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.ops.executed_ops import executed, is_dataset, written_op
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.executed_ops import executed, is_dataset, written_op
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.constants import FOLDED_UP_TO
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile

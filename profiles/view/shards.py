@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 

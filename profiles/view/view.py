@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from pipeprof.pipelines.ops.constants import WIDTHS
+from pipeprof.pipelines.meaning.constants import WIDTHS
 from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.source_lines import places_of
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.consumer import BatchConsumer, StepContext, StepFacts
 from pipeprof.pipelines.steps.simulated import durations, simulated_step
 from pipeprof.pipelines.steps.step import RETURNED, start_step

@@ -17,7 +17,7 @@ from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate

@@ -23,7 +23,7 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.worker.load_function import call_target

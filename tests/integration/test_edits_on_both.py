@@ -27,7 +27,7 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 
 pytestmark = pytest.mark.usefixtures("recording")
 

@@ -10,7 +10,7 @@ from integration.changed_datasets import BUILDING, assert_addresses, first
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.in_calls import build_again
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.worker.load_function import call_target
 
 pytestmark = pytest.mark.usefixtures("without_autograph")

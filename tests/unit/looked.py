@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, dataset_node
-from pipeprof.pipelines.ops.constants import WIDTHS
+from pipeprof.pipelines.meaning.constants import WIDTHS
 from pipeprof.pipelines.spec.load import LoadedSpec
 
 _OPS = {

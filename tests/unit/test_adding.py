@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.ops import traits
+from pipeprof.pipelines.meaning import traits
 from pipeprof.pipelines.spec import operations, schema
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec

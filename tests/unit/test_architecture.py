@@ -61,6 +61,7 @@ LOOSE = {
         "tables",
         "wire",
         "late",
+        "units",
         "regular_files",
         "host_files",
     },
@@ -75,8 +76,8 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 ROWS = {
     "pipelines": (
         {"tables", "wire"},
-        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files", "host_files"},
-        {"ops"},
+        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files", "host_files", "units"},
+        {"meaning"},
         {"target"},
         {"data", "graph", "steps"},
         {"spec"},
@@ -438,8 +439,8 @@ def test_imports_for_types_count():
         ("profiles.harness.x", "profiles.worker.sample", True),
         ("profiles.new.x", "profiles.view.view", False),
         ("profiles.view.x", "profiles.new.x", True),
-        ("pipelines.ops.x", "pipelines.spec.load", True),
-        ("pipelines.spec.x", "pipelines.ops.traits", False),
+        ("pipelines.meaning.x", "pipelines.spec.load", True),
+        ("pipelines.spec.x", "pipelines.meaning.traits", False),
         ("pipelines.spec.load", "pipelines.build.dataset", True),
     ],
 )

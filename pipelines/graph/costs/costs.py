@@ -21,7 +21,7 @@ from pipeprof.pipelines.graph.align import Matched, match
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.ops.executed_ops import executed as executed_op
+from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
 
 Segment = tuple[ModelDict, ModelDict]
 Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]

@@ -13,7 +13,7 @@ from pipeprof.pipelines.graph.align import match
 from pipeprof.pipelines.graph.opnames import dataset_op, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict, dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 
 
 def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.created import Spot
 from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, SILENT
-from pipeprof.pipelines.ops.executed_ops import is_dataset
+from pipeprof.pipelines.meaning.executed_ops import is_dataset
 
 _MARK: Final = re.compile(r"(?:^|/)pipeprof_(?P<number>\d+)/")
 _MAX_DEPTH: Final = 20

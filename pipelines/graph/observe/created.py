@@ -15,8 +15,8 @@ from pipeprof.pipelines.graph.read.graphdef import ATTRIBUTES
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict, dataset_node
 from pipeprof.pipelines.graph.read.references import inputs_first
 from pipeprof.pipelines.graph.stages import UNPACKS
-from pipeprof.pipelines.ops.executed_ops import family
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import family
+from pipeprof.pipelines.meaning.traits import traits
 
 _SMALL: Final = 1000
 _MOST_DEPTH: Final = 8

@@ -20,8 +20,8 @@ from pipeprof.pipelines.graph.observe.registered import Registrations
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
-from pipeprof.pipelines.ops.executed_ops import REGISTERS, is_dataset
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import REGISTERS, is_dataset
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 
 

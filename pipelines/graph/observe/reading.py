@@ -22,7 +22,7 @@ from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, PlaceDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.pipelines.meaning.constants import INFINITE
 
 Shape = tuple[int | None, ...] | None
 

@@ -15,7 +15,7 @@ from pipeprof.pipelines.graph.observe.created import CreatedDataset, draw, plain
 from pipeprof.pipelines.graph.observe.source_lines import Lines, place_of, places_of
 from pipeprof.pipelines.graph.read.records import CallerDict, GraphDict, NodeDict, PlaceDict
 from pipeprof.pipelines.graph.read.service import UNKNOWN, ServiceFacts, compression, service_facts
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 
 _BELOW: Final = "@workers/"
 """Between the id of a dataset that reads from a service and those of the datasets that its workers run."""

@@ -35,8 +35,8 @@ from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
 from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
 from pipeprof.pipelines.graph.stages import UNPACKS
-from pipeprof.pipelines.ops.executed_ops import written_op
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import written_op
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.target.user_files import is_generated, is_users, read_source
 
 _MOST_CALLERS = 8

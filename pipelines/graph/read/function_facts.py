@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.read.records import FunctionDict
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
-from pipeprof.pipelines.ops.constants import WIDTHS
-from pipeprof.pipelines.ops.traits import writes_files
+from pipeprof.pipelines.meaning.constants import WIDTHS
+from pipeprof.pipelines.meaning.traits import writes_files
 
 CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 PYTHON: Final = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})

@@ -16,8 +16,8 @@ from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, Function
 from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs
-from pipeprof.pipelines.ops.executed_ops import family, is_dataset
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import family, is_dataset
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.tables import read_table
 from pipeprof.pipelines.wire import LENGTH, VARINT, DamagedError, read_fields
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeprof.pipelines.changes.edits import ReplaceStages
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.predict.element_size import element_size

@@ -12,9 +12,9 @@ from typing import Final
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, NewStage, PipelineEdit, ReplaceStages
-from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.executed_ops import executed
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.byte_gate import EarlierPlace, in_function, nothing_to_keep, places_below, weigh
 from pipeprof.profiles.advise.facts.caching import LEAST_EPOCHS
 from pipeprof.profiles.advise.facts.work import (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.byte_gate import in_function
 from pipeprof.profiles.view.thread_chains import owners
 from pipeprof.profiles.view.view import PipelineView, StageView

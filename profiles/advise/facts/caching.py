@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, new_ops
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.stages import runs_python
 from pipeprof.profiles.lines import line_of
 from pipeprof.profiles.wording import size

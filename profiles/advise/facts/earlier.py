@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, MoveStage, PipelineEdit, ReplaceStages
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import kept_but_in_flight, kept_share, per_batch
 from pipeprof.profiles.advise.facts.work import MUCH_WORK, before, is_plain, is_random, line_of, share_of
 from pipeprof.profiles.advise.proposal import Semantics, strongest

@@ -9,8 +9,8 @@ from typing import Final
 
 from pipeprof.pipelines.changes.edits import MoveStage, NewStage, PipelineEdit, ReplaceStages, SetOption, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import DECODING, ELEMENTWISE, SPLITTING
-from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import batching
 from pipeprof.profiles.advise.facts.work import MUCH_WORK, is_plain, is_random, ops_of, runs_python, share_of
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import executed
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.cache_places import pass_count
 from pipeprof.profiles.advise.facts.work import line_of
 from pipeprof.profiles.advise.proposal import Proposal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.changes.edits import NewStage, ReplaceStages
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.view.view import PipelineView, StageView
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import executed
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.time.limits.gil import LOCK_FROM
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.thread_chains import timing

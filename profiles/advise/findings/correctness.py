@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.byte_gate import in_function, nothing_to_keep, regrouped, upstream, without

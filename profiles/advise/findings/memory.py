@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeprof.pipelines.changes.edits import MoveStage, PipelineEdit, SetArgument
-from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.byte_gate import (
     BYTES,

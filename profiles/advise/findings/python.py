@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, calls_per_batch, interval_ms, microseconds, per_batch
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.work import cores_at_work

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.static.loops import reads_in_loop, unused_name
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.pipelines.steps.step import kind_of

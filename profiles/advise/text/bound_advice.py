@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes.edits import VectoriseMap
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.batch_savings import is_mostly_called
 from pipeprof.profiles.advise.facts.saved_elements import can_be_saved

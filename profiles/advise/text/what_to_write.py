@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import PurePath
 
 from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.static.hot_calls import HotCall, hot_call
 from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch, share_of_calls
 from pipeprof.profiles.document.stages import OpCost, Stage

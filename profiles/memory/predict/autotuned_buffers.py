@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
+from pipeprof.pipelines.meaning.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES
 from pipeprof.profiles.memory.predict.execution import foreseen, fused_batch, open_copies
 from pipeprof.profiles.memory.predict.model import MemoryPrediction

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.constants import VIEW_BYTES
 from pipeprof.profiles.memory.predict.shared_tensors import ends_inside, giver, text_views, view_share
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import AUTOTUNE, INFINITE
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.constants import MOST_FUSED_BATCHES, OPENED_AHEAD, RESULTS_AHEAD
 from pipeprof.profiles.view.view import PipelineView, StageView
 

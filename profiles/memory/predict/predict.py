@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import AUTOTUNE, INFINITE
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.constants import (
     ALIGNMENT_BYTES,
     ARRAY_COPIES,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.constants import ALIGNMENT_BYTES
 from pipeprof.profiles.view.view import PipelineView, StageView
 

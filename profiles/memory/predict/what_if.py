@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.traits import ELEMENT_OWNERS, RETAINING_OWNERS
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.autotuned_buffers import BatchFillingMap, Tuned, filled_ahead, tuned_prefetches

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import executed
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US, MOST_TRACE_SLOWDOWN
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.time.attribution.trace_work import Work

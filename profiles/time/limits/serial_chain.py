@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipeprof.pipelines.ops.traits import runs_ahead, traits
+from pipeprof.pipelines.meaning.traits import runs_ahead, traits
 from pipeprof.profiles.lines import lines_of, stages_around
 
 if TYPE_CHECKING:

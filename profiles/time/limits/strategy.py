@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import SOURCES, STAGES, traits
+from pipeprof.pipelines.meaning.traits import SOURCES, STAGES, traits
 from pipeprof.profiles.time.limits.restarts import wait_within_epochs
 from pipeprof.profiles.time.top_stage import unknown_stages
 

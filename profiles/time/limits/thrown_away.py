@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.lines import line_of, stages_around
 from pipeprof.profiles.time.limits.user_calls import dropping_calls
 from pipeprof.profiles.time.top_stage import are_twins

@@ -17,8 +17,8 @@ from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, readable, serialised
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.executed_ops import family
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import family
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.worker.steps.loop import Feed
 
 LONGEST_FILL_SECONDS: Final = 2.0

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from pipeprof.pipelines.graph.opnames import graph_op, is_option, plain_path
-from pipeprof.pipelines.ops.executed_ops import executed
-from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.meaning.executed_ops import executed
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.worker.trace.nesting import nest_events
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading
 from pipeprof.profiles.xplane.xplane import Events

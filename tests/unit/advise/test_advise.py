@@ -9,7 +9,7 @@ import pytest
 from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
-from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.profiles.advise.advise import advise, worth_a_try
 from pipeprof.profiles.advise.check import Check, finding, sections

@@ -17,7 +17,7 @@ from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import HandWritten, to_document
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for

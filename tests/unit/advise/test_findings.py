@@ -27,7 +27,7 @@ from unit.advise.memory_views import GB, MB, batch, cache, indices, line, load, 
 from unit.advise.training_views import CALLBACK_OF_KERAS, FLAWS, TWINS
 from unit.view.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.build.allowlist import functions, inputs, layers, parameters, why_not
-from pipeprof.pipelines.build.chain import OWN_CALLS, STRUCTURE, _key
+from pipeprof.pipelines.build.chain import OWN_CALLS, STRUCTURE, FieldError, _key, pick, place, put
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.ops.values.fields import FieldError, pick, place, put
 
 ELEMENT = {"a.b": 1, "c": {"d": (2, 3)}}
 

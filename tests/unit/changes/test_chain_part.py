@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.changes.filters_at_random import PAIRS, pipeline
 
-from pipeprof.pipelines.build.chain import STRUCTURE, call_arguments, call_of
+from pipeprof.pipelines.build.chain import STRUCTURE, call_arguments, call_of, pick, place
 from pipeprof.pipelines.changes.in_spec import CannotSplitError, part_of_chains
-from pipeprof.pipelines.ops.values.fields import pick, place
 
 FUNCTIONS = {
     "copy": lambda x: x,

@@ -6,7 +6,7 @@ import pytest
 
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.pipelines.meaning.constants import INFINITE
 
 from .conftest import Recorded, node
 

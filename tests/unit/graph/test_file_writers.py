@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.effects import file_writer
-from pipeprof.pipelines.ops.traits import writes_files
+from pipeprof.pipelines.meaning.traits import writes_files
 
 
 def node(op: str, writes: str | None = None, **arguments: Any) -> Any:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.pipelines.graph.opnames import argument_names, in_model, is_option
-from pipeprof.pipelines.ops.executed_ops import is_dataset, written_op
+from pipeprof.pipelines.meaning.executed_ops import is_dataset, written_op
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.view.views import function, pipeline, stage, tensor
 
-from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.profiles.constants import ARRAY_COPIES, CAPTURED_CONSTANT_COPIES, SOURCE_CONSTANT_COPIES
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.view.views import pipeline, stage, tensor
 
-from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
+from pipeprof.pipelines.meaning.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.memory.predict.autotuned_buffers import not_predicted
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.view import StageView

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from unit.view.views import pipeline, stage, tensor
 
-from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
+from pipeprof.pipelines.meaning.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.execution import ADDED

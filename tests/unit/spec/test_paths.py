@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.data.recipes import recipe_of
-from pipeprof.pipelines.ops.values.units import parse_duration, parse_size
 from pipeprof.pipelines.spec.paths import PathError, PathProblem, expand, missing_files, resolve_pattern, source_files
+from pipeprof.pipelines.units import parse_duration, parse_size
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.traits import ops_with
+from pipeprof.pipelines.meaning.traits import ops_with
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 

@@ -8,7 +8,7 @@ import pytest
 from unit.view.recorded import GRAPHS, NAMES, recorded_view
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
+from pipeprof.pipelines.meaning.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.from_graph import _plain_arguments, view_of_graphs

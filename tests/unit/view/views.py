@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeprof.pipelines.ops.executed_ops import family
+from pipeprof.pipelines.meaning.executed_ops import family
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Device, Throughput
 from pipeprof.profiles.document.memory import Memory

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from pipeprof.pipelines.ops.executed_ops import executed, written_op
+from pipeprof.pipelines.meaning.executed_ops import executed, written_op
 from pipeprof.pipelines.tables import as_tuples, read_table
 
 Owner = Literal["cache", "shuffle", "prefetch", "parallel", "batch"]
@@ -202,7 +202,7 @@ _NO_TRAITS: Final = Traits()
 
 def _rows(kind: str) -> dict[str, Traits]:
     """The rows of ``traits.json``: the traits that an op simply has stand in one text, under ``is``."""
-    rows: dict[str, dict[str, Any]] = read_table("pipeprof.pipelines.ops", "traits")[kind]
+    rows: dict[str, dict[str, Any]] = read_table("pipeprof.pipelines.meaning", "traits")[kind]
     return {op: _row(**row) for op, row in rows.items()}
 
 

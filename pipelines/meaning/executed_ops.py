@@ -38,7 +38,7 @@ class Executed:
 
 
 EXECUTED: Final = {
-    family: Executed(**as_tuples(row)) for family, row in read_table("pipeprof.pipelines.ops", "executed").items()
+    family: Executed(**as_tuples(row)) for family, row in read_table("pipeprof.pipelines.meaning", "executed").items()
 }
 """Executed ops by family. A family without a row is the op of the same name in lower case (`GroupByWindow`)."""
 

@@ -9,13 +9,13 @@ from typing import get_args
 import pytest
 import source_trees
 
-from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, family, is_dataset, written_op
-from pipeprof.pipelines.ops.traits import SOURCES, STAGES, Cardinality, Owner, check_rows, holder, ops_with, traits
+from pipeprof.pipelines.meaning.executed_ops import EXECUTED, OPTION_FAMILIES, family, is_dataset, written_op
+from pipeprof.pipelines.meaning.traits import SOURCES, STAGES, Cardinality, Owner, check_rows, holder, ops_with, traits
 from pipeprof.pipelines.spec.operations import sources, stages
 
 TABLES = {
-    "pipelines/ops/traits.py",
-    "pipelines/ops/executed_ops.py",
+    "pipelines/meaning/traits.py",
+    "pipelines/meaning/executed_ops.py",
     "pipelines/changes/checked.py",
     "pipelines/build/dataset.py",
 }
@@ -133,7 +133,7 @@ def test_only_the_tables_hold_names_of_several_ops() -> None:
     for name, text in source_trees.sources().items():
         if name not in TABLES:
             problems += [f"{name}:{line}: {', '.join(sorted(ops))}" for line, ops in several_ops(text)]
-    assert not problems, "ask pipelines/ops/traits.py instead of listing ops:\n" + "\n".join(problems)
+    assert not problems, "ask pipelines/meaning/traits.py instead of listing ops:\n" + "\n".join(problems)
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,0 @@
-"""Kinds of values that arguments take: arrays, features, structures, options, units."""
