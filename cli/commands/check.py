@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,6 @@ from pipeprof.cli.render.diagnostics import color_errors
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Block
-from pipeprof.cli.report.check import describe_check, unknown_by_reason
 from pipeprof.cli.streams import say, without_commands, write_stdout
 from pipeprof.cli.targets.find import find_targets
 from pipeprof.cli.targets.load import Changes, list_functions, load_target
@@ -30,7 +29,6 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.advise.static import StaticAdvice, source_advice, static_advice
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
@@ -43,6 +41,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.wording import place_of
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.advise.static import StaticAdvice
     from pipeprof.profiles.harness.look import Looker
 
 FAIL_ON = ("warning",)
@@ -66,8 +65,15 @@ class _Checked:
     limit: limits.MemoryLimit | None
     parsed: ParsedTarget | None = None
     loaded: LoadedSpec | None = None
-    advice: StaticAdvice = field(default_factory=StaticAdvice)
+    told: StaticAdvice | None = None
     error: PipeprofError | None = None
+
+    @property
+    def advice(self) -> StaticAdvice:
+        """What is advised; nothing of a target with errors, which needs none of what advice imports."""
+        from pipeprof.profiles.advise.static import StaticAdvice
+
+        return self.told or StaticAdvice()
 
     @property
     def exit_code(self) -> int:
@@ -174,7 +180,7 @@ def _look(target: str, given: CheckOptions, limit: int | None, looker: Callable[
             target, Changes(given.set or [], given.env), no_python=given.no_python, arguments=given.arg or []
         )
         found = replace(found, parsed=parsed, loaded=loaded)
-        return replace(found, advice=_advice(found, parsed, looker, what_if=limit is not None))
+        return replace(found, told=_advice(found, parsed, looker, what_if=limit is not None))
     except PipeprofError as error:
         return replace(found, loaded=None, error=error)
 
@@ -182,6 +188,8 @@ def _look(target: str, given: CheckOptions, limit: int | None, looker: Callable[
 def _advice(
     found: _Checked, parsed: ParsedTarget, looker: Callable[[], Looker] | None, *, what_if: bool
 ) -> StaticAdvice:
+    from pipeprof.profiles.advise.static import StaticAdvice, source_advice, static_advice
+
     loaded, cores, most = found.loaded, found.cores, found.limit.bytes if found.limit else None
     if loaded is None:
         return source_advice(parsed, cores=cores, memory_limit_bytes=most)
@@ -221,6 +229,8 @@ def _list_errors(error: SpecError, style: Style, hide: Callable[[str], str]) -> 
 
 def _describe(checked: _Checked) -> Iterator[Block]:
     """The report on a target without errors."""
+    from pipeprof.cli.report.check import describe_check
+
     target, loaded, advice = checked.target, checked.loaded, checked.advice
     words = ["pipeprof", "run", target, *(word for one in checked.given.arg or () for word in ("--arg", one))]
     return describe_check(
@@ -310,6 +320,8 @@ def _target(checked: _Checked) -> Target:
 
 def _not_predicted(advice: StaticAdvice) -> Iterator[Message]:
     """Owners without a predicted size as warnings, as the text report has them."""
+    from pipeprof.cli.report.check import unknown_by_reason
+
     for reason, members in (unknown_by_reason(advice.memory) if advice.memory is not None else {}).items():
         owners = ", ".join(f"{size.owner} at {size.stage}" for size in members)
         yield Message(code="memory-not-known", message=f"{owners}: {reason}")

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from pipeprof.pipelines.addresses import PIPELINES, join, pipeline_of
+from pipeprof.pipelines.addresses import join, pipeline_of
 from pipeprof.pipelines.build.allowlist import functions, reads_nothing
 from pipeprof.pipelines.build.chain import PYTHON, STRUCTURE, call_arguments, call_of
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, chain_of
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.pipelines.spec.set_value import operation_key
+from pipeprof.pipelines.spec.operations import placed
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
@@ -23,12 +23,6 @@ Path: TypeAlias = "tuple[str | int, ...]"
 SOURCE = "source"
 STAGES = "stages"
 OPTIONS = "options"
-_PIPELINE = frozenset({SOURCE, STAGES, "on"})
-"""Keys of a pipeline, which a mapping of named pipelines does not have."""
-_FUNCTION = "map_func"
-"""The argument that a nested pipeline may be written under, or left out."""
-_SIDES = "datasets"
-"""The argument with pipelines in a mapping or a list."""
 
 
 class EditError(UsageError):
@@ -173,37 +167,12 @@ class _Written:
     value: Any
 
 
-def _written(pipeline: Any, at: str = "", path: Path = ()) -> Iterator[_Written]:
+def _written(data: Any) -> Iterator[_Written]:
     """Yield the source and the stages of a pipeline, those of pipelines inside after their owner."""
-    if not isinstance(pipeline, dict):
-        return
-    places: list[Path] = [(SOURCE,)] if SOURCE in pipeline else []
-    places += [(STAGES, index) for index, _ in _entries(pipeline.get(STAGES))]
-    for place in places:
-        address, value = join(at, *place), value_at(pipeline, place)
-        op = operation_key(value)
-        yield _Written(address, str(op or ""), (*path, *place), pipeline, value)
-        if op is None or not isinstance(arguments := value[op], dict):
-            continue
-        for name, inside in _pipelines(arguments):
-            yield from _written(value_at(arguments, inside), join(address, name), (*path, *place, op, *inside))
-
-
-def _pipelines(arguments: Mapping[Any, Any]) -> Iterator[tuple[str, Path]]:
-    """Yield what is between the address of an operation and that of a pipeline in its arguments, and where it is."""
-    # The pipeline of an `interleave` stands among its arguments, or under TensorFlow's name.
-    yield "", (_FUNCTION,) if _FUNCTION in arguments else ()
-    yield from ((name, (name,)) for name in PIPELINES if name in arguments)
-    for number, place in enumerate(_leaves(arguments.get(_SIDES), (_SIDES,))):
-        yield f"{_SIDES}.{number}", place
-
-
-def _leaves(value: Any, path: Path) -> Iterator[Path]:
-    if isinstance(value, dict) and (not value or value.keys() & _PIPELINE):
-        yield path
-        return
-    for key, inner in _entries(value):
-        yield from _leaves(inner, (*path, key))
+    for one in placed(data):
+        path = one.place[:-1]
+        pipeline = value_at(data, path[:-1] if path[-1] == SOURCE else path[:-2])
+        yield _Written(one.address, one.op, path, pipeline, value_at(data, path))
 
 
 def _entries(value: Any) -> Iterable[tuple[Any, Any]]:
