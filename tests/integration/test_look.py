@@ -132,7 +132,12 @@ def test_one_that_hangs_or_ends_its_process_is_not_the_others_concern(capsys: py
 def test_ctrl_c_ends_it_with_all_that_it_started(folder: Path) -> None:
     spec("hangs.yaml", "map: {python: f.py:hangs}")
     words = [sys.executable, "-m", "pipeprof", "check", "hangs.yaml"]
-    started = subprocess.Popen(words, env={**os.environ, MARK: str(folder)})
+    started = subprocess.Popen(
+        words,
+        env={**os.environ, MARK: str(folder)},
+        # A shell's background ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )
     while not Path("ran.txt").exists() and started.poll() is None:
         time.sleep(0.1)
     started.send_signal(signal.SIGINT)
