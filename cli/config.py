@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeprof.cli.streams import say
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.regular_files import read_regular
+from pipeprof.pipelines.host_files import read_regular
 from pipeprof.pipelines.suggest import did_you_mean, suggest
 from pipeprof.profiles.git.repository import repository_root
 from pipeprof.profiles.host.system_faults import has_current_folder

@@ -5,12 +5,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import unicodedata
-from typing import TextIO
+from typing import Final, TextIO
 
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.log_commands import spell_commands, spell_in_json
+
+# A runner of a CI system reads every line that a step prints: GitHub's ``::error::`` and ``##[error]``, ``##vso[…]``.
+# Names, messages and the user's own output may begin or contain one.
+_AT_START: Final = re.compile(r"((?:^|\r)(?:[^\S\r\n]|\x1b\[[0-9;]*m)*):(?=:)", re.MULTILINE)
+"""GitHub ignores spaces before it."""
+
+_ANYWHERE: Final = re.compile(r"#(?=#[A-Za-z]*\[)")
+"""Of GitHub (``##[``), Azure Pipelines (``##vso[``) and TeamCity (``##teamcity[``)."""
 
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -112,3 +120,33 @@ def visible(text: str) -> str:
 
 def _spelled(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def spell_commands(text: str) -> str:
+    r"""Spell the first character of every command as Python and YAML escape it in quotes.
+
+    Example:
+        >>> spell_commands("a\n  ::error::b ##[error]c")
+        'a\n  \\x3a:error::b \\x23#[error]c'
+    """
+    return spell_brackets(_AT_START.sub(r"\1\\x3a", text))
+
+
+def spell_brackets(text: str) -> str:
+    r"""Spell only the commands that stand anywhere in a line.
+
+    Example:
+        >>> spell_brackets("##vso[task]")
+        '\\x23#vso[task]'
+    """
+    return _ANYWHERE.sub(r"\\x23", text)
+
+
+def spell_in_json(text: str) -> str:
+    r"""Spell the commands inside the strings of a JSON document; it stays the same document.
+
+    Example:
+        >>> spell_in_json('{"a": "##[error]"}')
+        '{"a": "\\u0023#[error]"}'
+    """
+    return _ANYWHERE.sub(r"\\u0023", text)

@@ -76,17 +76,6 @@ def find_address(text: str) -> str | None:
     return address_of(plain["node"]) if plain is not None else None
 
 
-def op_index(text: str) -> int | None:
-    """Position in ``ops:`` of the call whose node's path ``text`` contains, or None.
-
-    Example:
-        >>> op_index("{{node stages_2/ops_1/DecodeJpeg}}")
-        1
-    """
-    match = re.search(r"(?:^|/)ops_(\d+)(?:_\d+)?(?:/|$)", text)
-    return int(match[1]) if match else None
-
-
 def pipeline_of(address: str) -> str:
     """Address of the pipeline a source or stage is in, which `join` extends; empty for the spec's own.
 

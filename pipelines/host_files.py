@@ -1,4 +1,4 @@
-"""Temporary files where there may be no place for any, and children that end with their parent.
+"""Files and processes of the host: temporary ones where there may be no place, files that strangers may have put there.
 
 A container may have a read-only file system, and a parent may be killed: Linux cleans up if it is asked to.
 """
@@ -44,15 +44,6 @@ def check_private(folder: Path) -> None:
         raise PermissionError(errno.EPERM, "the folder belongs to another user", str(folder))
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise PermissionError(errno.EPERM, "other users may write to the folder", str(folder))
-
-
-def is_private(folder: Path) -> bool:
-    """Whether `check_private` finds nothing."""
-    try:
-        check_private(folder)
-    except OSError:
-        return False
-    return True
 
 
 def settled_temporary_folder() -> Path:
@@ -116,3 +107,33 @@ def end_group(pid: int) -> None:
     # macOS refuses the permission if only ended processes are left in it.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a regular file, itself or behind links, for reading.
+
+    Raises:
+        OSError: It cannot be opened, or is something else.
+    """
+    # Without O_NONBLOCK, the call waits for somebody who writes into a pipe.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "a device or a pipe", str(path))
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Read a regular file of at most `most` bytes.
+
+    Raises:
+        OSError: It cannot be read, is larger, or is something else.
+    """
+    with open_regular(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data

@@ -78,9 +78,3 @@ def parse_size(value: Any) -> int:
 DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*(ns|us|µs|ms|s|min|h)\s*$"}, {"const": 0}]
 }
-SIZE_SCHEMA = {
-    "anyOf": [
-        {"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*([kKMGT]i?B|B)\s*$"},
-        {"type": "integer", "minimum": 0},
-    ]
-}

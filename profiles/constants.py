@@ -161,9 +161,6 @@ VIEW_BYTES = _constant(
     "20,000 and 50,000 names of 19 to 165 letters, from arrays and from `list_files`: 108 to 113 B an element",
     benchmark="attribution/memory_constants.py",
 )
-TEXT_BYTES = _constant(
-    "TEXT_BYTES", 24, "B", "A string in its tensor, which holds up to 22 letters itself", "`sizeof(tstring)`"
-)
 ALIGNMENT_BYTES = _constant(
     "ALIGNMENT_BYTES",
     64,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.addresses import pipeline_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
@@ -43,20 +43,6 @@ def line_of(profile: Profile, address: str | None) -> list[Stage]:
         An address ``source.inputs.0.stages.1`` is in the line of ``source.inputs.0.source``.
     """
     return lines_of(profile.stages or ()).get(pipeline_of(address or ""), [])
-
-
-def joined_lines(profile: Profile, line: Sequence[Stage]) -> Iterator[list[list[Stage]]]:
-    """The lines that each stage of a line joins (`zip`, `sample_from_datasets`, `concatenate`), inner ones last."""
-    return _joined(lines_of(profile.stages or ()), line)
-
-
-def _joined(lines: Mapping[str, list[Stage]], line: Sequence[Stage]) -> Iterator[list[list[Stage]]]:
-    for stage in line:
-        joined = [side for pipeline, side in lines.items() if reader_of(pipeline) == stage.id]
-        if joined:
-            yield joined
-        for side in joined:
-            yield from _joined(lines, side)
 
 
 def reader_of(pipeline: str) -> str | None:

@@ -284,8 +284,6 @@ def _short(name: str | None) -> str | None:
     return name if name is None or len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
-LEFT = "then a batch takes"
-"""Begins what is left without stages in many parts."""
 AT_LEAST = "at_least"
 """In what was measured without a stage: handing out what it gave took most of the time, and counts as its work."""
 
@@ -302,18 +300,6 @@ def if_free(gain: str, measured: Mapping[str, object], name: str = "it") -> str:
     """
     least = measured.get(AT_LEAST) and not measured.get("at_limit")
     return f"{'at least ' if least else ''}{gain} if {name} cost nothing"
-
-
-def of_interval(ms: float, interval: float) -> str:
-    """State what stages take of a batch; all their threads together may take more than the batch does.
-
-    Example:
-        >>> of_interval(16.0, 20.0), of_interval(66.2, 44.0)
-        ('16.0 ms of the 20.0 ms per batch', '66.2 ms per batch over all threads (a batch takes 44.0 ms)')
-    """
-    if ms > interval:
-        return f"{milliseconds(ms)} per batch over all threads (a batch takes {milliseconds(interval)})"
-    return f"{milliseconds(ms)} of the {milliseconds(interval)} per batch"
 
 
 def with_name(reason: str, stages: Sequence[Stage]) -> str:

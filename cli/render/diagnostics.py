@@ -8,8 +8,7 @@ import re
 import sys
 
 from pipeprof.cli.render.style import wants_color
-from pipeprof.cli.streams import visible, write_stream
-from pipeprof.pipelines.log_commands import spell_commands
+from pipeprof.cli.streams import spell_commands, visible, write_stream
 
 _HEAD = re.compile(r"^(?P<place>\S.*?): (?P<code>error(?:\[[a-z-]+\])?:)(?= )", re.MULTILINE)
 _CARET = re.compile(r"^(?P<gutter> +(?:\| )?)(?P<caret> *\^+)$", re.MULTILINE)

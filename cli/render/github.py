@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from pipeprof.cli.report.comparison import headline_of
 from pipeprof.cli.report.remarks import Remark
+from pipeprof.cli.streams import spell_brackets, spell_commands
 from pipeprof.pipelines.errors import escape
-from pipeprof.pipelines.log_commands import spell_brackets, spell_commands
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.gaps.document import GapsReport
 from pipeprof.profiles.judge.result import Result

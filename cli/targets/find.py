@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeprof.pipelines.regular_files import read_regular
+from pipeprof.pipelines.host_files import read_regular
 
 _SUFFIXES = (".yaml", ".yml")
 _MOST_BYTES = 1 << 20

@@ -49,18 +49,6 @@ KINDS: Final = {
 CALL_ARGUMENTS: Final = ("training",)
 """Arguments of a layer's call; the others are those of its constructor."""
 
-_WRITES: Final = "it writes files or communicates with other processes"
-_PYTHON: Final = "write the function in a Python file, and `python: file.py:function` in place of `ops:`"
-_REFUSED: Final = dict.fromkeys(("tf.io.write_file", "tf.io.write_graph", "tf.print"), _WRITES)
-_REFUSED_PREFIXES: Final = {
-    **dict.fromkeys(
-        ("tf.summary.", "tf.io.gfile.", "tf.saved_model.", "tf.train.", "tf.debugging.", "tf.distribute."), _WRITES
-    ),
-    "tf.data.": "it creates a dataset: sources and stages belong under `source:` and `stages:`",
-    "tf.raw_ops.": "raw ops are not checked; use the public function",
-    "tf.keras.": f"of Keras only preprocessing layers are; {_PYTHON}",
-}
-
 
 class UnknownFunctionError(PlainError, AttributeError):
     """The installed TensorFlow is older than the tables."""
@@ -111,12 +99,6 @@ def inputs(name: str, given: Collection[str], count: int) -> list[str]:
 def reads_nothing(name: str, given: Collection[str]) -> bool:
     """Whether a function makes a tensor of its arguments alone, where some are given."""
     return name in MAKES_TENSOR and next(iter(parameters(name))) in given
-
-
-def why_not(name: str) -> str:
-    """Why ``ops:`` cannot call a name, in one sentence."""
-    reason = _REFUSED.get(name) or next((why for start, why in _REFUSED_PREFIXES.items() if name.startswith(start)), "")
-    return f"{name} cannot be called in `ops:`: {reason or _PYTHON}"
 
 
 def _listed(inputs: Any) -> list[Any]:

@@ -24,11 +24,11 @@ from pipeprof.pipelines.build.allowlist import (
     layers,
     reads_nothing,
     resolve,
-    why_not,
 )
 from pipeprof.pipelines.build.arguments import Making, constant, converted
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.errors import PlainError
+from pipeprof.pipelines.spec.operations import why_not
 
 Field: TypeAlias = str | int
 """A key, dotted into nested mappings, or an index."""

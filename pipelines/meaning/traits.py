@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -268,14 +268,6 @@ def ops_with(question: Callable[[Traits], object]) -> frozenset[str]:
 def messages() -> tuple[str, ...]:
     """Regular expressions of messages that only name a kind of op (`Traits.errors`)."""
     return tuple(dict.fromkeys(text for row in (SOURCES | STAGES).values() for text in row.errors))
-
-
-def check_rows(sources: Iterable[str], stages: Iterable[str]) -> None:
-    """Check that every source and stage has a row."""
-    for kind, names, rows in (("source", sources, SOURCES), ("stage", stages, STAGES)):
-        missing = [name for name in names if name not in rows]
-        if missing:
-            raise LookupError(f"no row of traits for the {kind} {', '.join(missing)}: add one to traits.json")
 
 
 STAGE_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds)

@@ -15,7 +15,7 @@ from pipeprof.pipelines.addresses import is_address
 from pipeprof.pipelines.data.recipes import Recipe, RecipeError, recipe_of
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.spec.budgets import BudgetError, parse_budgets
-from pipeprof.pipelines.spec.operations import Placed, placed
+from pipeprof.pipelines.spec.operations import Placed, placed, why_not
 from pipeprof.pipelines.spec.paths import missing_files
 from pipeprof.pipelines.spec.schema import KIND, spec_schema
 from pipeprof.pipelines.spec.set_value import child_key
@@ -165,8 +165,11 @@ def _of_error(error: jsonschema.ValidationError, address: Address, *, guess: boo
         known = list(schema.get("properties", ()))
         for name in value:
             if name not in known and not (name.startswith("x-") and "patternProperties" in schema):
+                meant = suggest(name, known) if guess else None
                 message = f"unknown {noun} `{name}`: expected {_listed(known)}"
-                yield Fault((*address, name), True, f"unknown-{noun}", message, suggest(name, known) if guess else None)
+                if noun == "function" and meant is None and str(name).startswith("tf."):
+                    message = why_not(name)
+                yield Fault((*address, name), True, f"unknown-{noun}", message, meant)
     elif "propertyNames" in error.relative_schema_path:
         yield Fault((*address, value), True, "wrong-name", f"got {describe(value)}, expected {_expected(error)}")
     elif rule == "required":
@@ -183,8 +186,10 @@ def _of_error(error: jsonschema.ValidationError, address: Address, *, guess: boo
     elif rule == "enum" and noun == "function":
         known = spec_schema()["definitions"]["call"]["else"]["properties"]
         needs = value in known
-        message = f"`{value}` has no arguments: expected `{value}: {{…}}`" if needs else f"unknown function `{value}`"
         suggestion = suggest(value, known) if guess and not needs else None
+        is_refused = suggestion is None and str(value).startswith("tf.")
+        unknown = why_not(str(value)) if is_refused else f"unknown function `{value}`"
+        message = f"`{value}` has no arguments: expected `{value}: {{…}}`" if needs else unknown
         yield Fault(address, False, "missing-key" if needs else "unknown-function", message, suggestion)
     else:
         words = [str(word) for word in error.validator_value] if rule == "enum" else []

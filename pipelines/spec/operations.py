@@ -16,6 +16,17 @@ from pipeprof.pipelines.tables import read_table
 
 _PACKAGE: Final = "pipeprof.pipelines.spec"
 DATASET: Final = "tf.data.Dataset"
+_WRITES: Final = "it writes files or communicates with other processes"
+_PYTHON: Final = "write the function in a Python file, and `python: file.py:function` in place of `ops:`"
+_REFUSED: Final = dict.fromkeys(("tf.io.write_file", "tf.io.write_graph", "tf.print"), _WRITES)
+_REFUSED_PREFIXES: Final = {
+    **dict.fromkeys(
+        ("tf.summary.", "tf.io.gfile.", "tf.saved_model.", "tf.train.", "tf.debugging.", "tf.distribute."), _WRITES
+    ),
+    "tf.data.": "it creates a dataset: sources and stages belong under `source:` and `stages:`",
+    "tf.raw_ops.": "raw ops are not checked; use the public function",
+    "tf.keras.": f"of Keras only preprocessing layers are; {_PYTHON}",
+}
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,12 @@ def array_kind(value: Any) -> str | None:
     return None
 
 
+def why_not(name: str) -> str:
+    """Why ``ops:`` cannot call a name, in one sentence."""
+    reason = _REFUSED.get(name) or next((why for start, why in _REFUSED_PREFIXES.items() if name.startswith(start)), "")
+    return f"{name} cannot be called in `ops:`: {reason or _PYTHON}"
+
+
 def parameters_of(signature: str) -> dict[str, str | None]:
     """The parameters of a signature's text with their defaults as text, None for a required one.
 
@@ -156,8 +173,6 @@ def _parameters() -> Any:
 
 
 _ALONE: Final = ("dataset_function", "pipeline", "weights")
-INNER_KINDS: Final = (*_ALONE, "pipeline_function", "pipeline_structure", "pipelines", "source", "stages")
-"""Kinds of parameters with pipelines inside."""
 Place: TypeAlias = "tuple[str | int, ...]"
 """Keys and indices in a spec's data."""
 

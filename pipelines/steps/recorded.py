@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.regular_files import read_regular
+from pipeprof.pipelines.host_files import read_regular
 from pipeprof.pipelines.steps.simulated import Durations
 
 CORES_SHARE = 0.1

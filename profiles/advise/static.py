@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
@@ -77,25 +77,6 @@ def static_advice(
 
         answers = what_ifs(view, memory, memory_limit_bytes)
     return StaticAdvice(findings, memory, [*messages, *more], answers, not_predicted(view, memory))
-
-
-def _with_arguments(view: PipelineView) -> PipelineView:
-    """The view with what TensorFlow's graph does not say of arguments, such as the batch sizes of buckets."""
-    stages = (
-        replace(
-            stage,
-            arguments={
-                **{name: value for name, value in (stage.written or {}).items() if _is_plain(value)},
-                **stage.arguments,
-            },
-        )
-        for stage in view.stages
-    )
-    return replace(view, stages=tuple(stages))
-
-
-def _is_plain(value: object) -> bool:
-    return (isinstance(value, list) and all(isinstance(one, int) for one in value)) or isinstance(value, bool | int)
 
 
 def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:

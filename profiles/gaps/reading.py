@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from pipeprof.pipelines.regular_files import open_regular
+from pipeprof.pipelines.host_files import open_regular
 from pipeprof.profiles.gaps.chrome import read_chrome
 from pipeprof.profiles.gaps.sentences import reason
 from pipeprof.profiles.gaps.trace import DeviceTrace, TraceError

@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.host_files import nameless_file
-from pipeprof.pipelines.regular_files import read_regular
+from pipeprof.pipelines.host_files import nameless_file, read_regular
 from pipeprof.profiles.git.repository import GIT_DIR, Repository, find_repository, read_line
 
 MOST_SECONDS = 30.0

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.pipelines.regular_files import read_regular
+from pipeprof.pipelines.host_files import read_regular
 
 GIT_DIR = ".git"
 _POINTER = "gitdir:"

@@ -100,11 +100,6 @@ class Pages:
     rss_bytes: int
     mapped_bytes: int = 0
 
-    @property
-    def anonymous_bytes(self) -> int:
-        """Bytes that are neither: the heap, stacks, private maps."""
-        return max(0, self.rss_bytes - self.mapped_bytes)
-
 
 def pages(pid: Pid, proc: Path = PROC) -> Pages | None:
     """Resident memory from ``statm``, which newer kernels keep exact where ``stat`` lags by pages per core."""

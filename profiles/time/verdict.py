@@ -157,6 +157,7 @@ _STOPPED = ("max-time", "hung")
 """Codes of runs that pipeprof itself stopped."""
 _ENDED_BY_SIGNAL = {129: "The terminal was closed", 130: "Interrupted", 143: "Terminated"}
 _WORDS_FOR_CODES = {
+    "build": "TensorFlow refuses it",
     "channel-closed": "the code closed the worker's pipes",
     "crashed": "the worker crashed",
     "empty": "the dataset is empty",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pipeprof.pipelines.regular_files import read_regular
+from pipeprof.pipelines.host_files import read_regular
 from pipeprof.profiles.view.view import PipelineView
 
 _LARGEST = 5_000_000

@@ -24,9 +24,8 @@ from pipeprof.pipelines.build.allowlist import (
     layers,
     parameters,
     resolve,
-    why_not,
 )
-from pipeprof.pipelines.spec.operations import Operation, kinds, mappings, parameters_of, sources, stages
+from pipeprof.pipelines.spec.operations import Operation, kinds, mappings, parameters_of, sources, stages, why_not
 from pipeprof.pipelines.tables import read_table
 
 WRITTEN_FOR_THIS = tf.__version__.startswith(WRITTEN_FOR + ".")

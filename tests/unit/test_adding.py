@@ -66,16 +66,6 @@ def test_a_function_and_an_op_are_rows(tmp_path: Path) -> None:
     assert [one.op for one in load_spec(tmp_path / "spec.yaml").spec.placed()] == ["range", "map", "pairs"]
 
 
-@pytest.mark.usefixtures("added")
-def test_an_op_without_a_row_of_traits_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LookupError, match="pairs"):
-        traits.check_rows(operations.sources(), operations.stages())
-    monkeypatch.setitem(traits.STAGES, "pairs", traits.Traits(one_to_one=True))
-    traits.traits.cache_clear()
-    traits.check_rows(operations.sources(), operations.stages())
-    assert traits.traits("pairs").one_to_one
-
-
 def test_a_message_is_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages.WorkerMessage, "classes", dict(messages.WorkerMessage.classes))
 

@@ -56,13 +56,11 @@ LOOSE = {
         "errors",
         "addresses",
         "suggest",
-        "log_commands",
         "clocks",
         "tables",
         "wire",
         "late",
         "units",
-        "regular_files",
         "host_files",
     },
     "profiles": {"wording", "user_frames", "constants", "lines"},
@@ -76,7 +74,7 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 ROWS = {
     "pipelines": (
         {"tables", "wire"},
-        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files", "host_files", "units"},
+        {"errors", "addresses", "suggest", "clocks", "late", "host_files", "units"},
         {"meaning"},
         {"target"},
         {"data", "graph", "steps"},

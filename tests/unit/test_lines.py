@@ -8,7 +8,7 @@ import pytest
 
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.lines import inside, is_outside_functions, joined_lines, line_of, lines_of, main_line, reader_of
+from pipeprof.profiles.lines import inside, is_outside_functions, line_of, lines_of, main_line, reader_of
 
 Recorded = Callable[[str], Profile]
 ADDRESSES = (
@@ -49,13 +49,6 @@ def test_stages_of_a_pipeline_that_only_the_model_shows_are_in_no_line(recorded:
     assert not lines_of(run.stages or ())
     assert not main_line(run)
     assert not is_outside_functions("running.0")
-
-
-def test_a_stage_joins_its_further_inputs_and_not_what_a_function_makes(recorded: Recorded) -> None:
-    run = run_of(recorded, *ADDRESSES)
-    assert [[line[0].id for line in lines] for lines in joined_lines(run, main_line(run))] == [
-        ["source.choice_dataset.source", "source.datasets.0.source", "source.datasets.1.source"]
-    ]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

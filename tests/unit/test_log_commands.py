@@ -5,12 +5,15 @@ import re
 
 import yaml
 
-from pipeprof.cli.streams import without_commands
-from pipeprof.pipelines.log_commands import has_command, spell_commands, spell_in_json
+from pipeprof.cli.streams import spell_commands, spell_in_json, without_commands
 from pipeprof.pipelines.spec.yaml_writer import block_lines
 
 COMMAND = re.compile(r"^(\s|\x1b\[[0-9;]*m)*::|##[A-Za-z]*\[", re.MULTILINE)
 COMMANDS = ("::error::x", "::set-output name=a::b", "  ::stop-commands::t", "a ##[error]x", "##vso[task.x]y")
+
+
+def has_command(text: str) -> bool:
+    return re.search(r"((?:^|\r)(?:[^\S\r\n]|\x1b\[[0-9;]*m)*)::|##[A-Za-z]*\[", text, re.MULTILINE) is not None
 
 
 def test_a_command_is_spelled_out_and_other_text_stays() -> None:

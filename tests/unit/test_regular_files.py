@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.regular_files import read_regular
+from pipeprof.pipelines.host_files import read_regular
 from pipeprof.pipelines.steps.recorded import read_step
 from pipeprof.profiles.view.texts import file_text
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_source import ChangedSource, change_source
-from pipeprof.pipelines.regular_files import read_regular
+from pipeprof.pipelines.host_files import read_regular
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Target

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.build.allowlist import functions, inputs, layers, parameters, why_not
+from pipeprof.pipelines.build.allowlist import functions, inputs, layers, parameters
 from pipeprof.pipelines.build.chain import OWN_CALLS, STRUCTURE, FieldError, _key, pick, place, put
 from pipeprof.pipelines.errors import PlainError
+from pipeprof.pipelines.spec.operations import why_not
 
 ELEMENT = {"a.b": 1, "c": {"d": (2, 3)}}
 

@@ -10,7 +10,7 @@ import pytest
 import source_trees
 
 from pipeprof.pipelines.meaning.executed_ops import EXECUTED, OPTION_FAMILIES, family, is_dataset, written_op
-from pipeprof.pipelines.meaning.traits import SOURCES, STAGES, Cardinality, Owner, check_rows, holder, ops_with, traits
+from pipeprof.pipelines.meaning.traits import SOURCES, STAGES, Cardinality, Owner, holder, ops_with, traits
 from pipeprof.pipelines.spec.operations import sources, stages
 
 TABLES = {
@@ -24,13 +24,7 @@ IN_MODEL = {*EXECUTED, *OPTION_FAMILIES, *(name for row in EXECUTED.values() for
 
 
 def test_every_source_and_stage_has_a_row() -> None:
-    check_rows(sources(), stages())
-
-
-@pytest.mark.parametrize(("sources_", "stages_"), [(["no_such_source"], []), ([], ["batch", "no_such_stage"])])
-def test_an_op_without_a_row_is_named(sources_: list[str], stages_: list[str]) -> None:
-    with pytest.raises(LookupError, match=r"no row of traits for the (source no_such_source|stage no_such_stage): add"):
-        check_rows(sources_, stages_)
+    assert set(sources()) - set(SOURCES) == set(stages()) - set(STAGES) == set()
 
 
 def test_rows_belong_to_ops() -> None:
