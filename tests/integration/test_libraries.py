@@ -181,10 +181,8 @@ def test_the_array_is_named_in_a_finding_and_owned_in_the_ledger(profile: dict[s
     (finding,) = [one for one in profile["findings"] if one["rule"] == "graph-constant"]
     assert finding["stage"] == "stages.9"
     assert "TABLE float32[12000,250], used in input.py:" in finding["sentence"]
-    entries = [one for one in profile["memory"]["ledger"] if one["owner"] == "source"]
-    assert {one["stage"] for one in entries} == {"stages.9"}
+    (entry,) = [one for one in profile["memory"]["ledger"] if one["owner"] == "source"]
+    assert entry["stage"] == "stages.9"
     nbytes = 12_000 * 250 * 4
-    assert next(one["bytes"] for one in entries if one["what"] == "the array") == nbytes
-    assert sum(one["bytes"] for one in entries) > 5 * nbytes
-    predicted = [one["predicted_bytes"] for one in entries if one["predicted_bytes"]]
-    assert [one >= 10 * nbytes for one in predicted] == [True]
+    assert entry["bytes"] > 5 * nbytes
+    assert entry["predicted_bytes"] > 10 * nbytes
