@@ -43,14 +43,10 @@ def test_any_data_written_is_read_back(notes: dict[Any, Any]) -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (math.inf, ".inf"),
         (-math.inf, "-.inf"),
-        (1e-05, "1e-05"),
         (int("9" * 300), hex(int("9" * 300))),
-        (True, "true"),
         ("20ms", "20ms"),
         ("a\u2028b\x7f\U000e0001", '"a\\u2028b\\x7f\\U000e0001"'),
-        ("é 写真", '"é 写真"'),
     ],
 )
 def test_scalars(value: object, text: str) -> None:
