@@ -15,7 +15,7 @@ from pipeprof.pipelines.build.arrays import BuildContext, arrays_in, fill
 from pipeprof.pipelines.spec.operations import array_kind
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8", "int64", "bool", "complex64"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "uint8", "int64", "bool", "complex64"])
 def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
     made = fill([50, 7], dtype, seed=3)
     assert made.shape == (50, 7)
@@ -76,9 +76,7 @@ def test_lines_and_columns(tmp_path: Path) -> None:
     [
         ({"npy": "x.npy"}, "npy"),
         ({"npy": "x.npy", "other": 1}, None),
-        ({"npy": [1]}, None),
         ({"array": {"shape": [3]}}, "array"),
-        ({"array": {"x": [3]}}, None),
         ({"files": ["a", "b"]}, "files"),
         ({"ragged": [[1], []], "dtype": "int32"}, "ragged"),
         ({"sparse": {"indices": []}}, "sparse"),

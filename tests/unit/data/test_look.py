@@ -49,11 +49,9 @@ def test_images_are_found_in_the_folder_and_below(
     ("names", "classes", "splits"),
     [
         (["cat/a.jpg", "dog/a.jpg"], ("cat", "dog"), ""),
-        (["train/cat/a.jpg", "train/dog/a.jpg"], ("cat", "dog"), ""),
         (["val/cat/a.jpg", "val/dog/a.jpg", "train/cat/a.jpg", "train/dog/a.jpg"], ("cat", "dog"), "train, val"),
         (["train/cat/a.jpg", "train/dog/a.jpg", "val/cat/a.jpg"], (), "train, val"),
         (["ann/cat/a.jpg", "ann/dog/a.jpg", "ben/cat/a.jpg", "ben/dog/a.jpg"], (), ""),
-        (["cat/a.jpg"], (), ""),
         (["cat/a.jpg", "dog/a.jpg", "a.jpg"], (), ""),
     ],
 )
@@ -70,10 +68,8 @@ def test_folders_of_images_are_classes_one_level_below_or_in_each_split(
 @pytest.mark.parametrize(
     ("names", "patterns"),
     [
-        (["a.csv", "b.csv", "notes.md"], ["*.csv"]),
         (["train-00-of-02.csv", "train-01-of-02.csv", "a.CSV"], ["a.CSV", "train-*-of-*.csv"]),
         (["a[1].csv", "b2.csv", "c.csv.md"], ["*.csv"]),
-        (["cat1.tsv", "dog.csv", "x.tsv.csv.md"], ["cat*.tsv", "dog.csv"]),
         # No file is matched twice.
         (["cat1.tsv", "cat2.csv", "catx.tsv"], ["cat1.tsv", "cat2.csv", "catx.tsv"]),
     ],
@@ -97,11 +93,8 @@ def test_patterns_match_the_files_of_a_folder_and_nothing_else(
         ("a,b\n1,\n,2.5\n", ",", True, ["a int32 gaps", "b float32 gaps"]),
         ("a,b\n3000000000,\n,1e-3\n", ",", True, ["a float32 gaps", "b float32 gaps"]),
         ("\ufeffid|x\r\n1|nan\r\n2|-inf\r\n", "|", True, ["id int64", "x float32"]),
-        ("word,other\nsome,text\nmore,text\n", ",", True, ["word string", "other string"]),
         ("same,text\nsame,text\n", ",", False, ["column 0 string", "column 1 string"]),
-        ("7\n8\n", ",", False, ["column 0 int64"]),
         ("1,2\n", ",", False, ["column 0 int64", "column 1 int64"]),
-        ('a,b\n"line\nbreak",1\n', ",", True, ["a string", "b int64"]),
         ("a,b\n99999999999999999999,1\n", ",", True, ["a float32", "b int64"]),
         ("a,b\n1_000,True\n", ",", True, ["a string", "b string"]),
         ("a,b\n" + "1,22222\n" * 50_000, ",", True, ["a int64", "b int64"]),

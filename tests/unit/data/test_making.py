@@ -33,7 +33,6 @@ def made(entry: dict[str, Any], folder: Path) -> dict[str, bytes]:
     [
         {"npy": {"shape": [7, 30], "dtype": "float16", "files": 2}},
         {"csv": {"rows": 5000, "columns": 2, "ints": 1, "strings": 1, "files": 2}},
-        {"csv": {"rows": 3, "header": False, "label": 0}},
         {"text": {"lines": 5000, "vocabulary": 50, "files": 3}},
     ],
     ids=str,
@@ -51,7 +50,7 @@ def test_files_may_hold_nothing(tmp_path: Path) -> None:
     assert made({"text": {"lines": 2, "words": [0, 0]}}, tmp_path / "t") == {"data.txt": b"\n\n"}
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float64"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float16"])
 @pytest.mark.parametrize("fill", ["random", "zeros", "arange"])
 def test_arrays_have_the_values_asked_for(
     dtype: str, fill: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

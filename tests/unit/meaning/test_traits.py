@@ -23,30 +23,23 @@ WRITTEN = {*sources(), *stages(), *SOURCES, *STAGES}
 IN_MODEL = {*EXECUTED, *OPTION_FAMILIES, *(name for row in EXECUTED.values() for name in row.in_model)}
 
 
-def test_every_source_and_stage_has_a_row() -> None:
-    assert set(sources()) - set(SOURCES) == set(stages()) - set(STAGES) == set()
-
-
-def test_rows_belong_to_ops() -> None:
+def test_sources_and_stages_have_a_row_and_little_else_has() -> None:
     # What TensorFlow fuses or makes itself is no source or stage that a spec can have.
-    assert set(SOURCES) - set(sources()) == {"from_list", "from_sparse_tensor_slices"}
-    assert set(STAGES) - set(stages()) == {"map+batch", "shuffle+repeat"}
+    assert set(SOURCES) == {*sources(), "from_list", "from_sparse_tensor_slices"}
+    assert set(STAGES) == {*stages(), "map+batch", "shuffle+repeat"}
 
 
-@pytest.mark.parametrize("op", sorted({*SOURCES, *STAGES}))
-def test_arguments_in_a_row_are_arguments_of_the_op(op: str) -> None:
-    row, kind = traits(op), {**sources(), **stages()}.get(op)
-    if kind is None:
-        return
-    named = {row.batches, row.loads_batches, row.counts} - {None}
-    assert named <= set(kind.parameters), f"{op} has no argument {named - set(kind.parameters)}"
+def test_arguments_in_a_row_are_arguments_of_the_op() -> None:
+    for op, kind in {**sources(), **stages()}.items():
+        row = traits(op)
+        assert {row.batches, row.loads_batches, row.counts} - {None} <= set(kind.parameters), op
 
 
-@pytest.mark.parametrize("kind", sorted(EXECUTED))
-def test_executed_ops_are_written_as_ops_with_a_row(kind: str) -> None:
-    op = written_op(kind)
-    assert op in WRITTEN or kind in OPTION_FAMILIES
-    assert traits(f"{kind}DatasetV2") == traits(op)
+def test_executed_ops_are_written_as_ops_with_a_row() -> None:
+    for kind in EXECUTED:
+        op = written_op(kind)
+        assert op in WRITTEN or kind in OPTION_FAMILIES
+        assert traits(f"{kind}DatasetV2") == traits(op)
 
 
 def test_iterators_hold_for_their_stages() -> None:
@@ -86,18 +79,12 @@ def op_names(constants: list[ast.expr | None]) -> set[str]:
     }
 
 
-def is_literal(node: ast.expr) -> bool:
-    return (isinstance(node, ast.Name) and node.id == "Literal") or (
-        isinstance(node, ast.Attribute) and node.attr == "Literal"
-    )
-
-
 def several_ops(source: str) -> Iterator[tuple[int, set[str]]]:
     """Lines of collections, comparisons and patterns that hold the names of two or more ops."""
     # Literals, and tables of the ledger's owners, hold words of the document.
     words: set[int] = set()
     for node in source_trees.nodes(source):
-        if isinstance(node, ast.Subscript) and is_literal(node.value):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("Literal"):
             words |= {id(inner) for inner in ast.walk(node)}
         elif isinstance(node, ast.AnnAssign) and node.value is not None and "[Owner," in ast.unparse(node.annotation):
             words |= {id(inner) for inner in ast.walk(node.value)}
@@ -112,10 +99,10 @@ def several_ops(source: str) -> Iterator[tuple[int, set[str]]]:
                 found = max(op_names(list(keys)), op_names(list(values)), key=len)
             case ast.BoolOp(values=parts):
                 # `op == "batch" or op == "padded_batch"`: one subject, compared with several names.
-                compared = [one for one in parts if isinstance(one, ast.Compare) and op_names([*one.comparators])]
-                for subject in {ast.unparse(one.left) for one in compared} if len(compared) > 1 else ():
+                compared = [one for one in parts if isinstance(one, ast.Compare)]
+                for subject in {ast.unparse(one.left) for one in compared}:
                     same = [one for one in compared if ast.unparse(one.left) == subject]
-                    found |= op_names([other for one in same for other in one.comparators]) if len(same) > 1 else set()
+                    found = max(found, op_names([other for one in same for other in one.comparators]), key=len)
             case ast.MatchOr(patterns=parts):
                 found = op_names([part.value for part in parts if isinstance(part, ast.MatchValue)])
         if len(found) > 1:
@@ -137,8 +124,6 @@ def test_only_the_tables_hold_names_of_several_ops() -> None:
         'x = op in ("map", "filter")',
         'x = op == "map" or op == "prefetch"',
         'x = {"cache": 1, "shuffle": 2}',
-        'x = {"a": "cache", "b": "shuffle"}',
-        'x = ["TensorSliceDataset", "TensorDataset"]',
         'x = node.family in ("ParallelMap", "MapAndBatch")',
         'match op:\n    case "take" | "skip":\n        pass',
     ],
@@ -150,12 +135,10 @@ def test_lists_of_ops_are_seen(source: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        'x = op == "map"',
         'x = a == "map" and b == "batch"',
         'x = ("ParseExample", "ParseExampleV2")',
         'Owner = Literal["cache", "shuffle"]',
         'OWNERS: Mapping[Owner, str] = {"cache": "cache", "shuffle": "shuffle"}',
-        'x = ("map", "text")',
     ],
 )
 def test_single_names_and_other_words_are_no_lists_of_ops(source: str) -> None:

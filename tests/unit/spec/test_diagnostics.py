@@ -12,6 +12,11 @@ def diagnostic(line: int = 1, column: int = 1, length: int = 1, **more: object) 
     return Diagnostic("spec.yaml", line, column, length, "wrong-type", "got x, expected y", **more)  # type: ignore[arg-type]
 
 
+def test_a_flag_is_shown_instead_of_a_line() -> None:
+    shown = Diagnostic("spec.yaml", None, 14, 3, "unknown-key", "got x", "--set stages.abc=2").render(["a: 1"])
+    assert shown.split("\n")[1:] == ["    --set stages.abc=2", " " * 17 + "^^^"]
+
+
 def test_line_beyond_the_file_has_no_snippet() -> None:
     assert "\n" not in diagnostic(9).render(["one line"])
 

@@ -47,7 +47,6 @@ def test_github(printed: Callable[[str, str], str], golden: Callable[[str, str],
 
 def test_json(printed: Callable[[str, str], str], golden: Callable[[str, str], None]) -> None:
     documents = {name: json.loads(printed(name, "json")) for name in NAMES}
-    assert {document["exit_code"] for document in documents.values()} == {2}
     found = {name: document["errors"] for name, document in documents.items()}
     golden("check/errors.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
