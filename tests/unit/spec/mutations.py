@@ -48,13 +48,7 @@ PATHS = (
 
 @dataclass
 class Case:
-    """One command line over files that are there.
-
-    Attributes:
-        files: By name; ``spec.yaml`` is the target.
-        arguments: What follows ``pipeprof check spec.yaml``.
-        environment: Variables that are set.
-    """
+    """Files by name, what follows ``pipeprof check spec.yaml``, and the variables that are set."""
 
     files: dict[str, bytes]
     arguments: list[str] = field(default_factory=list)
@@ -139,11 +133,9 @@ def _data(spec: bytes) -> Any:
 def _changed_text(rng: Random, text: str, all_specs: list[bytes]) -> str:
     lines = text.split("\n")
     line, at = rng.randrange(len(lines)), rng.randint(0, len(text))
-    match rng.choice(("gone", "twice", "indented", "foreign", "sign", "number", "number", "character", "cut", "much")):
+    match rng.choice(("gone", "indented", "foreign", "sign", "number", "number", "character", "cut", "much")):
         case "gone":
             del lines[line]
-        case "twice":
-            lines.insert(line, rng.choice(lines))
         case "indented":
             lines[line] = " " * rng.randrange(12) + lines[line].lstrip()
         case "foreign":
@@ -179,7 +171,7 @@ def _change_at(rng: Random, data: Any, place: tuple[Any, ...], all_specs: list[b
     holder, key = _at(data, place[:-1]), place[-1]
     others = [(other, one) for other in [_data(rng.choice(all_specs))] for one in _places(other)] or [({}, ())]
     foreign = rng.choice(others)
-    match rng.choice(("gone", "typo", "key", "subtree", "deeper", "much", "twice", "value")):
+    match rng.choice(("gone", "typo", "key", "subtree", "deeper", "much", "value")):
         case "gone":
             del holder[key]
         case "typo" if isinstance(holder, dict):
@@ -194,8 +186,6 @@ def _change_at(rng: Random, data: Any, place: tuple[Any, ...], all_specs: list[b
                 holder[key] = [holder[key]] if rng.random() < 0.5 else {around: holder[key]}
         case "much":
             holder[key] = rng.choice(("x" * 5000, "日" * 500, [1] * 500, {str(n): n for n in range(200)}))
-        case "twice" if isinstance(holder, list):
-            holder.insert(key, copy.deepcopy(rng.choice(holder)))
         case _:
             holder[key] = copy.deepcopy(rng.choice(ODD_VALUES))
 

@@ -63,17 +63,3 @@ def test_nothing_ends_the_line_or_begins_another_command(
     assert len(lines) == 1
     assert lines[0].startswith("::error file=a%2Cb%3Ac.yaml,line=2,col=10,")
     assert lines[0].count("%250A") == 1
-
-
-def test_a_spec_without_errors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("spec.yaml").write_text("version: 1\nsource: {range: {stop: 3}}\n", encoding="utf-8")
-    assert invoke(["check", "spec.yaml", "--format", "github"]) == 0
-    assert capsys.readouterr().out == "spec.yaml: no errors\n"
-    Path("spec.yaml").write_text(
-        "version: 1\nsource: {range: {stop: 3}}\nignore: [{rule: no-rule, reason: none}]\n", encoding="utf-8"
-    )
-    assert invoke(["check", "spec.yaml", "--format", "github"]) == 0
-    assert capsys.readouterr().out.startswith("::warning title=unknown-rule::")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.set_value import FLAG, apply_sets, walk_address
+from pipeprof.pipelines.spec.set_value import FLAG, apply_sets
 from pipeprof.pipelines.spec.yaml_text import Item, Span, SpecProblem, YamlText, read
 
 SPEC = """\
@@ -141,12 +139,10 @@ def test_nothing_removes() -> None:
     [
         ("name", "set-form", 1),
         (".".join("a" * 65) + "=3", "set-form", 1),
-        ("version.x=3", "set-path", 9),
         ("stages.8.count=3", "out-of-range", 8),
         ("stages.+8=3", "out-of-range", 8),
         ("stages.decod.count=3", "unknown-stage", 8),
         ("stages.mix.count=3", "ambiguous", 8),
-        ("name=[1", "syntax", 6),
         ("name=!!python/name:x y", "tag", 6),
         ("name=\udcff", "control-character", 6),
         ("name=" + "[" * 100, "too-deep", 70),
@@ -155,30 +151,3 @@ def test_nothing_removes() -> None:
 def test_refused(flag: str, code: str, column: int) -> None:
     _, (problem,) = applied("x-first=1", flag)
     assert (problem.code, problem.span.flag, problem.span.column) == (code, 1, len(FLAG) + column)
-
-
-@pytest.mark.parametrize(
-    ("parts", "address"),
-    [
-        (["stages", "3", "source"], ("stages", 3, "interleave", "source")),
-        (["stages", 3, "stages", 0, "count"], ("stages", 3, "interleave", "stages", 0, "take", "count")),
-        (["stages", 99], ("stages",)),
-        (["nowhere", 1], ()),
-    ],
-)
-def test_walk_address(parts: list[str | int], address: tuple[str | int, ...]) -> None:
-    assert walk_address(read(SPEC).data, parts) == address
-
-
-SEGMENT = st.sampled_from(
-    ["stages", "source", "0", "7", "decode", "ops", "tf", "io", "name", "take", "mix", "+", "+1", "x", ""]
-)
-PATH = st.lists(SEGMENT, max_size=6).map(".".join)
-VALUE = st.one_of(st.text(max_size=20), st.sampled_from(["[]", "{}", "null", "3", "{take: null}", "[{batch: 3}]"]))
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.one_of(st.text(max_size=30), st.builds("{}={}".format, PATH, VALUE)), max_size=4))
-def test_any_flag_is_applied_or_refused(sets: list[str]) -> None:
-    for problem in applied(*sets)[1]:
-        assert problem.span.flag is not None

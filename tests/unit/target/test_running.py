@@ -1,4 +1,4 @@
-"""The user's files are run once, as Python would, with defaults for their flags and nothing left behind."""
+"""The user's files are run once, as Python would, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import linecache
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target.running import LOADER, delete_generated_files, import_file, leave_defaults, load_function
+from pipeprof.pipelines.target.running import LOADER, delete_generated_files, import_file, load_function
 from pipeprof.pipelines.target.target import parse_target
 
 FILES = {
@@ -86,28 +86,6 @@ def test_a_file_runs_once_whatever_the_name_and_not_again_if_it_fails(
     with pytest.raises(RuntimeError, match="while importing"):
         load_function(parse_target("raises.py:f"))
     assert "raises" not in sys.modules
-
-
-@pytest.mark.parametrize(
-    ("of", "parsed", "names"),
-    [
-        (("mine",), False, ["--mine_size"]), (("mine", "library"), False, ["--mine_size"]),
-        (("library",), False, []), (("mine",), True, []), ((), True, []),
-    ],
-)  # fmt: skip
-def test_flags_that_nobody_parses_have_their_defaults_and_those_of_libraries_are_left(
-    of: tuple[str, ...], parsed: bool, names: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    marked: list[bool] = []
-    flags = SimpleNamespace(
-        is_parsed=lambda: parsed,
-        flags_by_module_dict=lambda: {module: [SimpleNamespace(name=f"{module}_size")] for module in of},
-        mark_as_parsed=lambda: marked.append(True),
-    )
-    monkeypatch.setitem(sys.modules, "absl.flags", SimpleNamespace(FLAGS=flags) if of else None)
-    for module, file in (("mine", str(tmp_path / "mine.py")), ("library", pytest.__file__)):
-        monkeypatch.setitem(sys.modules, module, SimpleNamespace(__file__=file))
-    assert (leave_defaults(), bool(marked)) == (names, bool(names))
 
 
 @pytest.mark.parametrize("no_bytecode", [True, False])
