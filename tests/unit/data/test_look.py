@@ -93,11 +93,8 @@ def test_patterns_match_the_files_of_a_folder_and_nothing_else(
         ("a,b\n1,\n,2.5\n", ",", True, ["a int32 gaps", "b float32 gaps"]),
         ("a,b\n3000000000,\n,1e-3\n", ",", True, ["a float32 gaps", "b float32 gaps"]),
         ("\ufeffid|x\r\n1|nan\r\n2|-inf\r\n", "|", True, ["id int64", "x float32"]),
-        ("same,text\nsame,text\n", ",", False, ["column 0 string", "column 1 string"]),
         ("1,2\n", ",", False, ["column 0 int64", "column 1 int64"]),
-        ("a,b\n99999999999999999999,1\n", ",", True, ["a float32", "b int64"]),
         ("a,b\n1_000,True\n", ",", True, ["a string", "b string"]),
-        ("a,b\n" + "1,22222\n" * 50_000, ",", True, ["a int64", "b int64"]),
     ],
     ids=lambda value: repr(value)[:20],
 )

@@ -56,6 +56,7 @@ def test_stages(stage: Any, place: tuple[Any, ...], code: str, suggestion: str |
         ({"step": {"simulate": {"base": "2ms", "every": {1000: "soon"}}}}, ("step", "simulate", "every", 1000), "step"),
         ({"budgets": {"stages": {"decode": {"time_ms": "5%"}}}}, ("budgets", "stages", "decode"), "unknown-stage"),
         ({"ignore": [{"rule": "a", "reason": "b", "stage": 7}]}, ("ignore", 0, "stage"), "unknown-stage"),
+        ({"data": {"a/b": {"text": {}}}}, ("data", "a/b"), "wrong-name"),
         ({"data": {"a": {"text": {"words": [5, 2]}}}}, ("data", "a", "text", "words"), "wrong-value"),
     ],
 )

@@ -60,26 +60,18 @@ def refused(text: str | bytes, *sets: str) -> SpecError:
 
 
 def test_good_spec(folder: Path) -> None:
-    loaded = load(GOOD)
-    assert (loaded.path, loaded.base_dir, loaded.text) == (Path("spec.yaml"), folder, GOOD)
-    assert loaded.sha256 == hashlib.sha256(GOOD.encode()).hexdigest()
-    assert loaded.overrides == []
-    assert loaded.spec.name == "flowers"
-    assert [stage.op for stage in loaded.spec.placed()] == ["list_files", "map", "shuffle", "batch", "prefetch"]
-    assert loaded.data["stages"][2] == {"batch": {"batch_size": 32}}
-    assert loaded.data["x-size"] == [224, 224]
-    assert json.loads(json.dumps(loaded.data)) == loaded.data
-
-
-def test_overrides_reach_the_model_and_the_data_but_not_the_text() -> None:
     overrides = ["stages.2.batch_size=64", "stages.decode.num_parallel_calls=AUTOTUNE", "step=none"]
-    loaded = load(GOOD, *overrides)
-    assert loaded.overrides == overrides
-    assert loaded.spec.placed()[3].arguments == {"batch_size": 64}
-    assert loaded.spec.step.kind == "none"
-    assert loaded.data["stages"][2] == {"batch": {"batch_size": 64}}
-    assert loaded.text == GOOD
-    assert loaded.sha256 == hashlib.sha256(GOOD.encode()).hexdigest()
+    for sets, batch, step in (([], 32, "simulate"), (overrides, 64, "none")):
+        loaded = load(GOOD, *sets)
+        assert (loaded.path, loaded.base_dir, loaded.overrides) == (Path("spec.yaml"), folder, sets)
+        # The file is not the overrides.
+        assert (loaded.text, loaded.sha256) == (GOOD, hashlib.sha256(GOOD.encode()).hexdigest())
+        assert (loaded.spec.name, loaded.spec.step.kind) == ("flowers", step)
+        assert [stage.op for stage in loaded.spec.placed()] == ["list_files", "map", "shuffle", "batch", "prefetch"]
+        assert loaded.spec.placed()[3].arguments == {"batch_size": batch}
+        assert loaded.data["stages"][2] == {"batch": {"batch_size": batch}}
+        assert loaded.data["x-size"] == [224, 224]
+        assert json.loads(json.dumps(loaded.data)) == loaded.data
 
 
 @pytest.mark.parametrize(

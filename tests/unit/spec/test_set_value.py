@@ -104,6 +104,18 @@ def test_later_ones_win_and_each_is_tried() -> None:
     assert text.places[("stages", 2)].key == Span(1, len(FLAG) + len("stages.") + 1, 1, 1)
 
 
+def test_nothing_removes() -> None:
+    data = changed("stages.decode.ops=null", "stages.batch=", "stages.cache=null", "source.shuffle=~")
+    assert data["stages"][0] == {"map": {"name": "decode"}}
+    assert [next(iter(stage)) for stage in data["stages"]] == ["map", "batch", "interleave", "take", "take", "skip"]
+    assert data["source"] == {"list_files": {"file_pattern": "data:photos/*/*.jpg"}}
+    # An operation's arguments may be nothing, and so may what stands in a list of values.
+    data = changed("stages.2.batch=null", "data.photos.size.0=null", "stages.0.ops.0=null")
+    assert data["stages"][2] == {"batch": None}
+    assert data["data"]["photos"]["image_folder"]["size"] == [None, 360]
+    assert data["stages"][0]["map"]["ops"] == [{"tf.io.decode_jpeg": {"channels": 3}}]
+
+
 def test_changes_stay_in_one_copy_of_an_alias() -> None:
     spec = "x-b: &b {batch_size: 1}\nstages:\n  - batch: *b\n  - batch: *b\n"
     text, _ = applied("stages.0.batch_size=2", text=spec)
@@ -120,18 +132,6 @@ def test_adding_to_a_list(flag: str, index: int) -> None:
     assert text.places["stages", after, "batch"] == read(SPEC).places["stages", 2, "batch"]
     # Where nothing is yet.
     assert text.data["ignore"] == [{"rule": "a", "reason": "b"}]
-
-
-def test_nothing_removes() -> None:
-    data = changed("stages.decode.ops=null", "stages.batch=", "stages.cache=null", "source.shuffle=~")
-    assert data["stages"][0] == {"map": {"name": "decode"}}
-    assert [next(iter(stage)) for stage in data["stages"]] == ["map", "batch", "interleave", "take", "take", "skip"]
-    assert data["source"] == {"list_files": {"file_pattern": "data:photos/*/*.jpg"}}
-    # An operation's arguments may be nothing, and so may what stands in a list of values.
-    data = changed("stages.2.batch=null", "data.photos.size.0=null", "stages.0.ops.0=null")
-    assert data["stages"][2] == {"batch": None}
-    assert data["data"]["photos"]["image_folder"]["size"] == [None, 360]
-    assert data["stages"][0]["map"]["ops"] == [{"tf.io.decode_jpeg": {"channels": 3}}]
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,6 @@ def test_pythons_own_folders_stay_and_a_deleted_folder_is_no_error(here: Path, m
     monkeypatch.chdir(own)
     leave_out_current_folder()
     assert sys.path == [own]
-    # The file's folder is first also where it is on the path already.
-    monkeypatch.setattr(sys, "path", ["/a", "/users"])
-    put_first(Path("/users"))
-    assert sys.path == ["/users", "/a", "/users"]
 
 
 ENVIRONMENTS: list[dict[str, str]] = [{}, {"PYTHONPATH": ""}, {"PYTHONPATH": ":/a"}, {"PYTHONPATH": "."}]
