@@ -58,12 +58,10 @@ def test_a_header_is_not_read_if_it_claims_to_be_longer_than_any(tmp_path: Path)
             BuildContext(tmp_path).array(written)
 
 
-def test_lines_and_columns(tmp_path: Path) -> None:
-    (tmp_path / "lines.txt").write_text("a\nb\n")
+def test_columns(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("n;x;t\n1;;a\n2;1.5;b\n")
     (tmp_path / "uneven.csv").write_text("n,x\n1\n")
     context = BuildContext(tmp_path)
-    assert context.array({"lines": "lines.txt"}).tolist() == ["a", "b"]
     columns = context.array({"csv": "table.csv", "field_delim": ";"})
     assert {name: column.dtype.kind for name, column in columns.items()} == {"n": "i", "x": "f", "t": "U"}
     assert np.isnan(columns["x"][0])

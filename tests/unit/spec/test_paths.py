@@ -67,12 +67,6 @@ def test_what_is_missing_has_candidates(folder: Path, path: str) -> None:
     assert (problem.got, bool(problem.candidates)) == (path, True)
 
 
-@pytest.mark.parametrize("path", ["data:photos/*/*.jpg", "data:photos/class_1/*", "data:photos/**/00003.jpg"])
-def test_synthesised_inputs_are_checked_without_a_file(folder: Path, path: str) -> None:
-    data = {"photos": {"image_folder": {"count": 6, "classes": 2}}}
-    assert problems(folder, {"list_files": {"file_pattern": path}}, data=data) == []
-
-
 def test_globs_are_sorted_and_wildcards_above_them_are_not_globs(folder: Path) -> None:
     found = source_files({"source": {"TFRecordDataset": {"filenames": ["a-1.tfrecord", "a-*"]}}}, folder, {})
     assert [path.name for path in found] == ["a-1.tfrecord", "a-0.tfrecord"]
@@ -101,8 +95,10 @@ def test_wrong_durations_and_sizes(wrong: Any) -> None:
         parse_size(wrong)
 
 
-def test_folders_of_synthesised_inputs(folder: Path) -> None:
+def test_synthesised_inputs_are_checked_without_a_file(folder: Path) -> None:
     photos = {"photos": {"image_folder": {"count": 4, "size": [8, 8], "classes": 2}}}
+    for path in ("data:photos/*/*.jpg", "data:photos/class_1/*", "data:photos/**/00003.jpg"):
+        assert problems(folder, {"list_files": {"file_pattern": path}}, data=photos) == []
     places = [("source", "image_dataset_from_directory", "directory")]
     for directory, wrong in [
         ("data:photos", False),

@@ -13,11 +13,9 @@ FUNCTIONS = ["tf.io.read_file", "tf.io.decode_jpeg", "tf.image.resize", "tf.stri
 @pytest.mark.parametrize(
     ("got", "candidates", "meant"),
     [
-        ("num_paralel_calls", ARGUMENTS, "num_parallel_calls"),
         ("numParallelCalls", ARGUMENTS, "num_parallel_calls"),
         ("num_workers", ARGUMENTS, "num_parallel_calls"),
         ("zzz", ARGUMENTS, None),
-        ("name", ARGUMENTS, None),
         ("read_file", FUNCTIONS, "tf.io.read_file"),
         ("tf.image.decode_jpeg", FUNCTIONS, "tf.io.decode_jpeg"),
         ("tf.data.AUTOTUNE", ["AUTOTUNE"], "AUTOTUNE"),

@@ -24,18 +24,12 @@ class Split(Enum):
 class Config: ...
 
 
-OLD = (
-    (Optional[int], "none", None),  # noqa: UP045
-    (Tuple[str, int], "a,1", ("a", 1)),  # noqa: UP006
-)
-
-
 @pytest.mark.parametrize(
     ("text", "annotation", "value"),
     [
         ("-3", int, -3), ("3", float, 3.0), ("1e-3", float, 0.001), ("3", str, "3"), ("", str, ""),
         ("TRUE", bool, True), ("off", bool, False), ("a/b", Path, Path("a/b")), ("a/b", os.PathLike, Path("a/b")),
-        *((text, annotation, value) for annotation, text, value in OLD),
+        ("none", Optional[int], None), ("a,1", Tuple[str, int], ("a", 1)),  # noqa: UP006, UP045
         ("3", str | int, 3), ("3.5", int | float, 3.5), ("None", str | None, None),
         ("2,TRAIN", list[Split] | None, [Split.EVAL, Split.TRAIN]), ("['a', 'b,c']", Sequence[str], ["a", "b,c"]),
         ("", list[int], []), ("1,a", list, [1, "a"]), ("(3, 4)", tuple[int, int] | None, (3, 4)),

@@ -61,17 +61,11 @@ def test_a_function_is_loaded_as_python_would(text: str, result: object) -> None
     assert load_function(parse_target(text))() == result
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("late.py:f", r"f is not a function \(int\) after the file has run"),
-        ("late.py:object_.of_objekt", r"not defined after the file has run — did you mean of_object\?$"),
-        ("json:loads", r"but Python imports .* by that name: rename one"),
-    ],
-)
-def test_what_is_no_function_after_all(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        load_function(parse_target(text))
+@pytest.mark.parametrize("text", ["late.py:f", "late.py:object_.of_objekt", "json:loads"])
+def test_what_is_no_function_after_all(text: str) -> None:
+    target = parse_target(text)
+    with pytest.raises(UsageError):
+        load_function(target)
 
 
 def test_a_file_runs_once_whatever_the_name_and_not_again_if_it_fails(
