@@ -8,13 +8,13 @@ import linecache
 import sys
 import traceback
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target.running import LOADER, delete_generated_files, import_file, load_function
+from pipeprof.pipelines.target.running import LOADER, delete_generated_files, import_file, leave_defaults, load_function
 from pipeprof.pipelines.target.target import parse_target
 
 FILES = {
@@ -80,6 +80,12 @@ def test_a_file_runs_once_whatever_the_name_and_not_again_if_it_fails(
     with pytest.raises(RuntimeError, match="while importing"):
         load_function(parse_target("raises.py:f"))
     assert "raises" not in sys.modules
+
+
+def test_flags_that_are_parsed_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = SimpleNamespace(is_parsed=lambda: True)
+    monkeypatch.setitem(sys.modules, "absl.flags", SimpleNamespace(FLAGS=flags))
+    assert leave_defaults() == []
 
 
 @pytest.mark.parametrize("no_bytecode", [True, False])
