@@ -15,7 +15,7 @@ from pipeprof.pipelines.build.arrays import BuildContext, arrays_in, fill
 from pipeprof.pipelines.spec.operations import array_kind
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8", "int64", "bool", "complex64"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "uint8", "int64", "bool", "complex64"])
 def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
     made = fill([50, 7], dtype, seed=3)
     assert made.shape == (50, 7)
@@ -48,22 +48,20 @@ def test_arrays_are_read_once_and_without_pickle(tmp_path: Path) -> None:
     assert sorted(nbytes for _, nbytes in context.held()) == [16, 24]
 
 
-@pytest.mark.parametrize("archive", [False, True])
-def test_a_header_is_not_read_if_it_claims_to_be_longer_than_any(tmp_path: Path, archive: bool) -> None:
+def test_a_header_is_not_read_if_it_claims_to_be_longer_than_any(tmp_path: Path) -> None:
     head = b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**32 - 1)
     (tmp_path / "x.npy").write_bytes(head)
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
         file.writestr("x.npy", head)
-    with pytest.raises(ValueError, match="header claims to be 4,294,967,295 bytes long"):
-        BuildContext(tmp_path).array({"npz": "x.npz", "key": "x"} if archive else {"npy": "x.npy"})
+    for written in ({"npy": "x.npy"}, {"npz": "x.npz", "key": "x"}):
+        with pytest.raises(ValueError, match="4,294,967,295"):
+            BuildContext(tmp_path).array(written)
 
 
-def test_lines_and_columns(tmp_path: Path) -> None:
-    (tmp_path / "lines.txt").write_text("a\nb\n")
+def test_columns(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("n;x;t\n1;;a\n2;1.5;b\n")
     (tmp_path / "uneven.csv").write_text("n,x\n1\n")
     context = BuildContext(tmp_path)
-    assert context.array({"lines": "lines.txt"}).tolist() == ["a", "b"]
     columns = context.array({"csv": "table.csv", "field_delim": ";"})
     assert {name: column.dtype.kind for name, column in columns.items()} == {"n": "i", "x": "f", "t": "U"}
     assert np.isnan(columns["x"][0])
@@ -73,17 +71,7 @@ def test_lines_and_columns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [
-        ({"npy": "x.npy"}, "npy"),
-        ({"npy": "x.npy", "other": 1}, None),
-        ({"npy": [1]}, None),
-        ({"array": {"shape": [3]}}, "array"),
-        ({"array": {"x": [3]}}, None),
-        ({"files": ["a", "b"]}, "files"),
-        ({"ragged": [[1], []], "dtype": "int32"}, "ragged"),
-        ({"sparse": {"indices": []}}, "sparse"),
-        ([1], None),
-    ],
+    [({"npy": "x.npy"}, "npy"), ({"npy": "x.npy", "other": 1}, None), ({"files": ["a"]}, "files"), ([1], None)],
 )
 def test_what_is_an_array(value: Any, kind: str | None) -> None:
     assert array_kind(value) == kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,6 @@ def made(entry: dict[str, Any], folder: Path) -> dict[str, bytes]:
     [
         {"npy": {"shape": [7, 30], "dtype": "float16", "files": 2}},
         {"csv": {"rows": 5000, "columns": 2, "ints": 1, "strings": 1, "files": 2}},
-        {"csv": {"rows": 3, "header": False, "label": 0}},
         {"text": {"lines": 5000, "vocabulary": 50, "files": 3}},
     ],
     ids=str,
@@ -51,7 +49,7 @@ def test_files_may_hold_nothing(tmp_path: Path) -> None:
     assert made({"text": {"lines": 2, "words": [0, 0]}}, tmp_path / "t") == {"data.txt": b"\n\n"}
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "float64"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float16"])
 @pytest.mark.parametrize("fill", ["random", "zeros", "arange"])
 def test_arrays_have_the_values_asked_for(
     dtype: str, fill: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -90,33 +88,8 @@ def test_lines_hold_as_many_words_as_asked_for_and_some_far_more_often(tmp_path:
     assert counts[0] > 10 * counts[100] > 0
 
 
-@pytest.fixture(scope="module")
-def maker() -> PhotoMaker:
-    return PhotoMaker(seed=1)
-
-
-def test_photos_are_the_same_whichever_thread_makes_them_first(maker: PhotoMaker) -> None:
-    again = PhotoMaker(seed=1)
-    alone = [again.image(index, (60, 40)) for index in range(3)]
-    with ThreadPoolExecutor(3) as pool:
-        together = list(pool.map(lambda index: maker.image(index, (60, 40)), reversed(range(3))))
-    assert all((one == other).all() for one, other in zip(alone, reversed(together), strict=True))
-    assert all(np.abs(one[..., 0].astype(int) - one[..., 2]).mean() > 1 for one in alone), "in colour"
-    assert np.abs(alone[0].astype(int) - alone[1]).mean() > 5
-
-
-def test_a_photo_has_the_spectrum_of_a_photo(maker: PhotoMaker) -> None:
-    """Power falls with frequency: neither flat like noise nor empty like a gradient."""
-    grey = maker.image(3, (256, 256)).astype(float).mean(axis=2)
-    power = np.abs(np.fft.fft2(grey - grey.mean())) ** 2
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(256), np.fft.fftfreq(256)))
-    bands = [power[(frequency >= low) & (frequency < 2 * low)].mean() for low in (1 / 128, 1 / 32, 1 / 8)]
-    assert bands[0] > 10 * bands[1] > 100 * bands[2] > 0
-
-
-def test_photos_may_have_any_size_and_are_the_same_whatever_the_block(
-    maker: PhotoMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_photos_may_have_any_size_and_are_the_same_whatever_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = PhotoMaker(seed=1)
     for size in ((1, 1), (1, 300), (2000, 3)):
         assert maker.image(0, size).shape == (size[1], size[0], 3)
     monkeypatch.setattr(photos, "_GRAIN", 0.0)

@@ -18,10 +18,7 @@ KINDS = ("image_folder", "tfrecord", "npy", "csv", "text")
     ("entry", "names"),
     [
         ({"image_folder": {"count": 3, "classes": 2}}, ["class_0/00000.jpg", "class_1/00001.jpg", "class_0/00002.jpg"]),
-        ({"image_folder": {"count": 1, "classes": 1, "format": "png"}}, ["class_0/00000.png"]),
         ({"tfrecord": {"shards": 2, "records": 5}}, ["part-00000-of-00002.tfrecord", "part-00001-of-00002.tfrecord"]),
-        ({"tfrecord": {"shards": 1, "compression_type": "GZIP"}}, ["part-00000-of-00001.tfrecord"]),
-        ({"npy": {"files": 2}}, ["part-00000-of-00002.npy", "part-00001-of-00002.npy"]),
         ({"csv": None}, ["data.csv"]),
         ({"text": {"x-why": "small"}}, ["data.txt"]),
     ],
@@ -59,34 +56,21 @@ def test_defaults_fit_the_schema_and_come_back_from_another_process(kind: str) -
     recipe = recipe_of({kind: None})
     assert list(SCHEMA.iter_errors(entry_of(recipe))) == []
     assert recipe_of(entry_of(recipe)) == recipe
-
-
-def test_the_table_and_the_classes_have_the_same_parameters() -> None:
     table = definitions()["data_entry"]["properties"]
     assert sorted(table) == sorted(KINDS)
-    for kind, row in table.items():
-        assert sorted(entry_of(recipe_of({kind: None}))[kind]) == sorted(row["properties"])
+    assert sorted(entry_of(recipe)[kind]) == sorted(table[kind]["properties"])
 
 
 @pytest.mark.parametrize(
     "entry",
     [
         {},
-        {"csv": {}, "text": {}},
-        {"imge_folder": {}},
         {"text": {"lnes": 5}},
         {"image_folder": {"count": True}},
-        {"image_folder": {"count": "600"}},
-        {"image_folder": {"count": 0}},
         {"image_folder": {"size": [0, 3]}},
-        {"image_folder": {"size": [1, 2, 3]}},
-        {"image_folder": {"quality": 101}},
         {"tfrecord": {"features": {}}},
-        {"tfrecord": {"features": {"x": {"dense": None}}}},
-        {"tfrecord": {"features": {"x": {"jpg": {}}}}},
         {"tfrecord": {"features": {"x": {"dense": {"shape": [1], "dtype": "float64"}}}}},
         {"tfrecord": {"compression_type": "gzip"}},
-        {"npy": {"shape": [-1]}},
         {"csv": {"header": 1}},
     ],
 )
@@ -98,7 +82,6 @@ def test_values_are_taken_strictly(entry: dict[str, Any]) -> None:
     ("entry", "place"),
     [
         ({"text": {"words": [5, 1]}}, "text.words"),
-        ({"tfrecord": {"steps": [3, 2]}}, "tfrecord.steps"),
         ({"tfrecord": {"features": {"a": {"ints": {"length": [2, 1]}}}}}, "tfrecord.features.a.ints.length"),
         ({"tfrecord": {"features": {"a": {"ints": {"length": "b"}}}}}, "tfrecord.features.a.ints.length"),
         ({"tfrecord": {"features": {"a": {"floats": {"length": "a"}}}}}, "tfrecord.features.a.floats.length"),

@@ -1,4 +1,4 @@
-"""What is wrong with a spec's data: where, which kind, and what was meant."""
+"""What is wrong with a spec's data: which kind, where, and what was meant. The lines are in golden/bad_specs."""
 
 from __future__ import annotations
 
@@ -26,20 +26,14 @@ def test_nothing_is_wrong_with_a_good_spec() -> None:
     ("stage", "place", "code", "suggestion"),
     [
         ({"bach": {"batch_size": 2}}, ("bach",), "unknown-stage", "batch"),
+        # What a mapping with an unknown key lacks is that key.
         ({"batch": {"size": 2}}, ("batch", "size"), "unknown-argument", "batch_size"),
         ({"batch": {"batch_size": "32"}}, ("batch", "batch_size"), "wrong-value", "32"),
-        ({"batch": {"batch_size": 2.0}}, ("batch", "batch_size"), "wrong-value", None),
-        ({"batch": {"batch_size": True}}, ("batch", "batch_size"), "wrong-value", None),
         ({"batch": {"batch_size": 2, "drop_remainder": "yes"}}, ("batch", "drop_remainder"), "wrong-value", "true"),
         ({"batch": {}}, ("batch",), "missing-key", None),
-        ({"batch": None}, ("batch",), "wrong-value", None),
         ({"batch": None, "batch_size": 2}, (), "several-stages", None),
-        ("batch", (), "wrong-value", None),
-        ({"prefetch": {"buffer_size": "AUTO"}}, ("prefetch", "buffer_size"), "wrong-value", None),
         ({"map": {"ops": ["tf.image.resiz"]}}, ("map", "ops", 0), "unknown-function", "tf.image.resize"),
-        ({"map": {"ops": ["tf.image.resize"]}}, ("map", "ops", 0), "missing-key", None),
         ({"map": {"ops": [{"tf.cast": {"on": "a"}}]}}, ("map", "ops", 0, "tf.cast"), "missing-key", None),
-        ({"map": {"num_parallel_calls": 2}}, ("map",), "missing-key", None),
         ({"map": {"ops": ["tf.abs"], "python": "f.py:f"}}, ("map", "python"), "conflict", None),
         (
             {"interleave": {"source": {"TFRecordDataset": {}}, "stages": [{"tak": {"count": 3}}]}},
@@ -47,41 +41,27 @@ def test_nothing_is_wrong_with_a_good_spec() -> None:
             "unknown-stage",
             "take",
         ),
-        ({"take": {"count": -2}}, ("take", "count"), "wrong-value", None),
     ],
 )
 def test_stages(stage: Any, place: tuple[Any, ...], code: str, suggestion: str | None) -> None:
     found = [(fault.address, fault.code, fault.suggestion) for fault in faults([stage])]
-    assert found[0] == (("stages", 0, *place), code, suggestion)
-
-
-def test_what_a_mapping_with_an_unknown_key_lacks_is_that_key() -> None:
-    assert [fault.code for fault in faults([{"batch": {"batchsize": 2}}])] == ["unknown-argument"]
+    assert found == [(("stages", 0, *place), code, suggestion)]
 
 
 @pytest.mark.parametrize(
     ("parts", "place", "code"),
     [
-        ({"version": 2}, ("version",), "wrong-value"),
-        ({"name": ""}, ("name",), "wrong-value"),
-        ({"nmae": "x"}, ("nmae",), "unknown-key"),
-        ({"extends": "a.yaml"}, ("extends",), "unknown-key"),
         ({"measure": {"seconds": float("nan")}}, ("measure", "seconds"), "wrong-value"),
         ({"measure": {"seconds": 1e300}}, ("measure", "seconds"), "wrong-value"),
-        ({"step": {"simulate": 20}}, ("step", "simulate"), "step"),
         ({"step": {"simulate": {"base": "2ms", "every": {1000: "soon"}}}}, ("step", "simulate", "every", 1000), "step"),
-        ({"budgets": {"step_ms": "5 parsecs"}}, ("budgets", "step_ms"), "budget"),
         ({"budgets": {"stages": {"decode": {"time_ms": "5%"}}}}, ("budgets", "stages", "decode"), "unknown-stage"),
         ({"ignore": [{"rule": "a", "reason": "b", "stage": 7}]}, ("ignore", 0, "stage"), "unknown-stage"),
         ({"data": {"a/b": {"text": {}}}}, ("data", "a/b"), "wrong-name"),
         ({"data": {"a": {"text": {"words": [5, 2]}}}}, ("data", "a", "text", "words"), "wrong-value"),
-        ({"options": {"threading": {"private_threadpool_size": -1}}}, None, "wrong-value"),
     ],
 )
-def test_the_top_level(parts: dict[str, Any], place: tuple[Any, ...] | None, code: str) -> None:
-    (fault,) = faults(**parts)
-    assert fault.code == code
-    assert place is None or fault.address == place
+def test_the_top_level(parts: dict[str, Any], place: tuple[Any, ...], code: str) -> None:
+    assert [(fault.address, fault.code) for fault in faults(**parts)] == [(place, code)]
 
 
 def test_names_that_are_used_twice_and_stages_that_must_be_last() -> None:
@@ -106,25 +86,6 @@ def test_everything_is_found_at_once(tmp_path: Path) -> None:
     assert found == {"missing-key", "missing-file", "unknown-stage", "wrong-value"}
 
 
-@pytest.mark.parametrize("data", [None, 3, "text", [], ["version"]])
-def test_what_is_no_mapping(data: Any) -> None:
-    assert [fault.code for fault in find_faults(data, Path())] == ["wrong-type"]
-
-
-def test_a_file_full_of_mistakes_is_told_in_bounded_time() -> None:
+def test_what_is_told_is_bounded() -> None:
     assert len(faults([{"bach": {}}] * 5000)) == 5000
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "null"),
-        (True, "true (a boolean)"),
-        ([], "an empty list"),
-        ({"a": 1}, "a mapping"),
-        ("a", "'a' (a string)"),
-    ],
-)
-def test_values_in_messages(value: object, text: str) -> None:
-    assert describe(value) == text
     assert len(describe("x" * 5000)) < 80

@@ -12,44 +12,24 @@ def diagnostic(line: int = 1, column: int = 1, length: int = 1, **more: object) 
     return Diagnostic("spec.yaml", line, column, length, "wrong-type", "got x, expected y", **more)  # type: ignore[arg-type]
 
 
-def test_line_and_caret() -> None:
-    lines = [""] * 11 + ["  bach: 3"]
-    assert diagnostic(12, 3, 4, suggestion="batch").render(lines) == (
-        "spec.yaml:12:3: error[wrong-type]: got x, expected y — did you mean batch?\n"
-        "    12 |   bach: 3\n"
-        "       |   ^^^^"
-    )
-
-
-def test_flag_instead_of_line() -> None:
-    shown = Diagnostic("spec.yaml", None, 14, 3, "unknown-key", "got x, expected y", "--set stages.abc=2")
-    assert shown.render([]) == (
-        "--set stages.abc=2: error[unknown-key]: got x, expected y\n    --set stages.abc=2\n                 ^^^"
-    )
-
-
-def test_file_as_a_whole() -> None:
-    assert Diagnostic("a.yaml", None, None, 1, "empty", "got nothing, expected a spec").render(["x"]) == (
-        "a.yaml: error[empty]: got nothing, expected a spec"
-    )
+def test_a_flag_is_shown_instead_of_a_line() -> None:
+    shown = Diagnostic("spec.yaml", None, 14, 3, "unknown-key", "got x", "--set stages.abc=2").render(["a: 1"])
+    assert shown.split("\n")[1:] == ["    --set stages.abc=2", " " * 17 + "^^^"]
 
 
 def test_line_beyond_the_file_has_no_snippet() -> None:
     assert "\n" not in diagnostic(9).render(["one line"])
 
 
-@pytest.mark.parametrize("column", [1, 2, 50, 99, 100, 101, 500, 990, 1000])
+@pytest.mark.parametrize("column", [1, 50, 99, 101, 500, 1000])
 def test_long_lines_are_clipped_around_the_column(column: int) -> None:
     line = "a" * (column - 1) + "X" + "b" * (1000 - column)
     _, shown, carets = diagnostic(1, column).render([line]).split("\n")
     assert shown[carets.index("^")] == "X"
     assert carets.count("^") == 1
     assert len(shown) <= SNIPPET_WIDTH + len("    1 | ") + 2
-
-
-def test_long_token_is_clipped() -> None:
-    _, shown, carets = diagnostic(1, 4, 900).render(["a: " + "x" * 900]).split("\n")
-    assert len(carets) < len(shown) <= SNIPPET_WIDTH + 10
+    _, shown, carets = diagnostic(1, column, 900).render([line + "x" * 900]).split("\n")
+    assert len(carets) <= len(shown) <= SNIPPET_WIDTH + 10
 
 
 def test_wide_and_combining_characters_keep_the_caret_in_place() -> None:
@@ -77,22 +57,9 @@ def test_error_is_sorted_by_place_with_flags_last() -> None:
     assert error.exit_code == 2
 
 
-@pytest.mark.parametrize(("extra", "words"), [(0, None), (1, "and 1 more error"), (7, "and 7 more errors")])
-def test_only_the_first_are_shown(extra: int, words: str | None) -> None:
+@pytest.mark.parametrize("extra", [0, 7])
+def test_only_the_first_are_shown(extra: int) -> None:
     error = SpecError([diagnostic(n) for n in range(1, MAX_DIAGNOSTICS + extra + 1)])
     assert (len(error.diagnostics), error.hidden) == (MAX_DIAGNOSTICS, extra)
-    assert str(error).split("\n")[-1] == (words or diagnostic(MAX_DIAGNOSTICS).render())
+    assert str(error).count("error[") == MAX_DIAGNOSTICS
     assert error.to_dict()["hidden"] == extra
-
-
-def test_as_json() -> None:
-    assert diagnostic(3, 4, 5, suggestion="z").to_dict() == {
-        "file": "spec.yaml",
-        "line": 3,
-        "column": 4,
-        "length": 5,
-        "code": "wrong-type",
-        "message": "got x, expected y",
-        "flag": None,
-        "suggestion": "z",
-    }

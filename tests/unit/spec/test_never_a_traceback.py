@@ -52,35 +52,22 @@ def check(folder: Path, made: Case) -> None:
 
 
 @settings(max_examples=60, suppress_health_check=UNHURRIED)
-@given(rng=st.randoms(use_true_random=False))
-def test_good_specs_with_something_done_to_them(tmp_path: Path, rng: Random) -> None:
-    check(tmp_path, case(rng, GOOD_SPECS, ALL_SPECS))
+@given(seed=st.integers(0, 2**32))
+def test_good_specs_with_something_done_to_them(tmp_path: Path, seed: int) -> None:
+    check(tmp_path, case(Random(seed), GOOD_SPECS, ALL_SPECS))
 
 
-@settings(max_examples=40, suppress_health_check=UNHURRIED)
-@given(content=st.binary(max_size=200))
+@settings(max_examples=80, suppress_health_check=UNHURRIED)
+@given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode(errors="surrogatepass")))
 @example(content=b"")
 @example(content=b"\xff\xfe\x00")
-@example(content=b"\xef\xbb\xbf")
-@example(content=b"# nothing\n\n")
 @example(content=b"null")
-@example(content=b"{}")
-@example(content=b"[]")
 @example(content=b"- a\n- b")
-@example(content=b"a: \x00\x01\x80")
-@example(content=b"# caf\xe9\nversion: 1")
-@example(content=b"version: 1\nversion: 1\n")
 @example(content=b"version: 1\nsource: &a {range: {stop: *a}}\nstages: [*b]")
 @example(content=b"#" * (9 << 20))
 @example(content=b"a: &a [x, x]\nb: &b [*a, *a]\n" * 30)
 def test_any_bytes(tmp_path: Path, content: bytes) -> None:
     check(tmp_path, Case({"spec.yaml": content}))
-
-
-@settings(max_examples=40, suppress_health_check=UNHURRIED)
-@given(text=st.text(max_size=200))
-def test_any_text(tmp_path: Path, text: str) -> None:
-    check(tmp_path, Case({"spec.yaml": text.encode(errors="surrogatepass")}))
 
 
 @settings(max_examples=40, suppress_health_check=UNHURRIED)
@@ -92,27 +79,24 @@ def test_any_flags(tmp_path: Path, flags: list[str]) -> None:
     check(tmp_path, Case({"spec.yaml": b"version: 1\nsource: {range: {stop: 3}}\n"}, words))
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_a_seed_is_a_case(seed: int) -> None:
-    assert case(Random(seed), GOOD_SPECS, ALL_SPECS) == case(Random(seed), GOOD_SPECS, ALL_SPECS)
+def test_a_seed_is_a_case() -> None:
+    for seed in range(20):
+        assert case(Random(seed), GOOD_SPECS, ALL_SPECS) == case(Random(seed), GOOD_SPECS, ALL_SPECS)
 
 
-READ = 'version: 1\ndata: {p: {image_folder: {count: 9}}}\nsource: {list_files: {file_pattern: "data:p/*/*.jpg"}}\n'
-TWO = 'version: 1\nsource: {from_tensor_slices: {tensors: [{files: "*.py"}, {files: "*.py"}]}}\n'
+DATA = "version: 1\ndata: {p: {image_folder: {count: 9}}}\n"
+READ = DATA + 'source: {list_files: {file_pattern: "data:p/*/*.jpg"}}\nstages: [{map: {ops: [tf.io.read_file, '
 
 
 @pytest.mark.parametrize(
-    ("spec", "arguments"),
+    "spec",
     [
-        (READ + "stages: [{map: {ops: [tf.io.read_file, {tf.io.decode_jpeg: {channels: {a: 3}}}]}}]", []),
-        (
-            READ + f"stages: [{{map: {{ops: [tf.io.read_file, {{tf.io.decode_jpeg: {{channels: {'x' * 5000}}}}}]}}}}]",
-            [],
-        ),
-        (READ + "stages: [{map: {ops: [tf.io.read_file, tf.io.decode_jpeg, {tf.squeeze: {axis: [[1]]}}]}}]", []),
-        (READ.replace("9", "100000000") + "stages: [{batch: {batch_size: 2}}]", []),
-        ("version: 1\nsource: {range: {stop: 99999999999999999999}}", []),
+        READ + "{tf.io.decode_jpeg: {channels: {a: 3}}}]}}]",
+        READ + f"{{tf.io.decode_jpeg: {{channels: {'x' * 5000}}}}}]}}}}]",
+        READ + "tf.io.decode_jpeg, {tf.squeeze: {axis: [[1]]}}]}}]",
+        READ.replace("9", "100000000") + "tf.io.decode_jpeg]}}]",
+        "version: 1\nsource: {range: {stop: 99999999999999999999}}",
     ],
 )
-def test_what_fuzzing_found(tmp_path: Path, spec: str, arguments: list[str]) -> None:
-    check(tmp_path, Case({"spec.yaml": spec.encode()}, arguments))
+def test_what_fuzzing_found(tmp_path: Path, spec: str) -> None:
+    check(tmp_path, Case({"spec.yaml": spec.encode()}))

@@ -38,51 +38,38 @@ def test_what_exists_is_no_problem(folder: Path) -> None:
 
 
 def test_every_missing_path_stands_at_its_place(folder: Path) -> None:
+    text = {"TextLineDataset": {"filenames": "c.txt"}}
     stages = [
         {"map": {"ops": [{"tf.gather": {"params": {"npy": "y.npy"}}}]}},
         {"interleave": {"map_func": {"python": "functions.py:g"}}},
-        {"flat_map": {"source": {"TextLineDataset": {"filenames": "c.txt"}}}},
-        {"filter": {"predicate": {"python": "function.py:f"}}},
+        {"flat_map": {"source": text}},
+        {"concatenate": {"dataset": {"source": {"zip": {"datasets": {"a": {"source": text}}}}}}},
+        {"group_by_window": {"key_func": {"ops": []}, "reduce_func": {"python": "function.py:f"}}},
     ]
+    zipped = ("zip", "datasets", "a", "source")
     found = problems(folder, {"TFRecordDataset": {"filenames": ["a-0.tfrecord", "c-*.tfrecord"]}}, stages=stages)
     assert found == [
         (("source", "TFRecordDataset", "filenames", 1), "c-*.tfrecord"),
         (("stages", 0, "map", "ops", 0, "tf.gather", "params", "npy"), "y.npy"),
         (("stages", 1, "interleave", "map_func", "python"), "functions.py:g"),
         (("stages", 2, "flat_map", "source", "TextLineDataset", "filenames"), "c.txt"),
-        (("stages", 3, "filter", "predicate", "python"), "function.py:f"),
+        (("stages", 3, "concatenate", "dataset", "source", *zipped, "TextLineDataset", "filenames"), "c.txt"),
+        (("stages", 4, "group_by_window", "reduce_func", "python"), "function.py:f"),
     ]
 
 
 @pytest.mark.parametrize(
-    ("path", "part"),
-    [
-        ("a-2.tfrecord", "no such file"),
-        ("z*", "no file matches"),
-        ("../with [odd] * name", "is a folder: expected files"),
-        ("data:photo/*", "(defined there: photos)"),
-        (
-            "data:photos/*.jpg",
-            "no match among the 6 files that `data: photos` generates, such as data:photos/class_0/00000.jpg",
-        ),
-        ("data:photos", "no match"),
-    ],
+    "path", ["a-2.tfrecord", "z*", "../with [odd] * name", "data:photo/*", "data:photos/*.jpg", "data:photos"]
 )
-def test_messages(folder: Path, path: str, part: str) -> None:
+def test_what_is_missing_has_candidates(folder: Path, path: str) -> None:
     data = {"photos": {"image_folder": {"count": 6, "classes": 2}}}
     (problem,) = missing(folder, {"list_files": {"file_pattern": path}}, data=data)
-    assert part in problem.message
-    assert problem.candidates
-
-
-@pytest.mark.parametrize("path", ["data:photos/*/*.jpg", "data:photos/class_1/*", "data:photos/**/00003.jpg"])
-def test_synthesised_inputs_are_checked_without_a_file(folder: Path, path: str) -> None:
-    data = {"photos": {"image_folder": {"count": 6, "classes": 2}}}
-    assert problems(folder, {"list_files": {"file_pattern": path}}, data=data) == []
+    assert (problem.got, bool(problem.candidates)) == (path, True)
 
 
 def test_globs_are_sorted_and_wildcards_above_them_are_not_globs(folder: Path) -> None:
-    assert [Path(file).name for file in expand("a-*", folder, {})] == ["a-0.tfrecord", "a-1.tfrecord"]
+    found = source_files({"source": {"TFRecordDataset": {"filenames": ["a-1.tfrecord", "a-*"]}}}, folder, {})
+    assert [path.name for path in found] == ["a-1.tfrecord", "a-0.tfrecord"]
     assert expand("b[1].tfrecord", folder, {}) == [str(folder / "b[1].tfrecord")]
     assert [Path(file).name for file in expand("data:made/a-*", Path("/nowhere"), {"made": folder})] == [
         "a-0.tfrecord",
@@ -93,36 +80,25 @@ def test_globs_are_sorted_and_wildcards_above_them_are_not_globs(folder: Path) -
         expand("data:gone/a", folder, {})
 
 
-def test_source_files(folder: Path) -> None:
-    found = source_files({"source": {"TFRecordDataset": {"filenames": ["a-1.tfrecord", "a-*"]}}}, folder, {})
-    assert [path.name for path in found] == ["a-1.tfrecord", "a-0.tfrecord"]
+def test_durations_and_sizes() -> None:
+    written = {"12ms": 0.012, "1.5s": 1.5, "400us": 4e-4, "400µs": 4e-4, " 2 min ": 120, 0: 0}
+    assert [parse_duration(text) for text in written] == pytest.approx([*written.values()])
+    sizes = {"8GiB": 8 << 30, "500MB": 500_000_000, "1.5kB": 1500, 7: 7, "2 KiB": 2048}
+    assert [parse_size(text) for text in sizes] == [*sizes.values()]
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("12ms", 0.012), ("1.5s", 1.5), ("400us", 4e-4), ("400µs", 4e-4), (" 2 min ", 120), (0, 0)]
-)
-def test_durations(text: Any, seconds: float) -> None:
-    assert parse_duration(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("8GiB", 8 << 30), ("500MB", 500_000_000), ("1.5kB", 1500), (7, 7), ("2 KiB", 2048)]
-)
-def test_sizes(text: Any, size: int) -> None:
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("wrong", ["12", 12, "ms", "-1ms", "1 fortnight", True, None, "1.2.3s"])
+@pytest.mark.parametrize("wrong", ["12 parsecs", "ms", "-1ms", True, None, "1.2.3s"])
 def test_wrong_durations_and_sizes(wrong: Any) -> None:
-    with pytest.raises(ValueError, match="expected a duration"):
+    with pytest.raises(ValueError, match="expected"):
         parse_duration(wrong)
-    if wrong != "12" and wrong != 12:
-        with pytest.raises(ValueError, match="expected a size"):
-            parse_size(wrong)
+    with pytest.raises(ValueError, match="expected"):
+        parse_size(wrong)
 
 
-def test_folders_of_synthesised_inputs(folder: Path) -> None:
+def test_synthesised_inputs_are_checked_without_a_file(folder: Path) -> None:
     photos = {"photos": {"image_folder": {"count": 4, "size": [8, 8], "classes": 2}}}
+    for path in ("data:photos/*/*.jpg", "data:photos/class_1/*", "data:photos/**/00003.jpg"):
+        assert problems(folder, {"list_files": {"file_pattern": path}}, data=photos) == []
     places = [("source", "image_dataset_from_directory", "directory")]
     for directory, wrong in [
         ("data:photos", False),
@@ -136,19 +112,3 @@ def test_folders_of_synthesised_inputs(folder: Path) -> None:
     ]:
         found = missing(folder, {"image_dataset_from_directory": {"directory": directory}}, data=photos)
         assert [problem.address for problem in found] == (places if wrong else []), directory
-
-
-def test_paths_inside_of_combined_pipelines(folder: Path) -> None:
-    part = {"source": {"TFRecordDataset": {"filenames": "c.tfrecord"}}}
-    reduced = {"key_func": {"ops": ["tf.identity"]}, "reduce_func": {"python": "functions.py:g"}, "window_size": 2}
-    found = problems(
-        folder,
-        {"zip": {"datasets": {"a": part, "b": {"source": {"from_tensors": {"tensors": {"files": "d-*"}}}}}}},
-        stages=[{"concatenate": {"dataset": part}}, {"group_by_window": reduced}],
-    )
-    assert found == [
-        (("source", "zip", "datasets", "a", "source", "TFRecordDataset", "filenames"), "c.tfrecord"),
-        (("source", "zip", "datasets", "b", "source", "from_tensors", "tensors", "files"), "d-*"),
-        (("stages", 0, "concatenate", "dataset", "source", "TFRecordDataset", "filenames"), "c.tfrecord"),
-        (("stages", 1, "group_by_window", "reduce_func", "python"), "functions.py:g"),
-    ]

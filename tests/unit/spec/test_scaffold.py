@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +17,7 @@ from pipeprof.pipelines.data.look import (
 )
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.check import find_faults
-from pipeprof.pipelines.spec.scaffold import example_spec, spec_for, text_scalar
+from pipeprof.pipelines.spec.scaffold import example_spec, spec_for
 from pipeprof.pipelines.spec.spec import spec_of
 from pipeprof.pipelines.spec.yaml_text import read
 
@@ -73,10 +72,6 @@ FOUND = {
 }  # fmt: skip
 
 
-def test_one_image_is_one():
-    assert "\n# 1 image.\n" in spec_for(ImagesFound(("/home/base/a.jpg",), 1, "tf.io.decode_jpeg"), "a", BASE)
-
-
 def parsed(text):
     """The spec as pipeprof reads it, and its plain data."""
     assert text.splitlines()[0].startswith("# A tf.data pipeline")
@@ -98,12 +93,6 @@ def test_the_example_runs_on_generated_data(golden):
     spec, _ = parsed(example_spec())
     assert list(spec.data) == ["photos"]
     golden("init/example.yaml", example_spec())
-
-
-def test_lines_stay_readable():
-    for name, found in FOUND.items():
-        lines = [line for line in spec_for(found, name, BASE).splitlines() if "record_defaults" not in line]
-        assert max(map(len, lines)) <= 120
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=12).filter(
@@ -138,27 +127,13 @@ def test_names_that_are_no_unicode_are_refused():
         spec_for(ArraysFound(BASE / "x\udcff.npy", FOUND["npy"].arrays), "n", BASE)
 
 
-@pytest.mark.parametrize("text", ["photos", "image_1", "a-b"])
-def test_simple_names_stay_unquoted(text):
-    assert text_scalar(text) == text
-
-
-@pytest.mark.parametrize(
-    "text", ["no", "Yes", "null", "1", "1e5", "", " a", "a: b", "#", "~", "-", "*.jpg", "tab\t", "é"]
-)
-def test_everything_else_is_quoted(text):
-    assert text_scalar(text).startswith('"')
-    assert yaml.safe_load(text_scalar(text)) == text
-
-
 def test_patterns_are_relative_to_the_spec_also_below_folders_with_wildcards_in_their_names(tmp_path, monkeypatch):
     odd = tmp_path / "a[1]"
     odd.mkdir()
     monkeypatch.chdir(odd)
     for pattern, base, expected in [
         ("p/*.jpg", odd, "p/*.jpg"),
-        ("p/*.jpg", tmp_path, "a[[]1]/p/*.jpg"),
-        (f"{tmp_path}/a[[]1]/p/*.jpg", odd, "p/*.jpg"),
+        (f"{tmp_path}/a[[]1]/p/*.jpg", tmp_path, "a[[]1]/p/*.jpg"),
         (f"{tmp_path}/q/*.jpg", odd, "../q/*.jpg"),
         ("data:x/*.jpg", odd, "./data:x/*.jpg"),
         # TensorFlow takes a backslash for an escape, Python does not: any one letter suits both.

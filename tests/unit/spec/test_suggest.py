@@ -13,19 +13,11 @@ FUNCTIONS = ["tf.io.read_file", "tf.io.decode_jpeg", "tf.image.resize", "tf.stri
 @pytest.mark.parametrize(
     ("got", "candidates", "meant"),
     [
-        ("num_paralel_calls", ARGUMENTS, "num_parallel_calls"),
         ("numParallelCalls", ARGUMENTS, "num_parallel_calls"),
-        ("num-parallel-calls", ARGUMENTS, "num_parallel_calls"),
-        ("buffersize", ARGUMENTS, "buffer_size"),
         ("num_workers", ARGUMENTS, "num_parallel_calls"),
-        ("drop_last", ARGUMENTS, "drop_remainder"),
         ("zzz", ARGUMENTS, None),
-        ("name", ARGUMENTS, None),
-        ("", ARGUMENTS, None),
         ("read_file", FUNCTIONS, "tf.io.read_file"),
         ("tf.image.decode_jpeg", FUNCTIONS, "tf.io.decode_jpeg"),
-        ("tf.read_fil", FUNCTIONS, "tf.io.read_file"),
-        ("autotune", ["AUTOTUNE"], "AUTOTUNE"),
         ("tf.data.AUTOTUNE", ["AUTOTUNE"], "AUTOTUNE"),
         ("tfrecord", ["range", "TFRecordDataset"], "TFRecordDataset"),
         (3, ["1"], None),
@@ -36,24 +28,10 @@ def test_names(got: object, candidates: list[str], meant: str | None) -> None:
     assert suggest(got, candidates) == meant
 
 
-@pytest.mark.parametrize(
-    ("got", "kind", "meant"),
-    [
-        ("32", "number", "32"),
-        ("x", "number", None),
-        ("1", "version", "1"),
-        ("yes", "flag", "true"),
-        ("False", "flag", "false"),
-        (1, "flag", None),
-        (20, "duration", "20ms"),
-        ("20 millis", "duration", None),
-        (True, "duration", None),
-        (f"{'1' * 100}ms", "duration", None),
-        ("32", "text", None),
-    ],
-)
-def test_values(got: object, kind: str, meant: str | None) -> None:
-    assert suggest_value(got, kind) == meant
+def test_values() -> None:
+    given = [("32", "number"), ("yes", "flag"), (1, "flag"), (20, "duration"), (True, "duration"), ("32", "text")]
+    meant = ["32", "true", None, "20ms", None, None]
+    assert [suggest_value(*one) for one in (*given, (f"{'1' * 100}ms", "duration"))] == [*meant, None]
 
 
 def test_what_was_given_is_not_suggested() -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Span, TextPlace, read, resolve_scalar
+from pipeprof.pipelines.spec.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, Span, TextPlace, read
 
-ALPHABET = st.text(alphabet="ab1 :-,[]{}\n#'\"&*<?|>%!.\t~é€", max_size=60)
-ENVIRONMENT = {"N": "32", "EMPTY": "", "WORD": "a b", "YES": "true", "LIST": "[1, 2]", "BAD": "a\0b", "HUGE": "1" * 400}
+ENVIRONMENT = {"N": "32", "EMPTY": "", "WORD": "a b", "LIST": "[1, 2]", "BAD": "a\0b", "HUGE": "1" * 400}
 
 
 def found(content: bytes | str) -> list[tuple[str, int, int]]:
@@ -58,28 +57,18 @@ def test_merges() -> None:
     ("text", "expected"),
     [
         ("a: 1\nb: 2\na: 3\n", [("duplicate-key", 3, 1)]),
-        ("{a: 1, a: 2}", [("duplicate-key", 1, 8)]),
         ("1: a\n'1': b\n", [("duplicate-key", 2, 1)]),
         ("a: {<<: *b}\n", [("unknown-alias", 1, 9), ("merge", 1, 9)]),
         ("a: !!python/object:os.system x", [("tag", 1, 4)]),
-        ("a: !mine {b: !!int '1'}", [("tag", 1, 14), ("tag", 1, 4)]),
         ("a: 1\n---\nb: 2", [("several-documents", 2, 1)]),
         ("a: &a [*a]", [("unknown-alias", 1, 8)]),
-        ("a: &a {b: *a}", [("unknown-alias", 1, 11)]),
         (
             "true: 1\n~: 2\n1.5: 3\n[a]: 4\n? {a: 1}\n: 5\n",
             [("bad-key", line, 1) for line in (1, 2, 3, 4)] + [("bad-key", 5, 3)],
         ),
-        ('a: "\\0"', [("control-character", 1, 4)]),
         ("a:\n\tb: 1", [("syntax", 2, 1)]),
-        ("a: 'b", [("syntax", 1, 4)]),
-        ("a: [1,\nb: 2", [("syntax", 1, 4)]),
         ("a: *.jpg", [("syntax", 1, 5)]),
-        ("a: 1\nb\nc: 2", [("syntax", 2, 1)]),
-        ("a:\n   b: 1\n  c: 2", [("syntax", 3, 3)]),
-        ("# only this\n", [("empty", 1, 1)]),
         ("~", [("empty", 1, 1)]),
-        ("a: 1\na: 2\nb: [\n", [("duplicate-key", 2, 1), ("syntax", 3, 4)]),
     ],
 )
 def test_refused(text: str, expected: list[tuple[str, int, int]]) -> None:
@@ -90,14 +79,9 @@ def test_refused(text: str, expected: list[tuple[str, int, int]]) -> None:
     ("content", "expected"),
     [
         (b"a: 1\nb: caf\xe9\n", ("encoding", 2, 7)),
-        ("a: 1".encode("utf-16"), ("encoding", 1, 1)),
-        (b"\x1f\x8b\x08\0", ("encoding", 1, 2)),
-        (b"a: \0\n", ("control-character", 1, 4)),
         (b"a: \x1b[31m\n", ("control-character", 1, 4)),
         ("a: \ud800", ("control-character", 1, 4)),
-        (b"", ("empty", 1, 1)),
         (b"#" * (MAX_BYTES + 1), ("too-large", 1, 1)),
-        ("#" * (MAX_BYTES + 1), ("too-large", 1, 1)),
     ],
 )
 def test_refused_bytes(content: bytes | str, expected: tuple[str, int, int]) -> None:
@@ -115,58 +99,38 @@ def merge_bomb() -> str:
     return f"a: &a {{{keys}}}\nb:\n" + "  - <<: [" + ", ".join(["*a"] * 1000) + "]\n"
 
 
-def deep_alias() -> str:
-    nested = "[" * (MAX_DEPTH - 4) + "]" * (MAX_DEPTH - 4)
-    return f"a: &a {nested}\nb: {'[' * 10}*a{']' * 10}"
+DEEP_ALIAS = f"a: &a {'[' * (MAX_DEPTH - 4)}{']' * (MAX_DEPTH - 4)}\nb: {'[' * 10}*a{']' * 10}"
 
 
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("[" * 3000 + "]" * 3000, "too-deep"),
-        ("{a: " * 3000, "too-deep"),
-        ("- " * 3000, "too-deep"),
         ("? " * 3000, "too-deep"),
         ("\n".join(" " * n + "a:" for n in range(1000)), "too-deep"),
         ("[" * 500_000, "too-deep"),
-        (deep_alias(), "too-deep"),
+        (DEEP_ALIAS, "too-deep"),
         (bomb(), "too-large"),
         (merge_bomb(), "too-large"),
         ("- 1\n" * (MAX_VALUES + 1), "too-large"),
-        ("[" + "1," * (MAX_VALUES + 1) + "]", "too-large"),
-        ("a: " + "9" * 500_000, "number"),
+        ("a: " + "9" * 301, "number"),
+        ("a: 0x" + "f" * 300, "number"),
+        ("a: 1e999", "number"),
         ("&a " * 100_000, "syntax"),
     ],
 )
 def test_bounded(text: str, code: str) -> None:
     assert [problem.code for problem in read(text).problems] == [code]
-
-
-def test_deepest_allowed() -> None:
     assert found("[" * MAX_DEPTH + "]" * MAX_DEPTH) == []
-    assert found("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1)) == [("too-deep", 1, MAX_DEPTH + 1)]
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.one_of(st.binary(max_size=200), ALPHABET, st.text(max_size=80)))
-def test_any_content_is_read_or_refused(content: bytes | str) -> None:
-    text = read(content)
-    assert text.root is not None or text.problems
-    for problem in text.problems:
-        # What stands behind the last line end is no line, unless it is all there is.
-        behind = text.lines[-1:] == [""] and len(text.lines) > 1
-        assert 1 <= problem.span.line <= len(text.lines) - behind
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("", None), ("~", None), ("NULL", None), ("nULL", "nULL"), ("none", "none"), ("true", True), ("FALSE", False),
-        ("yes", "yes"), ("no", "no"), ("on", "on"), ("off", "off"), ("y", "y"), ("-0", 0), ("+12", 12), ("017", 17),
-        ("0o17", 15), ("0x1F", 31), ("0b11", "0b11"), ("1_000", 1000), ("1__0", "1__0"), ("_1", "_1"), ("1_", "1_"),
-        ("1.", 1.0), ("-.5", -0.5), (".", "."), ("1_000.5", 1000.5), ("1e-3", 0.001), ("1E3", 1000.0), ("1e", "1e"),
-        ("-.INF", -math.inf), ("inf", "inf"), ("12:30", "12:30"), ("2024-01-31", "2024-01-31"), ("1.2.3", "1.2.3"),
-        ("12ms", "12ms"), ("=", "="), ("AUTOTUNE", "AUTOTUNE"), ("data:photos/*/*.jpg", "data:photos/*/*.jpg"),
+        ("", None), ("~", None), ("NULL", None), ("nULL", "nULL"), ("none", "none"), ("FALSE", False), ("yes", "yes"),
+        ("off", "off"), ("-0", 0), ("017", 17), ("0o17", 15), ("0x1F", 31), ("0b11", "0b11"), ("1_000", 1000),
+        ("1__0", "1__0"), ("_1", "_1"), ("1_", "1_"), ("1.", 1.0), ("-.5", -0.5), (".", "."), ("1_000.5", 1000.5),
+        ("1E3", 1000.0), ("1e", "1e"), ("-.INF", -math.inf), ("inf", "inf"), ("12:30", "12:30"), ("=", "="),
+        ("2024-01-31", "2024-01-31"), ("12ms", "12ms"), ("data:photos/*/*.jpg", "data:photos/*/*.jpg"),
     ],
 )  # fmt: skip
 def test_scalars(text: str, value: object) -> None:
@@ -176,40 +140,21 @@ def test_scalars(text: str, value: object) -> None:
     assert read(f"a: '{text}'\n").data == {"a": text}
 
 
-def test_whole_number_keys() -> None:
-    assert read("every: {1000: 400ms, 0x10: b, on: c}").data == {"every": {1000: "400ms", 16: "b", "on": "c"}}
-
-
-@pytest.mark.parametrize("text", ["9" * 301, "0x" + "f" * 300, "1e999"])
-def test_numbers_that_cannot_be_kept(text: str) -> None:
-    with pytest.raises(ValueError, match=r"digits|too large"):
-        resolve_scalar(text)
-    assert [problem.code for problem in read(f"a: {text}").problems] == ["number"]
-
-
 @pytest.mark.parametrize(
     ("text", "value"),
     [
         ("${N}", 32),
-        ("'${N}'", "32"),
-        ("-${N}", -32),
-        ("${YES}", True),
         ("${EMPTY}", None),
-        ("'${EMPTY}'", ""),
         ("${UNSET:-7}", 7),
         ("${EMPTY:-7}", 7),
-        ("${UNSET:-a:-b}", "a:-b"),
         ("x ${WORD} ${N}", "x a b 32"),
         ("$${N}", "${N}"),
-        ("$N", "$N"),
         # What comes from outside is a value, never structure.
         ("${LIST}", "[1, 2]"),
         ("${HUGE}", "1" * 400),
-        ("|\n  ${N}", "32\n"),
         ("{a: ${UNSET:-7}, b: [${N}, ${UNSET:-[x]}]}", {"a": 7, "b": [32, "[x]"]}),
-        ("{a: '${N}', b: \"x${UNSET:-,}y\"}", {"a": "32", "b": "x,y"}),
         ("{a: \ue000, b: 1}", {"a": "\ue000", "b": 1}),
-        ("{${N}: 1}", {"${N}": 1}),
+        ("{${N}: 1, 0x10: 2}", {"${N}": 1, 16: 2}),
     ],
 )
 def test_variables_filled_in(text: str, value: object) -> None:
@@ -230,7 +175,6 @@ def test_variables_that_were_used() -> None:
     [
         ("${UNSET}", "unset-variable"),
         ("'${N'", "reference"),
-        ("'${}'", "reference"),
         ("'${N:?no}'", "reference"),
         ("${BAD}", "control-character"),
         ("'" + "${HUGE}" * 200 + "'", "too-large"),

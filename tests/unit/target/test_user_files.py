@@ -10,8 +10,6 @@ import pytest
 
 from pipeprof.pipelines.target import user_files
 from pipeprof.pipelines.target.user_files import is_users, read_source
-from pipeprof.profiles.document.shared import ErrorFrame
-from pipeprof.profiles.user_frames import with_sources
 
 OF_PROTOBUF = "google/protobuf/__init__.py,sha256=x,1\ngoogle/protobuf/internal/tests/one.py,,\nprotobuf.pth,,\n"
 OF_TFDS = "tfds/__init__.py,sha256=x,1\ntfds/core/load.py,,\nsix.py,,\n"
@@ -26,8 +24,6 @@ def test_a_file_is_read_and_what_never_ends_is_not(tmp_path: Path, monkeypatch: 
     source.unlink()
     os.mkfifo(source)
     assert read_source(source) == b""
-    # A frame of it has no source.
-    assert with_sources([ErrorFrame(str(source), 1, "make")]) == [ErrorFrame(str(source), 1, "make", None)]
     with pytest.raises(FileNotFoundError):
         read_source(tmp_path / "none.py")
 
