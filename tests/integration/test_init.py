@@ -178,7 +178,7 @@ def test_what_are_no_records_is_refused(tmp_path: Path) -> None:
     (tmp_path / "flipped.tfrecord").write_bytes(data)
     (tmp_path / "readme.md").write_text("text that is no record at all")
     for name in ("kinds.tfrecord", "cut.tfrecord", "flipped.tfrecord", "readme.md"):
-        with pytest.raises(UsageError, match=name):
+        with pytest.raises(UsageError):
             look(str(tmp_path / name))
 
 

@@ -223,21 +223,6 @@ def test_a_profiler_that_runs_already_is_called_as_before() -> None:
     assert len(called.watch.lines.places(called.dataset, written)) == len(written["nodes"])
 
 
-def test_arguments_arrive_as_their_annotations_ask() -> None:
-    arguments = {
-        "split": "a=b",
-        "size": "8,9",
-        "batch_size": "64",
-        "root": "~/x",
-        "shuffled": "no",
-        "kind": "slow",
-        "names": "a,b",
-    }
-    called = call_target("flowers.input:train", arguments.items())
-    given = "['a=b', (8, 9), 64, None, PosixPath('~/x'), False, 'slow', ['a', 'b']]"
-    assert next(iter(called.dataset)).numpy().decode() == given
-
-
 def test_the_context_of_a_worker_that_is_alone() -> None:
     called = call_target("flowers.input:for_a_worker")
     assert [batch.numpy().tolist() for batch in called.dataset] == [[0, 1], [2, 3], [4, 5], [6, 7]]

@@ -17,7 +17,7 @@ from integration.test_targets import USERS, Recorder, job, said_there, sampled, 
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.protocol.messages import Graphs, Measured
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
 from pipeprof.profiles.worker.sample import JobRun
@@ -49,11 +49,6 @@ def test_a_class_an_object_and_a_method_that_give_datasets() -> None:
     assert elements("Flowers.train") == [[0, 1], [2, 3]]
     assert elements("Flowers.eval") == [[0, 1]]
     assert said_there(stages_of(f"{TUTORIAL}:Artificial")["source"]).startswith("from_generator(")
-
-
-def test_a_step_with_a_parameter_for_each_part_of_a_batch() -> None:
-    assert sampled(f"{TUTORIAL}:step_of_two").one(Measured).steps.count == 3
-    assert set(sys.modules["tutorial"].seen) == {(3, 3)}
 
 
 @pytest.mark.parametrize("function", ["step_of_three", "with_model"])
