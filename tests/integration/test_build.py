@@ -215,32 +215,19 @@ def test_structures_are_those_of_the_spec(folder: Path) -> None:
     array = {"array": {"shape": [4], "dtype": "int32", "fill": "arange"}}
     tensors = {"x": {"npy": "x.npy", "mmap_mode": "r"}, "y": [{"npz": "several.npz", "key": "a"}, array], "z": [7] * 4}
     spec = dataset(folder, {"from_tensor_slices": {"tensors": tensors}}).element_spec
-    assert {name: getattr(one, "dtype", one) for name, one in spec.items()}.keys() == {"x", "y", "z"}
-    assert type(spec["y"]) is tuple
-    unstacked = dataset(folder, {"from_tensors": {"tensors": [1, 2]}}, {"map": {"ops": [{"tf.unstack": {"num": 2}}]}})
-    assert type(unstacked.element_spec) is tuple
+    assert (spec.keys(), type(spec["y"])) == ({"x", "y", "z"}, tuple)
+    rows = dataset(folder, {"from_tensor_slices": {"tensors": {"csv": "table.csv"}}})
+    assert [spec.dtype.name for spec in rows.element_spec.values()] == ["int64", "float64", "string"]
 
 
-def test_folders_and_tables(folder: Path) -> None:
-    images = dataset(
-        folder,
-        {
-            "image_dataset_from_directory": {
-                "directory": "images",
-                "image_size": [3, 3],
-                "batch_size": 3,
-                "shuffle": False,
-                "class_names": ["dog", "cat"],
-            }
-        },
-    )
+def test_folders(folder: Path) -> None:
+    arguments = {"image_size": [3, 3], "batch_size": 3, "shuffle": False, "class_names": ["dog", "cat"]}
+    images = dataset(folder, {"image_dataset_from_directory": {"directory": "images", **arguments}})
     batch, labels = next(iter(images))
     assert batch.shape == (3, 3, 3, 3)
     assert labels.numpy().tolist() == [0, 0, 1]
     sounds = dataset(folder, {"audio_dataset_from_directory": {"directory": "sounds", "output_sequence_length": 8}})
     assert next(iter(sounds))[0].shape == (4, 8, 1)
-    rows = dataset(folder, {"from_tensor_slices": {"tensors": {"csv": "table.csv"}}})
-    assert [spec.dtype.name for spec in rows.element_spec.values()] == ["int64", "float64", "string"]
 
 
 def test_columns_that_are_alike_are_written_once(folder: Path) -> None:
@@ -320,52 +307,33 @@ NESTED = {"source": {"TFRecordDataset": {}}, "stages": [{"map": {"ops": ["tf.io.
 IMAGES = {"list_files": {"file_pattern": "images/*/*.png"}}
 GROUPED = {"key_func": {"ops": ["tf.identity"]}, "reduce_func": {"stages": [{"unbatch": {}}]}, "window_size": 2}
 BAD_SIDE = {"source": RANGE, "stages": [{"batch": {"batch_size": 2}}, {"map": {"ops": ["tf.io.read_file"]}}]}
-ROWS = {"map": {"python": "functions.py:rows"}}
-REFUSED: dict[str, tuple[Any, list[Any], str, str, str]] = {
-    "rank": (IMAGES, [{"map": {"ops": ["tf.io.read_file", {"tf.image.resize": {"size": [4, 4]}}]}}], "stages.0",
-             "ops.1", "3 or 4 dimensions"),
-    "no field": (IMAGES, [{"map": {"ops": [{"tf.strings.upper": {"on": "x"}}]}}], "stages.0", "ops.0", "single tensor"),
-    "under its argument": (RANGE, [{"map": {"map_func": {"ops": ["tf.strings.lower"]}}}], "stages.0", "map_func.ops.0",
-                           "string"),
-    "inside of a chain": (RANGE, [{"batch": {"batch_size": 2}}, {"map": {"ops": [{"tf.vectorized_map": {"fn":
-                          ["tf.abs", "tf.strings.lower"]}}]}}], "stages.1", "ops.0.fn.1", "string"),
-    "a name that went": (RANGE, [{"map": {"ops": [{"tf.cond": {"probability": 0.5}}]}}], "stages.0", "ops.0", "file"),
-    "several inputs without `to`": (RANGE, [{"map": {"ops": [{"to_tuple": [None, None]}, {"tf.add": {"on": [0, 1]}}]}}],
-                                    "stages.0", "ops.1", "missing `to`"),
-    "too many inputs": (RANGE, [{"map": {"ops": [{"to_tuple": [None] * 3}, {"tf.abs": {"on": [0, 1, 2], "to": 0}}]}}],
-                        "stages.0", "ops.1", "3 inputs for tf.abs"),
-    "results": (RANGE, [{"map": {"ops": [{"to_dict": ["a"]}, {"tf.unstack": {"num": 2, "on": [], "value": [1, 2],
-                "to": ["a", "b", "c"]}}]}}], "stages.0", "ops.1", "2 results for the 3 fields"),
-    "not a bool": (IMAGES, [{"filter": {"ops": ["tf.strings.length"]}}], "stages.0", "ops.0", "expected a single bool"),
-    "a layer": (RANGE, [{"map": {"ops": [{"tf.keras.layers.Resizing": {"height": 2, "width": 2, "interpolation": "x"}}
-                ]}}], "stages.0", "ops.0", "Error"),
-    "a scalar": (IMAGES, [{"unbatch": {}}], "stages.0", "", "unbatch"),
-    "inside of a function": (IMAGES, [{"flat_map": NESTED}], "stages.0.stages.0", "ops.1", "uint8"),
-    "inside of a side": ({"zip": {"datasets": {"a": {"source": RANGE}, "b": BAD_SIDE}}}, [],
-                         "source.datasets.1.stages.1", "ops.0", "string"),
-    "inside of a group": (RANGE, [{"group_by_window": GROUPED}], "stages.0.reduce_func.stages.0", "", ""),
-    "shapes": (IMAGES, [{"padded_batch": {"batch_size": 2, "padded_shapes": [[], []]}}], "stages.0", "", "Padded"),
-    "padding": (RANGE, [ROWS, {"padded_batch": {"batch_size": 2, "padding_values": [0.5, 1]}}], "stages.1", "",
-                "padding value 0.5 for int64"),
-    "no dataset": (RANGE, [{"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}], "stages.0", "",
-                   "expected a dataset"),
-    "weights": ({"sample_from_datasets": {"datasets": [{"source": RANGE}] * 2, "weights": [1.0, 2.0, 3.0]}}, [],
-                "source", "", "weights"),
-    "a device": (RANGE, [{"prefetch_to_device": {"device": "/GPU:99"}}], "stages.0", "", "expected one of /CPU:0"),
-    "a list": ({"python": {"function": "functions.py:a_list"}}, [], "source", "", "a_list returned list"),
-    "no dataset either": (RANGE, [{"apply": {"python": "functions.py:a_number"}}], "stages.0", "", "int"),
-    "a service": (RANGE, [{"distribute": {"processing_mode": "OFF", "service": "local"}}], "stages.0", "", "local"),
-    "a package": ({"tfds.load": {"name": "mnist", "split": "train"}}, [], "source", "", "pip install"),
-    "an array": ({"from_tensors": {"tensors": {"npy": "words.txt"}}}, [], "source", "", "Error"),
-}  # fmt: skip
+CHAIN = {"map": {"ops": ["tf.abs", {"tf.vectorized_map": {"fn": ["tf.abs", "tf.strings.lower"]}}]}}
+LAYER = {"tf.keras.layers.Resizing": {"height": 2, "width": 2, "interpolation": "x"}}
+THREE = {"tf.unstack": {"num": 2, "on": [], "value": [1, 2], "to": ["a", "b", "c"]}}
+# What is refused for its shapes and types at the level of a spec's stages is among the bad specs.
+REFUSED: dict[str, tuple[Any, list[Any], str, str]] = {
+    "under its argument": (RANGE, [{"map": {"map_func": {"ops": ["tf.strings.lower"]}}}], "stages.0", "map_func.ops.0"),
+    "inside of a chain": (RANGE, [{"batch": {"batch_size": 2}}, CHAIN], "stages.1", "ops.1.fn.1"),
+    "results": (RANGE, [{"map": {"ops": [{"to_dict": ["a"]}, THREE]}}], "stages.0", "ops.1"),
+    "a layer": (RANGE, [{"map": {"ops": [LAYER]}}], "stages.0", "ops.0"),
+    "inside of a function": (IMAGES, [{"flat_map": NESTED}], "stages.0.stages.0", "ops.1"),
+    "inside of a side": ({"zip": {"datasets": {"b": BAD_SIDE}}}, [], "source.datasets.0.stages.1", "ops.0"),
+    "inside of a group": (RANGE, [{"group_by_window": GROUPED}], "stages.0.reduce_func.stages.0", ""),
+    "no dataset": (RANGE, [{"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}], "stages.0", ""),
+    "a device": (RANGE, [{"prefetch_to_device": {"device": "/GPU:99"}}], "stages.0", ""),
+    "a list": ({"python": {"function": "functions.py:a_list"}}, [], "source", ""),
+    "a number": (RANGE, [{"apply": {"python": "functions.py:a_number"}}], "stages.0", ""),
+    "a service": (RANGE, [{"distribute": {"processing_mode": "OFF", "service": "local"}}], "stages.0", ""),
+    "a package": ({"tfds.load": {"name": "mnist", "split": "train"}}, [], "source", ""),
+    "an array": ({"from_tensors": {"tensors": {"npy": "words.txt"}}}, [], "source", ""),
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_is_pinned_to_stage_and_call(folder: Path, name: str) -> None:
-    source, stages, address, op_path, part = REFUSED[name]
+    source, stages, address, op_path = REFUSED[name]
     problem = refused(folder, source, *stages)
     assert (problem.address, problem.op_path, problem.kind) == (address, op_path, "spec")
-    assert part in problem.message
 
 
 @pytest.mark.parametrize("ops", [None, ["tf.identity", {"python": "functions.py:broken"}]])
@@ -373,16 +341,11 @@ def test_errors_of_python_code_show_the_users_lines(folder: Path, ops: Any) -> N
     stage = {"map": {"python": "functions.py:broken"} if ops is None else {"ops": ops}}
     problem = refused(folder, RANGE, stage)
     assert (problem.address, problem.kind, problem.op_path) == ("stages.0", "python", "ops.1" if ops else "")
-    assert problem.message.endswith("ValueError: no such thing")
     line = 1 + FUNCTIONS.splitlines().index('    raise ValueError("no such thing")')
     assert problem.lines[-1] == f'{folder / "functions.py"}:{line} in broken: raise ValueError("no such thing")'
-
-
-def test_errors_while_a_python_file_is_imported(folder: Path) -> None:
     (folder / "half.py").write_text("import nowhere_to_be_found\n")
     problem = refused(folder, RANGE, {"map": {"python": "half.py:f"}})
     assert problem.kind == "python"
-    assert "nowhere_to_be_found" in problem.message
     assert problem.lines == (f"{folder / 'half.py'}:1 in <module>: import nowhere_to_be_found",)
 
 
@@ -394,19 +357,18 @@ def test_what_fails_while_it_runs_names_its_call(folder: Path) -> None:
     assert call_path("stages_0", str(caught.value)) == "ops.1"
 
 
-def test_what_an_older_tensorflow_lacks_is_said_in_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_older_tensorflow_lacks_is_refused_at_its_call(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    element = {"from_tensors": {"tensors": {"array": {"shape": [6, 6, 3]}}}}
+
     def rot90(image: Any, name: str | None = None) -> Any:
         return image if name is None else name
 
-    def said(call: Any) -> str:
-        image = {"from_tensors": {"tensors": {"array": {"shape": [6, 6, 3]}}}}
-        return refused(folder, image, {"map": {"ops": [call]}}).message
-
     monkeypatch.setattr(tf.image, "rot90", rot90)
-    version = tf.__version__
-    assert f"TensorFlow {version} does not support k for rot90" in said({"tf.image.rot90": {"k": 2}})
-    monkeypatch.delattr(tf.image, "rot90")
-    assert f"TensorFlow {version} does not have tf.image.rot90" in said("tf.image.rot90")
+    for call in ({"tf.image.rot90": {"k": 2}}, "tf.image.rot90"):
+        problem = refused(folder, element, {"map": {"ops": [call]}})
+        assert (problem.address, problem.op_path) == ("stages.0", "ops.0")
+        assert tf.__version__ in problem.message
+        monkeypatch.delattr(tf.image, "rot90", raising=False)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -24,19 +24,18 @@ from pipeprof.pipelines.target.import_path import child_command
 PATIENCE = 300
 """Seconds for what takes one or two; other processes may use the machine."""
 SMALL = recipe_of({"csv": {"rows": 3, "seed": 4}})
-# Takes half a minute to make, and is never made to its end.
-LARGE = {"text": {"lines": 50_000_000, "words": [1, 1]}}
 
+# Takes half a minute to make, and is never made to its end.
 # A shell that starts the tests in the background has them ignore SIGINT, and every process below them: here it counts.
 ENSURE = """
-import json, signal, sys
+import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from pipeprof.pipelines.data.cache import CacheFolder, ensure
 from pipeprof.pipelines.data.recipes import recipe_of
 report = lambda *progress: print(*progress, flush=True)
-recipe = recipe_of(json.loads(sys.argv[2]))
-print(ensure({"it": recipe}, progress=report, cache=CacheFolder(Path(sys.argv[1])))["it"], "tensorflow" in sys.modules)
+large = recipe_of({"text": {"lines": 50_000_000, "words": [1, 1]}})
+ensure({"it": large}, progress=report, cache=CacheFolder(Path(sys.argv[1])))
 """
 
 CONTEXT = {
@@ -72,11 +71,10 @@ def made(entry: dict[str, Any], folder: Path) -> list[bytes]:
 
 
 def test_images_are_photo_like_in_size_and_all_different(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = made({"image_folder": {"count": 12, "classes": 3, "seed": 1}}, tmp_path / "jpeg")
-    images = [tf.io.decode_jpeg(data) for data in files]
-    assert {tuple(image.shape) for image in images} == {(360, 480, 3)}
-    assert 0.15 < sum(map(len, files)) / (12 * 360 * 480) < 0.35
-    assert len(set(files)) == 12
+    files = made({"image_folder": {"count": 6, "classes": 3, "seed": 1}}, tmp_path / "jpeg")
+    assert {tuple(tf.io.decode_jpeg(data).shape) for data in files} == {(360, 480, 3)}
+    assert 0.15 < sum(map(len, files)) / (6 * 360 * 480) < 0.35
+    assert len(set(files)) == 6
     monkeypatch.setattr(photos, "_TILE", 256)
     png = made({"image_folder": {"count": 2, "classes": 1, "format": "png", "size": [50, 20]}}, tmp_path / "png")
     assert [tuple(tf.io.decode_png(data).shape) for data in png] == [(20, 50, 3), (20, 50, 3)]
@@ -118,113 +116,44 @@ def test_records_parse_as_the_recipe_says(tmp_path: Path, monkeypatch: pytest.Mo
     assert steps == {3, 4, 5}
 
 
-def test_an_entry_is_made_once_with_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Modules in the user's folder do not get in the way.
-    (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
-    monkeypatch.chdir(tmp_path)
-    cache = CacheFolder(tmp_path / "new" / "cache")
-    reports: list[tuple[object, ...]] = []
-    paths = ensure({"table": SMALL, "same": SMALL}, progress=lambda *report: reports.append(report), cache=cache)
-    assert paths["table"] == paths["same"]
-    assert (reports[0], reports[-1]) == (("table", 0, 3), ("table", 3, 3))
-    assert list(cache.folder.iterdir()) == [paths["table"]]
-    assert [path.name for path in paths["table"].iterdir()] == SMALL.file_names()
-    ensure({"table": SMALL}, progress=lambda *_report: pytest.fail("made again"), cache=cache)
-
-
-def start(folder: Path, entry: dict[str, Any], lines: int) -> subprocess.Popen[str]:
-    """A process that makes ``entry``, after it has reported progress ``lines`` times."""
-    command = [sys.executable, "-c", ENSURE, str(folder), json.dumps(entry)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for _ in range(lines):
-        assert process.stdout.readline().startswith("it ")
-    return process
-
-
-def children_of(pid: int) -> list[int]:
-    def parent_of(process: Path) -> int | None:
-        try:
-            return int((process / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return None
-
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if parent_of(path) == pid]
-
-
-def gone(pid: int) -> bool:
-    """Whether a process ends."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
-        threading.Event().wait(0.02)
-    return False
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interruption_ends_the_child_and_leaves_nothing_that_looks_finished(number: int, tmp_path: Path) -> None:
-    process = start(tmp_path, LARGE, lines=3)
-    (child,) = children_of(process.pid)
+    process = subprocess.Popen([sys.executable, "-c", ENSURE, tmp_path], stdout=PIPE, stderr=PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(3):
+        assert process.stdout.readline().startswith("it ")
+    (child,) = psutil.Process(process.pid).children()
     process.send_signal(number)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == -number, errors
-    assert gone(child)
+    psutil.wait_procs([child], timeout=PATIENCE)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     left = [entry.name for entry in list_entries(CacheFolder(tmp_path))]
     assert len(left) == (number == signal.SIGKILL)
     assert all(".unfinished-" in name for name in left)
 
 
-def test_two_at_once_both_end_well(tmp_path: Path) -> None:
-    entry = {"text": {"lines": 300_000, "words": [3, 3]}}
-    both = [start(tmp_path, entry, lines=2), start(tmp_path, entry, lines=2)]
-    outputs = [process.communicate(timeout=PATIENCE) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
-    one, other = (out.splitlines()[-1] for out, _ in outputs)
-    assert one == other
-    assert one.endswith(" False"), "TensorFlow is imported by the child alone"
-    assert [str(path) for path in tmp_path.iterdir()] == [one.split()[0]]
-
-
 @pytest.mark.parametrize(
-    ("code", "words"),
+    "code",
     [
-        ('print(\'{"error": "boom", "errno": null}\'); exit(1)', "generating t failed: boom"),
-        ('print(\'{"error": "full", "errno": 28}\'); exit(1)', "cannot generate t in .*No space left on device"),
-        ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL; it may have run out of memory"),
-        ("raise SystemExit('no such module')", "failed: no such module"),
-        ("exit(3)", "failed: exit code 3"),
-        (None, "could not be started: /no/python: No such file"),
+        'print(\'{"error": "boom", "errno": null}\'); exit(1)',
+        'print(\'{"error": "full", "errno": 28}\'); exit(1)',
+        "import os; os.kill(os.getpid(), 9)",
+        "raise SystemExit('no such module')",
+        "exit(3)",
+        None,
     ],
 )
 def test_a_child_that_fails_is_one_sentence_and_leaves_nothing(
-    code: str | None, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ["/no/python"] if code is None else [sys.executable, "-c", code]
     monkeypatch.setattr(make, "child_command", lambda _module: command)
-    with pytest.raises(PipeprofError, match=words) as caught:
+    with pytest.raises(PipeprofError, match=r"\bt\b") as caught:
         ensure({"t": SMALL}, progress=lambda *_report: None, cache=CacheFolder(tmp_path))
     assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_error_in_the_callers_progress_ends_the_child_too(tmp_path: Path) -> None:
-    before, children = set(children_of(os.getpid())), []
-
-    def report(_name: str, done: int, _total: int) -> None:
-        if done:
-            children.extend(set(children_of(os.getpid())) - before)
-            raise BrokenPipeError(32, "stderr is gone")
-
-    with pytest.raises(BrokenPipeError, match="stderr is gone"):
-        ensure({"t": recipe_of(LARGE)}, progress=report, cache=CacheFolder(tmp_path))
-    assert list(tmp_path.iterdir()) == []
-    assert children
-    assert all(gone(child) for child in children)
 
 
 def test_a_full_disk_is_told_by_the_child_itself(tmp_path: Path) -> None:

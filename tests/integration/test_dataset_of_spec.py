@@ -46,5 +46,5 @@ def test_its_elements_are_those_of_a_run(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_an_invalid_spec_is_refused_as_by_a_run(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text("version: 1\nsource: {rang: {stop: 3}}\n")
-    with pytest.raises(SpecError, match="did you mean range"):
+    with pytest.raises(SpecError):
         pipeprof.dataset(str(tmp_path / "spec.yaml"))

@@ -25,11 +25,10 @@ from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.harness.look import Looker, NotMadeError
 from pipeprof.profiles.judge import live
-from tests.integration.fuzzing import RandomRepository, as_text, damaged, scrambled
+from tests.integration.fuzzing import RandomRepository, as_text, damaged
 
 TESTS = Path(__file__).parents[1]
 STORED = json.loads(Path(__file__).with_name("fuzz_seeds.json").read_text())
-CODES = {0, 1, 2, 3, 4, 5, 6}
 CASES = 40
 """Of a number."""
 
@@ -66,8 +65,7 @@ def pipeprof(place, capsys):
         known = children()
         code = invoke([*arguments])
         written = capsys.readouterr()
-        said = written.out + written.err
-        assert code in CODES
+        assert code in range(7)
         # A profile may hold the traceback of a user's exception.
         assert "Traceback" not in written.err
         assert "internal error" not in written.err
@@ -75,7 +73,7 @@ def pipeprof(place, capsys):
             new = [path for path in listed(place / name) - names if not path.startswith(("pipeprof-0", ".cache"))]
             assert not new
         assert children() <= known
-        return code, said
+        return written.out + written.err
 
     return run
 
@@ -92,24 +90,7 @@ def listed(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-@pytest.mark.parametrize("seed", seeds("specs"))
-def test_specs(seed, pipeprof):
-    chance = random.Random(seed)
-    texts = [path.read_text() for path in sorted((TESTS.parent / "examples").glob("*/*.yaml"))]
-    for _ in range(CASES):
-        text = chance.choice(texts)
-        if chance.random() < 0.5:
-            text = yaml.safe_dump(damaged(yaml.safe_load(text), chance), allow_unicode=True)
-        else:
-            text = scrambled(text, chance)
-        Path("spec.yaml").write_bytes(text.encode(errors="replace"))
-        form = chance.choice(["text", "github", "sarif", "json"])
-        code, said = pipeprof("check", "--no-build", "spec.yaml", "--format", form, "--no-python")
-        assert code in (0, 2)
-        assert form != "json" or json.loads(said.partition("\npipeprof:")[0])
-
-
-def test_what_tensorflow_builds_of_them(place):
+def test_what_tensorflow_builds_of_specs(place):
     chance = random.Random(1)
     texts = [path.read_text() for path in sorted((TESTS.parent / "examples").glob("*/*.yaml"))]
     built = 0
@@ -145,7 +126,7 @@ def test_repositories(seed, place, pipeprof, monkeypatch):
     monkeypatch.chdir(root)
     for ref in ("HEAD", "HEAD~1"):
         name = chance.choice(["spec.yaml", "specs/spec.yaml"])
-        _code, said = pipeprof("gate", name, "--against", f"git:{ref}", "--no-python")
+        said = pipeprof("gate", name, "--against", f"git:{ref}", "--no-python")
         assert "root:x:0" not in said
     assert not (place / "outside" / "RAN").exists()
     assert not list(root.glob("**/RAN"))

@@ -15,9 +15,7 @@ from integration.left_over import MARK, left
 from pipeprof.cli.main import invoke
 from pipeprof.profiles.document.profile import Profile
 
-ARRAY = (
-    "version: 1\nsource:\n  from_tensor_slices: {tensors: {array: {shape: [50000, 2560], dtype: float32}}}\nstages:\n"
-)
+KEPT = ("shuffle: {buffer_size: 1000}", "batch: {batch_size: 32}", "cache: {}")
 FUNCTIONS = """
 import os, pathlib, sys, time
 pathlib.Path(__file__).with_name("ran.txt").touch()
@@ -54,55 +52,38 @@ def spec(name: str, *stages: str, source: str = "range: {stop: 9}", more: str = 
     return name
 
 
-def document(capsys: pytest.CaptureFixture[str], name: str, code: int = 0) -> Profile:
+def document(capsys: pytest.CaptureFixture[str], name: str) -> Profile:
     capsys.readouterr()
-    assert invoke(["check", name, "--json"]) == code
+    assert invoke(["check", name, "--json"]) == 0
     return Profile.model_validate_json(capsys.readouterr().out)
 
 
-def test_memory_is_predicted_of_arrays_that_are_not_there_in_memory(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("spec.yaml").write_text(
-        ARRAY + "  - shuffle: {buffer_size: 1000}\n  - batch: {batch_size: 32}\n  - cache: {}\n"
-    )
-    entries = {entry.stage: entry for entry in document(capsys, "spec.yaml").memory.ledger or ()}
-    assert entries["source"].bytes >= 512_000_000
-    assert (entries["stages.0"].bytes, entries["stages.0"].how) == (0, "alias")
-    assert 512_000_000 <= entries["stages.2"].bytes <= 560_000_000
-
-
 def test_data_is_known_by_its_names_and_nothing_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = "{photos: {image_folder: {count: 40, size: [32, 32]}}, rows: {npy: {shape: [600000], dtype: float32}}}"
+    data = "{photos: {image_folder: {count: 40, size: [32, 32]}}}"
     photo = "map: {ops: [tf.io.read_file, {tf.io.decode_jpeg: {channels: 3}}, {tf.image.resize: {size: [64, 64]}}]}"
     keeps = ("cache: {filename: kept/cache}", "snapshot: {path: kept/snapshot}")
     photos, files = 'directory: "data:photos"', 'list_files: {file_pattern: "data:photos/*/*.jpg", shuffle: false}'
     for name, source, stages in (
         ("files.yaml", files, (photo, "shuffle: {buffer_size: 50}", *keeps, "batch: {batch_size: 8}")),
         ("away.yaml", files, ("shuffle: {buffer_size: 9}", "distribute: {processing_mode: OFF, service: local}")),
-        ("rows.yaml", 'from_tensor_slices: {tensors: {npy: "data:rows/data.npy"}}', ("shuffle: {buffer_size: 9}",)),
+        ("array.yaml", "from_tensor_slices: {tensors: {array: {shape: [50000, 2560], dtype: float32}}}", KEPT),
         ("unmade.yaml", f"image_dataset_from_directory: {{{photos}}}", ("take: {count: 1}",)),
     ):
         spec(name, *stages, source=source, more=f"data: {data}\n")
     before = sorted(folder.rglob("*"))
-    held = {
-        one.stage: one.bytes for one in document(capsys, "files.yaml").memory.ledger or () if one.owner == "shuffle"
-    }
-    assert 40 * 64 * 64 * 3 * 4 <= held["stages.1"] <= 60 * 64 * 64 * 3 * 4
+    (held,) = [one for one in document(capsys, "files.yaml").memory.ledger or () if one.owner == "shuffle"]
+    assert held.stage == "stages.1"
+    assert 40 * 64 * 64 * 3 * 4 <= held.bytes <= 60 * 64 * 64 * 3 * 4
     away = document(capsys, "away.yaml")
     assert [stage.op for stage in away.stages or ()] == ["list_files", "shuffle", "distribute"]
     assert "shuffle" not in [one.owner for one in away.memory.ledger or ()]
-    rows = {one.stage: one.bytes for one in document(capsys, "rows.yaml").memory.ledger or ()}
-    assert rows["source"] >= 2_400_000
+    # An array that is not there in memory.
+    array = {one.stage: one for one in document(capsys, "array.yaml").memory.ledger or ()}
+    assert array["source"].bytes >= 512_000_000
+    assert (array["stages.0"].bytes, array["stages.0"].how) == (0, "alias")
+    assert 512_000_000 <= array["stages.2"].bytes <= 560_000_000
     assert [one.code for one in document(capsys, "unmade.yaml").warnings] == ["not-built"]
     assert sorted(folder.rglob("*")) == before
-
-
-def test_what_tensorflow_refuses_is_an_error_of_the_line_in_the_spec(capsys: pytest.CaptureFixture[str]) -> None:
-    for stages, line in (
-        (("batch: {batch_size: 2}", "map: {ops: [{tf.image.resize: {size: [4, 4]}}]}"), 5),
-        (("padded_batch: {batch_size: 2, padded_shapes: [3]}",), 4),
-    ):
-        (problem,) = document(capsys, spec("wrong.yaml", *stages), 2).errors
-        assert (problem.file, problem.line) == ("wrong.yaml", line)
 
 
 def test_python_of_a_spec_runs_as_far_as_building_needs_it_and_not_at_all_where_that_is_said(
@@ -114,8 +95,8 @@ def test_python_of_a_spec_runs_as_far_as_building_needs_it_and_not_at_all_where_
         assert not Path("ran.txt").exists()
     capsys.readouterr()
     assert invoke(["check", spec("raises.yaml", "map: {python: f.py:wrong}")]) == 5
-    assert "raises.yaml:4:5: " in (said := capsys.readouterr().err)
-    assert "f.py:9 in wrong: return number.nothing" in said
+    said = capsys.readouterr().err
+    assert [place for place in ("raises.yaml:4:5: ", "f.py:9 ") if place not in said] == []
     assert Path("ran.txt").exists()
 
 

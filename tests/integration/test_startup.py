@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 # Written when the process ends, however the command ends it.
 RECORD = """\
 import atexit, json, sys
@@ -54,33 +52,17 @@ def loaded(code: str, *arguments: str, cwd: Path) -> tuple[set[str], subprocess.
     return {name.partition(".")[0] for name in json.loads(out.read_text(encoding="utf-8"))}, done
 
 
-@pytest.mark.parametrize(("command", "bare"), [(["--help"], ["--help"]), (["run", "--help"], ["one"])])
-def test_help_loads_nothing_beyond_what_typer_loads(command, bare, tmp_path):
-    typers, done = loaded(BARE, *bare, cwd=tmp_path)
+def test_help_loads_nothing_beyond_what_typer_loads(tmp_path):
+    typers, done = loaded(BARE, "one", "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    ours, done = loaded(OURS, *command, cwd=tmp_path)
+    ours, done = loaded(OURS, "run", "--help", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {name for name in ours - typers if not name.startswith("_")} <= BEYOND_TYPER
     assert "Usage" in done.stdout
 
 
-@pytest.fixture
-def profile(tmp_path):
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.subject import Host, Target, Tool
-
-    path = tmp_path / "profile.json"
-    document = Profile(
-        tool=Tool(version="0"),
-        target=Target(kind="spec", text="spec.yaml"),
-        host=Host(system="Linux", machine="x86_64", cores=2),
-        complete=True,
-    )
-    path.write_text(document.model_dump_json(), encoding="utf-8")
-    return path
-
-
-# One after the other in a process; `init` is the last, as it may load numpy.
+PROFILE = str(min((Path(__file__).parents[1] / "recorded" / "profiles").glob("*.json")))
+# One after the other in a process.
 COMMANDS = (
     ["--help"],
     ["--version"],
@@ -89,12 +71,9 @@ COMMANDS = (
     ["check", "train.py:make"],
     ["check", "missing.yaml"],
     ["run", "missing.yaml"],
-    ["rules"],
     ["rules", "prefetch-between"],
-    ["schema"],
-    ["schema", "spec"],
     ["schema", "profile"],
-    ["show", "profile.json"],
+    ["show", PROFILE],
     ["data", "list"],
     ["doctor"],
     ["init", "--from", "texts"],
@@ -108,7 +87,6 @@ for number, arguments in enumerate(json.loads(sys.argv[2])):
 """
 
 
-@pytest.mark.usefixtures("profile")
 def test_commands_that_need_no_tensorflow_do_not_load_it(tmp_path):
     (tmp_path / "spec.yaml").write_text(SPEC, encoding="utf-8")
     (tmp_path / "train.py").write_text("import tensorflow\ndef make(): ...\n", encoding="utf-8")
@@ -119,7 +97,7 @@ def test_commands_that_need_no_tensorflow_do_not_load_it(tmp_path):
     ended = [json.loads(line[7:]) for line in done.stderr.splitlines() if line.startswith("ended: ")]
     for arguments, (_, code, seen) in zip(COMMANDS, ended, strict=True):
         assert code == (2 if "missing.yaml" in arguments else 0), done.stderr
-        assert set(seen) <= ({"numpy"} if arguments[0] == "init" else set()), arguments
+        assert not seen, arguments
     assert not modules & FRAMEWORKS
     assert "pipeprof" in modules
 
@@ -130,18 +108,12 @@ def test_check_imports_only_what_the_spec_uses(tmp_path):
     assert done.returncode == 0, done.stderr
     assert not top & {"numpy", "psutil", *FRAMEWORKS}
     names = json.loads((tmp_path / "modules.json").read_text(encoding="utf-8"))
-    assert "pipeprof.cli.report.report" not in names, "the report of a run is for --json and --format alone"
-    of_a_run = ("profiles.harness", "profiles.worker", "profiles.host.processes")
+    of_a_run = ("cli.report.report", "profiles.harness", "profiles.worker", "profiles.host.processes")
     assert not [name for name in names if any(part in name for part in of_a_run)], "what only a run needs"
+    assert "pipeprof.pipelines.spec.load" in names
 
 
 def test_the_end_of_a_command_does_not_look_for_garbage(tmp_path):
     freeze = "import atexit, gc, sys\natexit.register(lambda: print(gc.get_freeze_count() > 10_000, file=sys.stderr))\n"
     _, done = loaded(freeze + OURS, "schema", "spec", cwd=tmp_path)
     assert done.stderr == "True\n"
-
-
-def test_the_look_into_the_process_sees_tensorflow_where_it_is_loaded(tmp_path):
-    (tmp_path / "tensorflow.py").touch()
-    modules, _ = loaded("sys.path.insert(0, '')\nimport tensorflow\n", cwd=tmp_path)
-    assert modules & FRAMEWORKS == {"tensorflow"}

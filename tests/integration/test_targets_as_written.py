@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -12,12 +13,11 @@ import pytest
 import tensorflow as tf
 from absl import flags
 from integration import forked
-from integration.test_targets import USERS, Recorder, job, pipeprof, said_there, sampled, stages_of
+from integration.test_targets import USERS, Recorder, job, said_there, sampled, stages_of
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.protocol.job import StepJob
-from pipeprof.profiles.protocol.messages import Graphs, Measured
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
 from pipeprof.profiles.worker.sample import JobRun
@@ -48,119 +48,51 @@ def test_a_class_an_object_and_a_method_that_give_datasets() -> None:
     assert elements("made_at_import") == [[0, 1, 2], [3, 4, 5]]
     assert elements("Flowers.train") == [[0, 1], [2, 3]]
     assert elements("Flowers.eval") == [[0, 1]]
-
-
-def test_a_dataset_of_a_class_has_its_line() -> None:
     assert said_there(stages_of(f"{TUTORIAL}:Artificial")["source"]).startswith("from_generator(")
 
 
-def test_a_member_of_an_enum_is_an_argument() -> None:
-    assert elements("of_split", split="eval", size="7") == ["EVAL 7"]
-    assert elements("of_split", split="TRAIN") == ["TRAIN 2"]
-    with pytest.raises(UsageError, match="--arg split: got 'test', expected one of TRAIN, EVAL"):
-        elements("of_split", split="test")
-
-
-def test_flags_that_nobody_parses_have_their_defaults() -> None:
-    called = call_target(f"{TUTORIAL}:from_options")
-    assert called.notes == (
-        ("flags", f"{TUTORIAL}:from_options is not run as a script: the flags --flowers_repeats have their defaults."),
-    )
-    assert int(called.dataset.cardinality()) == 3 * 20
-
-
-def test_flags_of_libraries_are_none_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    library = tmp_path / "library_with_flags"
-    library.mkdir()
-    (library / "__init__.py").write_text("from absl import flags\nflags.DEFINE_bool('flowers_library', True, '')\n")
-    (tmp_path / "library-1.dist-info").mkdir()
-    (tmp_path / "library-1.dist-info" / "RECORD").write_text("library_with_flags/__init__.py,,\n")
-    (tmp_path / "uses_it.py").write_text(
-        "import library_with_flags\nimport tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert call_target(f"{tmp_path}/uses_it.py:make").notes == ()
-
-
-def test_a_step_with_a_parameter_for_each_part_of_a_batch() -> None:
-    channel = sampled(f"{TUTORIAL}:step_of_two")
-    assert channel.one(Measured).steps.count == 3
-    assert set(sys.modules["tutorial"].seen) == {(3, 3)}
-    given = StepJob("python", {"target": f"{TUTORIAL}:step"})
-    again = sampled(f"{TUTORIAL}:step_of_two", step=given, step_given=True, dispatch="sync")
-    assert again.one(Measured).steps.count == 3
-
-
-@pytest.mark.parametrize(
-    ("function", "words"),
-    [
-        (
-            "step_of_three",
-            "step_of_three returned takes images, labels, weights, but a batch is a tuple of 2; expected",
-        ),
-        ("with_model", "with_model returned is a Keras model (Sequential), which does not take such batches"),
-    ],
-)
-def test_a_step_that_does_not_fit_is_told_before_anything_is_measured(function: str, words: str) -> None:
-    with pytest.raises(UsageError) as caught:
+@pytest.mark.parametrize("function", ["step_of_three", "with_model"])
+def test_a_step_that_does_not_fit_is_told_before_anything_is_measured(function: str) -> None:
+    with pytest.raises(UsageError, match=function):
         call_target(f"{TUTORIAL}:{function}")
-    assert words in str(caught.value)
 
 
 def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own(tmp_path: Path) -> None:
     for name in ("random", "queue", "types", "trace", "tensorflow", "pipeprof"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('of the user')\n")
-    out = tmp_path / "p.json"
-    done = pipeprof(
-        tmp_path,
-        "run",
-        f"{TUTORIAL}:from_options",
-        "--step",
-        "simulate:10ms",
-        "--steps",
-        "20",
-        "--no-verify",
-        "-q",
-        "--out",
-        str(out),
+    program = str(Path(sys.executable).with_name("pipeprof"))
+    options = ["--step", "simulate:10ms", "--steps", "20", "--no-verify", "-q", "--out", "p.json"]
+    done = subprocess.run(
+        [program, "run", f"{TUTORIAL}:from_options", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    profile = Profile.model_validate_json(out.read_text())
+    profile = Profile.model_validate_json((tmp_path / "p.json").read_text())
     assert profile.output == "command line: [] random: random True"
     assert "flags" in [one.code for one in profile.warnings]
 
 
-@pytest.mark.parametrize(
-    ("function", "words"),
-    [
-        ("leaves", "The pipeline's code called exit at {file}:{line}, phase build: sys.exit('no data: run download.sh"),
-        (
-            "step_that_raises",
-            "The step raised an exception at {file}:{line}, phase warmup: ValueError: shapes do not fit",
-        ),
-    ],
-)
-def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str, tmp_path: Path) -> None:
-    out = tmp_path / "p.json"
-    options = ("--no-verify", "-q", "--out", str(out))
-    done = forked.run(["run", f"{TUTORIAL}:{function}", *options], tmp_path)
+@pytest.mark.parametrize(("function", "code"), [("leaves", "sys.exit("), ("step_that_raises", "raise ValueError")])
+def test_what_ends_a_run_has_its_line(function: str, code: str, tmp_path: Path) -> None:
+    done = forked.run(["run", f"{TUTORIAL}:{function}", "--no-verify", "-q", "--out", "p.json"], tmp_path)
     assert done.returncode == 5
-    (problem,) = Profile.model_validate_json(out.read_text()).errors
-    text = "sys.exit(" if function == "leaves" else "raise ValueError"
-    line = next(n for n, one in enumerate(TUTORIAL.read_text().splitlines(), 1) if text in one)
-    assert problem.line == line
-    assert problem.message.startswith(words.format(file=TUTORIAL, line=line))
+    (problem,) = Profile.model_validate_json((tmp_path / "p.json").read_text()).errors
+    line = next(n for n, one in enumerate(TUTORIAL.read_text().splitlines(), 1) if code in one)
+    assert (problem.file, problem.line) == (str(TUTORIAL), line)
 
 
 @pytest.mark.parametrize(
-    ("function", "line", "words"),
+    ("function", "line"),
     [
-        ("missing_file", "TFRecordDataset(", "NotFoundError: nowhere.tfrecord; No such file or directory"),
-        ("broken_image", ".map(lambda text:", "InvalidArgumentError: Unknown image file format"),
-        ("broken_in_a_function", ".map(tf.io.decode_image", "InvalidArgumentError: Unknown image file format"),
+        ("missing_file", "TFRecordDataset("),
+        ("broken_image", ".map(lambda text:"),
+        ("broken_in_a_function", ".map(tf.io.decode_image"),
     ],
 )
-def test_what_tensorflow_raises_has_the_line_of_the_stage(function: str, line: str, words: str) -> None:
+def test_what_tensorflow_raises_has_the_line_of_the_stage(function: str, line: str) -> None:
     sample = JobRun(job(f"{TUTORIAL}:{function}"), Recorder())
     with pytest.raises(tf.errors.OpError) as caught:
         sample.run()
@@ -168,12 +100,11 @@ def test_what_tensorflow_raises_has_the_line_of_the_stage(function: str, line: s
     said = describe_error(caught.value.with_traceback(None), sample)
     assert line in TUTORIAL.read_text().splitlines()[said.frame.line - 1]
     assert said.frame.file == str(TUTORIAL)
-    assert said.message.startswith(words)
 
 
 def test_why_a_graph_cannot_be_read_is_said_without_nodes() -> None:
     reason = sampled(f"{TUTORIAL}:on_a_device").one(Graphs).written["reason"]
-    assert reason.endswith("GeneratorDatasetOp::Dataset does not support serialization")
+    assert "GeneratorDatasetOp" in reason
     assert "{{" not in reason
 
 
@@ -198,11 +129,9 @@ def test_an_element_is_written_without_the_names_of_classes(batch: object, text:
 
 
 def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:
-    options = ("--no-verify", "-q", "--out", str(tmp_path / "p.json"))
-    done = forked.run(["run", f"{TUTORIAL}:without_eager", *options], tmp_path)
+    done = forked.run(["run", f"{TUTORIAL}:without_eager", "--no-verify", "-q", "--out", "p.json"], tmp_path)
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "tutorial.py:without_eager switches eager execution off" in done.stderr
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
 
 
 def test_a_setting_in_a_function_that_is_not_called_at_import_imports_nothing_early(tmp_path: Path) -> None:
