@@ -1,0 +1,31 @@
+"""What `check` says of a spec's text, where its keys are numbers and its mistakes are near each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.document.profile import Profile
+from tests.unit.cli.reports import Pipeprof
+
+START = "version: 1\nsource: {range: {stop: 3}}\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def errors(pipeprof: Pipeprof, text: str) -> list[Any]:
+    Path("spec.yaml").write_text(START + text)
+    done = pipeprof("check", "--no-build", "spec.yaml", "--json")
+    assert done.code == 2, done.err
+    return list(Profile.model_validate_json(done.out).errors or ())
+
+
+def test_the_name_of_an_input_may_be_a_number(pipeprof: Pipeprof) -> None:
+    Path("spec.yaml").write_text(START + "data:\n  5: {npy: {shape: [3], dtype: float32}}\n")
+    assert pipeprof("check", "--no-build", "spec.yaml").code == 0
