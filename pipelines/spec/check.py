@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -136,14 +136,19 @@ def _as_json(value: Any) -> Any:
 
 def _faults(error: jsonschema.ValidationError, data: Any, *, guess: bool) -> Iterator[Fault]:
     for one in _chosen(error):
-        address: Address = ()
-        value = data
-        for part in one.absolute_path:
-            key = child_key(value, part)
-            if key is None:
-                break
-            address, value = (*address, key), value[key]
-        yield from _of_error(one, address, guess=guess)
+        for fault in _of_error(one, tuple(one.absolute_path), guess=guess):
+            yield replace(fault, address=_with_own_keys(fault.address, data))
+
+
+def _with_own_keys(address: Address, data: Any) -> Address:
+    """An address of the data as JSON in the data itself, where keys may be numbers; as far as that goes."""
+    found: Address = ()
+    for part in address:
+        key = child_key(data, part)
+        if key is None:
+            break
+        found, data = (*found, key), data[key]
+    return found
 
 
 def _chosen(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:

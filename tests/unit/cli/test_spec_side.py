@@ -29,3 +29,9 @@ def errors(pipeprof: Pipeprof, text: str) -> list[Any]:
 def test_the_name_of_an_input_may_be_a_number(pipeprof: Pipeprof) -> None:
     Path("spec.yaml").write_text(START + "data:\n  5: {npy: {shape: [3], dtype: float32}}\n")
     assert pipeprof("check", "--no-build", "spec.yaml").code == 0
+
+
+@pytest.mark.parametrize("text", ["5: 1\n", "data: {}\n5: 1\n", "measure:\n  5: 1\n"])
+def test_an_unknown_key_that_is_a_number_has_its_own_line(text: str, pipeprof: Pipeprof) -> None:
+    (error,) = errors(pipeprof, text)
+    assert (error.line, error.length) == (2 + text.count("\n"), 1)
