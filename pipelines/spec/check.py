@@ -15,7 +15,7 @@ from pipeprof.pipelines.addresses import is_address
 from pipeprof.pipelines.data.recipes import Recipe, RecipeError, recipe_of
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.spec.budgets import BudgetError, parse_budgets
-from pipeprof.pipelines.spec.operations import Placed, placed, why_not
+from pipeprof.pipelines.spec.operations import Placed, kinds, placed, why_not
 from pipeprof.pipelines.spec.paths import missing_files
 from pipeprof.pipelines.spec.schema import KIND, spec_schema
 from pipeprof.pipelines.spec.set_value import child_key
@@ -219,7 +219,12 @@ def _of_ways(error: jsonschema.ValidationError, address: Address) -> Iterator[Fa
 def _expected(error: jsonschema.ValidationError) -> str:
     """What the schema wants, in its own words where it has some."""
     schema, rule, wanted = error.schema, error.validator, error.validator_value
-    about = str(schema.get("description", "")).rstrip(".")
+    about = str(schema.get("description", ""))
+    about = about if about.endswith(" .") else about.rstrip(".")
+    if rule == "anyOf" and schema.get("$comment") != KIND:
+        # "Maximum number of steps." says what a value is for, and not which there are.
+        named = [kinds()[name] for one in wanted if (name := str(one.get("$ref")).rpartition("/")[2]) in kinds()]
+        about = named[0].rstrip(".") if named else about
     if about and (schema.get("$comment") == KIND or rule not in ("enum", "type", *_LIMITS)):
         return about[:1].lower() + about[1:] if about[1:2].islower() or about[1:2] == " " else about
     if rule == "enum":

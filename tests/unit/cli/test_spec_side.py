@@ -35,3 +35,14 @@ def test_the_name_of_an_input_may_be_a_number(pipeprof: Pipeprof) -> None:
 def test_an_unknown_key_that_is_a_number_has_its_own_line(text: str, pipeprof: Pipeprof) -> None:
     (error,) = errors(pipeprof, text)
     assert (error.line, error.length) == (2 + text.count("\n"), 1)
+
+
+@pytest.mark.parametrize("written", ["steps: 0", "seed: -1", "seed: x", "workers: 0"])
+def test_a_wrong_value_is_told_what_values_there_are(written: str, pipeprof: Pipeprof) -> None:
+    (error,) = errors(pipeprof, f"measure: {{{written}}}\n")
+    assert "a whole number of at least" in error.message
+
+
+def test_a_wrong_name_of_an_input_is_told_all_that_a_name_may_have(pipeprof: Pipeprof) -> None:
+    (error,) = errors(pipeprof, "data: {a b: {npy: {shape: [3], dtype: float32}}}\n")
+    assert error.message.endswith("and .")
