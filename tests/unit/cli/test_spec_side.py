@@ -46,3 +46,9 @@ def test_a_wrong_value_is_told_what_values_there_are(written: str, pipeprof: Pip
 def test_a_wrong_name_of_an_input_is_told_all_that_a_name_may_have(pipeprof: Pipeprof) -> None:
     (error,) = errors(pipeprof, "data: {a b: {npy: {shape: [3], dtype: float32}}}\n")
     assert error.message.endswith("and .")
+
+
+@pytest.mark.parametrize("name", ["tf.keras.layers.Foo", "tf.keras.layers.Dense"])
+def test_a_function_is_no_slip_for_another_with_the_same_module(name: str, pipeprof: Pipeprof) -> None:
+    (error,) = errors(pipeprof, f"stages:\n  - map: {{ops: [{name}: {{}}]}}\n")
+    assert "did you mean" not in error.message
