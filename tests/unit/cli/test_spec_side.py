@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.build.pinned import user_lines
 from pipeprof.profiles.document.profile import Profile
 from tests.unit.cli.reports import Pipeprof
 
@@ -52,3 +54,10 @@ def test_a_wrong_name_of_an_input_is_told_all_that_a_name_may_have(pipeprof: Pip
 def test_a_function_is_no_slip_for_another_with_the_same_module(name: str, pipeprof: Pipeprof) -> None:
     (error,) = errors(pipeprof, f"stages:\n  - map: {{ops: [{name}: {{}}]}}\n")
     assert "did you mean" not in error.message
+
+
+def test_a_line_of_a_lambda_is_in_a_lambda() -> None:
+    problem = ValueError()
+    frame = SimpleNamespace(filename="/own/a.py", lineno=3, function_name=None, code="lambda x: x + n")
+    problem.ag_error_metadata = SimpleNamespace(translated_stack=(frame,))  # type: ignore[attr-defined]  # AutoGraph's
+    assert user_lines(problem, ["/own/a.py"]) == ("/own/a.py:3 in <lambda>: lambda x: x + n",)
