@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeprof.pipelines.build.pinned import user_lines
+from pipeprof.pipelines.build.python_files import resolve_reference
+from pipeprof.pipelines.spec.paths import PathError
 from pipeprof.profiles.document.profile import Profile
 from tests.unit.cli.reports import Pipeprof
 
@@ -54,6 +56,14 @@ def test_a_wrong_name_of_an_input_is_told_all_that_a_name_may_have(pipeprof: Pip
 def test_a_function_is_no_slip_for_another_with_the_same_module(name: str, pipeprof: Pipeprof) -> None:
     (error,) = errors(pipeprof, f"stages:\n  - map: {{ops: [{name}: {{}}]}}\n")
     assert "did you mean" not in error.message
+
+
+@pytest.mark.parametrize("arguments", ["(3, size=4)", "()"])
+def test_wrong_arguments_of_a_function_that_makes_one_are_those_of_the_reference(arguments: str) -> None:
+    module = ModuleType("own")
+    module.make = lambda n: lambda x: x + n  # type: ignore[attr-defined]  # a module of the user's
+    with pytest.raises(PathError, match=r"own\.py:make"):
+        resolve_reference(module, f"own.py:make{arguments}")
 
 
 def test_a_line_of_a_lambda_is_in_a_lambda() -> None:
