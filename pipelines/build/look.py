@@ -114,7 +114,7 @@ class LookContext(BuildContext):
             if name is not None:
                 self._sliced[name] = (counts[0], sum(map(_bytes, parts)))
             row = map_leaves(lambda part: part[:1], tensors)
-            return slices(row, name=name).apply(tf.data.experimental.assert_cardinality(counts[0]))
+            return slices(row, name=name).repeat(counts[0])
 
         def matching_files(pattern: Any, name: str | None = None) -> Any:
             # In a function, patterns come with the elements.
@@ -134,7 +134,7 @@ class LookContext(BuildContext):
         counted: dict[str, str] = {}
         for node in graph["nodes"]:
             below = nodes.get(node["inputs"][0]) if node["inputs"] else None
-            if family(node["op"]) != "AssertCardinality" or below is None or below["key"] not in self._sliced:
+            if family(node["op"]) != "Repeat" or below is None or below["key"] not in self._sliced:
                 continue
             if below["id"] in counted.values():
                 continue
