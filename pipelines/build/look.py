@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import math
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -73,7 +74,10 @@ class LookContext(BuildContext):
             if isinstance(recipe, Npy):
                 return tuple(recipe.shape), np.dtype(recipe.dtype)
             with Path(self.path(written["npy"])).open("rb") as file:
-                return read_header(file)
+                shape, dtype = read_header(file)
+                held = os.fstat(file.fileno()).st_size - file.tell()
+            # What is cut off NumPy refuses when it reads it.
+            return (shape, dtype) if held >= math.prod(shape) * dtype.itemsize else None
         if kind == "npz":
             with zipfile.ZipFile(self.path(written["npz"])) as archive:
                 if f"{written['key']}.npy" in archive.namelist():
