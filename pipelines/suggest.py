@@ -54,9 +54,15 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
     same_end = [name for name in names if _plain(name.rpartition(".")[2]) == last]
     if alias or len(same_end) == 1:
         return alias or same_end[0]
-    close = difflib.get_close_matches(plain, by_plain, n=1, cutoff=CUTOFF)
+    alike = [name for name, dotted in by_plain.items() if "." not in dotted or _is_close(last, dotted)]
+    close = difflib.get_close_matches(plain, alike, n=1, cutoff=CUTOFF)
     longer = [name for name in by_plain if len(plain) >= _SHORTEST_START and name.startswith(plain)]
     return by_plain[close[0]] if close else by_plain[longer[0]] if len(longer) == 1 else None
+
+
+def _is_close(last: str, dotted: str) -> bool:
+    """Whether a name is close to the last part of a dotted one: what its module is called makes no name alike."""
+    return bool(difflib.get_close_matches(last, [_plain(dotted.rpartition(".")[2])], n=1, cutoff=CUTOFF))
 
 
 def suggest_value(got: object, kind: str) -> str | None:

@@ -169,4 +169,4 @@ def remember_lines(problem: Exception, source_map: Mapping[Any, Any]) -> None:
 def _autograph_frames(problem: BaseException) -> list[tuple[str, int, str, str]]:
     """Frames as autograph maps them back from the code that it generated to the user's."""
     stack = getattr(getattr(problem, "ag_error_metadata", None), "translated_stack", None) or ()
-    return [(frame.filename, frame.lineno, frame.function_name, frame.code or "") for frame in stack][::-1]
+    return [(one.filename, one.lineno, one.function_name or "<lambda>", one.code or "") for one in stack][::-1]

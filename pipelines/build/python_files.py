@@ -36,7 +36,13 @@ def resolve_reference(module: ModuleType, reference: str) -> Any:
         call = filled_call(arguments)
         if call.partial:
             return functools.partial(found, *call.positional, **call.named)
-        found = found(*call.positional, **call.named)
+        try:
+            found = found(*call.positional, **call.named)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                # The arguments in the spec are not those of the user's function; TensorFlow has no part in it.
+                raise PathError(f"{reference}: {error}") from error
+            raise
     if not callable(found) and not _is_dataset(found):
         what = f"what {name} returns" if arguments else name
         raise PathError(f"{reference}: {what} is not a function after the file has run")

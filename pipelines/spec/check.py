@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from pipeprof.pipelines.addresses import is_address
 from pipeprof.pipelines.data.recipes import Recipe, RecipeError, recipe_of
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.spec.budgets import BudgetError, parse_budgets
-from pipeprof.pipelines.spec.operations import Placed, placed, why_not
+from pipeprof.pipelines.spec.operations import Placed, kinds, placed, why_not
 from pipeprof.pipelines.spec.paths import missing_files
 from pipeprof.pipelines.spec.schema import KIND, spec_schema
 from pipeprof.pipelines.spec.set_value import child_key
@@ -136,14 +136,19 @@ def _as_json(value: Any) -> Any:
 
 def _faults(error: jsonschema.ValidationError, data: Any, *, guess: bool) -> Iterator[Fault]:
     for one in _chosen(error):
-        address: Address = ()
-        value = data
-        for part in one.absolute_path:
-            key = child_key(value, part)
-            if key is None:
-                break
-            address, value = (*address, key), value[key]
-        yield from _of_error(one, address, guess=guess)
+        for fault in _of_error(one, tuple(one.absolute_path), guess=guess):
+            yield replace(fault, address=_with_own_keys(fault.address, data))
+
+
+def _with_own_keys(address: Address, data: Any) -> Address:
+    """An address of the data as JSON in the data itself, where keys may be numbers; as far as that goes."""
+    found: Address = ()
+    for part in address:
+        key = child_key(data, part)
+        if key is None:
+            break
+        found, data = (*found, key), data[key]
+    return found
 
 
 def _chosen(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
@@ -214,7 +219,12 @@ def _of_ways(error: jsonschema.ValidationError, address: Address) -> Iterator[Fa
 def _expected(error: jsonschema.ValidationError) -> str:
     """What the schema wants, in its own words where it has some."""
     schema, rule, wanted = error.schema, error.validator, error.validator_value
-    about = str(schema.get("description", "")).rstrip(".")
+    about = str(schema.get("description", ""))
+    about = about if about.endswith(" .") else about.rstrip(".")
+    if rule == "anyOf" and schema.get("$comment") != KIND:
+        # "Maximum number of steps." says what a value is for, and not which there are.
+        named = [kinds()[name] for one in wanted if (name := str(one.get("$ref")).rpartition("/")[2]) in kinds()]
+        about = named[0].rstrip(".") if named else about
     if about and (schema.get("$comment") == KIND or rule not in ("enum", "type", *_LIMITS)):
         return about[:1].lower() + about[1:] if about[1:2].islower() or about[1:2] == " " else about
     if rule == "enum":

@@ -72,7 +72,7 @@ def spec_of(data: Mapping[str, Any]) -> Spec:
         stages=written.get("stages", ()),
         name=written.get("name"),
         description=written.get("description"),
-        data={name: recipe_of(entry) for name, entry in without_notes(written.get("data", {})).items()},
+        data={str(name): recipe_of(entry) for name, entry in without_notes(written.get("data", {})).items()},
         options=written.get("options") or {},
         step=parse_step(written.get("step", "none")),
         measure=Measure(**without_notes(written.get("measure", {}))),

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from integration.left_over import MARK, left
 
@@ -124,3 +125,18 @@ def test_ctrl_c_ends_it_with_all_that_it_started(folder: Path) -> None:
     started.send_signal(signal.SIGINT)
     assert started.wait(60) == 130
     assert left(str(folder)) == []
+
+
+def test_python_that_counts_the_rows_of_a_large_array_gets_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("f.py").write_text("def counted(dataset):\n    assert sum(1 for _ in dataset) == 50000\n    return dataset\n")
+    Path("count.yaml").write_text(ARRAY + '  - apply: {python: "f.py:counted"}\n  - batch: {batch_size: 8}\n')
+    source = (document(capsys, "count.yaml").stages or [])[0]
+    assert source.op == "from_tensor_slices"
+
+
+def test_a_large_array_that_is_cut_off_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    np.save("cut.npy", np.zeros((1000, 500), np.float32))
+    os.truncate("cut.npy", 5000)
+    name = spec("cut.yaml", "batch: {batch_size: 4}", source="from_tensor_slices: {tensors: {npy: cut.npy}}")
+    (error,) = document(capsys, name, 2).errors or ()
+    assert (error.line, "could only read" in error.message) == (2, True)
