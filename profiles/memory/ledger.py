@@ -129,7 +129,9 @@ def owners(memory: Memory, seen: LedgerInput) -> list[LedgerEntry] | None:
     ledger = _Cut(peak)
     ledger.add("runtime", None, base.rss)
     is_making = name in ("build", "iterator")
-    for entry in _sources(seen, now if is_making or made is None else made, base, is_making=name not in ("warmup", "measure")):
+    for entry in _sources(
+        seen, now if is_making or made is None else made, base, is_making=name not in ("warmup", "measure")
+    ):
         ledger.add(entry.owner, entry.stage, entry.bytes)
     for alias in memory_prediction(seen.view).held:
         if alias.how == "alias":

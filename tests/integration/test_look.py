@@ -129,8 +129,9 @@ def test_ctrl_c_ends_it_with_all_that_it_started(folder: Path) -> None:
 
 def test_python_that_counts_the_rows_of_a_large_array_gets_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     Path("f.py").write_text("def counted(dataset):\n    assert sum(1 for _ in dataset) == 50000\n    return dataset\n")
-    Path("count.yaml").write_text(ARRAY + '  - apply: {python: "f.py:counted"}\n  - batch: {batch_size: 8}\n')
-    source = (document(capsys, "count.yaml").stages or [])[0]
+    array = "from_tensor_slices: {tensors: {array: {shape: [50000, 2560], dtype: float32}}}"
+    name = spec("count.yaml", 'apply: {python: "f.py:counted"}', "batch: {batch_size: 8}", source=array)
+    source = (document(capsys, name).stages or [])[0]
     assert source.op == "from_tensor_slices"
 
 
