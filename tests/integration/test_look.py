@@ -53,9 +53,9 @@ def spec(name: str, *stages: str, source: str = "range: {stop: 9}", more: str = 
     return name
 
 
-def document(capsys: pytest.CaptureFixture[str], name: str) -> Profile:
+def document(capsys: pytest.CaptureFixture[str], name: str, code: int = 0) -> Profile:
     capsys.readouterr()
-    assert invoke(["check", name, "--json"]) == 0
+    assert invoke(["check", name, "--json"]) == code
     return Profile.model_validate_json(capsys.readouterr().out)
 
 
