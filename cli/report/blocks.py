@@ -167,7 +167,7 @@ class Chart:
         marks: Moments on the time axis, in seconds, each with the name of what begins there.
         levels: Values at which a line crosses a chart over time, each with the name of the line.
         floor: The band around 1 in which a change does not count.
-        ends: What it means that an interval lies left of 1, and right of it.
+        ends: Labels of the two sides of 1, such as slower and faster.
     """
 
     kind: Literal["time", "bars", "intervals"]

@@ -212,7 +212,7 @@ def effect_on_data(
 
     Args:
         measured: Result of its try, which may show that the first batches differ by rounding only.
-        redrawn: What it gives in another order or draws anew, where each run does so anyway.
+        redrawn: The order or the random draws that it changes, where every run has others anyway.
     """
     if semantics == "same" and redrawn is not None:
         return _REDRAWN[redrawn]

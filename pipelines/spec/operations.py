@@ -183,7 +183,7 @@ class Placed:
 
     Attributes:
         place: From the top of the data to its arguments: ``("stages", 1, "map")``.
-        arguments: As they are written.
+        arguments: The mapping in the spec, without defaults.
     """
 
     address: str

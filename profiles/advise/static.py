@@ -55,7 +55,7 @@ def static_advice(
     """Judge a spec by the graph that it was built to, without a run. Never raises.
 
     Args:
-        stages: Of the spec, with their lines.
+        stages: The rows of the spec's sources and stages, whose places findings take.
         what_if: Answer what the limit means for shuffles and caches.
     """
 

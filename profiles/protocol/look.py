@@ -29,11 +29,12 @@ class LookAnswer:
     """The graph of a spec as written, or why there is none.
 
     Attributes:
-        kind: Whom a failure is the fault of: TensorFlow refuses the spec, the user's Python raised, data has not been
-            made yet that has to be read, TensorFlow is not there, or the process ended by itself.
+        kind: Why it failed; empty if it did not: ``spec``: TensorFlow refuses the spec; ``python``: the user's Python
+            raised; ``unmade``: data has to be read that has not been made; ``installation``: there is no TensorFlow;
+            ``ended``: the process ended by itself.
         address: The stage, where that is known.
         op_path: The call inside it, as `BuildError` has it.
-        lines: Of the user's Python, innermost last.
+        lines: Traceback lines in the user's Python, the innermost call last.
     """
 
     graph: Any = None
