@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.cli.formats import extensions_of, names_of
 from pipeprof.cli.gone import format_gone
@@ -18,10 +18,12 @@ from pipeprof.cli.render.style import Style, style_of
 from pipeprof.cli.streams import OutputError, say, why, write_stream
 from pipeprof.cli.values import choice
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.kept import describe_large
 from pipeprof.profiles.document.store import ProfileWriter, holds_something, is_own_file, reason, write_atomically
 from pipeprof.profiles.wording import listed
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Model
 
 
 class _Texts(Protocol):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.steps.step import KINDS, Step, parse_step, words
 from pipeprof.pipelines.suggest import did_you_mean, suggest, suggest_value
 from pipeprof.pipelines.units import LONGEST_SECONDS, meant_size, parse_duration, parse_size
-from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.wording import listed
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.advise.proposal import Semantics
 
 T = TypeVar("T")
 
