@@ -97,7 +97,7 @@ def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Pat
     other = tmp_path_factory.mktemp("interrupted")
     return {
         folder: start(folder, "slow.py:make", "--budget", "30", "--out", "fast.patch"),
-        other: start(other, "spec.yaml", "--write", "--out", "new.yaml"),
+        other: start(other, "spec.yaml", "--write", "--out", "new.yaml", "--budget", "600"),
     }
 
 
