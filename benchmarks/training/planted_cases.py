@@ -173,7 +173,9 @@ def judge(planted: Planted, profile: Json, records: Sequence[Record]) -> tuple[J
     found_interval = found["interval"] or 0.0
     # How far the interval is outside of what each place allows.
     off = [max(place.least - found_interval, found_interval - place.most, 0.0) for place in places]
-    place = places[off.index(min(off))] if places else None
+    # Of places that allow as much the narrowest: one that begins with the script's first step allows seconds.
+    nearest = min(range(len(places)), key=lambda at: (off[at], places[at].most - places[at].least), default=None)
+    place = places[nearest] if nearest is not None else None
     bounds = fetch_bounds(planted, place) if place else None
     if planted.interval:
         claims["interval"] = place is not None and min(off) <= WITHIN * place.most
@@ -197,4 +199,6 @@ def fetch_bounds(planted: Planted, place: Step) -> tuple[float, float]:
     if planted.overlaps:
         return place.batch, max(place.most, place.batch) + FRAMEWORK_MS
     beside = place.step + planted.other_ms
-    return (max(0.0, place.most - beside - FRAMEWORK_MS) if planted.ahead else place.batch), place.most - beside
+    # The most has seconds in it where TensorFlow ends the iterator of an epoch: the log cannot tell them from a fetch.
+    least = max(0.0, place.least - beside - FRAMEWORK_MS) if planted.ahead else place.batch
+    return least, place.most - beside
