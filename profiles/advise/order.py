@@ -16,11 +16,11 @@ from pipeprof.profiles.view.view import PipelineView
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
-    Kept ones, ceilings, unfinished ones, caches that were kept, correctness, unverified ones, those whose gain is only
-    known to be no larger than a number, rejected ones; within each by worth, then by place in the pipeline. Of changes
-    that are as fast as measured, those of the pipeline come before those of the process, then the one that changes less
-    of the data, and of those within 3 % of the fastest the simplest one: without memory for data, without new stages,
-    with the fewest edits.
+    Kept ones, caches that were kept, unfinished ones, correctness, unverified ones, ceilings, rejected ones;
+    within each by worth, those whose gain is only known to be no larger than a number last, then by place in the
+    pipeline. Of changes that are as fast as measured, those of the pipeline come before those of the process, then the
+    one that changes less of the data, and of those within 3 % of the fastest the simplest one: without memory for data,
+    without new stages, with the fewest edits.
 
     Args:
         view: Gives stages their places among equal findings; without it they keep their order.
@@ -98,13 +98,12 @@ def _number(value: object) -> float:
 
 
 def _group(finding: Finding) -> int:
-    if finding.status == "rejected":
-        return 6
+    """Which findings come first: in the order of the report's sections, so that its numbers go up."""
+    if finding.status == "kept":
+        return 0 if finding.cache is None else 1
     if finding.status == "unverified":
         # What no rule has found is here only with what it gains so far, or with lines to write.
         if (finding.unfinished is not None or finding.rule == MEASURED) and finding.cache is None:
             return 2
-        return 4 if finding.family == "correctness" else 5
-    if finding.status == "kept":
-        return 0 if finding.cache is None else 3
-    return 1
+        return 3 if finding.family == "correctness" else 4
+    return 6 if finding.status == "rejected" else 5
