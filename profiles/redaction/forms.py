@@ -58,6 +58,8 @@ _TOKENS = words_of(
     """
 )
 """How tokens begin: of code hosts, model hubs and clouds."""
+_LETTERS = "[A-Za-z]{16}"
+"""Longer than a word: a secret may have no digit."""
 _VALUE = r"(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s'\"<>|;&]{1,500})"
 _KEY = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
@@ -65,7 +67,8 @@ FORMS = (
     Form("private key", rf"-----BEGIN {_KEY}[\s\S]*?(?:-----END {_KEY}|\Z)", "-----BEGIN PRIVATE KEY-----\nMIIEvQ=="),
     Form(
         "token",
-        rf"(?<![A-Za-z0-9])(?:{'|'.join(sorted(map(re.escape, _TOKENS)))})(?=[\w.+/=%~-]{{0,80}}\d)[\w.+/=%~-]{{16,}}",
+        rf"(?<![A-Za-z0-9])(?:{'|'.join(sorted(map(re.escape, _TOKENS)))})"
+        rf"(?=[\w.+/=%~-]{{0,80}}(?:\d|{_LETTERS}))[\w.+/=%~-]{{16,}}",
         "ghp_abcdefgh0123ijkl4567mnop",
     ),
     Form("JSON web token", r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}", "eyJhbGciOiJI.eyJabcdefgh.abcdefgh"),
@@ -99,7 +102,8 @@ FORMS = (
     ),
     Form(
         "basic and bearer",
-        r"\b(?i:basic|bearer|auth\splain)\s(?P<secret>(?=[\w.~+/-]{0,200}[\d=])[\w.~+/-]{12,}={0,2})",
+        r"\b(?i:basic|bearer|auth\splain)\s(?P<secret>(?=[\w.~+/-]{0,200}(?:[\d=]|"
+        rf"{_LETTERS}))[\w.~+/-]{{12,}}={{0,2}})",
         "BEARER abcdefgh0123",
     ),
     Form(
@@ -109,9 +113,17 @@ FORMS = (
     ),
     Form(
         "a client's password",
-        r"\b(?:(?:mysql\w*|mariadb[\w-]*)\b[^\n|;&]{0,300}?\s-p|sshpass\s-p\s?|curl\b[^\n|;]{0,300}?\s(?:-u|--user)[\s=]?)"
+        r"\b(?:(?:mysql\w*|mariadb[\w-]*)\b[^\n|;&]{0,300}?\s-p|sshpass\s-p\s?|login\b[^\n|;&]{0,300}?\s-p[\s=]?"
+        r"|redis-cli\b[^\n|;&]{0,300}?\s-a\s?|curl\b[^\n|;]{0,300}?\s(?:-u|--user)[\s=]?)"
         rf"(?P<secret>{_VALUE})",
         "mysqldump -u root -pPl5in sales",
+    ),
+    Form(
+        "login of Oracle",
+        r"(?:\b(?:sqlplus|expdp|impdp|oracle:\w{2,5}:)[^\n|;&@/]{0,100}"
+        r"|(?<![\w$#/.:@-])[\w$#]{1,64}(?=/[^\s/@'\"<>]{1,128}@(?://)?[\w.-]{1,255}:\d{4,5}(?!\w)))"
+        r"/(?P<secret>[^\s/@'\"<>]{1,128})(?=@)",
+        "sqlplus -S scott/pl5in@sales",
     ),
     Form("wandb", r"\bwandb\s+login\s+(?P<secret>[\w-]{20,})", "wandb login 0123456789abcdef0123456789abcdef89abcdef"),
     Form(
@@ -147,6 +159,13 @@ ADDRESSES = (
         r"|amazonaws\.com)(?![\w-]|\.\w)|(?<![\w.-])ip-\d{1,3}(?:-\d{1,3}){3}(?![\w-])",
         "gpu3.train.corp",
     ),
+    Form(
+        "a host of a database",
+        r"\b(?i:(?:postgres|mysql|mariadb|mssql|sqlserver|oracle|db2|mongodb|redis|amqp|clickhouse|cockroach|cassandra"
+        r"|kafka|snowflake)[\w+]{0,40}://(?:[^\s/@]{0,200}@)?|oracle:\w{2,5}:[^\s@]{0,200}@/{0,2})"
+        r"(?P<secret>[^\s/?;'\"<>`)]{1,300}\)?)",
+        "postgresql://db.acme.io:5432/sales",
+    ),
 )
 
 
@@ -170,7 +189,8 @@ _MORE = r"(?:[_.-]?(?:\d{1,3}|id|base|b64|base64|json|value|prod|dev|old|new)){0
 """What may follow the name of a secret in that of a variable."""
 _SECRET = re.compile(
     r"(?!.{121}|(?-i:(?:OLD)?PWD)$|.*(?:pad|eos|bos|unk|oov|mask|max|next|sep|cls)[_.-]?token).*?(?:pass(?:word|wd|wort|phrase|code)|keyphrase|secret"
-    r"|credential|conn(?:ection)?[ _.-]?str(?:ing)?|sess(?:ion)?[_-]?id|(?:\b|_)(?:pwd|jwt|dsn|webhook|sas|pat|cred)"
+    r"|credential|access[ _.-]?signature|conn(?:ection)?[ _.-]?str(?:ing)?|sess(?:ion)?[_-]?id"
+    r"|(?:\b|_)(?:pwd|jwt|dsn|webhook|sas|pat|cred)"
     r"|(?:api|access|account|auth|encryption|master|private|secret|shared|signing|storage|subscription)[ _.-]?key"
     r"|(?P<weak>token|(?:\b|_)(?:o?auth|cookie|pass)))(?(weak)|s?)"
     rf"{_MORE}",
@@ -216,7 +236,8 @@ _GROUPED = re.compile(r"[(\[][^()\[\]\n]{0,300}[\"'][^()\[\]\n]{0,300}[)\]]")
 _PLAIN = re.compile(
     r"[^\s\"'<>,;&|\\)\]}]{1,2000}(?:(?<=\(redacted)\)[^\s\"'<>,;&|\\)\]}]{0,2000}){0,20}(?:(?<=\(redacted)\))?"
 )
-_MIXED = re.compile(r"(?=.{6}).*(?:\d|[a-z][A-Z]|[^\w.,:;!?-])", re.DOTALL)
+_MIXED = re.compile(r"(?=.{6}).*(?:\d|[a-z][A-Z]|[^\w.,:;!?-])|" + _LETTERS, re.DOTALL)
+_UNLIKE_WORDS = re.compile(rf".*\d|{_LETTERS}")
 _METAVAR = re.compile(r"[A-Z_]+")
 _LONG = 16
 """Characters of a value that no sign stands before."""
@@ -261,7 +282,7 @@ def _end_of_value(text: str, found: re.Match[str], *, weak: bool) -> int | None:
         likely = not plain[0].startswith("-") and _METAVAR.fullmatch(plain[0]) is None
     elif spaced:
         least = _LONG if sign.isspace() else LEAST
-        likely = mixed and len(plain[0]) >= least and any(map(str.isdigit, plain[0]))
+        likely = mixed and len(plain[0]) >= least and _UNLIKE_WORDS.match(plain[0]) is not None
     else:
         likely = mixed or not weak or sign == "="
     return plain.end() if likely else None
