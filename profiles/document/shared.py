@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
 GapCause = Literal[
@@ -27,9 +27,7 @@ Dispatch = Literal["sync"] | Annotated[int, _Positive()]
 
 
 class Record:
-    """Base of the parts that are dataclasses: unknown fields are kept out, as in all parts of the document."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+    """Base of the parts that are dataclasses: fields of other versions are left out, as in all parts."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
