@@ -182,16 +182,8 @@ class GpuUse(Record):
     """For how long NVML was read while steps were measured; at least 3."""
     utilisation: float | None = None
     """Share of NVML's sample periods, of 1/6 to 1 s, in which a kernel ran, 0 to 1: no share of a step."""
-    mhz: float | None = None
-    """Mean clock of its multiprocessors."""
-    most_mhz: float | None = None
-    """The highest that they may have."""
     memory_bytes: int | None = field(default=None, metadata={"ge": 0})
     """Most of its memory that was taken, by all programs."""
-    received_bytes_per_second: float | None = None
-    """Over PCIe; a part of the time is counted."""
-    sent_bytes_per_second: float | None = None
-    """As `received_bytes_per_second`."""
 
 
 @dataclass(kw_only=True)
