@@ -19,7 +19,7 @@ from pipeprof.profiles.host import machine, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.contention import ContentionProbe
 from pipeprof.profiles.host.host import host_facts
-from pipeprof.profiles.host.limits import cgroup_memory, memory_limit
+from pipeprof.profiles.host.limits import memory_limit
 from pipeprof.profiles.host.page_cache import evict, resident_bytes
 from pipeprof.profiles.host.processes import FamilyReader
 from pipeprof.profiles.host.sampler import Sample, Sampler, SamplerThread
@@ -249,7 +249,7 @@ def test_evicted_files_come_from_the_disk_again(tmp_path, child):
 
 def test_this_machine():
     cgroup = Cgroup()
-    limit = memory_limit(None, cgroup_memory(cgroup), machine.machine_memory())
+    limit = memory_limit(None, cgroup, machine.machine_memory())
     facts = host_facts(limit)
     assert 0 < facts.cores <= os.cpu_count()
     assert 0 < facts.memory_limit_bytes < facts.memory_bytes == psutil.virtual_memory().total

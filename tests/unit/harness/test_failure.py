@@ -414,7 +414,7 @@ def test_a_kill_for_want_of_memory_says_whose_it_was(oom, words):
         oom=oom,
         growth=100.0 * MIB,
         peaks={"import": 300 * MIB, "measure": 500 * MIB},
-        limit=MemoryLimit(480 * MIB, "cgroup", 0),
+        limit=MemoryLimit(480 * MIB, "cgroup"),
     )
     assert failure.problem.code == "out-of-memory"
     assert failure.exit_code == 5
@@ -476,9 +476,9 @@ def answer(*nodes: tuple[str, int], frames: Sequence[ErrorFrame] = ()) -> Answer
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        (MemoryLimit(2 * GIB, "option", 0), "stopped the worker at the limit of 2.00 GiB (--memory-limit)"),
-        (MemoryLimit(900 * MIB, "cgroup", 1), "at the limit of 900 MiB (the control group's limit minus a reserve)"),
-        (MemoryLimit(3 * GIB, "machine", 1), "at the limit of 3.00 GiB (the machine's free memory minus a reserve)"),
+        (MemoryLimit(2 * GIB, "option"), "stopped the worker at the limit of 2.00 GiB (--memory-limit)"),
+        (MemoryLimit(900 * MIB, "cgroup"), "at the limit of 900 MiB (the control group's limit minus a reserve)"),
+        (MemoryLimit(3 * GIB, "machine"), "at the limit of 3.00 GiB (the machine's free memory minus a reserve)"),
         (None, "the worker was stopped"),
     ],
 )
