@@ -25,6 +25,7 @@ _FREE_TEXT = words_of(
 """Fields that hold text of any kind; all others hold a fixed vocabulary or a user's own name for a stage."""
 _PATHS = frozenset({"file", "profile"})
 """Fields that are one path, which may have spaces."""
+_HOLDERS = (str, dict, list, tuple)
 _FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]{0,99})")
 
 
@@ -57,7 +58,7 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _may_have_texts(value: Any) -> bool:
     """Whether a value is a list that is not one of numbers: series have hundreds of thousands of them."""
-    return isinstance(value, list | tuple) and not (value and isinstance(value[0], int | float))
+    return isinstance(value, (list, tuple)) and any(isinstance(item, _HOLDERS) for item in value)
 
 
 @cache
@@ -76,7 +77,7 @@ def _walk(value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any
     if isinstance(value, dict):
         # Ids of stages are keys in one place and values in another.
         return {
-            hider.text(key, names=False): _entry(key, item, hider, words, free=free or key in _FREE_TEXT)
+            hider.text(str(key), names=False): _entry(str(key), item, hider, words, free=free or key in _FREE_TEXT)
             for key, item in value.items()
         }
     return _items(value, hider, words, free=free) if _may_have_texts(value) else value

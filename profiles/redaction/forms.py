@@ -153,7 +153,7 @@ def is_secret_variable(name: str) -> bool:
 
 _NAMED = re.compile(
     r"(?<![\w.-])(?P<dashes>-{0,2})(?P<name>[A-Za-z_][\w.-]{0,99}(?:[ ](?:key|token|secret|string))?)(?:\\?[\"']\]?)?"
-    r"(?P<sign>\s{0,3}(?:=>|:=|==?|:)\s{0,3}|[ ](?:is|was|to)[ ]|[ ]{1,3})"
+    r"(?P<sign>\s{0,3}(?:=>|:=|==?|:)\s{0,3}|(?<=[\"']),[ ]?(?=[\"'])|[ ](?:is|was|to)[ ]|[ ]{1,3})"
 )
 _QUOTED = re.compile(
     r"[bBrRuUfF]{0,2}(?:\\(?P<a>[\"'])(?P<escaped>(?:(?!\\(?P=a)).)*?)(?:\\(?P=a)|$)"
@@ -185,7 +185,9 @@ def _hide_named(text: str) -> str:
     parts: list[str] = []
     position = 0
     for found in _NAMED.finditer(text):
-        if found.start() >= position and (secret := _SECRET.fullmatch(found["name"])) is not None:
+        # A comma is between an option and its value alone, in a list of words.
+        is_list = "," in found["sign"] and not found["dashes"]
+        if found.start() >= position and not is_list and (secret := _SECRET.fullmatch(found["name"])) is not None:
             end = _end_of_value(text, found, weak=secret["weak"] is not None)
             if end is not None:
                 parts += [text[position : found.end()], HIDDEN]
@@ -196,7 +198,7 @@ def _hide_named(text: str) -> str:
 def _end_of_value(text: str, found: re.Match[str], *, weak: bool) -> int | None:
     """End of the value behind a name; None where there is none to hide: code, or the next word of a sentence."""
     sign, at = found["sign"], found.end()
-    spaced = not set(sign) & set("=:")
+    spaced = not set(sign) & set("=:,")
     if (quoted := _QUOTED.match(text, at)) is not None:
         value = quoted["escaped"] if quoted["a"] else quoted["plain"]
         likely = not spaced or any(map(str.isdigit, value))

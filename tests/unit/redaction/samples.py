@@ -327,6 +327,7 @@ OWN = (
     ("hf_" + LETTERS, LETTERS),
     (f"SharedAccessSignature={LETTERS}", LETTERS),
     ("BlobEndpoint=https://x.blob.core.windows.net/;SharedAccessSignature=sv=2020&sig=ab%2F", "2020"),
+    ("Command '['load', '--password', 'pl5inPw']' failed", "pl5inPw"),
     ("docker login -u ada -p pl5inPw reg.io", "pl5inPw"),
     ("podman login -p=pl5inPw -u ada", "pl5inPw"),
     ("redis-cli -h cache -a pl5inPw", "pl5inPw"),
@@ -397,6 +398,7 @@ ORDINARY = (
     "ratio 16:9, port :8080, 3:00 pm, stages.0:batch",
     "git@github.com:acme/repo.git",
     "uses: actions/checkout@v4, B@git:main",
+    "['token', 'label'], ('password', 'user1'), '--tokens', '12'",
     "author of the cookie cutter: unknown; cookie: no",
 )
 """Lines of reports, logs and code in which nothing is a secret."""

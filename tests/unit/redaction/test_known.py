@@ -113,6 +113,13 @@ def test_a_whole_document(recorded) -> None:
     assert redact(found, PRIVATE) == found
 
 
+def test_texts_among_numbers_are_looked_at(recorded) -> None:
+    profile = recorded("jpeg-folder")
+    profile.findings[0].evidence = {"pairs": [1.5, f"{HOME}/a/b.py"], "numbers": [1.5, None, 2], "deep": {"1": ["ada"]}}
+    found = redact(profile, PRIVATE).findings[0].evidence
+    assert found == {"pairs": [1.5, "~/…/b.py"], "numbers": [1.5, None, 2], "deep": {"1": [HIDDEN]}}
+
+
 def test_an_edit_with_a_private_part_is_its_kind_alone(recorded) -> None:
     """With a part of it hidden, it would be another edit."""
     profile = recorded("jpeg-folder")
