@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from pipeprof.pipelines.data.cache import locate
-from pipeprof.pipelines.errors import PipeprofError, ProfileError
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import temporary_folder
-from pipeprof.profiles.git.calls import absolute_path, find_program
+from pipeprof.profiles.git.calls import absolute_path
 from pipeprof.profiles.host import nvml
 from pipeprof.profiles.host.cgroup import ROOT, Cgroup
 from pipeprof.profiles.host.host import cpu_model, run_tool
@@ -270,9 +270,6 @@ def governors(system: Path = SYS) -> dict[str, int]:
 
 def git_version(environ: Mapping[str, str], run: Callable[[Sequence[str]], str | None] = run_tool) -> str | None:
     """Return the version of the git that a target ``git:REF`` would use; None without one."""
-    try:
-        program = find_program("git", absolute_path(environ.get("PATH", os.defpath)))
-    except ProfileError:
-        return None
-    match = re.search(r"\d+(?:\.\d+)+", run([program, "--version"]) or "")
+    program = shutil.which("git", path=absolute_path(environ.get("PATH", os.defpath)))
+    match = re.search(r"\d+(?:\.\d+)+", (run([program, "--version"]) if program is not None else None) or "")
     return None if match is None else match[0]
