@@ -18,7 +18,6 @@ from pipeprof.cli.render.style import Style, style_of
 from pipeprof.cli.streams import OutputError, say, why, write_stream
 from pipeprof.cli.values import choice
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.document.kept import describe_large
 from pipeprof.profiles.document.store import ProfileWriter, holds_something, is_own_file, reason, write_atomically
 from pipeprof.profiles.wording import listed
 
@@ -201,9 +200,6 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
     Returns:
         The outputs without the files that stay as they were.
     """
-    large = describe_large(writer.path.parent) if writer.path is not None else None
-    if large is not None:
-        say(f"pipeprof: note: {large}")
     if complete:
         writer.deliver(document)
         return outputs

@@ -193,8 +193,6 @@ def of_hours(profile: dict[str, Any]) -> None:
         batches_per_second=[20.0 + number % 5 for number in range(samples)],
         phase=["measure"] * samples,
     )
-    for stage in profile["stages"]:
-        stage["buffer_fill"] = [(2.0 * number, float(number % 9)) for number in range(samples)]
 
 
 def measure_reports(folder: Path, name: str) -> dict[str, Any]:

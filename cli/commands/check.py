@@ -128,7 +128,7 @@ def _check(
 
 def _look(target: str, given: CheckOptions, limit: int | None, looker: Callable[[], Looker] | None) -> Checked:
     cgroup = Cgroup()
-    memory = limits.memory_limit(limit, limits.cgroup_memory(cgroup), machine_memory())
+    memory = limits.memory_limit(limit, cgroup, machine_memory())
     found = Checked(target, given, limits.cores(cgroup), memory)
     try:
         parsed, loaded = load_target(

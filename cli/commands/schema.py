@@ -34,7 +34,4 @@ def schema_of(document: str) -> dict[str, Any]:
     if document == "spec":
         return spec_schema()
     body = _MODELS[document].model_json_schema()
-    for part in (body, *body["$defs"].values()):
-        if part.get("additionalProperties") is False:
-            del part["additionalProperties"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": f"pipeprof {document}"}

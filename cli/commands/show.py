@@ -18,10 +18,8 @@ from pipeprof.cli.targets.remade import remade, spec_as_measured, write_spec_aga
 from pipeprof.cli.targets.saved import own_profiles
 from pipeprof.pipelines.errors import PipeprofError, ProfileError, UsageError
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import FOLDER, SavedProfile, is_latest, load_saved
+from pipeprof.profiles.document.store import FOLDER, is_latest, load_profile
 from pipeprof.profiles.judge.saved import kind_of_result, load_result
-
-_FIELDS_NAMED = 5
 
 
 def show(given: ShowOptions) -> int:
@@ -59,9 +57,7 @@ def _print(documents: Sequence[Profile], paths: Sequence[Path], outputs: Outputs
 
 def _load(path: Path, outputs: Outputs) -> Profile:
     """A saved profile with texts that are made from its edits; says what is not shown, and why."""
-    found = load_saved(path)
-    _note_unknown(path, found)
-    saved = found.profile
+    saved = load_profile(path)
     if not is_latest(path):
         # Without its name, a command takes the change of that number of a later run.
         saved.reads_from(str(path))
@@ -94,12 +90,3 @@ def _find_latest() -> Path:
         raise ProfileError(f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file")
     say(f"pipeprof: showing {own[0]}")
     return own[0]
-
-
-def _note_unknown(path: Path, saved: SavedProfile) -> None:
-    """Name the fields that are not shown, on stderr."""
-    count = len(saved.unknown)
-    if count:
-        shown = ", ".join(saved.unknown[:_FIELDS_NAMED]) + (", …" if count > _FIELDS_NAMED else "")
-        fields = f"{count:,} fields that this version does not know" if count > 1 else "a field that this version lacks"
-        say(f"pipeprof: note: {path}, by pipeprof {saved.profile.tool.version}, has {fields}; left out: {shown}")

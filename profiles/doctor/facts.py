@@ -17,22 +17,14 @@ from pathlib import Path
 from typing import Final
 
 from pipeprof.pipelines.data.cache import locate
-from pipeprof.pipelines.errors import PipeprofError, ProfileError
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import temporary_folder
-from pipeprof.profiles.git.calls import absolute_path, find_program
+from pipeprof.profiles.git.calls import absolute_path
 from pipeprof.profiles.host import nvml
 from pipeprof.profiles.host.cgroup import ROOT, Cgroup
 from pipeprof.profiles.host.host import cpu_model, run_tool
-from pipeprof.profiles.host.limits import (
-    MemoryLimit,
-    address_space,
-    affinity_cores,
-    cgroup_memory,
-    cores,
-    memory_limit,
-    open_files,
-)
-from pipeprof.profiles.host.machine import MachineMemory, machine_memory
+from pipeprof.profiles.host.limits import address_space, affinity_cores, cores, memory_limit, open_files
+from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.procfs import PROC, read_text
 
 SYS: Final = Path("/sys")
@@ -197,8 +189,7 @@ def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Pat
     """Read all facts; the process file system `proc` may be missing."""
     cgroup = Cgroup(proc=proc, root=root)
     machine = machine_memory(proc)
-    group = cgroup_memory(cgroup)
-    run = memory_limit(None, group, machine)
+    run = memory_limit(None, cgroup, machine)
     return Facts(
         versions=versions(),
         executable=sys.executable,
@@ -206,7 +197,14 @@ def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Pat
         system=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
         cores=_cores(cgroup, proc),
         has_cgroup=bool(cgroup.folders),
-        memory=_memory(machine, None if group is None else (group.limit_bytes, group.held_bytes), run),
+        memory=MemoryFacts(
+            total_bytes=None if machine is None else machine.total_bytes,
+            available_bytes=None if machine is None else machine.available_bytes,
+            cgroup_bytes=cgroup.memory_limit(),
+            cgroup_held_bytes=cgroup.memory_held(),
+            run_bytes=None if run is None else run.bytes,
+            address_bytes=address_space(),
+        ),
         open_files=open_files(),
         folders=folders(environ),
         devices=devices(),
@@ -224,20 +222,6 @@ def _cores(cgroup: Cgroup, proc: Path) -> Cores:
         quota=cgroup.cpu_quota(),
         cpuset=None if allowed is None else len(allowed),
         model=cpu_model(proc),
-    )
-
-
-def _memory(
-    machine: MachineMemory | None, group: tuple[int, int | None] | None, run: MemoryLimit | None
-) -> MemoryFacts:
-    limit, held = (None, None) if group is None else group
-    return MemoryFacts(
-        total_bytes=None if machine is None else machine.total_bytes,
-        available_bytes=None if machine is None else machine.available_bytes,
-        cgroup_bytes=limit,
-        cgroup_held_bytes=held,
-        run_bytes=None if run is None else run.bytes,
-        address_bytes=address_space(),
     )
 
 
@@ -286,9 +270,6 @@ def governors(system: Path = SYS) -> dict[str, int]:
 
 def git_version(environ: Mapping[str, str], run: Callable[[Sequence[str]], str | None] = run_tool) -> str | None:
     """Return the version of the git that a target ``git:REF`` would use; None without one."""
-    try:
-        program = find_program("git", absolute_path(environ.get("PATH", os.defpath)))
-    except ProfileError:
-        return None
-    match = re.search(r"\d+(?:\.\d+)+", run([program, "--version"]) or "")
+    program = shutil.which("git", path=absolute_path(environ.get("PATH", os.defpath)))
+    match = re.search(r"\d+(?:\.\d+)+", (run([program, "--version"]) if program is not None else None) or "")
     return None if match is None else match[0]

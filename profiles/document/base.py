@@ -48,10 +48,10 @@ def described(part: type, core: Any, handler: Any) -> Any:
 
 
 class Model(BaseModel):
-    """Base of all parts of the document: unknown fields are kept out, defaults are ``None``."""
+    """Base of all parts of the document: fields of other versions are left out, defaults are ``None``."""
 
     # Whoever needs only a stage or a finding does not pay for the whole document.
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:

@@ -247,8 +247,6 @@ class Verification(Model):
     mode: Literal["alternating", "pairs", "sequential"]
     """`alternating`: two processes of the pipeline and one of each change take turns, block by block, in rounds.
     `sequential`: one process exists at a time, and a round is one process of each. `pairs`: of earlier versions."""
-    mode_reason: str | None = None
-    """Why not all processes existed at once; else `None`."""
     tried: int
     """How many edits were tried."""
     without_gain: list[str] = Field(default_factory=list)

@@ -20,8 +20,6 @@ class Throughput(Model):
     elements_per_batch: float | None = None
     """Elements that one batch is made of, on average; 1 for a pipeline whose elements are no batches. `None` where
     neither the graph nor the counters show it: nested batches, windows that overlap, what a Python function made."""
-    bytes_per_batch: float | None = None
-    """Mean size of the tensors of a batch; `None` where it is unknown (strings, datasets)."""
 
 
 class Device(Model):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
 GapCause = Literal[
@@ -27,9 +27,7 @@ Dispatch = Literal["sync"] | Annotated[int, _Positive()]
 
 
 class Record:
-    """Base of the parts that are dataclasses: unknown fields are kept out, as in all parts of the document."""
-
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
+    """Base of the parts that are dataclasses: fields of other versions are left out, as in all parts."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: Any, handler: Any) -> Any:
@@ -184,16 +182,8 @@ class GpuUse(Record):
     """For how long NVML was read while steps were measured; at least 3."""
     utilisation: float | None = None
     """Share of NVML's sample periods, of 1/6 to 1 s, in which a kernel ran, 0 to 1: no share of a step."""
-    mhz: float | None = None
-    """Mean clock of its multiprocessors."""
-    most_mhz: float | None = None
-    """The highest that they may have."""
     memory_bytes: int | None = field(default=None, metadata={"ge": 0})
     """Most of its memory that was taken, by all programs."""
-    received_bytes_per_second: float | None = None
-    """Over PCIe; a part of the time is counted."""
-    sent_bytes_per_second: float | None = None
-    """As `received_bytes_per_second`."""
 
 
 @dataclass(kw_only=True)

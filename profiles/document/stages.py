@@ -177,9 +177,6 @@ class Stage(Model):
     inputs_each_by: Literal["graph", "epochs", "counters"] | None = None
     """How it is known: fixed by the graph, counted over whole epochs, or counted over a part of an epoch without what
     was on its way."""
-    active_ms_per_element: float | None = None
-    """Its time on a core or blocked for each element that reached the step, elements that were dropped on the way
-    included."""
     time_ms_per_batch: float | None = None
     """Wall time inside the stage per batch, all threads: computing, blocked, and waiting for a core; calling its
     functions included."""
@@ -221,12 +218,8 @@ class Stage(Model):
     """In its buffer at that reading."""
     buffer_size: float | None = None
     """Of a prefetch: the elements that it may hold, where TensorFlow chooses at the end."""
-    bytes_in_per_batch: float | None = None
-    """Bytes it took in per batch."""
     bytes_out_per_batch: float | None = None
     """Bytes it gave out per batch."""
-    buffer_fill: list[tuple[float, float]] | None = None
-    """Pairs of seconds since the measured window began and elements held then; bounded."""
     ceiling_batches_per_second: float | None = None
     """Its rate if everything else took no time."""
     ceiling_resource: Literal["serial", "threads", "cores"] | None = None

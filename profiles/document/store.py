@@ -33,9 +33,6 @@ FOLDER = "pipeprof-out"
 MAX_BYTES = 256 * 1024**2
 """A larger file is no profile: a run of a million steps saves a few megabytes."""
 
-_UNKNOWN_FIELD = ("extra_forbidden", "unexpected_keyword_argument")
-"""How pydantic names a field that a model, or a dataclass, does not have."""
-
 _SLUG = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -246,18 +243,9 @@ def encode(document: Model) -> bytes:
         text = document.model_dump_json(indent=2)
     except ValueError:
         # File names that are not UTF-8 reach us as lone surrogates, which JSON cannot carry.
-        clean = json.loads(json.dumps(document.model_dump(mode="python")), object_pairs_hook=_without_surrogates)
-        text = type(document).model_validate(clean).model_dump_json(indent=2)
+        text = json.dumps(document.model_dump(), indent=2, ensure_ascii=False)
+        text = re.sub("[\ud800-\udfff]", lambda found: rf"\\u{ord(found[0]):04x}", text)
     return f"{text}\n".encode()
-
-
-def _without_surrogates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    def clean(value: object) -> object:
-        if isinstance(value, str):
-            return value.encode("utf-8", "backslashreplace").decode()
-        return [clean(item) for item in value] if isinstance(value, list) else value
-
-    return {str(clean(key)): clean(value) for key, value in pairs}
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = False, follow: bool = True) -> None:
@@ -322,49 +310,26 @@ def _remove_if_empty(path: Path) -> None:
         return
 
 
-@dataclass(frozen=True)
-class SavedProfile:
-    """A profile that was read back.
-
-    Attributes:
-        unknown: Dotted paths of fields that this version does not know; a newer one of the same schema added them.
-    """
-
-    profile: Profile
-    unknown: tuple[str, ...] = ()
-
-
 def load_profile(path: Path) -> Profile:
-    """Read a saved profile, without the fields that only a newer version knows; see :func:`load_saved`."""
-    return load_saved(path).profile
+    """Read a saved profile; see `load_document`."""
+    from pipeprof.profiles.document.profile import SCHEMA_VERSION, Profile
+
+    return load_document(path, Profile, SCHEMA_VERSION)
 
 
-def load_saved(path: Path) -> SavedProfile:
-    """Read a saved profile.
+def load_document(path: Path, model: type[_Document], newest: int) -> _Document:
+    """Read a saved document.
 
     Types, ranges and required fields are those of the schema, so that a report is never about something else than what
-    the document says. Fields that a newer version of the same schema has added are left out, wherever they are.
+    the document says. Fields that another version of the same schema has are left out.
 
     Raises:
         ProfileError: The file is missing, is no profile, breaks the schema, or has the schema of a newer pipeprof; one
             sentence says which.
     """
-    from pipeprof.profiles.document.profile import SCHEMA_VERSION, Profile
+    from pydantic import ValidationError
 
-    profile, unknown = load_document(path, Profile, SCHEMA_VERSION)
-    return SavedProfile(profile, unknown)
-
-
-def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Document, tuple[str, ...]]:
-    """Read a saved document, and the dotted paths of its fields that this version does not know; see `load_saved`.
-
-    Raises:
-        ProfileError: As `load_saved`.
-    """
     raw = _read(path)
-    usual = _usual(raw, model)
-    if usual is not None:
-        return usual, ()
     try:
         document = parse_json(raw)
     except (ValueError, RecursionError) as error:
@@ -372,71 +337,22 @@ def load_document(path: Path, model: type[_Document], newest: int) -> tuple[_Doc
         raise ProfileError(f"{path} is not a saved profile: {why}") from None
     if not _is_profile(document):
         raise ProfileError(f"{path} is not a saved profile: another program wrote this JSON")
-    version = document.get("schema_version")
-    if version is None or isinstance(version, bool):
+    version, kind = document.get("schema_version"), model.__name__.lower()
+    if type(version) is not int:
         # The field has a default, and in Python `True` is the number 1.
-        raise ProfileError(f"{path} is not a valid {model.__name__.lower()}: schema_version: input should be {newest}")
-    if isinstance(version, int) and version > newest:
+        raise ProfileError(f"{path} is not a valid {kind}: schema_version: input should be {newest}")
+    if version > newest:
         raise ProfileError(
             f"{path} has schema version {version}, but this pipeprof reads versions up to {newest}: "
             "upgrade pipeprof to read it"
         )
-    return _validated(path, document, raw, model)
-
-
-def _usual(raw: bytes, model: type[_Document]) -> _Document | None:
-    """A document with nothing to explain, read once; None where it has to be looked at part by part."""
-    from pydantic import ValidationError
-
-    from pipeprof.profiles.document.base import Model
-
-    if b"NaN" in raw or b"Infinity" in raw or _TRUE_VERSION.search(raw) or _may_be_extreme(raw):
-        return None
     try:
-        found = model.model_validate_json(raw, strict=True)
-    except ValidationError:
-        return None
-    tool = getattr(found, "tool", None)
-    # Both have defaults, which a document of another program would get.
-    named = isinstance(tool, Model) and "name" in tool.model_fields_set
-    return found if named and "schema_version" in found.model_fields_set else None
-
-
-def _validated(
-    path: Path, document: dict[str, object], raw: bytes, model: type[_Document]
-) -> tuple[_Document, tuple[str, ...]]:
-    """Validate a document; its unknown fields are taken out of `document`."""
-    from pydantic import ValidationError
-
-    unknown: list[str] = []
-    text: str | bytes = raw
-    while True:
-        try:
-            # In JSON a list may be a tuple; in a Python object strict rules forbid it.
-            return model.model_validate_json(text, strict=True), tuple(unknown)
-        except ValidationError as error:
-            faults = error.errors(include_url=False, include_context=False, include_input=False)
-        extra = [fault["loc"] for fault in faults if fault["type"] in _UNKNOWN_FIELD]
-        dropped = [place for place in extra if _drop(document, place)]
-        fault = next((details for details in faults if details["type"] not in _UNKNOWN_FIELD), None)
-        if fault is not None or not dropped:
-            first = fault or faults[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the document"
-            what = model.__name__.lower()
-            raise ProfileError(f"{path} is not a valid {what}: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}")
-        unknown += [".".join(map(str, place)) for place in dropped]
-        text = json.dumps(document)
-
-
-def _drop(document: object, place: tuple[int | str, ...]) -> bool:
-    """Take a field out of the document; whether it was there."""
-    *parents, name = place
-    for part in parents:
-        has_key = isinstance(document, dict) and part in document
-        if has_key or (isinstance(document, list) and isinstance(part, int) and part < len(document)):
-            document = document[part]  # type: ignore[index]
-        # Else the part is the branch of a union.
-    return isinstance(document, dict) and document.pop(name, document) is not document
+        # In JSON a list may be a tuple; in a Python object strict rules forbid it.
+        return model.model_validate_json(raw, strict=True)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in fault["loc"]) or "the document"
+    raise ProfileError(f"{path} is not a valid {kind}: {place}: {fault['msg'][:1].lower()}{fault['msg'][1:]}")
 
 
 def _read(path: Path) -> bytes:
@@ -481,27 +397,6 @@ def _is_profile(document: object) -> bool:
     return isinstance(tool, dict) and tool.get("name") == "pipeprof"
 
 
-_USUAL_DIGITS = 300
-"""Digits up to which an integer is surely smaller than the largest float."""
-
-
-_SAME_DIGITS = bytes.maketrans(b"123456789E", b"000000000e")
-_MANY_DIGITS = b"0" * 200
-_LONG_EXPONENT = re.compile(rb"e000+\s*(?:[,\]}]|\Z)")
-"""What follows a number tells it from a part of a hash in a text."""
-_TRUE_VERSION = re.compile(rb"\"schema_version\"\s*:\s*true")
-"""In Python, and for the model's own reader, `true` is the number 1."""
-
-
-def _may_be_extreme(raw: bytes) -> bool:
-    """Whether a number may be larger than any float: without many digits and long exponents none is.
-
-    A pattern with classes of digits would take ten times as long, a fifth of a second for a run of hours.
-    """
-    flat = raw.translate(_SAME_DIGITS, b"+")
-    return _MANY_DIGITS in flat or _LONG_EXPONENT.search(flat) is not None
-
-
 class NumberError(ValueError):
     """A number that JSON does not have, or that is larger than any float."""
 
@@ -514,13 +409,10 @@ def parse_json(raw: bytes) -> Any:
         ValueError: It is not JSON.
         RecursionError: It is nested too deeply.
     """
-    text = raw.decode(json.detect_encoding(raw), "surrogatepass")
-    if not _may_be_extreme(text.encode(errors="surrogatepass")):
-        return json.loads(text, parse_constant=_refuse_constant)
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
+    return json.loads(raw, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)
 
 
-def _refuse_constant(name: str) -> float:
+def _refuse(name: str) -> float:
     raise NumberError(f"JSON has no number {name}")
 
 
@@ -533,6 +425,5 @@ def _finite(text: str) -> float:
 
 def _whole(text: str) -> int:
     # One that is larger than any float is an error where it meets a float.
-    if len(text) > _USUAL_DIGITS:
-        _finite(text)
+    _finite(text)
     return int(text)

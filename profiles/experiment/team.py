@@ -311,5 +311,5 @@ def memory_for(wanted: int | None) -> int | None:
     Args:
         wanted: What the user allows; None for all that there is.
     """
-    found = limits.memory_limit(wanted, limits.cgroup_memory(Cgroup()), machine_memory())
+    found = limits.memory_limit(wanted, Cgroup(), machine_memory())
     return found.bytes if found is not None else None

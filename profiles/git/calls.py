@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.host_files import nameless_file, read_regular
@@ -126,16 +126,9 @@ class GitCalls:
             self._directories[repository.root] = directory
         return repository
 
-    def run(
-        self,
-        repository: Repository | None,
-        *arguments: str,
-        given: bytes = b"",
-        most: float = math.inf,
-        own: bool = True,
-    ) -> bytes:
+    def run(self, repository: Repository | None, *arguments: str, **options: Any) -> bytes:
         """Run a command of git and return its output; see `output`."""
-        with self.output(repository, *arguments, given=given, most=most, own=own) as printed:
+        with self.output(repository, *arguments, **options) as printed:
             return printed.read()
 
     @contextlib.contextmanager
@@ -152,6 +145,7 @@ class GitCalls:
 
         Args:
             repository: None for a command outside of any.
+            given: Its standard input.
             most: Seconds that it may take.
             work_tree: Another one than the repository's own: it has no index.
             own: It is not the user's configuration that counts.
@@ -161,7 +155,8 @@ class GitCalls:
             ProfileError: git is missing, or did not end in time.
         """
         path = absolute_path(os.environ.get("PATH", os.defpath))
-        command = [find_program("git", path), *arguments]
+        if (program := shutil.which("git", path=path)) is None:
+            raise ProfileError("git is not installed, which a target `git:REF` needs")
         seconds = min(most, MOST_SECONDS - self._spent if self.end_at is None else self.end_at - time.monotonic())
         if seconds <= 0:
             raise self._too_late(arguments[0], "was not started")
@@ -175,7 +170,7 @@ class GitCalls:
             began = time.monotonic()
             try:
                 code = subprocess.run(
-                    command,
+                    [program, *arguments],
                     cwd=root,
                     env={**others, **always, **places, "PATH": path},
                     stdin=standard,
@@ -270,19 +265,6 @@ def git_calls(max_seconds: float | None = None) -> Iterator[GitCalls]:
     end_at = time.monotonic() + max_seconds if max_seconds is not None else None
     with contextlib.ExitStack() as ending:
         yield GitCalls(ending, end_at)
-
-
-def find_program(name: str, path: str) -> str:
-    """The program with a name; `path` has absolute folders, as PATH.
-
-    Raises:
-        ProfileError: There is none.
-    """
-    for folder in path.split(os.pathsep):
-        program = Path(folder, name)
-        if folder and os.access(program, os.X_OK) and program.is_file():
-            return str(program)
-    raise ProfileError(f"{name} is not installed, which a target `git:REF` needs")
 
 
 def absolute_path(path: str) -> str:

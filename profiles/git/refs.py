@@ -138,24 +138,16 @@ def _deeper(repository: Repository) -> str:
 def _mend(calls: GitCalls, repository: Repository, ref: str) -> str:
     """Advice for a missing ref: fetch the branch of a remote, or more of the history."""
     ref, deeper = ref.removeprefix(_REMOTES), _deeper(repository)
-    branch = re.split(r"[~^@:]", ref, maxsplit=1)[0]
-    is_base_there = branch != ref and (branch in ("", "HEAD") or commits_of(calls, repository, [branch]) != [None])
-    if is_base_there or not _BRANCH.fullmatch(branch) or branch == "HEAD":
+    branch = _MORE.split(ref, maxsplit=1)[0]
+    # Of `main~1` the branch may be there, and the commit is not.
+    [is_there] = commits_of(calls, repository, [branch])
+    if (is_there and branch != ref) or _HEADS.fullmatch(branch) or not _BRANCH.fullmatch(branch):
         return deeper
     refs = _remote_refs(calls, repository)
-    remotes = list(dict.fromkeys(one.split("/")[2] for one in refs)) or ["origin"]
-    if deeper:
-        return f"{deeper}, and the branch: {_fetch(branch, remotes)}"
-    for remote in remotes:
-        if f"{_REMOTES}{remote}/{branch}" in refs:
-            return f"; {remote}/{branch} is there: git:{remote}/{ref}"
-    return f"; {_fetch(branch, remotes)} gets a branch of the remote" if refs else ""
-
-
-def _fetch(branch: str, remotes: list[str]) -> str:
-    """The command that fetches a branch, also into a clone of another single branch."""
-    remote = next((name for name in remotes if branch.startswith(f"{name}/")), None)
-    if remote is not None:
-        name = branch.removeprefix(f"{remote}/")
-        return f"git fetch {remote} {name}:{_REMOTES}{branch}"
-    return f"git fetch {remotes[0]} {branch}"
+    if f"{_REMOTES}origin/{branch}" in refs:
+        return f"; origin/{branch} is there: git:origin/{ref}"
+    remote, _, name = branch.partition("/")
+    if not any(one.startswith(f"{_REMOTES}{remote}/") for one in refs):
+        remote, name = "origin", branch.removeprefix("origin/")
+    fetch = f"git fetch {remote} {name}:{_REMOTES}{remote}/{name}, then git:{remote}/{name}"
+    return f"{deeper}; for a branch of the remote: {fetch}" if refs or deeper else ""

@@ -99,7 +99,6 @@ def assemble(
     stages, notes = _stages(facts, observed, graphs)
     stages, cpu = _attribute_time(facts, observed, stages, steps, graphs)
     throughput = _throughput(facts, observed, steps, stages)
-    stages = _per_element(stages, throughput)
     unread = unread_note(stages, steps.epochs, notes) if steps is not None else None
     notes = [*notes, *([unread] if unread is not None else [])]
     host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
@@ -275,22 +274,8 @@ def _throughput(
         batches_per_second=rate,
         elements_per_batch=per_batch,
         elements_per_second=rate * per_batch if per_batch is not None else None,
-        bytes_per_batch=size,
         bytes_per_second=rate * size if size is not None else None,
     )
-
-
-def _per_element(stages: list[Stage] | None, throughput: Throughput | None) -> list[Stage] | None:
-    """Note the cost of each stage for an element that reaches the step, where that is known."""
-    each = throughput.elements_per_batch if throughput is not None else None
-    if stages is None or not each:
-        return stages
-    return [
-        stage.model_copy(update={"active_ms_per_element": stage.active_ms / each})
-        if stage.active_ms is not None
-        else stage
-        for stage in stages
-    ]
 
 
 def _elements_per_batch(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> float | None:

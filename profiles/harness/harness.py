@@ -190,7 +190,7 @@ class Run:
         self._headline = ""
         self._traces = False
         self._cgroup = Cgroup()
-        self._limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
+        self._limit = limits.memory_limit(settings.memory_limit, self._cgroup, machine_memory())
         stages = written_stages(settings.loaded)
         self._facts = RunFacts(
             command=settings.command,

@@ -62,27 +62,25 @@ class Cgroup:
     def __init__(self, proc: Path = PROC, root: Path = ROOT) -> None:
         self.folders = _folders(proc, root)
 
-    def limits(self) -> list[tuple[int, Path]]:
-        """Return the memory limits in bytes, with the folders that have them."""
-        limits = [(_number(folder / "memory.max"), folder) for folder in self.folders]
-        return [(limit, folder) for limit, folder in limits if limit is not None]
-
     def memory_limit(self) -> int | None:
         """Return the smallest limit in bytes of the group and its ancestors."""
-        return min((limit for limit, _ in self.limits()), default=None)
+        limit, _ = self._least_limit()
+        return limit
 
     def memory_held(self) -> int | None:
         """Return bytes charged to the folder with the smallest limit, without file pages that were not used lately.
 
         The kernel would give those up at once.
         """
-        limits = self.limits()
-        if not limits:
+        _, folder = self._least_limit()
+        current = _number(folder / "memory.current") if folder is not None else None
+        if folder is None or current is None:
             return None
-        folder = min(limits)[1]
-        current = _number(folder / "memory.current")
-        cached = fields(read_text(folder / "memory.stat")).get("inactive_file", 0)
-        return None if current is None else max(0, current - cached)
+        return max(0, current - fields(read_text(folder / "memory.stat")).get("inactive_file", 0))
+
+    def _least_limit(self) -> tuple[int, Path] | tuple[None, None]:
+        limits = [(limit, folder) for folder in self.folders if (limit := _number(folder / "memory.max")) is not None]
+        return min(limits, default=(None, None))
 
     def memory_events(self) -> list[dict[str, int]]:
         """Return the counters of kills and of limits hit of each folder."""
@@ -109,26 +107,17 @@ class Cgroup:
 
 @dataclass(frozen=True)
 class OomReport:
-    """Kills by the kernel for lack of memory since the watch began.
+    """Whether the kernel killed for lack of memory since a watch began.
 
     Attributes:
-        kills: Processes killed in the group (in the machine, if ``scope`` says so); ``None`` if the kernel has no
-            counter.
+        killed: In the group; in the machine where groups have no counter; ``None`` if the kernel has none.
         by: Whose limit was hit: the group's (or an ancestor's), or the memory of the whole machine.
-        scope: Whether ``kills`` counts this group only; killed in the machine need not mean killed here.
         limit_bytes: The limit that was hit, if it is a group's.
     """
 
-    kills: int | None
+    killed: bool | None
     by: Literal["cgroup", "machine"] | None = None
-    scope: Literal["cgroup", "machine"] | None = None
     limit_bytes: int | None = None
-    folder: Path | None = None
-
-    @property
-    def killed(self) -> bool | None:
-        """Whether the kernel killed anything; ``None`` if that cannot be known."""
-        return None if self.kills is None else self.kills > 0
 
 
 class CgroupWatch:
@@ -148,26 +137,17 @@ class CgroupWatch:
 
     def report(self) -> OomReport:
         """Report the kills since the watch's creation."""
-        pairs = list(zip(self._events, self._cgroup.memory_events(), strict=True))
-        if not pairs or any("oom_kill" not in events for events in pairs[0]):
-            return self._machine_report()
-        kills = _increase(*pairs[0], "oom_kill")
-        if not kills:
-            return OomReport(0, scope="cgroup")
-        hit = (folder for pair, folder in zip(pairs, self._cgroup.folders, strict=True) if _increase(*pair, "oom"))
+        pairs = list(zip(self._events, self._cgroup.memory_events(), self._cgroup.folders, strict=True))
+        if not pairs or any("oom_kill" not in events for events in pairs[0][:2]):
+            now = kernel_oom_kills(self._proc)
+            killed = None if self._machine is None or now is None else now > self._machine
+            return OomReport(killed, "machine" if killed else None)
+        if not _increased(*pairs[0][:2], "oom_kill"):
+            return OomReport(killed=False)
         # An ancestor counts the hits of its descendants as well, so the first folder with a new hit is the one.
-        folder = next(hit, None)
-        if folder is None:
-            return OomReport(kills, by="machine", scope="cgroup")
-        return OomReport(kills, "cgroup", "cgroup", _number(folder / "memory.max"), folder)
-
-    def _machine_report(self) -> OomReport:
-        now = kernel_oom_kills(self._proc)
-        if self._machine is None or now is None:
-            return OomReport(None)
-        kills = max(0, now - self._machine)
-        return OomReport(kills, by="machine" if kills else None, scope="machine")
+        hit = next((folder for before, after, folder in pairs if _increased(before, after, "oom")), None)
+        return OomReport(True, "machine") if hit is None else OomReport(True, "cgroup", _number(hit / "memory.max"))
 
 
-def _increase(before: dict[str, int], after: dict[str, int], name: str) -> int:
-    return max(0, after.get(name, 0) - before.get(name, 0))
+def _increased(before: dict[str, int], after: dict[str, int], name: str) -> bool:
+    return after.get(name, 0) > before.get(name, 0)

@@ -14,7 +14,7 @@ from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.host import processes
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import allowed_cores
-from pipeprof.profiles.host.machine import SystemTimes, stalled_by_files, system_times
+from pipeprof.profiles.host.machine import SystemTimes, cores_use, stalled_by_files, system_times
 from pipeprof.profiles.host.procfs import PROC, ThreadTimes, thread_times
 
 
@@ -111,22 +111,25 @@ class ContentionProbe:
         before, now = self._before, self._read()
         if before is None:
             raise RuntimeError("it was not started")
-        seconds = now.time - before.time
+        seconds, use = now.time - before.time, cores_use(before.system, now.system)
         worker_seconds = _difference(before.worker, now.worker)
-        worker_cores = worker_seconds / seconds if worker_seconds is not None and seconds >= SHORTEST_SECONDS else None
-        stalled = _difference(before.stalled, now.stalled)
+        worker = worker_seconds / seconds if worker_seconds is not None and seconds >= SHORTEST_SECONDS else None
+        others = stalled = None
+        if use is not None and worker is not None:
+            others = max(0.0, use.busy_of(self._allowed()) - worker - (now.own - before.own) / seconds)
+        if use is not None and seconds > 0 and (waited := _difference(before.stalled, now.stalled)) is not None:
+            # The kernel's is a mean over cores, weighted by the time in which they are not idle. A core on which tasks
+            # wait for a share `s` of the time is not idle for `s` at least: of `n` cores that were not idle it brings
+            # the mean to `s * s / n` or more.
+            stalled = min(1.0, math.sqrt(waited / seconds * (use.busy + use.waiting)))
         return Contention(
             runnable_wait_share=self._threads.wait_share(),
-            steal_share=_steal_share(before.system, now.system),
+            steal_share=None if use is None else use.stolen_share,
             throttled_seconds=_difference(before.throttled, now.throttled),
-            stalled_by_files_share=_stalled_share(stalled, seconds, before.system, now.system),
+            stalled_by_files_share=stalled,
             load_average=self._load(),
-            worker_cores=worker_cores,
-            others_cores=_other_cores(
-                _busy_allowed_cores(before.system, now.system, self._allowed()),
-                worker_cores,
-                (now.own - before.own) / seconds if seconds > 0 else None,
-            ),
+            worker_cores=worker,
+            others_cores=others,
         )
 
     def _read(self, *, first: bool = False) -> _Counters:
@@ -144,49 +147,3 @@ class ContentionProbe:
 
 def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else max(0.0, after - before)
-
-
-def _busy_cores(before: SystemTimes | None, after: SystemTimes | None) -> float | None:
-    """Return the mean number of busy cores of the whole machine."""
-    if before is None or after is None or after.total <= before.total:
-        return None
-    idle = max(0, after.idle - before.idle) / (after.total - before.total)
-    return max(0.0, 1 - idle) * after.cores
-
-
-def _busy_allowed_cores(
-    before: SystemTimes | None, after: SystemTimes | None, allowed: Collection[int]
-) -> float | None:
-    """Return the cores, of those allowed, that computed something; of the whole machine where they are not listed."""
-    everywhere = _busy_cores(before, after)
-    if everywhere is None or before is None or after is None or not allowed:
-        return everywhere
-    if not set(allowed) < before.busy.keys() & after.busy.keys():
-        return everywhere
-    passed = (after.total - before.total) / after.cores
-    return sum(max(0, after.busy[core] - before.busy[core]) for core in allowed) / passed
-
-
-def _stalled_share(
-    stalled: float | None, seconds: float, before: SystemTimes | None, after: SystemTimes | None
-) -> float | None:
-    """Return an upper bound of the share of time waiting for files, from a mean over partly busy cores.
-
-    A core on which tasks wait for a share `s` of the time is not idle for `s` at least. Of `n` cores that were not idle
-    it brings the weighted mean to `s * s / n` or more.
-    """
-    busy = _busy_cores(before, after)
-    if stalled is None or seconds <= 0 or busy is None or before is None or after is None:
-        return None
-    waiting = max(0, after.waiting - before.waiting) / (after.total - before.total) * after.cores
-    return min(1.0, math.sqrt(stalled / seconds * (busy + waiting)))
-
-
-def _other_cores(busy: float | None, worker: float | None, own: float | None) -> float | None:
-    return None if busy is None or worker is None or own is None else max(0.0, busy - worker - own)
-
-
-def _steal_share(before: SystemTimes | None, after: SystemTimes | None) -> float | None:
-    if before is None or after is None or after.total <= before.total:
-        return None
-    return max(0, after.steal - before.steal) / (after.total - before.total)

@@ -3,10 +3,9 @@
 The memory limit is for the resident memory of the worker and its children. Without ``--memory-limit`` it is the
 smaller of
 
-- machine: ``MemAvailable`` now + what the worker already holds − a reserve of 10 % of all memory, at least 256 MiB
-  and at most 2 GiB;
-- control group: its limit − what it holds now (file pages that the kernel gives up at once not counted) + what the
-  worker already holds − a reserve of 5 % of the limit, at least 64 MiB and at most 1 GiB;
+- machine: ``MemAvailable`` now − a reserve of 10 % of all memory, at least 256 MiB and at most 2 GiB;
+- control group: its limit − what it holds now (file pages that the kernel gives up at once not counted) − a reserve of
+  5 % of the limit, at least 64 MiB and at most 1 GiB;
 
 so that the worker is stopped, with a diagnosis, before the machine swaps or the kernel kills. A reserve is never more
 than half of what is there: little memory still leaves something to run in.
@@ -25,75 +24,36 @@ from pipeprof.profiles.host.machine import MachineMemory
 MIB = 1 << 20
 GIB = 1 << 30
 
-Source = Literal["option", "cgroup", "machine"]
-
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """The limit of a run.
-
-    Attributes:
-        bytes: Resident memory at which the worker is stopped.
-        reserve_bytes: Memory left for others; 0 with the option, which is used as given.
-        room_bytes: What the default would have been, for a warning when the option exceeds it; ``None`` if unknown.
-    """
+    """Resident memory at which the worker is stopped, and whose limit it is."""
 
     bytes: int
-    source: Source
-    reserve_bytes: int
-    room_bytes: int | None = None
+    source: Literal["option", "cgroup", "machine"]
 
 
-@dataclass(frozen=True)
-class CgroupMemory:
-    """A control group's limit, and what it holds at the moment (``None`` if unknown)."""
+def memory_limit(option: int | None, cgroup: Cgroup, machine: MachineMemory | None) -> MemoryLimit | None:
+    """Return the limit to hold a worker to; ``None`` if neither the group nor the machine has a known size.
 
-    limit_bytes: int
-    held_bytes: int | None = None
-
-
-def cgroup_memory(cgroup: Cgroup) -> CgroupMemory | None:
-    """Return the limit of a control group; ``None`` if it has none."""
-    limit = cgroup.memory_limit()
-    return None if limit is None else CgroupMemory(limit, cgroup.memory_held())
+    Args:
+        option: ``--memory-limit`` in bytes.
+    """
+    if option is not None:
+        return MemoryLimit(option, "option")
+    found = []
+    if machine is not None:
+        room = max(0, machine.available_bytes)
+        found.append(MemoryLimit(room - _reserve(0.10, machine.total_bytes, 256 * MIB, 2 * GIB, room), "machine"))
+    if (whole := cgroup.memory_limit()) is not None:
+        # Right after a start a group may hold more than its limit for a moment; that must not make the limit negative.
+        room = max(0, whole - (cgroup.memory_held() or 0))
+        found.append(MemoryLimit(room - _reserve(0.05, whole, 64 * MIB, GIB, room), "cgroup"))
+    return min(found, key=lambda limit: limit.bytes, default=None)
 
 
 def _reserve(share: float, total: int, least: int, most: int, room: int) -> int:
     return min(max(int(total * share), least), most, room // 2)
-
-
-def _machine_limit(machine: MachineMemory, own: int) -> MemoryLimit:
-    room = max(0, machine.available_bytes) + own
-    reserve = _reserve(0.10, machine.total_bytes, 256 * MIB, 2 * GIB, room)
-    return MemoryLimit(room - reserve, "machine", reserve, room - reserve)
-
-
-def _cgroup_limit(cgroup: CgroupMemory, own: int) -> MemoryLimit:
-    # Right after a start a group may hold more than its limit for a moment; that must not make the limit negative.
-    room = max(0, cgroup.limit_bytes - (cgroup.held_bytes or 0)) + own
-    reserve = _reserve(0.05, cgroup.limit_bytes, 64 * MIB, GIB, room)
-    return MemoryLimit(room - reserve, "cgroup", reserve, room - reserve)
-
-
-def memory_limit(
-    option: int | None, cgroup: CgroupMemory | None, machine: MachineMemory | None, *, own_bytes: int = 0
-) -> MemoryLimit | None:
-    """Return the limit to hold a worker to.
-
-    Args:
-        option: ``--memory-limit`` in bytes.
-        own_bytes: Resident memory of the worker now, 0 before it starts.
-
-    Returns:
-        The limit; ``None`` without an option where neither group nor machine have a known size.
-    """
-    found = [_cgroup_limit(cgroup, own_bytes)] if cgroup is not None else []
-    if machine is not None:
-        found.append(_machine_limit(machine, own_bytes))
-    default = min(found, key=lambda limit: limit.bytes, default=None)
-    if option is not None:
-        return MemoryLimit(option, "option", 0, None if default is None else default.bytes)
-    return default
 
 
 def usable_cores(affinity: int | None, quota: float | None, cpuset: int | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +47,47 @@ def system_times(proc: Path = PROC) -> SystemTimes | None:
     )
 
 
+@dataclass(frozen=True)
+class CoresUse:
+    """Use of the cores between two moments.
+
+    Attributes:
+        ticks: That passed.
+        busy: Cores that computed something, a mean.
+        waiting: Cores that had nothing to do while something waited for a disk, a mean.
+        stolen_share: Of the cores' time, what the hypervisor gave to other machines.
+        by_core: Share of the time in which each core computed something, by its number.
+    """
+
+    ticks: float
+    busy: float
+    waiting: float
+    stolen_share: float
+    by_core: Mapping[int, float]
+
+    def busy_of(self, allowed: Collection[int]) -> float:
+        """Of these cores, those that computed something; of the whole machine where they are all or not listed."""
+        is_part = allowed and set(allowed) < self.by_core.keys()
+        return sum(self.by_core[core] for core in allowed) if is_part else self.busy
+
+
+def cores_use(before: SystemTimes | None, after: SystemTimes | None) -> CoresUse | None:
+    """Return the use of the cores between two looks; ``None`` where a look failed or no time has passed."""
+    if before is None or after is None or after.total <= before.total:
+        return None
+    ticks = (after.total - before.total) / after.cores
+    idle = max(0, after.idle - before.idle) / ticks
+    return CoresUse(
+        ticks=ticks,
+        busy=max(0.0, after.cores - idle),
+        waiting=max(0, after.waiting - before.waiting) / ticks,
+        stolen_share=max(0, after.steal - before.steal) / (after.total - before.total),
+        by_core={
+            core: max(0, after.busy[core] - busy) / ticks for core, busy in before.busy.items() if core in after.busy
+        },
+    )
+
+
 class Taken(NamedTuple):
     """Shares of the cores' time.
 
@@ -78,13 +119,12 @@ class CoresClock:
         Args:
             cpu_seconds: CPU time of the processes since then.
         """
-        before, now = self._before, self._read()
-        self._before = now
-        if before is None or now is None or now.total <= before.total:
+        before, self._before = self._before, self._read()
+        use = cores_use(before, self._before)
+        if use is None or self._before is None:
             return None
-        total = now.total - before.total
-        used = total - (now.idle - before.idle) - cpu_seconds * self._ticks
-        return Taken(min(1.0, max(0.0, used / total)), (now.steal - before.steal) / total)
+        others = (use.busy - cpu_seconds * self._ticks / use.ticks) / self._before.cores
+        return Taken(min(1.0, max(0.0, others)), use.stolen_share)
 
 
 def _is_complete(row: Sequence[str]) -> bool:

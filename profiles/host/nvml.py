@@ -17,12 +17,11 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.document.shared import GpuUse
 
 SECONDS: Final = 0.5
-"""Between two readings, which take 20 ms for each GPU: PCIe is counted for as long."""
+"""Between two readings."""
 LEAST_SECONDS: Final = 3.0
 """Readings over a shorter time are no check."""
 APART: Final = 0.3
 """Difference of the time at work by NVML and by a trace from which one of the two is not about the measured steps."""
-_KILOBYTE: Final = 1024
 
 
 @contextmanager
@@ -80,48 +79,28 @@ def visible(nvml: Any, handles: Sequence[Any], environ: Mapping[str, str] = os.e
     return found
 
 
-_READINGS: Final[dict[str, Callable[[Any, Any], float]]] = {
-    "utilisation": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100,
-    "mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
-    "most_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM),
-    "memory_bytes": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used,
-    "received": lambda nvml, gpu: _KILOBYTE * nvml.nvmlDeviceGetPcieThroughput(gpu, nvml.NVML_PCIE_UTIL_RX_BYTES),
-    "sent": lambda nvml, gpu: _KILOBYTE * nvml.nvmlDeviceGetPcieThroughput(gpu, nvml.NVML_PCIE_UTIL_TX_BYTES),
-}
-
-
 @dataclass
 class _Readings:
-    """Readings of one GPU by their kind; a kind that fails once is not tried again."""
+    """Readings of one GPU; not every one counts everything."""
 
     handle: Any
     model: str
-    values: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _READINGS})
-
-    def mean(self, name: str) -> float | None:
-        values = self.values.get(name)
-        return sum(values) / len(values) if values else None
+    utilisation: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
 
     def read(self, nvml: Any) -> None:
-        for name in list(self.values):
-            try:
-                self.values[name].append(float(_READINGS[name](nvml, self.handle)))
-            except Exception:
-                # Not every GPU counts everything.
-                del self.values[name]
+        with suppress(Exception):
+            self.utilisation.append(nvml.nvmlDeviceGetUtilizationRates(self.handle).gpu / 100)
+        with suppress(Exception):
+            self.memory.append(int(nvml.nvmlDeviceGetMemoryInfo(self.handle).used))
 
     def row(self, number: int, seconds: float) -> GpuUse:
-        memory = self.values.get("memory_bytes")
         return GpuUse(
             name=f"GPU {number}",
             model=self.model,
             seconds=seconds,
-            utilisation=self.mean("utilisation"),
-            mhz=self.mean("mhz"),
-            most_mhz=self.mean("most_mhz"),
-            memory_bytes=int(max(memory)) if memory else None,
-            received_bytes_per_second=self.mean("received"),
-            sent_bytes_per_second=self.mean("sent"),
+            utilisation=sum(self.utilisation) / len(self.utilisation) if self.utilisation else None,
+            memory_bytes=max(self.memory) if self.memory else None,
         )
 
 

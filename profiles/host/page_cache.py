@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_PAGE = mmap.PAGESIZE
-_PIECE = 1 << 30
 _STAYED_FROM = 0.05
 _WHOLE_FROM = 0.99
 _MOST_LOOKED_AT = 200
@@ -24,61 +22,30 @@ class Eviction:
     """Result of a request to evict files.
 
     Attributes:
-        files: Files that the kernel was asked to forget.
-        resident_bytes: Bytes that stayed in memory (pages in use, file systems in memory); ``None`` if unknown.
-        failed: Files that could not be opened or evicted, with the reason.
+        cold: Whether reads now come from the disk, except for files that failed.
+        lacking: What was not evicted, in words; `None` if nothing.
     """
 
-    files: int
-    bytes: int
-    resident_bytes: int | None
-    failed: tuple[tuple[Path, str], ...] = ()
-    reason: str | None = None
-
-    @property
-    def lacking(self) -> str | None:
-        """Text on the files that were not evicted; `None` if all were."""
-        if self.reason is not None:
-            return self.reason
-        if not self.files:
-            return "no source files are known"
-        if self._has_resident_bytes:
-            return (
-                f"{self.resident_bytes or 0:,} of {self.bytes:,} bytes stayed in memory: "
-                "the file system lives there, or another process holds them"
-            )
-        return f"{len(self.failed)} files failed" if self.failed else None
-
-    @property
-    def cold(self) -> bool:
-        """Whether reads now come from the disk, except for files that failed."""
-        return self.reason is None and self.files > 0 and not self._has_resident_bytes
-
-    @property
-    def _has_resident_bytes(self) -> bool:
-        return (self.resident_bytes or 0) > _STAYED_FROM * self.bytes
+    cold: bool
+    lacking: str | None = None
 
 
-def _resident_pages(descriptor: int, size: int) -> int | None:
-    """Return pages of a file in the page cache, by ``mincore(2)``; Linux only."""
+def _resident_bytes(descriptor: int, size: int) -> int | None:
+    """Return how much of a file is in the page cache, by ``mincore(2)``; Linux only."""
+    if not size:
+        return 0
     try:
         mincore = ctypes.CDLL(None, use_errno=True).mincore
-    except (OSError, AttributeError):
-        return None
-    mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
-    pages = 0
-    for offset in range(0, size, _PIECE):
-        length = min(_PIECE, size - offset)
-        vector = ctypes.create_string_buffer(-(-length // _PAGE))
+        mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+        vector = ctypes.create_string_buffer(-(-size // mmap.PAGESIZE))
         # A private writable mapping is what lets ctypes take its address; nothing is written, so nothing is copied.
-        with mmap.mmap(descriptor, length, access=mmap.ACCESS_COPY, offset=offset) as mapped:
+        with mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY) as mapped:
             start = ctypes.c_char.from_buffer(mapped)
-            failed = mincore(ctypes.addressof(start), length, vector)
+            failed = mincore(ctypes.addressof(start), size, vector)
             del start
-        if failed:
-            return None
-        pages += vector.raw.count(1)
-    return pages
+    except (OSError, AttributeError, ValueError):
+        return None
+    return None if failed else min(vector.raw.count(1) * mmap.PAGESIZE, size)
 
 
 def _open(path: Path) -> int:
@@ -100,18 +67,9 @@ def resident_bytes(path: Path) -> int | None:
     except OSError:
         return None
     try:
-        size = os.fstat(descriptor).st_size
-        return _resident(descriptor, size)
+        return _resident_bytes(descriptor, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)
-
-
-def _resident(descriptor: int, size: int) -> int | None:
-    try:
-        pages = _resident_pages(descriptor, size)
-    except (OSError, ValueError):
-        return None
-    return None if pages is None else min(pages * _PAGE, size)
 
 
 def _evict(path: Path) -> tuple[int, int | None]:
@@ -120,48 +78,36 @@ def _evict(path: Path) -> tuple[int, int | None]:
     try:
         size = os.fstat(descriptor).st_size
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        stayed = _resident(descriptor, size)
+        stayed = _resident_bytes(descriptor, size)
         if stayed != 0:
             # Pages that were not yet written are kept; once they are on the disk they go too.
             with suppress(OSError):
                 os.fsync(descriptor)
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            stayed = _resident(descriptor, size)
+            stayed = _resident_bytes(descriptor, size)
         return size, stayed
     finally:
         os.close(descriptor)
 
 
 def evict(files: Iterable[Path]) -> Eviction:
-    """Ask the kernel to forget the content of files.
-
-    Args:
-        files: Regular files; each is counted once however often it is named.
-
-    Returns:
-        Files and bytes evicted, and those that were not, with the reason.
-    """
+    """Ask the kernel to forget the content of regular files; each is counted once however often it is named."""
     if not hasattr(os, "posix_fadvise"):
-        return Eviction(0, 0, None, reason="posix_fadvise is not there on this system")
-    sizes: list[int] = []
-    stayed: list[int | None] = []
-    failed: list[tuple[Path, str]] = []
+        return Eviction(cold=False, lacking="posix_fadvise is not there on this system")
+    evicted = failed = whole = stayed = 0
     for path in dict.fromkeys(files):
         try:
             size, left = _evict(path)
-        except OSError as error:
-            failed.append((path, error.strerror or str(error)))
+        except OSError:
+            failed += 1
             continue
-        sizes.append(size)
-        stayed.append(left)
-    known = [left for left in stayed if left is not None]
-    return Eviction(
-        files=len(sizes),
-        bytes=sum(sizes),
-        resident_bytes=sum(known) if len(known) == len(stayed) and known else None,
-        failed=tuple(failed),
-        reason="no file could be evicted" if failed and not sizes else None,
-    )
+        evicted, whole, stayed = evicted + 1, whole + size, stayed + (left or 0)
+    if not evicted:
+        return Eviction(cold=False, lacking="no file could be evicted" if failed else "no source files are known")
+    if stayed > _STAYED_FROM * whole:
+        lives = "the file system lives there, or another process holds them"
+        return Eviction(cold=False, lacking=f"{stayed:,} of {whole:,} bytes stayed in memory: {lives}")
+    return Eviction(cold=True, lacking=f"{failed} files failed" if failed else None)
 
 
 def in_memory(files: Sequence[Path]) -> bool:

@@ -115,7 +115,7 @@ class _Comparison:
         self._places: dict[str, Location | None] = {}
         self._timed = ("a", "b") if any(stage_of(metric) is not None for metric in self.plan.metrics) else ()
         settings = self.sides["a"].settings
-        found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
+        found = limits.memory_limit(settings.memory_limit, Cgroup(), machine_memory())
         self._limit = found.bytes if found is not None else None
         host, versions = hosts.host_facts(found, Cgroup()), hosts.versions()
         for name in self.sides:

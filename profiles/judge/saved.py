@@ -88,4 +88,4 @@ def load_result(path: Path) -> Result:
     Raises:
         ProfileError: It breaks the schema, or has the schema of a newer pipeprof.
     """
-    return load_document(path, Result, SCHEMA_VERSION)[0]
+    return load_document(path, Result, SCHEMA_VERSION)

@@ -7,48 +7,13 @@ it goes on with, and what is repeated is bounded or runs to the end of its lette
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable
 
 from pipeprof.profiles.redaction.words import words_of
 
 HIDDEN = "(redacted)"
 LEAST = 6
 """Characters of a text or a value that is looked at."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """Form of one kind of secret or address.
-
-    Attributes:
-        expression: The form; a group ``secret`` is what is hidden, without one all of it.
-        check: Whether a match is one; None for always.
-    """
-
-    name: str
-    expression: str
-    example: str
-    check: Callable[[str], bool] | None = None
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The expression, compiled when it is first needed."""
-        return re.compile(self.expression)
-
-    def hide(self, text: str) -> str:
-        """The text without what has this form."""
-        return self.pattern.sub(self._hidden, text)
-
-    def _hidden(self, found: re.Match[str]) -> str:
-        start, end = found.span("secret" if "secret" in self.pattern.groupindex else 0)
-        was_hidden = found.string.startswith(HIDDEN, start) and end <= start + len(HIDDEN)
-        if was_hidden or (self.check is not None and not self.check(found.string[start:end])):
-            return found[0]
-        return f"{found[0][: start - found.start()]}{HIDDEN}{found[0][end - found.start() :]}"
-
-
 _TOKENS = words_of(
     """
     ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- gldt- glrt- ATBB ATATT3xFfGF0 hf_ api_org_ sk- sk_live_ sk_test_
@@ -58,68 +23,89 @@ _TOKENS = words_of(
     """
 )
 """How tokens begin: of code hosts, model hubs and clouds."""
+_LETTERS = "[A-Za-z]{16}"
+"""Longer than a word: a secret may have no digit."""
 _VALUE = r"(?:\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s'\"<>|;&]{1,500})"
 _KEY = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 
 FORMS = (
-    Form("private key", rf"-----BEGIN {_KEY}[\s\S]*?(?:-----END {_KEY}|\Z)", "-----BEGIN PRIVATE KEY-----\nMIIEvQ=="),
-    Form(
-        "token",
-        rf"(?<![A-Za-z0-9])(?:{'|'.join(sorted(map(re.escape, _TOKENS)))})(?=[\w.+/=%~-]{{0,80}}\d)[\w.+/=%~-]{{16,}}",
-        "ghp_abcdefgh0123ijkl4567mnop",
-    ),
-    Form("JSON web token", r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}", "eyJhbGciOiJI.eyJabcdefgh.abcdefgh"),
-    Form(
-        "hash of a password",
-        r"\$(?<![\w$].)(?:1|2[abxy]|5|6|y|argon2(?:id|i|d)|scrypt)\$[\w./$,=+-]{16,}",
-        "$2b$12$abcdefghijklmnopqrstuv0123456789",
-    ),
-    Form(
-        "credentials in a URL",
-        r"(?<=//)(?!git@)(?P<secret>[^\s/@'\"<>:]{0,200}(?::(?!\d{1,5}[\s/])[^\n/'\"<>]{0,200}(?:/[^\s/@'\"<>]{1,200})?)?)"
-        r"(?=@[\w\[(])",
-        "postgresql://ada:pl5in@db/x",
-        bool,
-    ),
-    Form(
-        "query of a URL",
-        r"[?&;](?i:x-(?:amz|goog)-[a-z-]{1,30}|\w{0,20}sig(?:nature)?|key|code|ticket)=(?P<secret>[^\s&'\"<>#;)]{1,4000})",
-        "https://a.blob.core.windows.net/x?sv=2022&sig=aBc%2F1",
-    ),
-    Form(
-        "webhook",
-        r"(?:hooks\.slack\.com|discord(?:app)?\.com/api/webhooks|webhook\.office\.com|hooks\.zapier\.com"
-        r"|chat\.googleapis\.com)/(?P<secret>[^\s'\"<>]{8,})",
-        "https://hooks.slack.com/services/T0000/B0000/abcdefgh",
-    ),
-    Form(
-        "authorization",
-        r"(?i:authorization)\\?[\"']?\s{0,3}[:=]\s{0,3}(?P<secret>\\?\"[^\"\n]{1,4000}\"?|\\?'[^'\n]{1,4000}'?|[^\n]{1,4000})",
-        "Authorization: Basic YWxpY2U6cGFzc3dvcmQ=",
-    ),
-    Form(
-        "basic and bearer",
-        r"\b(?i:basic|bearer|auth\splain)\s(?P<secret>(?=[\w.~+/-]{0,200}[\d=])[\w.~+/-]{12,}={0,2})",
-        "BEARER abcdefgh0123",
-    ),
-    Form(
-        "cookies",
-        r"(?<![\w-])(?i:set-)?(?i:cookie)[\"']?\s?:\s?[\"']?(?P<secret>[\w.-]{1,60}=[^\n'\"]{1,4000})",
-        "Set-Cookie: sid=abc123; Path=/",
-    ),
-    Form(
-        "a client's password",
-        r"\b(?:(?:mysql\w*|mariadb[\w-]*)\b[^\n|;&]{0,300}?\s-p|sshpass\s-p\s?|curl\b[^\n|;]{0,300}?\s(?:-u|--user)[\s=]?)"
-        rf"(?P<secret>{_VALUE})",
-        "mysqldump -u root -pPl5in sales",
-    ),
-    Form("wandb", r"\bwandb\s+login\s+(?P<secret>[\w-]{20,})", "wandb login 0123456789abcdef0123456789abcdef89abcdef"),
-    Form(
-        "kaggle.json",
-        r"(?<=[\"'])key\\?[\"']\s{0,2}:\s{0,2}\\?[\"'](?P<secret>[0-9a-f]{32,64})(?=\\?[\"'])",
-        '{"username":"ada","key":"0123456789abcdef0123456789abcdef"}',
-    ),
+    # Private key
+    rf"-----BEGIN {_KEY}[\s\S]*?(?:-----END {_KEY}|\Z)",
+    # Token
+    rf"(?<![A-Za-z0-9])(?:{'|'.join(sorted(map(re.escape, _TOKENS)))})"
+    rf"(?=[\w.+/=%~-]{{0,80}}(?:\d|{_LETTERS}))[\w.+/=%~-]{{16,}}",
+    # JSON web token
+    r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}",
+    # Hash of a password
+    r"\$(?<![\w$].)(?:1|2[abxy]|5|6|y|argon2(?:id|i|d)|scrypt)\$[\w./$,=+-]{16,}",
+    # Credentials in a URL
+    r"(?<=//)(?!git@)(?P<secret>[^\s/@'\"<>:]{0,200}(?::(?!\d{1,5}[\s/])[^\n/'\"<>]{0,200}(?:/[^\s/@'\"<>]{1,200})?)?)"
+    r"(?=@[\w\[(])",
+    # Query of a URL
+    r"[?&;](?i:x-(?:amz|goog)-[a-z-]{1,30}|\w{0,20}sig(?:nature)?|key|code|ticket)=(?P<secret>[^\s&'\"<>#;)]{1,4000})",
+    # Webhook
+    r"(?:hooks\.slack\.com|discord(?:app)?\.com/api/webhooks|webhook\.office\.com|hooks\.zapier\.com"
+    r"|chat\.googleapis\.com)/(?P<secret>[^\s'\"<>]{8,})",
+    # Authorization
+    r"(?i:authorization)\\?[\"']?\s{0,3}[:=]\s{0,3}(?P<secret>\\?\"[^\"\n]{1,4000}\"?|\\?'[^'\n]{1,4000}'?|[^\n]{1,4000})",
+    # Basic and bearer
+    r"\b(?i:basic|bearer|auth\splain)\s(?P<secret>(?=[\w.~+/-]{0,200}(?:[\d=]|"
+    rf"{_LETTERS}))[\w.~+/-]{{12,}}={{0,2}})",
+    # Cookies
+    r"(?<![\w-])(?i:set-)?(?i:cookie)[\"']?\s?:\s?[\"']?(?P<secret>[\w.-]{1,60}=[^\n'\"]{1,4000})",
+    # A client's password
+    r"\b(?:(?:mysql\w*|mariadb[\w-]*)\b[^\n|;&]{0,300}?\s-p|sshpass\s-p\s?|login\b[^\n|;&]{0,300}?\s-p[\s=]?"
+    r"|redis-cli\b[^\n|;&]{0,300}?\s-a\s?|curl\b[^\n|;]{0,300}?\s(?:-u|--user)[\s=]?)"
+    rf"(?P<secret>{_VALUE})",
+    # Login of Oracle
+    r"(?:\b(?:sqlplus|expdp|impdp|oracle:\w{2,5}:)[^\n|;&@/]{0,100}"
+    r"|(?<![\w$#/.:@-])[\w$#]{1,64}(?=/[^\s/@'\"<>]{1,128}@(?://)?[\w.-]{1,255}:\d{4,5}(?!\w)))"
+    r"/(?P<secret>[^\s/@'\"<>]{1,128})(?=@)",
+    # Weights & Biases
+    r"\bwandb\s+login\s+(?P<secret>[\w-]{20,})",
+    # Kaggle
+    r"(?<=[\"'])key\\?[\"']\s{0,2}:\s{0,2}\\?[\"'](?P<secret>[0-9a-f]{32,64})(?=\\?[\"'])",
 )
+"""Expressions of secrets; a group ``secret`` is what is hidden, without one all of it."""
+ADDRESSES = (
+    # E-mail
+    r"(?<![\w.+%-])(?!git@)[\w.+%-]{1,64}@(?!stages\.)(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}(?![\w-]|\.\w)",
+    # IPv6
+    r"(?<![\w:.])[23fF][0-9a-fA-F]{3}(?=[0-9:]{1,40}[a-fA-F])(?::[0-9a-fA-F]{0,4}){2,7}(?:%\w{1,16})?(?![\w:])",
+    # MAC
+    r"(?<![\w:-])(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}(?![\w:-])",
+    # A host inside
+    r"(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?i:(?:compute|ec2)\.internal|cluster\.local|corp|lan|intranet|localdomain"
+    r"|amazonaws\.com)(?![\w-]|\.\w)|(?<![\w.-])ip-\d{1,3}(?:-\d{1,3}){3}(?![\w-])",
+    # A host of a database
+    r"\b(?i:(?:postgres|mysql|mariadb|mssql|sqlserver|oracle|db2|mongodb|redis|amqp|clickhouse|cockroach|cassandra"
+    r"|kafka|snowflake)[\w+]{0,40}://(?:[^\s/@]{0,200}@)?|oracle:\w{2,5}:[^\s@]{0,200}@/{0,2})"
+    r"(?P<secret>[^\s/?;'\"<>`)]{1,300}\)?)",
+)
+_IPV4 = r"(?<![\w.<>~^-])(?<![=<>~!]=)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-]|\.\d)"
+
+
+def hide_secrets(text: str) -> str:
+    """A text without secrets that are known by their name or form, whatever the machine."""
+    return _hide_named(_without(FORMS, text)) if len(text) >= LEAST else text
+
+
+def hide_addresses(text: str) -> str:
+    """A text without addresses; the machine's own (``127.0.0.1``, ``::1``) and versions are none."""
+    return _without(ADDRESSES, re.sub(_IPV4, lambda found: HIDDEN if _is_ipv4(found[0]) else found[0], text))
+
+
+def _without(forms: Iterable[str], text: str) -> str:
+    for form in forms:
+        text = re.sub(form, _hidden, text)
+    return text
+
+
+def _hidden(found: re.Match[str]) -> str:
+    start, end = found.span("secret" if "secret" in found.re.groupindex else 0)
+    if start == end or (found.string.startswith(HIDDEN, start) and end <= start + len(HIDDEN)):
+        return found[0]
+    return f"{found[0][: start - found.start()]}{HIDDEN}{found[0][end - found.start() :]}"
 
 
 def _is_ipv4(address: str) -> bool:
@@ -128,49 +114,12 @@ def _is_ipv4(address: str) -> bool:
     return max(parts) <= 255 and parts[0] not in (0, 127, 255) and (parts[0] == 10 or max(parts) > 99)
 
 
-ADDRESSES = (
-    Form(
-        "e-mail",
-        r"(?<![\w.+%-])(?!git@)[\w.+%-]{1,64}@(?!stages\.)(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}(?![\w-]|\.\w)",
-        "ada@example.org",
-    ),
-    Form("IPv4", r"(?<![\w.<>~^-])(?<![=<>~!]=)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-]|\.\d)", "10.20.30.40", _is_ipv4),
-    Form(
-        "IPv6",
-        r"(?<![\w:.])[23fF][0-9a-fA-F]{3}(?=[0-9:]{1,40}[a-fA-F])(?::[0-9a-fA-F]{0,4}){2,7}(?:%\w{1,16})?(?![\w:])",
-        "2001:db8:85a3::8a2e:370:7334",
-    ),
-    Form("MAC", r"(?<![\w:-])(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}(?![\w:-])", "02:42:ac:11:00:02"),
-    Form(
-        "a host inside",
-        r"(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?i:(?:compute|ec2)\.internal|cluster\.local|corp|lan|intranet|localdomain"
-        r"|amazonaws\.com)(?![\w-]|\.\w)|(?<![\w.-])ip-\d{1,3}(?:-\d{1,3}){3}(?![\w-])",
-        "gpu3.train.corp",
-    ),
-)
-
-
-def hide_secrets(text: str) -> str:
-    """A text without secrets that are known by their name or form, whatever the machine."""
-    if len(text) < LEAST:
-        return text
-    for form in FORMS:
-        text = form.hide(text)
-    return _hide_named(text)
-
-
-def hide_addresses(text: str) -> str:
-    """A text without addresses; the machine's own (``127.0.0.1``, ``::1``) and versions are none."""
-    for form in ADDRESSES:
-        text = form.hide(text)
-    return text
-
-
 _MORE = r"(?:[_.-]?(?:\d{1,3}|id|base|b64|base64|json|value|prod|dev|old|new)){0,2}"
 """What may follow the name of a secret in that of a variable."""
 _SECRET = re.compile(
     r"(?!.{121}|(?-i:(?:OLD)?PWD)$|.*(?:pad|eos|bos|unk|oov|mask|max|next|sep|cls)[_.-]?token).*?(?:pass(?:word|wd|wort|phrase|code)|keyphrase|secret"
-    r"|credential|conn(?:ection)?[ _.-]?str(?:ing)?|sess(?:ion)?[_-]?id|(?:\b|_)(?:pwd|jwt|dsn|webhook|sas|pat|cred)"
+    r"|credential|access[ _.-]?signature|conn(?:ection)?[ _.-]?str(?:ing)?|sess(?:ion)?[_-]?id"
+    r"|(?:\b|_)(?:pwd|jwt|dsn|webhook|sas|pat|cred)"
     r"|(?:api|access|account|auth|encryption|master|private|secret|shared|signing|storage|subscription)[ _.-]?key"
     r"|(?P<weak>token|(?:\b|_)(?:o?auth|cookie|pass)))(?(weak)|s?)"
     rf"{_MORE}",
@@ -204,7 +153,7 @@ def is_secret_variable(name: str) -> bool:
 
 _NAMED = re.compile(
     r"(?<![\w.-])(?P<dashes>-{0,2})(?P<name>[A-Za-z_][\w.-]{0,99}(?:[ ](?:key|token|secret|string))?)(?:\\?[\"']\]?)?"
-    r"(?P<sign>\s{0,3}(?:=>|:=|==?|:)\s{0,3}|[ ](?:is|was|to)[ ]|[ ]{1,3})"
+    r"(?P<sign>\s{0,3}(?:=>|:=|==?|:)\s{0,3}|(?<=[\"']),[ ]?(?=[\"'])|[ ](?:is|was|to)[ ]|[ ]{1,3})"
 )
 _QUOTED = re.compile(
     r"[bBrRuUfF]{0,2}(?:\\(?P<a>[\"'])(?P<escaped>(?:(?!\\(?P=a)).)*?)(?:\\(?P=a)|$)"
@@ -216,7 +165,8 @@ _GROUPED = re.compile(r"[(\[][^()\[\]\n]{0,300}[\"'][^()\[\]\n]{0,300}[)\]]")
 _PLAIN = re.compile(
     r"[^\s\"'<>,;&|\\)\]}]{1,2000}(?:(?<=\(redacted)\)[^\s\"'<>,;&|\\)\]}]{0,2000}){0,20}(?:(?<=\(redacted)\))?"
 )
-_MIXED = re.compile(r"(?=.{6}).*(?:\d|[a-z][A-Z]|[^\w.,:;!?-])", re.DOTALL)
+_MIXED = re.compile(r"(?=.{6}).*(?:\d|[a-z][A-Z]|[^\w.,:;!?-])|" + _LETTERS, re.DOTALL)
+_UNLIKE_WORDS = re.compile(rf".*\d|{_LETTERS}")
 _METAVAR = re.compile(r"[A-Z_]+")
 _LONG = 16
 """Characters of a value that no sign stands before."""
@@ -235,7 +185,9 @@ def _hide_named(text: str) -> str:
     parts: list[str] = []
     position = 0
     for found in _NAMED.finditer(text):
-        if found.start() >= position and (secret := _SECRET.fullmatch(found["name"])) is not None:
+        # A comma is between an option and its value alone, in a list of words.
+        is_list = "," in found["sign"] and not found["dashes"]
+        if found.start() >= position and not is_list and (secret := _SECRET.fullmatch(found["name"])) is not None:
             end = _end_of_value(text, found, weak=secret["weak"] is not None)
             if end is not None:
                 parts += [text[position : found.end()], HIDDEN]
@@ -246,7 +198,7 @@ def _hide_named(text: str) -> str:
 def _end_of_value(text: str, found: re.Match[str], *, weak: bool) -> int | None:
     """End of the value behind a name; None where there is none to hide: code, or the next word of a sentence."""
     sign, at = found["sign"], found.end()
-    spaced = not set(sign) & set("=:")
+    spaced = not set(sign) & set("=:,")
     if (quoted := _QUOTED.match(text, at)) is not None:
         value = quoted["escaped"] if quoted["a"] else quoted["plain"]
         likely = not spaced or any(map(str.isdigit, value))
@@ -261,7 +213,7 @@ def _end_of_value(text: str, found: re.Match[str], *, weak: bool) -> int | None:
         likely = not plain[0].startswith("-") and _METAVAR.fullmatch(plain[0]) is None
     elif spaced:
         least = _LONG if sign.isspace() else LEAST
-        likely = mixed and len(plain[0]) >= least and any(map(str.isdigit, plain[0]))
+        likely = mixed and len(plain[0]) >= least and _UNLIKE_WORDS.match(plain[0]) is not None
     else:
         likely = mixed or not weak or sign == "="
     return plain.end() if likely else None

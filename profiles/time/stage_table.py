@@ -37,9 +37,7 @@ _AGREES = 0.05
 """Tolerance of the counters for a number that the graph does not fix: buffers that fill move them."""
 _CONTRADICTS = 0.5
 """Tolerance for a number that the graph fixes."""
-_NOT_READ = dict.fromkeys(
-    ("elements", "time_ms_per_batch", "share", "calls_per_batch", "bytes_in_per_batch", "bytes_out_per_batch")
-)
+_NOT_READ = dict.fromkeys(("elements", "time_ms_per_batch", "share", "calls_per_batch", "bytes_out_per_batch"))
 """Of a stage whose counters were not read in the measured time."""
 
 
@@ -407,7 +405,6 @@ class _StageTable:
             "buffered_bytes": cost.buffered_bytes if cost.buffered_bytes >= 0 else None,
             "buffered_elements": cost.buffered_elements,
             "buffer_size": cost.buffer_size,
-            "buffer_fill": self._fill(cost),
             **self._flow(cost),
             "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
         }
@@ -474,21 +471,11 @@ class _StageTable:
         found: dict[str, object] = {"elements": round(number)} if last or isinstance(size, int) else {}
         return found | ({"time_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
-    def _fill(self, cost: Cost) -> list[tuple[float, float]] | None:
-        """Elements that it held over time, for a stage that holds any."""
-        times = self.window.times
-        fill = [(times[index], elements) for index, elements in cost.fill if index < len(times)]
-        return fill if any(elements for _, elements in fill) else None
-
     def _flow(self, cost: Cost) -> dict[str, float | None]:
         batches = self.window.batches
         if not batches or cost.unseen:
             return {}
-        return {
-            # The model counts what comes in only of some datasets.
-            "bytes_in_per_batch": cost.bytes_consumed / batches if cost.bytes_consumed else None,
-            "bytes_out_per_batch": cost.bytes_produced / batches,
-        }
+        return {"bytes_out_per_batch": cost.bytes_produced / batches}
 
     def _threads(self, place: str, cost: Cost) -> float:
         """Threads that may be inside the stage at a time; inside a function also those of its owner."""

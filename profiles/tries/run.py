@@ -267,7 +267,6 @@ class RunResults:
             seconds=round(time.monotonic() - self.began, 2),
             budget_seconds=self.given,
             mode=self.pace.mode,
-            mode_reason=self.pace.alone,
             tried=len(self._tried),
             without_gain=self._without_gain,
             undecided=self._undecided,

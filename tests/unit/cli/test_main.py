@@ -144,7 +144,7 @@ def test_errors_end_with_a_sentence_and_a_code(
     def fail(_path: Path) -> None:
         raise error
 
-    monkeypatch.setattr("pipeprof.cli.commands.show.load_saved", fail)
+    monkeypatch.setattr("pipeprof.cli.commands.show.load_profile", fail)
     result = pipeprof("show", "a.json")
     assert (result.code, result.out, result.err.count("\n")) == (code, "", bool(message))
     assert result.err.startswith(message)
@@ -234,7 +234,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from pipeprof.cli.commands import show
 from pipeprof.cli.main import main
-show.load_saved = lambda path: os.kill(os.getpid(), signal.{name})
+show.load_profile = lambda path: os.kill(os.getpid(), signal.{name})
 main()
 """
 

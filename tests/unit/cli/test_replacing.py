@@ -138,9 +138,8 @@ def test_an_earlier_profile_is_replaced_by_a_complete_one(
 
 
 def test_a_spec_of_an_earlier_search_stays_and_a_report_is_written(
-    recorded: Recorded, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    recorded: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(output, "describe_large", lambda _: "it is large")
     files = [(Path(name), kind) for name, kind in (("a.yaml", "yaml"), ("b.patch", "patch"), ("c.md", "md"))]
     for path, _ in (files[0], files[2]):
         path.write_text("earlier")
@@ -149,5 +148,5 @@ def test_a_spec_of_an_earlier_search_stays_and_a_report_is_written(
     writer.write(profile)
     assert output.settle(outputs, writer, profile, complete=False).files == files[1:]
     kept = "a.yaml stays as it was: the measurement is not complete; what was measured is in pipeprof-out/a-s.json"
-    assert capsys.readouterr().err == f"pipeprof: note: it is large\npipeprof: note: {kept}\n"
+    assert capsys.readouterr().err == f"pipeprof: note: {kept}\n"
     assert output.settle(outputs, writer, profile, complete=True) == outputs

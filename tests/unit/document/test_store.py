@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.document import kept, store
+from pipeprof.profiles.document import store
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import (
     ProfileFile,
@@ -263,16 +263,3 @@ def test_what_a_partial_document_may_replace(content: bytes | None, expected: bo
     if content is not None:
         path.write_bytes(content)
     assert holds_something(path) is expected
-
-
-def test_a_large_folder_is_worth_a_word_and_a_folder_of_the_users_is_not(
-    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "pipeprof-out"
-    folder.mkdir()
-    (folder / "a.json").write_bytes(encode(profile))
-    assert kept.describe_large(folder) is None
-    monkeypatch.setattr(kept, "LARGE_BYTES", 100)
-    assert f"find {folder} " in str(kept.describe_large(folder))
-    assert "in 1 files" in str(kept.describe_large(folder))
-    assert kept.describe_large(tmp_path) is None

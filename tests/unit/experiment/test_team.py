@@ -120,7 +120,7 @@ def test_the_end_of_a_services_process_says_nothing_against_the_edit(made: Team)
 
 
 def test_a_kill_for_lack_of_memory_says_nothing_against_one_alone(made: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    oom = OomReport(1, by="cgroup", scope="cgroup", limit_bytes=2 << 30)
+    oom = OomReport(True, by="cgroup", limit_bytes=2 << 30)
     error = dead(made, monkeypatch, signal.SIGKILL, oom)
     assert error.reason == "was killed by the kernel at the memory limit of 2.00 GiB of its control group"
     assert (error.name, error.crowded, error.outside) == ("B1", True, False)
@@ -139,7 +139,7 @@ def test_a_kill_for_lack_of_memory_says_nothing_against_one_alone(made: Team, mo
 def test_what_ended_a_worker_is_named(
     number: int, printed: str, reason: str, outside: bool, made: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    error = dead(made, monkeypatch, number, OomReport(0, scope="cgroup"), printed)
+    error = dead(made, monkeypatch, number, OomReport(False), printed)
     assert (error.reason, error.outside, error.crowded) == (reason, outside, False)
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-CALL = re.compile(r"""find_program\(["']git["']|\[["']git["']|["']git (?:status|rev-parse|log|show|ls-files)\b""")
+CALL = re.compile(r"""which\(["']git["']|\[["']git["']|["']git (?:status|rev-parse|log|show|ls-files)\b""")
 VERSION_ALONE = "profiles/doctor/facts.py"
 
 

@@ -138,7 +138,7 @@ def test_steps_are_only_named_in_phases_that_have_them():
 @pytest.mark.parametrize("returncode", [0, 3, -signal.SIGKILL, -signal.SIGSEGV])
 def test_a_complete_measurement_did_not_fail_however_the_worker_ended(reason, returncode):
     seen = complete(phase("trace"))
-    assert diagnose(Ended(reason, returncode), seen, around(oom=OomReport(1, by="machine"))) is None
+    assert diagnose(Ended(reason, returncode), seen, around(oom=OomReport(True, by="machine"))) is None
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_ending_by_itself_is_blamed_on_the_pipelines_own_code(status):
         (signal.SIGILL, "an illegal instruction (SIGILL)"),
     ],
 )
-@pytest.mark.parametrize("oom", [OomReport(None), OomReport(0), OomReport(1, by="machine")])
+@pytest.mark.parametrize("oom", [OomReport(None), OomReport(False), OomReport(True, by="machine")])
 def test_crashes_are_named(number, words, oom):
     failure = failed(Ended("exit", -number), observed(phase("warmup")), oom=oom)
     assert failure.problem.code == "crashed"
@@ -388,7 +388,7 @@ def test_other_signals_came_from_outside_or_from_the_code(number, name, script, 
 
 @pytest.mark.parametrize(
     ("oom", "words"),
-    [(OomReport(0), "The kernel reported no lack of memory."), (OomReport(None), "It may have run out of memory.")],
+    [(OomReport(False), "The kernel reported no lack of memory."), (OomReport(None), "It may have run out of memory.")],
 )
 def test_a_kill_is_only_called_out_of_memory_where_the_kernel_says_so(oom, words):
     failure = failed(Ended("exit", -signal.SIGKILL), observed(phase("build")), oom=oom)
@@ -400,11 +400,11 @@ def test_a_kill_is_only_called_out_of_memory_where_the_kernel_says_so(oom, words
     ("oom", "words"),
     [
         (
-            OomReport(1, by="cgroup", scope="cgroup", limit_bytes=512 * MIB),
+            OomReport(True, by="cgroup", limit_bytes=512 * MIB),
             "the kernel killed the worker at the memory limit of 512 MiB of its control group",
         ),
-        (OomReport(1, by="cgroup", scope="cgroup"), "the kernel killed the worker at the memory limit of its control"),
-        (OomReport(2, by="machine", scope="machine"), "the kernel killed the worker at the machine's memory"),
+        (OomReport(True, by="cgroup"), "the kernel killed the worker at the memory limit of its control"),
+        (OomReport(True, by="machine"), "the kernel killed the worker at the machine's memory"),
     ],
 )
 def test_a_kill_for_want_of_memory_says_whose_it_was(oom, words):
@@ -414,7 +414,7 @@ def test_a_kill_for_want_of_memory_says_whose_it_was(oom, words):
         oom=oom,
         growth=100.0 * MIB,
         peaks={"import": 300 * MIB, "measure": 500 * MIB},
-        limit=MemoryLimit(480 * MIB, "cgroup", 0),
+        limit=MemoryLimit(480 * MIB, "cgroup"),
     )
     assert failure.problem.code == "out-of-memory"
     assert failure.exit_code == 5
@@ -476,9 +476,9 @@ def answer(*nodes: tuple[str, int], frames: Sequence[ErrorFrame] = ()) -> Answer
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
-        (MemoryLimit(2 * GIB, "option", 0), "stopped the worker at the limit of 2.00 GiB (--memory-limit)"),
-        (MemoryLimit(900 * MIB, "cgroup", 1), "at the limit of 900 MiB (the control group's limit minus a reserve)"),
-        (MemoryLimit(3 * GIB, "machine", 1), "at the limit of 3.00 GiB (the machine's free memory minus a reserve)"),
+        (MemoryLimit(2 * GIB, "option"), "stopped the worker at the limit of 2.00 GiB (--memory-limit)"),
+        (MemoryLimit(900 * MIB, "cgroup"), "at the limit of 900 MiB (the control group's limit minus a reserve)"),
+        (MemoryLimit(3 * GIB, "machine"), "at the limit of 3.00 GiB (the machine's free memory minus a reserve)"),
         (None, "the worker was stopped"),
     ],
 )

@@ -54,7 +54,7 @@ def test_host_facts(tmp_path, monkeypatch):
     monkeypatch.setattr(host, "cores", lambda _: 1.5)
     (tmp_path / "meminfo").write_text("MemTotal: 1000 kB\nMemAvailable: 500 kB\n")
     (tmp_path / "cpuinfo").write_text("model name : Made Up\n")
-    facts = host.host_facts(MemoryLimit(7, "option", 0), proc=tmp_path)
+    facts = host.host_facts(MemoryLimit(7, "option"), proc=tmp_path)
     assert (facts.cpu_model, facts.cores, facts.memory_bytes) == ("Made Up", 1.5, 1024000)
     assert (facts.memory_limit_bytes, facts.memory_limit_source) == (7, "option")
     assert facts.system.startswith(platform.system())

@@ -1,12 +1,34 @@
 """The formula of the default limit, and how many cores count."""
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.limits import GIB, MIB, CgroupMemory, MemoryLimit, memory_limit, usable_cores
+from pipeprof.profiles.host.limits import GIB, MIB, MemoryLimit, memory_limit, usable_cores
 from pipeprof.profiles.host.machine import MachineMemory
+
+
+@dataclass
+class Group:
+    """A control group with a limit, and what it holds."""
+
+    limit: int | None = None
+    held: int | None = None
+
+    def memory_limit(self):
+        return self.limit
+
+    def memory_held(self):
+        return self.held
+
+    def cpuset(self):
+        return frozenset({0, 1, 2})
+
+    def cpu_quota(self):
+        return 2.5
 
 
 @pytest.mark.parametrize(
@@ -19,8 +41,7 @@ from pipeprof.profiles.host.machine import MachineMemory
     ],
 )
 def test_what_the_machine_has_less_a_reserve(total, available, reserve):
-    limit = memory_limit(None, None, MachineMemory(total, available))
-    assert limit == MemoryLimit(available - reserve, "machine", reserve, available - reserve)
+    assert memory_limit(None, Group(), MachineMemory(total, available)) == MemoryLimit(available - reserve, "machine")
 
 
 @pytest.mark.parametrize(
@@ -34,32 +55,22 @@ def test_what_the_machine_has_less_a_reserve(total, available, reserve):
     ],
 )
 def test_what_the_group_has_less_a_reserve(total, held, reserve):
-    limit = memory_limit(None, CgroupMemory(total, held), None)
-    assert limit == MemoryLimit(total - (held or 0) - reserve, "cgroup", reserve, total - (held or 0) - reserve)
+    limit = memory_limit(None, Group(total, held), None)
+    assert limit == MemoryLimit(total - (held or 0) - reserve, "cgroup")
 
 
 def test_the_smaller_one_counts():
     machine = MachineMemory(64 * GIB, 32 * GIB)
-    assert memory_limit(None, CgroupMemory(2 * GIB, 0), machine).source == "cgroup"
-    assert memory_limit(None, CgroupMemory(60 * GIB, 0), machine).source == "machine"
+    assert memory_limit(None, Group(2 * GIB, 0), machine).source == "cgroup"
+    assert memory_limit(None, Group(60 * GIB, 0), machine).source == "machine"
 
 
-def test_the_option_is_taken_at_its_word_and_the_default_is_told():
-    machine = MachineMemory(8 * GIB, 4 * GIB)
-    default = memory_limit(None, None, machine).bytes
-    assert memory_limit(100 * GIB, None, machine) == MemoryLimit(100 * GIB, "option", 0, default)
-    assert memory_limit(5 * MIB, None, None) == MemoryLimit(5 * MIB, "option", 0, None)
-
-
-def test_what_the_worker_already_holds_is_its_own():
-    machine = MachineMemory(8 * GIB, 4 * GIB)
-    before = memory_limit(None, None, machine)
-    after = memory_limit(None, None, MachineMemory(8 * GIB, 3 * GIB), own_bytes=GIB)
-    assert after == before
+def test_the_option_is_taken_at_its_word():
+    assert memory_limit(100 * GIB, Group(GIB), MachineMemory(8 * GIB, 4 * GIB)) == MemoryLimit(100 * GIB, "option")
 
 
 def test_nothing_known():
-    assert memory_limit(None, None, None) is None
+    assert memory_limit(None, Group(), None) is None
 
 
 @given(
@@ -69,9 +80,8 @@ def test_nothing_known():
     held=st.none() | st.integers(0, 1 << 44),
 )
 def test_a_limit_is_never_negative_nor_more_than_there_is(total, available, limit, held):
-    found = memory_limit(None, CgroupMemory(limit, held), MachineMemory(total, available))
+    found = memory_limit(None, Group(limit, held), MachineMemory(total, available))
     assert 0 <= found.bytes <= min(limit, available)
-    assert found.reserve_bytes >= 0
 
 
 @pytest.mark.parametrize(
@@ -82,15 +92,6 @@ def test_usable_cores(affinity, quota, cpuset, cores):
     assert usable_cores(affinity, quota, cpuset) == cores
 
 
-def test_cores_and_memory_of_a_group(monkeypatch):
-    class Group:
-        cpuset = staticmethod(lambda: frozenset({0, 1, 2}))
-        cpu_quota = staticmethod(lambda: 2.5)
-        memory_limit = staticmethod(lambda: 7)
-        memory_held = staticmethod(lambda: 3)
-
+def test_cores_of_a_group(monkeypatch):
     monkeypatch.setattr(limits, "affinity_cores", lambda: 16)
     assert limits.cores(Group()) == 2.5
-    assert limits.cgroup_memory(Group()) == CgroupMemory(7, 3)
-    Group.memory_limit = staticmethod(lambda: None)
-    assert limits.cgroup_memory(Group()) is None

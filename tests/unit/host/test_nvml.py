@@ -17,8 +17,6 @@ from pipeprof.profiles.host.nvml import GpuWatch, apart, joined, names, visible
 class FakeNvml:
     """``pynvml`` of nvidia-ml-py with a few GPUs; `fails` names functions that raise."""
 
-    NVML_CLOCK_SM, NVML_PCIE_UTIL_TX_BYTES, NVML_PCIE_UTIL_RX_BYTES = 1, 0, 1
-
     def __init__(self, count: int = 2, fails: tuple[str, ...] = ()) -> None:
         self.count, self.fails, self.reads, self.open = count, fails, 0, 0
 
@@ -49,17 +47,8 @@ class FakeNvml:
         self.reads += 1
         return SimpleNamespace(gpu=(40 if self.reads % 2 else 60) if number == 0 else 0, memory=1)
 
-    def nvmlDeviceGetClockInfo(self, _number: int, _kind: int) -> int:
-        return 1500
-
-    def nvmlDeviceGetMaxClockInfo(self, _number: int, _kind: int) -> int:
-        return 1980
-
     def nvmlDeviceGetMemoryInfo(self, number: int) -> SimpleNamespace:
         return SimpleNamespace(used=10**9 * (number + 1) + self.reads)
-
-    def nvmlDeviceGetPcieThroughput(self, _number: int, kind: int) -> int:
-        return 2048 if kind == self.NVML_PCIE_UTIL_RX_BYTES else 1024
 
 
 @pytest.fixture
@@ -100,17 +89,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_each_gpu_has_a_row_with_means_over_the_seconds(fake: Any, watched: Any) -> None:
     module = fake(count=1)
     [row] = watched(4.0)
-    assert row == GpuUse(
-        name="GPU 0",
-        model="NVIDIA New",
-        seconds=4.0,
-        utilisation=0.5,
-        mhz=1500.0,
-        most_mhz=1980.0,
-        memory_bytes=10**9 + 8,
-        received_bytes_per_second=2048.0 * 1024,
-        sent_bytes_per_second=1024.0 * 1024,
-    )
+    assert row == GpuUse(name="GPU 0", model="NVIDIA New", seconds=4.0, utilisation=0.5, memory_bytes=10**9 + 8)
     assert module.open == 0
     fake(count=3)
     assert [row.name for row in watched(3.0)] == ["GPU 0", "GPU 1", "GPU 2"]
@@ -122,9 +101,9 @@ def test_less_than_three_seconds_say_nothing(fake: Any, watched: Any) -> None:
 
 
 def test_what_a_gpu_does_not_count_is_not_known(fake: Any, watched: Any) -> None:
-    fake(count=1, fails=("nvmlDeviceGetPcieThroughput", "nvmlDeviceGetClockInfo"))
+    fake(count=1, fails=("nvmlDeviceGetMemoryInfo",))
     [row] = watched(3.0)
-    assert (row.received_bytes_per_second, row.mhz, row.most_mhz) == (None, None, 1980.0)
+    assert (row.utilisation, row.memory_bytes) == (0.5, None)
     # A part of a GPU has no utilisation.
     fake(count=1, fails=("nvmlDeviceGetUtilizationRates",))
     assert watched(3.0) == []

@@ -26,51 +26,49 @@ def write(folder, **sizes):
     return [folder / name for name in sizes]
 
 
-def test_files_and_bytes(tmp_path, advised, monkeypatch):
-    monkeypatch.setattr(pagecache, "_resident_pages", lambda *_: 0)
-    found = evict(write(tmp_path, a=10, b=20))
-    assert (found.files, found.bytes, found.resident_bytes, found.failed, found.reason) == (2, 30, 0, (), None)
+def staying(monkeypatch, *held):
+    """Of each file, in their order, these bytes stay in the page cache."""
+    left = iter(held)
+    monkeypatch.setattr(pagecache, "_resident_bytes", lambda *_: next(left))
+
+
+def test_a_file_is_forgotten_once(tmp_path, advised, monkeypatch):
+    staying(monkeypatch, 0, 0)
+    assert evict(write(tmp_path, a=10, b=20) * 2) == Eviction(cold=True)
     assert advised == [("forget", 10), ("forget", 20)]
 
 
-def test_a_file_named_twice_counts_once(tmp_path, advised, monkeypatch):
-    monkeypatch.setattr(pagecache, "_resident_pages", lambda *_: 0)
-    assert evict(write(tmp_path, a=10) * 3).bytes == 10
-    assert len(advised) == 1
-
-
-@pytest.mark.parametrize(("pages", "stayed"), [(1, 10), (None, None)])
-def test_what_stays_is_flushed_and_forgotten_again(tmp_path, advised, monkeypatch, pages, stayed):
-    monkeypatch.setattr(pagecache, "_resident_pages", lambda *_: pages)
-    assert evict(write(tmp_path, a=10)).resident_bytes == stayed
+@pytest.mark.parametrize("held", [10, None])
+def test_what_stays_is_flushed_and_forgotten_again(tmp_path, advised, monkeypatch, held):
+    staying(monkeypatch, held, 0)
+    assert evict(write(tmp_path, a=10)) == Eviction(cold=True)
     assert advised == [("forget", 10), ("flush", 10), ("forget", 10)]
 
 
 @pytest.mark.usefixtures("advised")
-def test_what_cannot_be_evicted_is_named(tmp_path):
+def test_what_cannot_be_evicted_is_counted(tmp_path, monkeypatch):
     (good,) = write(tmp_path, a=10)
     os.mkfifo(tmp_path / "pipe")
-    found = evict([tmp_path / "gone", good, tmp_path, tmp_path / "pipe"])
-    assert (found.files, found.reason) == (1, None)
-    assert dict(found.failed) == {
-        tmp_path / "gone": "No such file or directory",
-        tmp_path: "not a regular file",
-        tmp_path / "pipe": "not a regular file",
-    }
-    assert evict([tmp_path / "gone"]).reason == "no file could be evicted"
+    staying(monkeypatch, 0)
+    assert evict([tmp_path / "gone", good, tmp_path, tmp_path / "pipe"]) == Eviction(True, "3 files failed")
+    assert evict([tmp_path / "gone"]) == Eviction(False, "no file could be evicted")
+    assert evict([]) == Eviction(False, "no source files are known")
 
 
 @pytest.mark.usefixtures("advised")
-def test_nothing_to_evict():
-    found = evict([])
-    assert (found.files, found.bytes, found.resident_bytes, found.reason) == (0, 0, None, None)
+@pytest.mark.parametrize(("held", "cold"), [(5, True), (None, True), (6, False)])
+def test_what_stayed_in_memory_is_not_cold(tmp_path, monkeypatch, held, cold):
+    staying(monkeypatch, held, held)
+    found = evict(write(tmp_path, a=100))
+    assert found.cold is cold
+    assert found.lacking is None if cold else (found.lacking or "").startswith("6 of 100 bytes stayed in memory")
 
 
 def test_a_system_that_takes_no_advice(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "posix_fadvise", raising=False)
     found = evict(write(tmp_path, a=10))
-    assert (found.files, found.bytes) == (0, 0)
-    assert "posix_fadvise" in found.reason
+    assert not found.cold
+    assert "posix_fadvise" in (found.lacking or "")
 
 
 def test_resident_bytes_of_what_is_not_there(tmp_path):
@@ -79,27 +77,10 @@ def test_resident_bytes_of_what_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("eviction", "cold", "words"),
-    [
-        (Eviction(2, 100, 5), True, None),
-        (Eviction(2, 100, None), True, None),
-        (Eviction(2, 100, 6), False, "6 of 100 bytes stayed in memory"),
-        (Eviction(2, 100, 0, failed=((None, "gone"),)), True, "1 files failed"),
-        (Eviction(0, 0, None), False, "no source files are known"),
-        (Eviction(0, 0, None, reason="not here"), False, "not here"),
-    ],
+    ("held", "whole"), [({100: 100, 300: 300}, True), ({100: 100, 300: 0}, False), ({100: None}, False)]
 )
-def test_what_stayed_in_memory_is_not_cold(eviction, cold, words):
-    assert eviction.cold is cold
-    assert (eviction.lacking or "").startswith(words or "")
-    assert (eviction.lacking is None) == (words is None)
-
-
-@pytest.mark.parametrize(
-    ("pages", "whole"), [({100: 1, 300: 1}, True), ({100: 1, 300: 0}, False), ({100: None}, False)]
-)
-def test_whether_all_files_are_in_memory(tmp_path, monkeypatch, pages, whole):
-    monkeypatch.setattr(pagecache, "_resident_pages", lambda _descriptor, size: pages[size])
+def test_whether_all_files_are_in_memory(tmp_path, monkeypatch, held, whole):
+    monkeypatch.setattr(pagecache, "_resident_bytes", lambda _descriptor, size: held[size])
     assert in_memory(write(tmp_path, a=100, b=300)) is whole
 
 

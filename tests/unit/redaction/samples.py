@@ -8,6 +8,7 @@ A24 = "abcdefgh0123ijkl4567mnop"
 A40 = f"{A24}QRST8901uvwxYZ23"
 H32 = "0123456789abcdef" * 2
 H40 = f"{H32}89abcdef"
+LETTERS = "qwhfksmvbznxrtpl"
 B64 = "YWxpY2U6cGFzc3dvcmQ="
 PEM = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
 PEM2 = "MzEfYyjiWA4R4/M2bS1GB4t7NXp98C3SC6dVMvDuictGeurT8jNbvJZHtCSuYEvu"
@@ -319,6 +320,24 @@ OWN = (
     ("webhook_secret: Qw8zr1x", "Qw8zr1x"),
     ("bearerToken=Qw8zr1xQw", "Qw8zr1xQw"),
     ('db.password: "Qw8zr1x"', "Qw8zr1x"),
+    (f"token: {LETTERS}", LETTERS),
+    (f"api_key {LETTERS}", LETTERS),
+    (f"the password is {LETTERS}", LETTERS),
+    (f"Bearer {LETTERS}", LETTERS),
+    ("hf_" + LETTERS, LETTERS),
+    (f"SharedAccessSignature={LETTERS}", LETTERS),
+    ("BlobEndpoint=https://x.blob.core.windows.net/;SharedAccessSignature=sv=2020&sig=ab%2F", "2020"),
+    ("Command '['load', '--password', 'pl5inPw']' failed", "pl5inPw"),
+    ("docker login -u ada -p pl5inPw reg.io", "pl5inPw"),
+    ("podman login -p=pl5inPw -u ada", "pl5inPw"),
+    ("redis-cli -h cache -a pl5inPw", "pl5inPw"),
+    ("sqlplus -S scott/pl5inPw@sales", "pl5inPw"),
+    ("scott/pl5inPw@dbhost:1521 refused", "pl5inPw"),
+    ("jdbc:oracle:thin:scott/pl5inPw@dbhost:1521:sales", "pl5inPw"),
+    ("jdbc:oracle:thin:@dbhost.acme.io:1521:sales", "dbhost"),
+    ("postgresql://db9.acme.io:5432/sales", "db9.acme"),
+    ("mongodb+srv://h1.acme.io,h2.acme.io/x", "h2.acme"),
+    ("oracle+oracledb://scott:pl5inPw@dbhost/x", "dbhost"),
 )
 
 SEEN = (
@@ -379,6 +398,7 @@ ORDINARY = (
     "ratio 16:9, port :8080, 3:00 pm, stages.0:batch",
     "git@github.com:acme/repo.git",
     "uses: actions/checkout@v4, B@git:main",
+    "['token', 'label'], ('password', 'user1'), '--tokens', '12'",
     "author of the cookie cutter: unknown; cookie: no",
 )
 """Lines of reports, logs and code in which nothing is a secret."""

@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from pipeprof.cli.private import private_of
 from pipeprof.profiles.document.findings import Edit
-from pipeprof.profiles.document.measured import Series
-from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.git.repository import repository_root
-from pipeprof.profiles.redaction.document import _vocabularies, redact
+from pipeprof.profiles.redaction.document import redact
 from pipeprof.profiles.redaction.forms import HIDDEN, is_secret_name
 from pipeprof.profiles.redaction.known import Hider, Private
 
@@ -115,6 +113,13 @@ def test_a_whole_document(recorded) -> None:
     assert redact(found, PRIVATE) == found
 
 
+def test_texts_among_numbers_are_looked_at(recorded) -> None:
+    profile = recorded("jpeg-folder")
+    profile.findings[0].evidence = {"pairs": [1.5, f"{HOME}/a/b.py"], "numbers": [1.5, None, 2], "deep": {"1": ["ada"]}}
+    found = redact(profile, PRIVATE).findings[0].evidence
+    assert found == {"pairs": [1.5, "~/…/b.py"], "numbers": [1.5, None, 2], "deep": {"1": [HIDDEN]}}
+
+
 def test_an_edit_with_a_private_part_is_its_kind_alone(recorded) -> None:
     """With a part of it hidden, it would be another edit."""
     profile = recorded("jpeg-folder")
@@ -157,17 +162,6 @@ def test_fixed_vocabularies_keys_and_versions_stay(recorded) -> None:
     assert found.versions == {"opencv": "4.11.0.86"}
     assert found.target.kind == before["target"]["kind"]
     assert profile.model_dump() == before
-
-
-def test_numbers_are_not_searched() -> None:
-    numeric = {name for name, words in _vocabularies(Series).items() if words is None}
-    assert {"seconds", "rss_bytes", "interval_histogram_ms"} <= numeric
-    assert numeric.isdisjoint({"phase", "steps"})
-    assert not {name for name, words in _vocabularies(Stage).items() if words is None} & {
-        "name",
-        "executed",
-        "location",
-    }
 
 
 def test_a_value_that_a_message_cuts_is_hidden() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.redaction.samples import HOST, HOST_LONG, ORDINARY, OWN, REVIEWED, SEEN, USER, VARIABLES
 
-from pipeprof.profiles.redaction.forms import ADDRESSES, FORMS, HIDDEN, Form, hide_addresses, hide_secrets
+from pipeprof.profiles.redaction.forms import ADDRESSES, FORMS, HIDDEN, hide_addresses, hide_secrets
 from pipeprof.profiles.redaction.known import Hider, Private, secrets_of
 
 ROOT = Path(__file__).parents[3]
@@ -104,11 +104,9 @@ def test_a_value_is_hidden_as_python_json_and_urls_write_it() -> None:
     assert lines.text("it has second-line-2 only") == f"it has {HIDDEN} only"
 
 
-@pytest.mark.parametrize("form", FORMS + ADDRESSES, ids=lambda form: form.name)
-def test_each_form_hides_its_example(form: Form) -> None:
-    hidden = form.hide(form.example)
-    assert HIDDEN in hidden
-    assert form.hide(hidden) == hidden
+@pytest.mark.parametrize("form", FORMS + ADDRESSES)
+def test_each_form_is_that_of_a_sample(form: str) -> None:
+    assert any(re.search(form, text) for text, _ in SAMPLES)
 
 
 @pytest.mark.parametrize("line", ORDINARY)
