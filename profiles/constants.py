@@ -196,10 +196,10 @@ ARRAY_COPIES = _constant(
 )
 STEADY_ARRAY_COPIES = _constant(
     "STEADY_ARRAY_COPIES",
-    3.1,
+    2.1,
     "× the array",
-    "The same once the iterator is made: one copy less",
-    "400 MB: array, tensor, the allocator's rest",
+    "The same once the iterator is made, without what TensorFlow's pool keeps of the copies",
+    "400 MB: array, tensor",
     benchmark="attribution/bench.py",
 )
 DROPPED_COPIES = _constant(
@@ -216,20 +216,6 @@ RESEEDED_COPIES = _constant(
     "× the array",
     "Less at the peak where a later shuffle converts its seed: TensorFlow then frees its first copy",
     "3.1 times the array for 60, 63 and 150 MB, in one array and in two",
-)
-NOT_REWRITTEN_COPIES = _constant(
-    "NOT_REWRITTEN_COPIES",
-    1,
-    "× the array",
-    "Less where default optimizations are off: the graph is not rewritten",
-    "3.05 times the array at the peak and 2.06 later, 320 MB",
-)
-SNAPSHOT_COPIES = _constant(
-    "SNAPSHOT_COPIES",
-    1,
-    "× the array",
-    "More at the peak before a snapshot, which writes the graph when it is made",
-    "5.1 times the array for 60 and 150 MB",
 )
 SOURCE_CONSTANT_COPIES = _constant(
     "SOURCE_CONSTANT_COPIES",

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof import __version__
-from pipeprof.cli.report.check import unknown_by_reason
+from pipeprof.cli.report.check import describe_growing, unknown_by_reason
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import Memory
@@ -87,8 +87,8 @@ def _not_predicted(advice: StaticAdvice) -> Iterator[Message]:
     for reason, members in (unknown_by_reason(advice.memory) if advice.memory is not None else {}).items():
         owners = ", ".join(f"{size.owner} at {size.stage}" for size in members)
         yield Message(code="memory-not-known", message=f"{owners}: {reason}")
-    for name in advice.open:
-        yield Message(code="memory-not-predicted", message=f"Not predicted: {name}")
+    for text in describe_growing(advice.memory, ()) if advice.memory is not None else ():
+        yield Message(code="memory-not-predicted", message=f"Not predicted: {text}")
 
 
 def _notes(loaded: LoadedSpec | None) -> Iterator[Message]:

@@ -27,10 +27,8 @@ from pipeprof.profiles.advise.facts.disorder import describe_order
 from pipeprof.profiles.advise.findings.arrays import big_array, graph_constant
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
-from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
-from pipeprof.profiles.memory.predict.predict import counted, small_bytes
-from pipeprof.profiles.memory.predict.shared_tensors import own_components
-from pipeprof.profiles.memory.soak import ADVICE
+from pipeprof.profiles.memory.growth_texts import ADVICE
+from pipeprof.profiles.memory.predict import BufferPrediction, shuffle_overhead
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size
@@ -97,9 +95,7 @@ def _buffer(view: PipelineView, stage: StageView) -> _Buffer | None:
     buffer = _predicted_buffer(view, stage, entry)
     if row is None or row.buffered_bytes is None or not row.buffered_elements or below is None:
         return buffer if row is None or row.buffered_bytes is None else None
-    overhead = shuffle_overhead_bytes(
-        own_components(view, below), small_bytes(view, below), counted=counted(view, below)
-    )
+    overhead = shuffle_overhead(view, below)
     if owned(view, stage, "shuffle"):
         # The ledger's number counts more of an element than its values.
         few = _are_few(row.buffered_bytes / row.buffered_elements - overhead, row.buffered_elements)
@@ -141,9 +137,7 @@ def _shuffled_before(view: PipelineView, buffer: _Buffer) -> Proposal | None:
     found = []
     for place in places_below(view, buffer.stage, batches=not regrouped(view, buffer.stage)):
         batch = next((one for one in place.crossed if traits(one.op).stacks), None)
-        each = place.element_bytes + shuffle_overhead_bytes(
-            own_components(view, place.below), small_bytes(view, place.below)
-        )
+        each = place.element_bytes + shuffle_overhead(view, place.below)
         # As many single elements as there were batches would mix too little.
         count = max(buffer.elements, BATCHES_MIXED * _rows(batch)) if batch is not None else buffer.elements
         saves = buffer.copies * count * each <= WORTHWHILE * buffer.nbytes
