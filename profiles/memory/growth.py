@@ -48,7 +48,6 @@ SLOW = 7 * 86_400.0
 """Seconds for which memory has to last, so that a growth matters to no training: that of a history of numbers."""
 FARTHEST = 366 * 86_400.0
 """Seconds beyond which no end is reported."""
-MOST_POINTS = 480
 _Z95 = 1.96
 
 
@@ -77,18 +76,17 @@ class SoakPoint:
 
 @dataclass
 class SoakLog:
-    """Points of a soak as they come: however long it lasts there are at most `MOST_POINTS` and one.
+    """Points of a soak as they come, some hundreds at most.
 
     Attributes:
         python: What Python had allocated, as resident memory of points, while that was traced.
+        cores: Share of one core that reading memory takes.
     """
 
     points: list[SoakPoint] = field(default_factory=list)
     python: list[SoakPoint] = field(default_factory=list)
     cores: float | None = None
     _first: MemoryReading | None = None
-    _stride: int = 1
-    _pending: list[SoakPoint] = field(default_factory=list)
 
     def add(self, seen: SoakReading) -> None:
         """Take a reading; memory does not count while allocations are traced, which takes memory and time itself."""
@@ -100,13 +98,7 @@ class SoakLog:
             self._first = seen.memory
         grown = grown_in_use(self._first, seen.memory)
         used = None if grown is None or self._first.in_use is None else self._first.in_use + grown
-        self._pending.append(SoakPoint(seen.t, seen.epoch, seen.steps, seen.memory.rss, used, seen.buffered))
-        if len(self._pending) >= self._stride:
-            self.points.append(_least(self._pending))
-            self._pending = []
-        if len(self.points) > MOST_POINTS:
-            self.points = [_least(pair) for pair in zip(self.points[::2], self.points[1::2], strict=False)]
-            self._stride *= 2
+        self.points.append(SoakPoint(seen.t, seen.epoch, seen.steps, seen.memory.rss, used, seen.buffered))
 
     def series(self) -> SoakSeries:
         """Return them for the profile."""
@@ -118,14 +110,6 @@ class SoakLog:
             in_use_bytes=[point.in_use for point in self.points],
             buffered_bytes=[point.buffered for point in self.points],
         )
-
-
-def _least(points: Sequence[SoakPoint]) -> SoakPoint:
-    """Of some moments the one with least memory: what is held only for a while does not hide what stays.
-
-    Where the memory in use of only some of them is known, of these: fewer are known where to read it takes long.
-    """
-    return min(points, key=lambda point: (point.in_use is None, point.least))
 
 
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
@@ -182,14 +166,15 @@ class SoakJudgement:
 def judge(points: Sequence[SoakPoint]) -> SoakJudgement:
     """Judge the points of a soak, in order: memory in use counts where it is known, else resident memory."""
     points = [point for point in points if point.in_use is not None] or points
-    windows, by_epoch = _windows(points)
+    windows = _windows(points)
     if len(windows) < LEAST_WINDOWS:
         return SoakJudgement("short")
     tail = windows[len(windows) // 3 :]
     seconds, least = [point.t for point in tail], [float(point.least) for point in tail]
     slope, resident = theil_sen(seconds, least), theil_sen(seconds, [float(point.rss) for point in tail])
     grown = round(slope.value * (seconds[-1] - seconds[0]))
-    state = _state(tail, slope, grown, epochs=by_epoch or not any(point.epoch for point in points))
+    epochs = points[-1].epoch - points[0].epoch
+    state = _state(tail, slope, grown, epochs=epochs >= LEAST_WINDOWS or not points[-1].epoch)
     faster = resident.low > 0 and resident.value > slope.value
     return SoakJudgement(state, resident if faster else slope, grown, tuple(tail))
 
@@ -223,20 +208,15 @@ def _goes_on(tail: Sequence[SoakPoint], slope: Slope) -> bool:
     return levels[0] < levels[1] < levels[2] and min(last, end) >= _PACE * slope.value
 
 
-def _windows(points: Sequence[SoakPoint]) -> tuple[list[SoakPoint], bool]:
-    """Return the moment of least memory of each window, and whether windows are whole epochs."""
-    epochs = sorted({point.epoch for point in points})[1:-1]
-    if len(epochs) >= LEAST_WINDOWS:
-        each = -(-len(epochs) // MOST_WINDOWS)
-        window_of = {epoch: place // each for place, epoch in enumerate(epochs)}
-        found: dict[int, list[SoakPoint]] = {}
-        for point in points:
-            if (window := window_of.get(point.epoch, len(epochs))) < len(epochs) // each:
-                found.setdefault(window, []).append(point)
-        return [_least(found[window]) for window in sorted(found)], True
-    many = min(MOST_WINDOWS, len(points) // 2)
+def _windows(points: Sequence[SoakPoint]) -> list[SoakPoint]:
+    """Return the moment of least memory of each window: what is held only for a while does not hide what stays.
+
+    Where there are enough epochs no window is shorter than one.
+    """
+    epochs = points[-1].epoch - points[0].epoch if points else 0
+    many = min(MOST_WINDOWS, len(points) // 2, epochs if epochs >= LEAST_WINDOWS else MOST_WINDOWS)
     cuts = [round(place * len(points) / many) for place in range(many + 1)] if many else []
-    return [_least(points[low:high]) for low, high in pairwise(cuts)], False
+    return [min(points[low:high], key=lambda point: point.least) for low, high in pairwise(cuts)]
 
 
 def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope:

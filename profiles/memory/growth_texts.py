@@ -9,15 +9,6 @@ from pipeprof.profiles.wording import grows, size
 if TYPE_CHECKING:
     from pipeprof.profiles.document.memory import Memory, Soak, SoakEnd
 
-ADVICE: dict[str | None, str] = {
-    "stages": "Bound what the pipeline holds: a smaller shuffle, or a cache of data that has an end.",
-    "python": "Keep numbers instead of arrays, limit how many are kept, or write them to a file; Python's tracemalloc "
-    "names the lines that made them.",
-    "rest": "Keep no iterator, dataset, tf.function or tensor of an epoch that is over (float(loss), not loss); memray "
-    "names what allocates the memory of a library.",
-    None: "Let the soak finish: its last part looks for what grows.",
-}
-"""What to do, by what grows."""
 OWNERS: dict[str | None, str] = {
     "stages": "the pipeline's stages hold what stays",
     "python": "Python's heap grows",

@@ -28,7 +28,7 @@ _UNCOUNTED = frozenset({"runtime", "source"}) | RETAINING_OWNERS
 _PASSING = ("batch", "consumer", "parallel")
 _TUNABLE = ("prefetch", "parallel")
 _SAME_PEAK = 0.98
-_PHASES = {"warmup": "warmup", "measure": "measure", "first": "first_element"}
+_RUNNING = ("warmup", "measure")
 LEAST_SOURCE_BYTES = 1_000_000
 """Bytes from which a source or constants have an owner: every function has a few."""
 HEAP = "glibc's heap"
@@ -101,14 +101,14 @@ def owners(memory: Memory, seen: LedgerInput) -> list[LedgerEntry] | None:
     """Return the owners of the peak; None where the peak or TensorFlow's own memory is not known."""
     readings, peak = seen.readings, memory.peak_bytes
     name = _peak_reading(memory, readings)
-    if name is None or peak is None or "import" not in readings:
+    if name is None or peak is None:
         return None
     base, made, now = readings["import"], readings.get("iterator") or readings.get("build"), readings[name]
     ledger = _Cut(peak)
     ledger.add("runtime", None, base.rss)
     is_making = name in ("build", "iterator")
     until = now if is_making or made is None else made
-    for stage, nbytes in _sources(seen, until, base, is_making=name not in ("warmup", "measure")):
+    for stage, nbytes in _sources(seen, until, base, is_making=name not in _RUNNING):
         ledger.add("source", stage, nbytes)
     for alias in memory_prediction(seen.view).held:
         if alias.how == "alias":
@@ -165,7 +165,7 @@ def _sources(
 
 def _add_buffers(ledger: _Cut, seen: LedgerInput, name: str) -> float:
     """Add what the stages hold at the fullest look of the peak's phase; return the part that lies in the pool."""
-    looks = [look for look in seen.looks if look.phase == _PHASES.get(name)]
+    looks = [look for look in seen.looks if look.phase == ("first_element" if name == "first" else name)]
     held = memory_prediction(seen.view).held
     full = {one.stage: one.count for one in held if one.owner == "shuffle" and one.count and not one.at_most}
     pooled = 0.0
@@ -192,20 +192,16 @@ def _kept(seen: LedgerInput, name: str, base: MemoryReading, now: MemoryReading)
 
 
 def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str | None:
-    """Return the reading that ends the stretch in which the peak was reached."""
-    phase = memory.peak_phase
-    if phase == "first_element":
-        made, first = readings.get("iterator"), readings.get("first")
-        if made is not None and made.peak and first is not None and made.peak >= _SAME_PEAK * (first.peak or 0):
-            return "iterator"
-        return "first" if first is not None else None
-    name = "build" if phase == "data" else phase or ""
-    if name not in readings:
+    """Return the reading that ends the stretch in which the peak was reached; None without TensorFlow's own memory.
+
+    Of stretches with the same peak, the one with more of the pool in use: the pool never shrinks.
+    """
+    if "import" not in readings or len(readings) == 1:
         return None
-    # Of warm-up and measurement with the same peak, the one with more of the pool in use: the pool never shrinks.
-    least = _SAME_PEAK * (readings[name].peak or 0)
-    same = [one for one in ("warmup", "measure") if one in readings and (readings[one].peak or 0) >= least]
-    return max([name, *same], key=lambda one: readings[one].live_peak or 0) if name in same else name
+    runs = memory.peak_phase in _RUNNING
+    peaks = {name: one.peak or one.rss for name, one in reversed(readings.items()) if (name in _RUNNING) == runs}
+    same = [name for name, peak in peaks.items() if peak >= _SAME_PEAK * max(peaks.values())]
+    return max(same, key=lambda name: readings[name].live_peak or 0, default=None)
 
 
 def _state_buffers(profile: Profile, looks: Sequence[Look], entries: Sequence[LedgerEntry]) -> None:
@@ -230,15 +226,11 @@ def _with_predictions(
 
     Of elements that are not known whole nothing is; nor of a buffer that is larger than there can be elements for.
     """
-    expected: dict[tuple[str, str | None], int] = {}
-    unknown = set()
-    for one in predicted.held if predicted is not None else ():
-        key = (one.owner, one.stage)
-        expected[key] = expected.get(key, 0) + one.bytes
-        if one.at_least or _is_out_of_reach(one, most):
-            unknown.add(key)
-    known = {key: nbytes for key, nbytes in expected.items() if key not in unknown}
-    return [entry.model_copy(update={"predicted_bytes": known.get((entry.owner, entry.stage))}) for entry in entries]
+    held = predicted.held if predicted is not None else ()
+    known = {(one.owner, one.stage): one.bytes for one in held if not one.at_least and not _is_out_of_reach(one, most)}
+    return [
+        entry.model_copy(update={"predicted_bytes": known.get((entry.owner, entry.stage or ""))}) for entry in entries
+    ]
 
 
 def _is_out_of_reach(one: BufferPrediction, most: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.pipelines.meaning.traits import ELEMENT_OWNERS, RETAINING_OWNERS
-from pipeprof.profiles.constants import MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
+from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.element_size import element_size, own_components
 from pipeprof.profiles.memory.predict import (
@@ -16,12 +16,10 @@ from pipeprof.profiles.memory.predict import (
     UnknownSize,
     cache_overhead,
     foreseen,
-    fused_batch,
     is_tuned,
     open_copies,
 )
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed
 from pipeprof.profiles.wording import size as in_words
 
 _PASSING = frozenset({"batch", "consumer", "parallel"})
@@ -30,7 +28,6 @@ _PASSING_RESERVE = 1.0
 and the images they are made of, took more than 1.6 times what is predicted."""
 _WORTH_ASKING = 0.01
 """Share of the limit from which a prefetch gets an answer; a shuffle or a cache gets one at any size."""
-_FUSION = "options.experimental_optimization.map_and_batch_fusion"
 _BOUNDED = 2
 """Elements that a prefetch is proposed to hold: one is taken while the other is made."""
 
@@ -59,8 +56,8 @@ class _Question:
         self.counted = growth if self.fits_grown else 0.0
         self.left = (free - self.counted) / (1 + RESERVE)
         self.rest = memory.running_bytes + self.counted + RUNTIME_BYTES
-        stages = [view.by_id[name] for name in self.growing]
-        self.condition = "" if self.fits_grown else f" with {listed([one.label for one in stages])} bounded"
+        several = "its prefetches" if len(self.growing) > 1 else "its prefetch"
+        self.condition = "" if self.fits_grown else f" with {several} bounded"
         self.partial = bool(memory.unknown) or any(one.at_least for one in memory.held)
 
 
@@ -153,14 +150,8 @@ def _held(asked: _Question, held: BufferPrediction) -> Iterator[LimitAnswer]:
 
 
 def _may_grow(asked: _Question, stage: StageView) -> LimitAnswer:
-    """Answer on a stage that may exceed the limit, and how to bound it."""
-    grows, last = asked.growing[stage.id], f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage"
+    """Answer on a prefetch that may exceed the limit, and how to bound it."""
+    grows = asked.growing[stage.id]
     far = f" by {in_words(grows)}" if math.isfinite(grows) else ""
-    if is_tuned(stage):
-        remedy = last if stage.injected else f"`buffer_size: {_BOUNDED}`"
-        words = f"AUTOTUNE may let it grow{far}; {remedy} bounds it"
-        return _about(stage, None, f"{stage.label}: {words}")
-    ends = fused_batch(asked.view, stage) is asked.view.root
-    remedy = f"`{_FUSION}: false`{f' and {last} bound' if ends else ' bounds'} it"
-    words = f"it may grow{far}, by filling {MOST_FUSED_BATCHES} batches ahead; {remedy}"
-    return _about(stage, None, f"{stage.label}: {words}")
+    bound = f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage" if stage.injected else f"`buffer_size: {_BOUNDED}`"
+    return _about(stage, None, f"{stage.label}: AUTOTUNE may let it grow{far}; {bound} bounds it")

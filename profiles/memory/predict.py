@@ -54,7 +54,6 @@ from pipeprof.profiles.view.view import PipelineView, StageView
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import How, Owner
-    from pipeprof.profiles.document.memory import LedgerEntry
 
 LEAST_IN_STEP = 4_000_000
 """Bytes of an element from which it is counted in the step: less is negligible next to any buffer."""
@@ -75,9 +74,8 @@ class BufferPrediction:
         at_most: Whether there may be less, since the number of elements is not known.
         at_least: Whether there is more, since the size of a component is not known.
         steady: Bytes once the iterator has been made, where that is less.
-        most: Bytes that it may grow to where TensorFlow chooses how much it holds: a tuned prefetch doubles its buffer
-            whenever that was full and later empty (512 elements of 1 MB were reached in 8 s), a map that fills batches
-            begins one more whenever a call is free.
+        most: Bytes that a tuned prefetch may grow to: it doubles its buffer whenever that was full and later empty
+            (512 elements of 1 MB were reached in 8 s).
     """
 
     owner: Owner
@@ -145,17 +143,6 @@ class MemoryPrediction:
         for one in self.held:
             found.setdefault(one.stage, []).append(one)
         return found
-
-    def of(self, stage: str) -> int | None:
-        """Return the bytes of one stage; ``None`` if it holds nothing or they are not known."""
-        sizes = [one.bytes for one in self.by_stage.get(stage, ())]
-        return sum(sizes) if sizes else None
-
-    def ledger(self) -> list[LedgerEntry]:
-        """Convert to the profile's ``memory.ledger``."""
-        from pipeprof.profiles.document.memory import LedgerEntry
-
-        return [LedgerEntry(owner=one.owner, stage=one.stage, bytes=one.bytes, how=one.how) for one in self.held]
 
 
 def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPrediction:
@@ -290,8 +277,7 @@ def _calls(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | 
         # waited for: with calls of even length that happens once.
         rows = batch.arguments.get("batch_size")
         begun = math.ceil((calls or 1) / (rows if isinstance(rows, int) and rows > 0 else 1)) + ((calls or 1) > 1)
-        size, most = element_size(view, batch), _limit(MOST_FUSED_BATCHES, batch)
-        yield _elements(view, "parallel", stage, min(begun, MOST_FUSED_BATCHES), size, most=most)
+        yield _elements(view, "parallel", stage, min(begun, MOST_FUSED_BATCHES), element_size(view, batch))
     elif calls is not None:
         count = _results_ready(view, stage) if traits(stage.op).interleaves else calls
         yield _elements(view, "parallel", stage, count, element_size(view, stage))

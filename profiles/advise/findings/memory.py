@@ -27,7 +27,6 @@ from pipeprof.profiles.advise.facts.disorder import describe_order
 from pipeprof.profiles.advise.findings.arrays import big_array, graph_constant
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
-from pipeprof.profiles.memory.growth_texts import ADVICE
 from pipeprof.profiles.memory.predict import BufferPrediction, shuffle_overhead
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -313,6 +312,17 @@ def prefetch_of_batches(view: PipelineView) -> Iterator[Proposal]:
             )
 
 
+_UNBOUNDED: Final[dict[str | None, str]] = {
+    "stages": "Bound what the pipeline holds: a smaller shuffle, or a cache of data that has an end.",
+    "python": "Keep numbers instead of arrays, limit how many are kept, or write them to a file; Python's tracemalloc "
+    "names the lines that made them.",
+    "rest": "Keep no iterator, dataset, tf.function or tensor of an epoch that is over (float(loss), not loss); memray "
+    "names what allocates the memory of a library.",
+    None: "Let the soak finish: its last part looks for what grows.",
+}
+"""What to do, by what grows."""
+
+
 @finding("memory-grows", "memory", "same")
 def memory_grows(view: PipelineView) -> Iterator[Proposal]:
     """Memory in use that grew for as long as a soak ran."""
@@ -321,7 +331,7 @@ def memory_grows(view: PipelineView) -> Iterator[Proposal]:
         numbers = {"bytes_per_second": soak.bytes_per_second, "bytes_per_epoch": soak.bytes_per_epoch}
         yield Proposal(
             sentence=soak.sentence,
-            recommendation=ADVICE[soak.owner],
+            recommendation=_UNBOUNDED[soak.owner],
             evidence={name: value for name, value in (("owner", soak.owner), *numbers.items()) if value},
         )
 

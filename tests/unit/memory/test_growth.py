@@ -137,7 +137,7 @@ def test_by_epochs_where_there_are_enough() -> None:
 
     assert many is not None
     assert few is not None
-    assert many.windows == 6
+    assert many.windows == 7
     assert many.mb_per_epoch == pytest.approx(20, rel=0.05)
     assert many.mb_per_1000_steps == pytest.approx(200, rel=0.05)
     assert few.mb_per_epoch is None

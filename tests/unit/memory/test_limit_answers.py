@@ -54,12 +54,6 @@ NESTED = (
         arguments={"buffer_size": 200},
     ),
 )
-BATCHED = [
-    stage("stages.1", "map", element=ROW, elements=INFINITE, arguments={"num_parallel_calls": 2}),
-    replace(
-        stage("stages.2", "batch", element=(tensor("uint8", 10, MB),), elements=INFINITE), arguments={"batch_size": 10}
-    ),
-]
 
 
 def test_golden(golden: Callable[[str, str], None]) -> None:
@@ -77,7 +71,6 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
     lines = [f"{name}: {one.sentence}\n" for name, stages in asked.items() for one in answers(1001 * MB, *stages)]
     grown = {
         "tuned prefetch": tuned(1004 * MB, ENDLESS, MIXED),
-        "filled batches": tuned(200 * MB, ENDLESS, MIXED, *BATCHED),
         "room to grow": tuned(20_000 * MB, generated(), above("shuffle", buffer_size=100)),
     }
     lines += [f"{name}: {one.sentence}\n" for name, found in grown.items() for one in found]
@@ -223,15 +216,6 @@ def test_a_prefetch_of_views_does_not_grow() -> None:
     written = stage("stages.0", "prefetch", element=row, elements=1000, arguments={"buffer_size": AUTOTUNE})
 
     assert [one.fits for one in tuned(10 * MB, rows, written)] == [True]
-
-
-def test_a_map_that_fills_batches_may_take_up_to_sixteen() -> None:
-    together, shuffle = tuned(1000 * MB, ENDLESS, MIXED, *BATCHED)
-    few, _, batches = tuned(200 * MB, ENDLESS, MIXED, *BATCHED)
-
-    # Fourteen more of 10 MB; what passes through has a reserve of its own size.
-    assert (together.fits, shuffle.most) == (True, 1000 - 140 / 1.25 - 40 * 2 / 1.25 - 1)
-    assert (few.fits, batches.fits, batches.stage) == (None, None, "stages.1")
 
 
 def test_what_needs_too_much_at_most_may_fit() -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.memory.buffers import Buffered, Look
 from pipeprof.profiles.memory.growth import (
-    MOST_POINTS,
     Slope,
     SoakLog,
     SoakPoint,
@@ -238,23 +237,6 @@ def logged(seconds: int, memory=leak) -> SoakLog:
     return log
 
 
-def test_a_series_of_hours_is_bounded_and_keeps_what_was_least() -> None:
-    log = logged(36_000, lambda t: BASE + 20 * MB * (t % 20 > 0))
-    assert len(log.points) <= MOST_POINTS + 1
-    assert {point.in_use for point in log.points} == {BASE}
-    assert log.points[-1].t > 35_800
-
-
-def test_of_moments_that_become_one_the_one_with_a_known_heap_stays() -> None:
-    log = SoakLog()
-    for t in range(2000):
-        one = reading(t, leak(t))
-        log.add(one if t % 7 == 3 else replace(one, memory=replace(one.memory, heap=None)))
-    assert len(log.points) <= MOST_POINTS + 1
-    assert sum(point.in_use is not None for point in log.points) > 240
-    assert log.points[-1].in_use == pytest.approx(leak(log.points[-1].t))
-
-
 def test_readings_of_traced_allocations_do_not_count() -> None:
     log = logged(60)
     log.add(reading(60, 900 * MB, examined=True))
@@ -277,7 +259,7 @@ def test_a_leak_is_told_with_owner_and_end() -> None:
     assert growth is not None
     assert growth.leak
     text = soak_text(soak)
-    assert text.startswith("Memory grows by 977 KiB in each epoch")
+    assert text.startswith("Memory grows by 990 KiB in each epoch")
     assert "Python's heap grows" in text
     assert "Memory runs out in about 10 h" in text
     assert "limit 18.6 GiB" in text
