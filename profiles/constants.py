@@ -290,13 +290,6 @@ TRACE_BYTES_PER_EVENT = _constant(
     "1,430 B at the end of a trace of elements, 870 B of nested loops, and 370 B to read it",
     benchmark="trace/bench.py",
 )
-FOLDED_UP_TO = _constant(
-    "FOLDED_UP_TO",
-    10 * 1024 * 1024,
-    "B",
-    "Size up to which TensorFlow computes a value made of constants once (constant folding)",
-    "values of 4 and 16 MB",
-)
 DISTURBED_FROM = _constant(
     "DISTURBED_FROM",
     0.10,

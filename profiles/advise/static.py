@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.advise.advise import advise, tried
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict import MemoryPrediction, memory_prediction
-from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.from_sketch import view_as_written, view_of_source
+from pipeprof.profiles.view.texts import with_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -49,8 +49,7 @@ from pipeprof.profiles.memory.element_size import (
     own_size,
     text_views,
 )
-from pipeprof.profiles.view.thread_chains import owners
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView, owners
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import How, Owner

@@ -12,8 +12,7 @@ from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.element_size import element_size, giver
 from pipeprof.profiles.memory.predict import BufferPrediction, memory_prediction
-from pipeprof.profiles.view.thread_chains import owners
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView, owners
 from pipeprof.profiles.wording import percent, size
 
 BYTES: Final = 100_000_000
