@@ -44,15 +44,7 @@ class MemorySeries(Model):
 class MemoryGrowth(Model):
     """Growth of memory by steps in the measured window, after its first third."""
 
-    mb_per_1000_steps: float
-    """Slope of resident memory (Theil and Sen), in 10⁶ bytes."""
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
-    """Upper end."""
-    windows: int
-    """How many the slope is made of."""
-    leak: bool
+    leak: bool = True
     """It goes on at the end, and at least half of it is memory in use: a run has no other growth."""
     bytes: int | None = None
     """What resident memory grew by from the first window to the last."""
@@ -61,8 +53,6 @@ class MemoryGrowth(Model):
     in_use_bytes: int | None = None
     """What memory in use grew by meanwhile: live tensors, glibc's blocks and Python's objects; null where unknown. The
     rest of `bytes` was freed and is kept by the allocator."""
-    mb_per_epoch: float | None = None
-    """The same by epochs, where the windows are whole epochs."""
 
     @property
     def bytes_per_step(self) -> float | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,7 +20,6 @@ from pipeprof.profiles.document.memory import MemoryGrowth, Soak, SoakEnd, SoakS
 from pipeprof.profiles.memory.growth_texts import soak_text
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Series
     from pipeprof.profiles.memory.buffers import Look
     from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
 
@@ -155,6 +153,11 @@ class SoakJudgement:
     tail: tuple[SoakPoint, ...] = ()
 
     @property
+    def steps(self) -> int:
+        """Steps from the first of the windows to the last."""
+        return self.tail[-1].steps - self.tail[0].steps if self.tail else 0
+
+    @property
     def bytes_per_epoch(self) -> float | None:
         """The slope by the mean length of an epoch; None within few of them."""
         epochs = self.tail[-1].epoch - self.tail[0].epoch if self.tail else 0
@@ -269,9 +272,10 @@ def soak_of(
         series=log.series(),
     )
     soak = soak.model_copy(update={"sentence": soak_text(soak)})
-    if state != "growth" or rate is None:
+    if state != "growth":
         return soak, None
-    return soak, _growth(judged, rate, judged.grown if judged.tail[-1].in_use is not None else None)
+    in_use = judged.grown if judged.tail[-1].in_use is not None else None
+    return soak, MemoryGrowth(bytes=judged.grown, steps=judged.steps, in_use_bytes=in_use)
 
 
 def owner_of(judged: SoakJudgement, python: Sequence[SoakPoint]) -> Literal["stages", "python", "rest"] | None:
@@ -313,32 +317,12 @@ def end_of(used: int, slope: Slope, limit: int | None) -> SoakEnd | None:
     )
 
 
-def _growth(judged: SoakJudgement, rate: Slope, in_use: int | None) -> MemoryGrowth:
-    tail, each = judged.tail, judged.bytes_per_epoch
-    steps = tail[-1].steps - tail[0].steps
-    scale = (tail[-1].t - tail[0].t) / steps * 1e3 / 1e6 if steps else 0.0
-    return MemoryGrowth(
-        mb_per_1000_steps=rate.value * scale,
-        low=max(-1e12, rate.low * scale),
-        high=min(1e12, rate.high * scale),
-        windows=len(tail),
-        leak=True,
-        bytes=judged.grown,
-        steps=steps,
-        in_use_bytes=in_use,
-        mb_per_epoch=each / 1e6 if each is not None else None,
-    )
-
-
-def measured_growth(
-    looks: Sequence[Look], origin: float, *, in_use: int | None = None, series: Series | None = None
-) -> MemoryGrowth | None:
+def measured_growth(looks: Sequence[Look], in_use: int | None = None) -> MemoryGrowth | None:
     """Judge the measured steps of a run without a soak; None where memory in use does not clearly grow.
 
     Args:
         in_use: Bytes by which blocks in use, glibc's and Python's, grew meanwhile; None where unknown. The rest of a
             growth is freed memory that an allocator keeps.
-        series: Resident memory with that of child processes, from `origin` on; None where there were none.
     """
     measured = [look for look in looks if look.phase == "measure"]
     # Of datasets in turn the last one's.
@@ -346,23 +330,18 @@ def measured_growth(
     measured = measured[begins[-1] if begins else 0 :]
     # By steps, so that time between two epochs does not count.
     points = [
-        SoakPoint(look.steps, look.epoch, look.steps, rss, buffered=look.total)
+        SoakPoint(look.steps, look.epoch, look.steps, look.rss, buffered=look.total)
         for look in measured
-        if (rss := look.rss if series is None else _memory_at(series, look.t - origin)) is not None
+        if look.rss is not None
     ]
     judged = judge(points)
     several = len({point.epoch for point in judged.tail}) > 2
     certain = judged.state == "growth" or (judged.state == "unclear" and several)
-    if judged.slope is None or not certain or judged.grown < LEAK_BYTES:
+    if not certain or judged.grown < LEAK_BYTES:
         return None
     first, last = measured[0].live, measured[-1].live
     used = (in_use or 0) + (last - first if first is not None and last is not None else 0)
     if used < IN_USE * (points[-1].rss - points[0].rss):
         return None
-    tail = judged.tail[-1].steps - judged.tail[0].steps
-    return _growth(judged, judged.slope, round(used * tail / (points[-1].steps - points[0].steps)))
-
-
-def _memory_at(series: Series, at: float) -> int | None:
-    """Return memory at the last sample before a moment."""
-    return series.rss_bytes[max(0, bisect_right(series.seconds, at) - 1)] if series.rss_bytes else None
+    in_use = round(used * judged.steps / (points[-1].steps - points[0].steps))
+    return MemoryGrowth(bytes=judged.grown, steps=judged.steps, in_use_bytes=in_use)

@@ -73,8 +73,7 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     if memory.soak is None:
         before, after = seen.readings.get("warmup"), seen.readings.get("measure")
         in_use = None if before is None or after is None else grown_in_use(before, after)
-        whole = profile.series if seen.children else None
-        memory.growth = measured_growth(seen.looks, seen.origin, in_use=in_use, series=whole)
+        memory.growth = measured_growth(seen.looks, in_use)
     entries = owners(memory, seen)
     if entries is not None and most is not None:
         _state_buffers(profile, seen.looks, entries)
@@ -199,7 +198,7 @@ def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str 
     if "import" not in readings or len(readings) == 1:
         return None
     runs = memory.peak_phase in _RUNNING
-    peaks = {name: one.peak or one.rss for name, one in reversed(readings.items()) if (name in _RUNNING) == runs}
+    peaks = {name: one.peak or one.rss for name, one in [*readings.items()][::-1] if (name in _RUNNING) == runs}
     same = [name for name, peak in peaks.items() if peak >= _SAME_PEAK * max(peaks.values())]
     return max(same, key=lambda name: readings[name].live_peak or 0, default=None)
 

@@ -159,22 +159,12 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
 
 def _predict(view: PipelineView, *, kept: bool) -> MemoryPrediction:
     view = foreseen(view) if view.unseen else view
-    found = [
-        one for stage in view.stages if not _is_elsewhere(view, stage) for one in _of_stage(view, stage, kept=kept)
-    ]
+    found = [one for stage in view.stages for one in _of_stage(view, stage, kept=kept)]
     found += _in_step(view)
     return MemoryPrediction(
         tuple(one for one in found if isinstance(one, BufferPrediction)),
         tuple(one for one in found if isinstance(one, UnknownSize)),
     )
-
-
-def _is_elsewhere(view: PipelineView, stage: StageView) -> bool:
-    """Whether the workers of a tf.data service hold what a stage holds; arrays are in this process as well."""
-    if traits(stage.op).in_memory:
-        return False
-    readers = [one for one in view.stages if traits(one.op).remote]
-    return any(stage is one or stage in view.inside(one) for reader in readers for one in view.below(reader))
 
 
 def _of_stage(view: PipelineView, stage: StageView, *, kept: bool) -> Iterator[BufferPrediction | UnknownSize]:

@@ -1,7 +1,7 @@
 """Memory of a long run, read seldom; and, once it has grown, how much of that Python allocates.
 
 A reading takes 1 ms of a core, of a heap in fragments tens of milliseconds; then the next one waits until all of them
-together take 0.2 % of a core, or for a part of the soak. Allocations are traced (`tracemalloc`) only when the harness
+together take 0.1 % of a core, or for a part of the soak. Allocations are traced (`tracemalloc`) only when the harness
 has seen memory grow; readings of that time have what Python has allocated, and count for nothing else, as tracing takes
 time and memory itself.
 """
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
     from pipeprof.profiles.protocol.messages import WorkerMessage
 
-SHARE = 0.002
+SHARE = 0.001
 """Of one core for readings."""
 LEAST_SECONDS = 0.05
-MOST, LEAST = 240, 32
+MOST, LEAST = 240, 20
 """Readings of a soak at most, and at least, whatever they take: some for each window of memory that is compared."""
 
 

@@ -153,7 +153,7 @@ def accounted(recorded: Recorded) -> Profile:
 
 def test_golden_of_memory(accounted: Profile, golden: Golden) -> None:
     memory, limits = accounted.memory, {"budget_bytes": 6000 * MIB, "limit_bytes": 7000 * MIB}
-    memory.growth = MemoryGrowth(mb_per_1000_steps=12.5, low=11, high=14, windows=6, leak=True, bytes=9 * MIB, steps=99)
+    memory.growth = MemoryGrowth(leak=True, bytes=9 * MIB, steps=99)
     memory.autotune = AutotuneMemory(**limits, uncounted_bytes=1500 * MIB, exceeds_limit=True)
     memory.growth_bytes_per_second, memory.seconds_to_limit = 50.0 * MIB, 30.0
     golden("sections/memory.txt", "\n".join(shown(build_memory(accounted, full=full)) for full in (False, True)))
