@@ -25,10 +25,10 @@ Demanded, and written down before the first run:
 * where all element specs are static, the prediction is within 20 % of that rise.
 
 Without TensorFlow's pool (`TF_ENABLE_ONEDNN_OPTS=0`, or a machine where that is the default) tensors lie in glibc's
-heap, which keeps freed blocks, another number of them in each process: of `prefetch_deep` 270 MB of buffers rose by 407 to
-493 MB in three plain loops, and by 567 MB in a run, 279 MB of them free blocks. The truth of an owner then has a part
-of what is kept in it: it is held against the owner alone and the owner with all that is kept, one of which has to be
-at most, the other at least, 25 % from it. The prediction is held against the rise without what is kept.
+heap, which keeps freed blocks, another number of them in each process: of `prefetch_deep` 270 MB of buffers rose by
+407 to 493 MB in three plain loops, and by 567 MB in a run, 279 MB of them free blocks. The truth of an owner then has
+a part of what is kept in it: it is held against the owner alone and the owner with all that is kept, one of which has
+to be at most, the other at least, 25 % from it. The prediction is held against the rise without what is kept.
 
 About ten minutes. BENCHMARK_THROUGH is a command that each process is started through.
 """

@@ -219,7 +219,8 @@ def _copies(stage: StageView, size: int, copies: float, steady: float) -> Buffer
 
 def _shuffle(view: PipelineView, stage: StageView, below: StageView) -> Iterator[BufferPrediction | UnknownSize]:
     buffer, size = stage.arguments.get("buffer_size"), own_size(view, below)
-    if not isinstance(buffer, int):
+    if not isinstance(buffer, int) or buffer < 0:
+        yield UnknownSize("shuffle", stage.id, "it holds all elements")
         return
     if holder(view, below) is not None or cache_above(view, stage) is not None:
         yield BufferPrediction("shuffle", stage.id, 0, "alias")
