@@ -242,7 +242,7 @@ def grows(growth: MemoryGrowth) -> str:
 
     Example:
         >>> from pipeprof.profiles.document.memory import MemoryGrowth
-        >>> grows(MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=True, bytes=9 << 20, steps=3))
+        >>> grows(MemoryGrowth(leak=True, bytes=9 << 20, steps=3))
         'memory grows by 3.00 MiB a step'
     """
     each = growth.bytes_per_step

@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from pipeprof.profiles.worker.trace.python_sampler import Looks
-from pipeprof.profiles.worker.trace.recording import TracedStretch
-from pipeprof.profiles.worker.trace.trace import read_stretch
+from pipeprof.profiles.worker.trace.python import Looks
+from pipeprof.profiles.worker.trace.record import TracedStretch
+from pipeprof.profiles.worker.trace.work import read_stretch
 
 
 def most_bytes() -> int:

@@ -65,7 +65,7 @@ def judge(name: str, profile: Json, log: str, seconds: float) -> tuple[Json, dic
     said = [finding["rule"] for finding in profile.get("findings") or []]
     parts = soak.get("sampler_cores"), (profile.get("overhead") or {}).get("sampler_cores")
     cores = sum(parts) if None not in parts else None
-    figures: Json = {key: soak.get(key) for key in ("state", "since_epoch", "bytes_per_epoch")}
+    figures: Json = {key: soak.get(key) for key in ("state", "bytes_per_epoch")}
     figures |= {"inside_cores": parts[0], "outside_cores": parts[1]}
     cheap = {"cheap": cores is not None and cores <= MOST_CORES}
     kind, script = name.split("/")

@@ -196,7 +196,6 @@ def _describe(checked: Checked) -> Iterator[Block]:
         stages_of(loaded) if loaded is not None else (),
         _facts(loaded) if loaded is not None else _unknown(checked),
         memory=advice.memory,
-        uncounted=() if advice.what_ifs else advice.open,
         what_ifs=[what_if.sentence for what_if in advice.what_ifs],
         findings=advice.findings,
         warnings=advice.messages,

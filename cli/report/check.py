@@ -6,15 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Table, Text
-from pipeprof.cli.report.memory import HOW
+from pipeprof.cli.report.memory import HOW, OWNERS
 from pipeprof.cli.report.rows import name_row, name_rows, number_of
 from pipeprof.cli.report.units import byte_scale
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.memory.ledger_texts import OWNERS
-from pipeprof.profiles.memory.predict.execution import ADDED
-from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
+from pipeprof.profiles.memory.predict import ADDED, BufferPrediction, MemoryPrediction, UnknownSize
 from pipeprof.profiles.wording import size
 
 _SMALL = 1 << 20
@@ -29,7 +27,6 @@ def describe_check(
     facts: Sequence[tuple[str, str]],
     *,
     memory: MemoryPrediction | None,
-    uncounted: Sequence[str] = (),
     what_ifs: Sequence[str] = (),
     findings: Sequence[Finding] | None,
     warnings: Sequence[Message],
@@ -38,7 +35,6 @@ def describe_check(
     """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
 
     Args:
-        uncounted: Parts of the memory that are not predicted, in words.
         findings: ``None`` if no rule could be applied.
         run: The command that looks at what is not looked at here.
     """
@@ -54,7 +50,8 @@ def describe_check(
     yield Pairs([*facts, *([("rules", "no findings without running it")] if findings == [] else [])])
     if memory is not None:
         yield from _memory(memory, stages)
-    yield from (Text(f"not predicted: {text}") for text in uncounted)
+        if not what_ifs:
+            yield from (Text(f"not predicted: {text}") for text in describe_growing(memory, stages))
     yield from (Text(text) for text in what_ifs)
     if findings:
         # It takes a tenth of the time of a whole check to import.
@@ -75,7 +72,7 @@ def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
     if not memory.held and not memory.unknown:
         return
-    names = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}
+    names = _names(stages)
     # Nearly every function has a number or two among its constants.
     held = [one for one in memory.held if one.owner != "source" or one.bytes >= _LEAST]
     yield Heading("Memory predicted", _total(memory))
@@ -87,12 +84,37 @@ def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block
                 Column("stage", [names.get(one.stage, one.stage) for one in held], right=False, wrap=True),
                 Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in held]),
                 Column("how", [HOW[one.how] for one in held], right=False, keep=2),
-                Column("", [one.formula for one in held], right=False, wrap=True, style="dim"),
+                Column("", [_parts(one) for one in held], right=False, wrap=True, style="dim"),
             ]
         )
     for reason, members in unknown_by_reason(memory).items():
         listed = ", ".join(dict.fromkeys(names.get(one.stage, one.stage) for one in members))
         yield Text(f"unknown: {listed}: {reason}")
+
+
+def _names(stages: Sequence[Stage]) -> dict[str, str]:
+    return name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}
+
+
+def _parts(one: BufferPrediction) -> str:
+    """The number of elements and what one takes; of a source, of the copies that TensorFlow makes."""
+    if one.how == "alias":
+        return "views of another stage's tensors"
+    if one.count is None:
+        return ""
+    if one.owner == "source":
+        return f"{size(one.each)} × {one.count:.3g} at the peak, with the copies that TensorFlow makes"
+    return f"{one.count:,.0f} × {size(one.each)}{', if there are that many' if one.at_most else ''}"
+
+
+def describe_growing(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[str]:
+    """State the stages that may hold much more than is predicted, because TensorFlow chooses how much."""
+    names = _names(stages)
+    for one in memory.growing:
+        yield (
+            f"how far TensorFlow lets {names.get(one.stage, one.stage)} grow: {one.count:,.0f} of {size(one.each)} are "
+            f"counted, {size(one.most)} are possible"
+        )
 
 
 def _total(memory: MemoryPrediction) -> str:

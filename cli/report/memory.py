@@ -8,13 +8,26 @@ from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.rows import name_alone, name_rows
 from pipeprof.cli.report.units import byte_scale, rate, seconds
 from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, STAGE_OWNERS
-from pipeprof.profiles.document.base import How
+from pipeprof.profiles.document.base import How, Owner
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
-from pipeprof.profiles.memory.ledger_texts import OWNERS, REST, growth_text, leak_text
+from pipeprof.profiles.memory.growth_texts import leak_text
 from pipeprof.profiles.wording import phase_words, size, size_in_unit_of
 
+OWNERS: Mapping[Owner, str] = {
+    "runtime": "TensorFlow itself",
+    "source": "source data",
+    "cache": "cache",
+    "shuffle": "shuffle",
+    "prefetch": "prefetch",
+    "parallel": "batches in flight",
+    "batch": "batches in flight",
+    "consumer": "batch in the step",
+    "python": "child processes",
+    "slack": "freed, kept by the allocator",
+}
+REST = "the rest (Python, libraries)"
 HOW: Mapping[How, str] = {
     "measured": "measured",
     "model": "tf.data's counters",
@@ -30,8 +43,6 @@ _LEAST_SHARE = 0.05
 """Share of the peak below which an owner is listed as other."""
 _SMALL = 1 << 20
 """Bytes below which an owner has no row."""
-_OTHER = 1.02
-"""Times by which two peaks differ, from which both are named."""
 
 
 def build_memory(profile: Profile, *, full: bool) -> Iterator[Block]:
@@ -140,7 +151,6 @@ def _phases(profile: Profile) -> Iterator[Block]:
             Column("seconds", ["not ended" if one.seconds is None else f"{one.seconds:,.2f}" for one in phases]),
             Column(f"peak {scale.unit}", [_peak(phase, scale.text(phase.peak_rss_bytes)) for phase in phases]),
             Column("above TensorFlow itself", [f"+{scale.text(value)}" if value else "" for value in above], keep=0),
-            Column("buffer that grew most", _grew(profile), right=False, keep=1),
         ]
     )
     traced = next((phase.peak_rss_bytes or 0 for phase in phases if phase.name == "trace"), 0)
@@ -163,15 +173,6 @@ def _above(phase: Phase, baseline: int | None) -> int | None:
 
 def _peak(phase: Phase, text: str) -> str:
     return f"~{text}" if text and phase.how == "sampled" else text
-
-
-def _grew(profile: Profile) -> list[str]:
-    """The stage whose buffer grew most in each phase."""
-    names = name_rows(profile.stages)
-    grew = {
-        grew.phase: f"{names.get(grew.stage, grew.stage)} +{size(grew.bytes)}" for grew in profile.memory.grew or ()
-    }
-    return [grew.get(phase.name, "") for phase in profile.phases]
 
 
 def _ledger(profile: Profile) -> Iterator[Block]:
@@ -197,7 +198,7 @@ def _ledger(profile: Profile) -> Iterator[Block]:
             Column("", [*(_detail(entry) for entry in rows), ""], right=False, keep=0, wrap=True, style="dim"),
         ]
     )
-    for line in (*_epochs(memory), growth_text(memory), describe_ram_budget(memory)):
+    for line in (describe_leak(profile), describe_ram_budget(memory)):
         if line:
             yield Text(line)
 
@@ -209,12 +210,6 @@ def _shown(entry: LedgerEntry) -> bool:
 def _detail(entry: LedgerEntry) -> str:
     """Describe the bytes, unless the owner does so already."""
     return "" if entry.what in (None, OWNERS[entry.owner]) else entry.what or ""
-
-
-def _epochs(memory: Memory) -> Iterator[str]:
-    epochs = memory.epochs
-    if epochs is not None and not 1 / _OTHER <= epochs.later_peak_bytes / epochs.first_peak_bytes <= _OTHER:
-        yield f"Peak of the first epoch {size(epochs.first_peak_bytes)}, of later ones {size(epochs.later_peak_bytes)}."
 
 
 def stages_of_views(profile: Profile) -> frozenset[str]:

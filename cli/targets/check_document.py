@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof import __version__
-from pipeprof.cli.report.check import unknown_by_reason
+from pipeprof.cli.report.check import describe_growing, unknown_by_reason
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.errors import PipeprofError
     from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.advise.static import StaticAdvice
+    from pipeprof.profiles.memory.predict import MemoryPrediction
 
 
 def stages_of(loaded: LoadedSpec) -> list[Stage]:
@@ -60,7 +61,7 @@ def document_of(checked: Checked) -> Profile:
             memory_limit_source=limit.source if limit else None,
         ),
         memory=Memory(
-            ledger=memory.ledger() if memory is not None else None,
+            ledger=_predicted(memory) if memory is not None else None,
             predicted_bytes=memory.peak_bytes if memory is not None else None,
             what_ifs=advice.what_ifs or None,
         ),
@@ -69,6 +70,10 @@ def document_of(checked: Checked) -> Profile:
         errors=_problems(checked.error),
         warnings=[*advice.messages, *_not_predicted(advice), *_notes(loaded)],
     )
+
+
+def _predicted(memory: MemoryPrediction) -> list[LedgerEntry]:
+    return [LedgerEntry(owner=one.owner, stage=one.stage, bytes=one.bytes, how=one.how) for one in memory.held]
 
 
 def _target(checked: Checked) -> Target:
@@ -87,8 +92,8 @@ def _not_predicted(advice: StaticAdvice) -> Iterator[Message]:
     for reason, members in (unknown_by_reason(advice.memory) if advice.memory is not None else {}).items():
         owners = ", ".join(f"{size.owner} at {size.stage}" for size in members)
         yield Message(code="memory-not-known", message=f"{owners}: {reason}")
-    for name in advice.open:
-        yield Message(code="memory-not-predicted", message=f"Not predicted: {name}")
+    for text in describe_growing(advice.memory, ()) if advice.memory is not None else ():
+        yield Message(code="memory-not-predicted", message=f"Not predicted: {text}")
 
 
 def _notes(loaded: LoadedSpec | None) -> Iterator[Message]:

@@ -16,8 +16,7 @@ from pipeprof.profiles.advise.names import warn_of_unknown
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.view.attach_spec import with_written
-from pipeprof.profiles.view.texts import with_texts
+from pipeprof.profiles.view.texts import with_texts, with_written
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
 if TYPE_CHECKING:
@@ -205,9 +204,7 @@ def _measurement(profile: Profile) -> dict[str, Any]:
         worker_cores=causes.worker_cores if causes else None,
         others_cores=contention.others_cores if contention else None,
         runnable_wait_share=contention.runnable_wait_share if contention else None,
-        disk_bytes_per_second=causes.disk_bytes_per_second if causes else None,
         python_share=causes.python_share if causes else None,
-        python_ms_per_batch=causes.python_ms_per_batch if causes else None,
         python_lock_share=causes.python_lock_share if causes else None,
         environment={name: value for name in VALUES if (value := os.environ.get(name)) is not None},
         allocator=installed_allocator(),

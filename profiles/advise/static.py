@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
 from pipeprof.profiles.document.shared import LimitAnswer
-from pipeprof.profiles.memory.predict.autotuned_buffers import not_predicted
-from pipeprof.profiles.memory.predict.model import MemoryPrediction
-from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.attach_spec import with_written
+from pipeprof.profiles.memory.predict import MemoryPrediction, memory_prediction
 from pipeprof.profiles.view.from_sketch import view_as_written, view_of_source
+from pipeprof.profiles.view.texts import with_written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +38,6 @@ class StaticAdvice:
     memory: MemoryPrediction | None = None
     messages: list[Message] = field(default_factory=list)
     what_ifs: list[LimitAnswer] = field(default_factory=list)
-    open: list[str] = field(default_factory=list)
 
 
 def static_advice(
@@ -73,10 +70,10 @@ def static_advice(
         return StaticAdvice(findings, messages=[*messages, *more])
     answers = []
     if what_if and memory_limit_bytes is not None:
-        from pipeprof.profiles.memory.predict.what_if import what_ifs
+        from pipeprof.profiles.memory.limit_answers import what_ifs
 
         answers = what_ifs(view, memory, memory_limit_bytes)
-    return StaticAdvice(findings, memory, [*messages, *more], answers, not_predicted(view, memory))
+    return StaticAdvice(findings, memory, [*messages, *more], answers)
 
 
 def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:

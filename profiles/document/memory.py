@@ -39,43 +39,12 @@ class MemorySeries(Model):
     """Tensors in TensorFlow's pool."""
     stages: dict[str, list[int | None]]
     """Buffered bytes by stage, as TensorFlow's model counts them; null where the count is impossible."""
-    tuned: dict[str, list[float | None]] = Field(default_factory=dict)
-    """What AUTOTUNE had in force, by stage: calls at a time, or the size of a prefetch's buffer in elements. Only of
-    stages that it tunes; null where none of their iterators existed. Empty in documents of earlier versions."""
-
-
-class MemoryEpochs(Model):
-    """Peaks of resident memory while elements were taken."""
-
-    first_peak_bytes: int
-    """In the first epoch."""
-    later_peak_bytes: int
-    """In all later ones."""
-
-
-class PhaseGrew(Model):
-    """The stage whose buffer grew most in a phase, beyond what it had held before; from 10 MB on."""
-
-    phase: PhaseName
-    """In which it grew."""
-    stage: str
-    """Its address."""
-    bytes: int
-    """By which it grew."""
 
 
 class MemoryGrowth(Model):
-    """Growth of memory by steps in the measured window: from when every buffer was full, of a script after a third."""
+    """Growth of memory by steps in the measured window, after its first third."""
 
-    mb_per_1000_steps: float
-    """Slope of resident memory (Theil and Sen), in 10⁶ bytes."""
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
-    """Upper end."""
-    windows: int
-    """How many the slope is made of."""
-    leak: bool
+    leak: bool = True
     """It goes on at the end, and at least half of it is memory in use: a run has no other growth."""
     bytes: int | None = None
     """What resident memory grew by from the first window to the last."""
@@ -84,8 +53,6 @@ class MemoryGrowth(Model):
     in_use_bytes: int | None = None
     """What memory in use grew by meanwhile: live tensors, glibc's blocks and Python's objects; null where unknown. The
     rest of `bytes` was freed and is kept by the allocator."""
-    mb_per_epoch: float | None = None
-    """The same by epochs, where the windows are whole epochs."""
 
     @property
     def bytes_per_step(self) -> float | None:
@@ -134,10 +101,6 @@ class Soak(Model):
     collector freed it in the end; `unclear`: it grew, within few epochs; `short`: fewer than eight windows."""
     sentence: str = ""
     """It in one or two sentences."""
-    since_epoch: int | None = None
-    """It was level after this many epochs."""
-    since_seconds: float | None = None
-    """It was level after this many seconds."""
     bytes_per_second: float | None = None
     """After the warm-up: slope of Theil and Sen over the windows' minima of memory in use; of a growth, of resident
     memory where that is steeper."""
@@ -192,12 +155,8 @@ class Memory(Model):
     """Above TensorFlow's own, before the run, of what has a known size; at the peak."""
     series: MemorySeries | None = None
     """Null where stages were not read."""
-    epochs: MemoryEpochs | None = None
-    """Null with fewer than two epochs."""
-    grew: list[PhaseGrew] | None = None
-    """Phases in which a buffer grew; null without `series`."""
     growth: MemoryGrowth | None = None
-    """Null where memory did not grow from when every buffer was full, or too few looks came after that."""
+    """Null where memory did not grow, or the measured steps were too few."""
     soak: Soak | None = None
     """Of `--soak`; `growth` is then that of the soak."""
     autotune: AutotuneMemory | None = None

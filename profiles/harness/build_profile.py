@@ -19,7 +19,7 @@ from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
-from pipeprof.profiles.memory.soak import soak_of
+from pipeprof.profiles.memory.growth import soak_of
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.causes import bound_blocked, collect_causes

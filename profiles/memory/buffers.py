@@ -1,36 +1,50 @@
-"""Buffered bytes and elements of the stages at each look at the running pipeline."""
+"""What the stages hold at each look at the running pipeline: elements as the model counts them, times their size."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
-from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
-from pipeprof.pipelines.meaning.traits import holder, traits
-from pipeprof.profiles.document.base import Owner
-from pipeprof.profiles.document.shared import PhaseName
-from pipeprof.profiles.memory.predict.element_size import components
-from pipeprof.profiles.memory.predict.execution import fused_batch
-from pipeprof.profiles.protocol.messages import PipelineLook
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, holder, traits
+from pipeprof.profiles.document.memory import MemorySeries
+from pipeprof.profiles.memory.element_size import (
+    bytes_kept_by_slices,
+    components,
+    element_size,
+    own_components,
+    own_size,
+)
+from pipeprof.profiles.memory.predict import cache_overhead, fused_batch, memory_prediction, shuffle_overhead
 
-_TUNED = ("parallelism", "buffer_size")
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.base import Owner
+    from pipeprof.profiles.document.shared import PhaseName
+    from pipeprof.profiles.protocol.messages import PipelineLook
+    from pipeprof.profiles.view.view import PipelineView, StageView
+
 _UNSIZED = frozenset({"string", "variant"})
 
 
 @dataclass(frozen=True)
 class Buffered:
-    """Buffer of one stage at a look."""
+    """What one stage holds at a look.
+
+    Attributes:
+        bytes: 0 where they are not known.
+        counted: They are the model's, bounded by what the shapes say; else elements times their measured size.
+    """
 
     owner: Owner
     bytes: int
     elements: float
     counted: bool = True
-    """Its bytes are known; else they are 0, and the elements are all that is."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,6 @@ class Look:
         live: Bytes of tensors in TensorFlow's pool.
         ram_budget: Bytes that AUTOTUNE allows its buffers.
         rss: Resident memory of the process, without its children.
-        tuned: What AUTOTUNE has in force, by stage: calls at a time, or the size of a buffer in elements.
     """
 
     t: float
@@ -53,7 +66,6 @@ class Look:
     by_stage: Mapping[str, Buffered] = field(default_factory=dict)
     ram_budget: float | None = None
     rss: int | None = None
-    tuned: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -65,17 +77,20 @@ def map_looks(graphs: StageGraphs, looks: Sequence[PipelineLook]) -> list[Look]:
     """Return the worker's looks with the model's buffers at their stages."""
     if not graphs.is_read:
         return []
-    stages, alone = _stages_by_place(graphs), _unique_stages(graphs.stages)
-    executed = graphs.executed
+    stages = dict(graphs.injected)
+    for stage in graphs.stages:
+        stages |= {place: stage.address for place in graphs.places(stage) if place not in stages}
+    many = Counter(stage.op for stage in graphs.stages)
+    alone = {stage.op: stage.address for stage in graphs.stages if many[stage.op] == 1}
     found: list[Look] = []
     known: dict[int, str] = {}
     epoch = None
     for look in looks:
-        if look.epoch != epoch:
-            known, epoch = {}, look.epoch
-        places = match(executed, look.model, known).places
+        known, epoch = (known if look.epoch == epoch else {}), look.epoch
+        places = match(graphs.executed, look.model, known).places
         known = {**known, **places}
-        by_node = _stages_of(look.model, places, stages, alone)
+        by_node = _by_name(look.model, places, alone)
+        by_node |= {node: stages[place] for node, place in places.items() if place in stages}
         found.append(
             Look(
                 look.t,
@@ -83,31 +98,17 @@ def map_looks(graphs: StageGraphs, looks: Sequence[PipelineLook]) -> list[Look]:
                 look.steps,
                 look.epoch,
                 look.live,
-                _by_stage(executed, look.model, places, by_node),
+                _by_stage(graphs.executed, look.model, places, by_node),
                 look.model["ram_budget"],
                 look.rss,
-                _tuned(look.model, by_node),
             )
         )
     return found
 
 
-def _stages_by_place(graphs: StageGraphs) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for stage in graphs.stages:
-        for place in graphs.places(stage):
-            found.setdefault(place, stage.address)
-    return graphs.injected | found
-
-
 def kind_of(node: ModelNodeDict) -> str:
     """Return the model's name of an iterator, without a version."""
     return re.sub(r"V\d+$", "", node["name"])
-
-
-def _unique_stages(stages: Sequence[WrittenStage]) -> dict[str, str]:
-    many = Counter(stage.op for stage in stages)
-    return {stage.op: stage.address for stage in stages if many[stage.op] == 1}
 
 
 def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, str]) -> dict[int, str]:
@@ -118,25 +119,6 @@ def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, st
         kind = kind_of(node)
         if node["id"] not in places and many[kind] == 1 and (held := holder(kind)) is not None and held[1] in alone:
             found[node["id"]] = alone[held[1]]
-    return found
-
-
-def _stages_of(
-    model: ModelDict, places: Mapping[int, str], stages: Mapping[str, str], alone: Mapping[str, str]
-) -> dict[int, str]:
-    """The stage of each iterator, where it is known."""
-    placed = {node: stages[place] for node, place in places.items() if place in stages}
-    return _by_name(model, places, alone) | placed
-
-
-def _tuned(model: ModelDict, by_node: Mapping[int, str]) -> dict[str, float]:
-    """What AUTOTUNE has in force for each stage that it tunes; of several iterators the most."""
-    found: dict[str, float] = {}
-    for node in model["nodes"]:
-        stage, known = by_node.get(node["id"]), node["parameters"]
-        chosen = next((known[name] for name in _TUNED if name in known and known[name]["tunable"]), None)
-        if stage is not None and chosen is not None:
-            found[stage] = max(found.get(stage, 0.0), chosen["state_value"])
     return found
 
 
@@ -156,6 +138,55 @@ def _by_stage(
     return found
 
 
+def sized_looks(view: PipelineView, looks: Sequence[Look], batch: float | None, most: int | None) -> list[Look]:
+    """Return the looks with the bytes that the stages' elements take.
+
+    TensorFlow's model counts what goes into a buffer and what comes out of it: a slice as the tensor that it is a part
+    of, and neither letters nor what a ragged tensor is made of. Where the shapes say how large an element is, a buffer
+    holds no more than that; where the model cannot tell, the element's measured size counts.
+
+    Args:
+        batch: Bytes of what the step is given, as they were measured.
+        most: The most that the process ever had, in bytes.
+    """
+    views = {one.stage for one in memory_prediction(view).held if one.how == "alias"}
+
+    def sized(name: str, there: Buffered, limit: int | None) -> Buffered:
+        stage = view.by_id.get(name)
+        if name in views or there.elements <= 0:
+            return replace(there, bytes=0)
+        if stage is None:
+            return there
+        known = _sized(view, stage, there, batch, limit)
+        return known if limit is None else replace(known, bytes=min(known.bytes, limit))
+
+    return [
+        replace(look, by_stage={name: sized(name, there, look.rss or most) for name, there in look.by_stage.items()})
+        for look in looks
+    ]
+
+
+def _sized(view: PipelineView, stage: StageView, there: Buffered, batch: float | None, most: int | None) -> Buffered:
+    given = given_to(view, stage, there.owner)
+    element = components(view, given)
+    dtypes = {one.dtype for one in element}
+    sizes = [one.nbytes for one in element if one.nbytes is not None]
+    nbytes: float = there.bytes
+    if sizes and len(sizes) == len(element):
+        nbytes = min(nbytes, there.elements * sum(sizes))
+    counted = dtypes.isdisjoint(_UNSIZED) and 0 <= nbytes <= (math.inf if most is None else most)
+    if not counted:
+        nbytes = there.elements * _measured_size(view, given, batch if "variant" in dtypes else None)
+    if there.owner in RETAINING_OWNERS or there.owner == "prefetch":
+        whole, own = element_size(view, given), own_size(view, given)
+        nbytes *= own.bytes / whole.bytes if whole is not None and own is not None and whole.bytes else 1.0
+    if there.owner == "cache":
+        nbytes += there.elements * cache_overhead(own_components(view, given))
+    if there.owner == "shuffle":
+        nbytes += there.elements * shuffle_overhead(view, given) + bytes_kept_by_slices(view, given, there.elements)
+    return replace(there, bytes=round(nbytes), counted=counted)
+
+
 def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
     """Return the stage whose elements another one holds: its input, itself, or the batch that a map fills itself."""
     if owner not in ("parallel", "batch"):
@@ -163,34 +194,36 @@ def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
     return fused_batch(view, stage) or stage
 
 
-def possible_looks(view: PipelineView, looks: Sequence[Look], most: int | None) -> list[Look]:
-    """The looks without impossible counts.
+def _measured_size(view: PipelineView, given: StageView, batch: float | None) -> float:
+    """Return bytes of an element that the model does not count; of a ragged one its part of a batch at least.
 
-    TensorFlow's model counts what goes into a buffer and what comes out of it. It counts a slice as the tensor that it
-    is a part of, and a fused stage may take out what it never put in. Where the shapes say how large an element is,
-    a buffer holds no more than that; where they do not, and the count is negative or more than the process had, how
-    much it holds is unknown.
-
-    Args:
-        most: The most that the process ever had, in bytes.
+    No part of it where a function makes something else of the elements.
     """
-    return [
-        replace(
-            look,
-            by_stage={stage: _possible(view, stage, one, look.rss or most) for stage, one in look.by_stage.items()},
-        )
-        for look in looks
-    ]
+    line = list(view.above(given))
+    changed = any(traits(one.op).maps or traits(one.op).opens for one in line)
+    rows = math.prod(_rows(one) for one in line)
+    return max(given.element_bytes or 0.0, 0.0 if changed else (batch or 0.0) / rows)
 
 
-def _possible(view: PipelineView, stage_id: str, there: Buffered, most: int | None) -> Buffered:
-    stage = view.by_id.get(stage_id)
-    element = components(view, given_to(view, stage, there.owner)) if stage is not None else ()
-    sizes = [None if component.dtype in _UNSIZED else component.nbytes for component in element]
-    known = [size for size in sizes if size is not None]
-    nbytes = there.bytes
-    if known and len(known) == len(sizes) and there.elements >= 0:
-        nbytes = min(nbytes, round(there.elements * sum(known)))
-    if nbytes < 0 or (most is not None and nbytes > most):
-        return replace(there, bytes=0, counted=False)
-    return replace(there, bytes=nbytes)
+def _rows(stage: StageView) -> int:
+    rows = stage.arguments.get("batch_size")
+    return rows if isinstance(rows, int) and rows > 0 else 1
+
+
+def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
+    """Build the series of buffered bytes by stage and of TensorFlow's live bytes, from the time `origin` on."""
+    if not looks:
+        return None
+    stages = sorted({stage for look in looks for stage in look.by_stage})
+    return MemorySeries(
+        seconds=[round(look.t - origin, 3) for look in looks],
+        epoch=[look.epoch for look in looks],
+        live_bytes=[look.live for look in looks],
+        stages={stage: [_held_at(look, stage) for look in looks] for stage in stages},
+    )
+
+
+def _held_at(look: Look, stage: str) -> int | None:
+    """Bytes of a stage at a look; None where they are not known."""
+    one = look.by_stage.get(stage)
+    return 0 if one is None else one.bytes if one.counted or one.bytes else None

@@ -1,4 +1,4 @@
-"""Plateau or growth: a robust test on the least memory of each epoch, or of windows of equal length.
+"""Plateau or growth: the slope of the least memory of each window, when the limit is reached, and what grows.
 
 The first third is warm-up: caches fill, libraries load, allocators find their size. What grows is memory in use, so
 that free blocks between used ones (fragments) and pools are no growth. It is growth if it is more than the noise, the
@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from pipeprof.profiles.constants import PYTHON_BLOCK_BYTES
+from pipeprof.profiles.document.memory import MemoryGrowth, Soak, SoakEnd, SoakSeries
+from pipeprof.profiles.memory.growth_texts import soak_text
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.memory import SoakSeries
+    from pipeprof.profiles.memory.buffers import Look
     from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
 
 State = Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "short"]
 
 LEAST_WINDOWS = 8
-LEAST_WARM = 6
-"""Windows from which on the slope has an interval, where none of them is warm-up."""
 MOST_WINDOWS = 24
 LEAST_BYTES = 2_000_000
 """Growth after the warm-up below which memory is level: smaller steps are the allocator's."""
@@ -34,18 +34,19 @@ LEAK_BYTES = 10_000_000
 IN_USE = 0.5
 """Least share of a growth that is memory in use, for a leak: free blocks between them are no leak, though a leak leaves
 some too (arrays kept in a generator: 71 % in use)."""
-LEVEL = 0.02
-"""Of what memory has grown by from the first window to the last: the same."""
 NOISE = 4.0
 """Times the median deviation from the line that the growth has to be."""
 _PACE = 0.5
 """Least pace of the last third relative to what follows the warm-up: a cache that fills slows down, a leak does not."""
 _HELD = 0.5
 """Share of the growth from which on it is the buffers'."""
-
-
+GARBAGE = 0.5
+"""Share of a growth that Python's garbage collector has to free in the end, so that it is no growth."""
+SLOW = 7 * 86_400.0
+"""Seconds for which memory has to last, so that a growth matters to no training: that of a history of numbers."""
+FARTHEST = 366 * 86_400.0
+"""Seconds beyond which no end is reported."""
 _Z95 = 1.96
-MOST_POINTS = 480
 
 
 @dataclass(frozen=True)
@@ -73,19 +74,17 @@ class SoakPoint:
 
 @dataclass
 class SoakLog:
-    """Points of a soak as they come: however long it lasts there are at most `MOST_POINTS` and one.
+    """Points of a soak as they come, some hundreds at most.
 
     Attributes:
         python: What Python had allocated, as resident memory of points, while that was traced.
+        cores: Share of one core that reading memory takes.
     """
 
     points: list[SoakPoint] = field(default_factory=list)
     python: list[SoakPoint] = field(default_factory=list)
     cores: float | None = None
     _first: MemoryReading | None = None
-    _stride: int = 1
-    _pending: SoakPoint | None = None
-    _many: int = 0
 
     def add(self, seen: SoakReading) -> None:
         """Take a reading; memory does not count while allocations are traced, which takes memory and time itself."""
@@ -97,21 +96,10 @@ class SoakLog:
             self._first = seen.memory
         grown = grown_in_use(self._first, seen.memory)
         used = None if grown is None or self._first.in_use is None else self._first.in_use + grown
-        point = SoakPoint(seen.t, seen.epoch, seen.steps, seen.memory.rss, used, seen.buffered)
-        self._pending = point if self._pending is None else _lesser(self._pending, point)
-        self._many += 1
-        if self._many < self._stride:
-            return
-        self.points.append(self._pending)
-        self._pending, self._many = None, 0
-        if len(self.points) > MOST_POINTS:
-            self.points = [_lesser(*pair) for pair in zip(self.points[::2], self.points[1::2], strict=False)]
-            self._stride *= 2
+        self.points.append(SoakPoint(seen.t, seen.epoch, seen.steps, seen.memory.rss, used, seen.buffered))
 
     def series(self) -> SoakSeries:
         """Return them for the profile."""
-        from pipeprof.profiles.document.memory import SoakSeries
-
         return SoakSeries(
             seconds=[round(point.t, 2) for point in self.points],
             epoch=[point.epoch for point in self.points],
@@ -120,16 +108,6 @@ class SoakLog:
             in_use_bytes=[point.in_use for point in self.points],
             buffered_bytes=[point.buffered for point in self.points],
         )
-
-
-def _lesser(one: SoakPoint, other: SoakPoint) -> SoakPoint:
-    """Of two moments the one with less memory: what is held only for a while does not hide what stays.
-
-    Where the memory in use of only one of them is known, that one: fewer are known where to read it takes long.
-    """
-    if (one.in_use is None) != (other.in_use is None):
-        return one if other.in_use is None else other
-    return one if one.least <= other.least else other
 
 
 def grown_in_use(before: MemoryReading, after: MemoryReading) -> int | None:
@@ -163,86 +141,52 @@ class SoakJudgement:
     """What a soak shows.
 
     Attributes:
-        slope: Bytes per second of memory in use after the warm-up, with the interval; None for a short soak.
-        pace: The same of resident memory where that grows faster: of what is kept, and the free blocks between.
-        bytes_per_epoch: What memory in use grows by; None where there are no whole epochs.
-        since_epoch: Epochs after which it was level; None without epochs, and where it was all the while.
-        since: Seconds after which it was; 0 where it was all the while.
-        grown: Bytes after the warm-up.
+        slope: Bytes per second after the warm-up, with the interval: of memory in use; of resident memory where that
+            grows faster, by what is kept and the free blocks between. None for a short soak.
+        grown: Bytes of memory in use after the warm-up.
         tail: The windows after the warm-up.
     """
 
     state: State
     slope: Slope | None = None
-    pace: Slope | None = None
-    bytes_per_epoch: float | None = None
-    since_epoch: int | None = None
-    since: float | None = None
     grown: int = 0
     tail: tuple[SoakPoint, ...] = ()
 
+    @property
+    def steps(self) -> int:
+        """Steps from the first of the windows to the last."""
+        return self.tail[-1].steps - self.tail[0].steps if self.tail else 0
 
-def judge(points: Sequence[SoakPoint], *, warm: bool = False) -> SoakJudgement:
-    """Judge the points of a soak, in order.
-
-    Memory in use counts. Where it was read too seldom, as reading it takes long in a heap of many free blocks, resident
-    memory does, and what is known of memory in use decides whether its growth is one.
-
-    Args:
-        warm: They begin after the warm-up, so that no third of them is left out; of few points each is a window.
-    """
-    known = [point for point in points if point.in_use is not None]
-    if len(known) in (0, len(points)):
-        return _judge(points, warm=warm)
-    found = _judge(known, warm=warm)
-    if found.state != "short":
-        return found
-    found = _judge([replace(point, in_use=None) for point in points], warm=warm)
-    return found if found.slope is None or found.state != "growth" else _if_in_use(found, found.slope, known)
+    @property
+    def bytes_per_epoch(self) -> float | None:
+        """The slope by the mean length of an epoch; None within few of them."""
+        epochs = self.tail[-1].epoch - self.tail[0].epoch if self.tail else 0
+        if self.slope is None or epochs < LEAST_WINDOWS / 2:
+            return None
+        return self.slope.value * (self.tail[-1].t - self.tail[0].t) / epochs
 
 
-def _if_in_use(found: SoakJudgement, slope: Slope, known: Sequence[SoakPoint]) -> SoakJudgement:
-    """Return the growth of resident memory if it is one of memory in use; without enough readings it is unknown."""
-    first, last = found.tail[0].t, found.tail[-1].t
-    late = [point for point in known if first <= point.t <= last]
-    seconds = late[-1].t - late[0].t if late else 0.0
-    if seconds < (last - first) / 3:
+def judge(points: Sequence[SoakPoint]) -> SoakJudgement:
+    """Judge the points of a soak, in order: memory in use counts where it is known, else resident memory."""
+    points = [point for point in points if point.in_use is not None] or points
+    windows = _windows(points)
+    if len(windows) < LEAST_WINDOWS:
         return SoakJudgement("short")
-    grown = late[-1].least - late[0].least
-    return found if grown >= IN_USE * slope.value * seconds else replace(found, state="plateau")
-
-
-def _judge(points: Sequence[SoakPoint], *, warm: bool) -> SoakJudgement:
-    windows, by_epoch = _windows(points, min(len(points), LEAST_WARM) if warm else 0)
-    if len(windows) < (LEAST_WARM if warm else LEAST_WINDOWS):
-        return SoakJudgement("short")
-    tail = windows if warm else windows[len(windows) // 3 :]
+    tail = windows[len(windows) // 3 :]
     seconds, least = [point.t for point in tail], [float(point.least) for point in tail]
-    slope = theil_sen(seconds, least)
+    slope, resident = theil_sen(seconds, least), theil_sen(seconds, [float(point.rss) for point in tail])
     grown = round(slope.value * (seconds[-1] - seconds[0]))
-    level = max(LEAST_BYTES, LEVEL * (windows[-1].least - windows[0].least))
-    first = next(place for place in range(len(windows)) if _is_level(windows[place:], level))
-    resident = theil_sen(seconds, [float(point.rss) for point in tail])
-    epochs = theil_sen([point.epoch for point in tail], least) if by_epoch else None
-    return SoakJudgement(
-        state=_state(tail, slope, grown, epochs=by_epoch or not any(point.epoch for point in points)),
-        slope=slope,
-        pace=resident if resident.low > 0 and resident.value > slope.value else slope,
-        bytes_per_epoch=epochs.value if epochs is not None else None,
-        since_epoch=windows[first].epoch if by_epoch and first else None,
-        since=windows[first].t if first else 0.0,
-        grown=grown,
-        tail=tuple(tail),
-    )
+    epochs = points[-1].epoch - points[0].epoch
+    state = _state(tail, slope, grown, epochs=epochs >= LEAST_WINDOWS or not points[-1].epoch)
+    faster = resident.low > 0 and resident.value > slope.value
+    return SoakJudgement(state, resident if faster else slope, grown, tuple(tail))
 
 
 def _state(tail: Sequence[SoakPoint], slope: Slope, grown: int, *, epochs: bool) -> State:
     least = [float(point.least) for point in tail]
     middle, start = statistics.median(point.t for point in tail), statistics.median(least)
     rest = [abs(value - start - slope.value * (point.t - middle)) for value, point in zip(least, tail, strict=True)]
-    if grown < max(LEAST_BYTES, NOISE * statistics.median(rest)) or slope.low <= 0:
-        return "plateau"
-    if not _goes_on(tail, slope):
+    if grown < max(LEAST_BYTES, NOISE * statistics.median(rest)) or slope.low <= 0 or not _goes_on(tail, slope):
         return "plateau"
     held = [point.buffered for point in tail if point.buffered is not None]
     third = max(1, len(held) // 3)
@@ -264,33 +208,18 @@ def _goes_on(tail: Sequence[SoakPoint], slope: Slope) -> bool:
     last = (levels[2] - levels[1]) / max(1e-9, times[2] - times[1])
     last_ones = tail[-max(3, third) :]
     end = theil_sen([point.t for point in last_ones], [float(point.least) for point in last_ones]).value
-    rises = all(later > earlier for earlier, later in pairwise(levels))
-    return rises and last >= _PACE * slope.value and end >= _PACE * slope.value
+    return levels[0] < levels[1] < levels[2] and min(last, end) >= _PACE * slope.value
 
 
-def _is_level(windows: Sequence[SoakPoint], level: float) -> bool:
-    """Whether a stretch ends at most so much above its begin."""
-    third = max(1, len(windows) // 3)
-    end = statistics.median(point.least for point in windows[-third:])
-    return end - windows[0].least <= level
+def _windows(points: Sequence[SoakPoint]) -> list[SoakPoint]:
+    """Return the moment of least memory of each window: what is held only for a while does not hide what stays.
 
-
-def _windows(points: Sequence[SoakPoint], least: int) -> tuple[list[SoakPoint], bool]:
-    """Return the moment of least memory of each of at least so many windows, and whether windows are whole epochs."""
-    epochs = sorted({point.epoch for point in points})[1:-1]
-    if len(epochs) >= LEAST_WINDOWS:
-        each = -(-len(epochs) // MOST_WINDOWS)
-        window_of = {epoch: place // each for place, epoch in enumerate(epochs)}
-        whole = len(epochs) // each
-        found: dict[int, SoakPoint] = {}
-        for point in points:
-            window = window_of.get(point.epoch, whole)
-            if window < whole and (window not in found or point.least < found[window].least):
-                found[window] = point
-        return [found[window] for window in sorted(found)], True
-    many = max(least, min(MOST_WINDOWS, len(points) // 2))
+    Where there are enough epochs no window is shorter than one.
+    """
+    epochs = points[-1].epoch - points[0].epoch if points else 0
+    many = min(MOST_WINDOWS, len(points) // 2, epochs if epochs >= LEAST_WINDOWS else MOST_WINDOWS)
     cuts = [round(place * len(points) / many) for place in range(many + 1)] if many else []
-    return [min(points[low:high], key=lambda point: point.least) for low, high in pairwise(cuts)], False
+    return [min(points[low:high], key=lambda point: point.least) for low, high in pairwise(cuts)]
 
 
 def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope:
@@ -310,3 +239,109 @@ def theil_sen(x: Sequence[float], y: Sequence[float]) -> Slope:
     return Slope(
         statistics.median(slopes), slopes[low] if low >= 0 else -math.inf, slopes[high] if high < many else math.inf
     )
+
+
+def soak_of(
+    log: SoakLog, freed: int | None, limit: int | None, used: int | None = None
+) -> tuple[Soak, MemoryGrowth | None]:
+    """Judge a soak, also one under way.
+
+    Args:
+        freed: Bytes that Python's garbage collector freed in the end; None where unknown.
+        used: Memory with child processes' now; that of the last point if None.
+    """
+    judged = judge(log.points)
+    now = used or (judged.tail[-1].rss if judged.tail else 0)
+    ends = end_of(now, judged.slope, limit) if judged.slope is not None else None
+    state = judged.state
+    if state == "growth" and freed is not None and freed >= GARBAGE * judged.grown:
+        state = "garbage"
+    elif state == "growth" and limit is not None and now < limit and (ends is None or ends.seconds > SLOW):
+        state = "slow"
+    rate = judged.slope if state != "plateau" else None
+    soak = Soak(
+        seconds=log.points[-1].t if log.points else 0.0,
+        state=state,
+        bytes_per_second=rate.value if rate is not None else None,
+        low=rate.low if rate is not None else None,
+        high=rate.high if rate is not None else None,
+        bytes_per_epoch=judged.bytes_per_epoch if rate is not None else None,
+        owner=owner_of(judged, log.python) if state in ("growth", "filling") else None,
+        ends=ends if state in ("growth", "slow", "filling") else None,
+        sampler_cores=log.cores,
+        series=log.series(),
+    )
+    soak = soak.model_copy(update={"sentence": soak_text(soak)})
+    if state != "growth":
+        return soak, None
+    in_use = judged.grown if judged.tail[-1].in_use is not None else None
+    return soak, MemoryGrowth(bytes=judged.grown, steps=judged.steps, in_use_bytes=in_use)
+
+
+def owner_of(judged: SoakJudgement, python: Sequence[SoakPoint]) -> Literal["stages", "python", "rest"] | None:
+    """Return what takes most of a growth: the pipeline's stages, Python's heap or the rest; None where unknown.
+
+    Growth is compared by steps: while Python's allocations are traced a step takes longer.
+
+    Args:
+        python: What Python had allocated, while that was traced.
+    """
+    if judged.state == "filling":
+        return "stages"
+    if len(python) < LEAST_WINDOWS:
+        return None
+    grown = _rise(judged.tail, lambda point: point.least) or math.inf
+    held = _rise(judged.tail, lambda point: point.buffered or 0) / grown
+    made = _rise(python, lambda point: point.rss) / grown
+    if held >= max(made, 1 - held - made):
+        return "stages"
+    return "python" if made >= 1 - held - made else "rest"
+
+
+def _rise(points: Sequence[SoakPoint], value: Callable[[SoakPoint], int]) -> float:
+    """Return by how much the last third is above the first one, by steps; by time where there are none."""
+    third = len(points) // 3
+    first, last = points[:third], points[-third:]
+    steps = statistics.median(one.steps for one in last) - statistics.median(one.steps for one in first)
+    seconds = statistics.median(one.t for one in last) - statistics.median(one.t for one in first)
+    return (statistics.median(map(value, last)) - statistics.median(map(value, first))) / (steps or seconds)
+
+
+def end_of(used: int, slope: Slope, limit: int | None) -> SoakEnd | None:
+    """Return when memory reaches the limit at this rate; None where that is not known, or far."""
+    if limit is None or used >= limit or slope.low <= 0 or (limit - used) / slope.value > FARTHEST:
+        return None
+    room = limit - used
+    return SoakEnd(
+        seconds=room / slope.value, low=room / slope.high, high=min(room / slope.low, 10 * FARTHEST), limit_bytes=limit
+    )
+
+
+def measured_growth(looks: Sequence[Look], in_use: int | None = None) -> MemoryGrowth | None:
+    """Judge the measured steps of a run without a soak; None where memory in use does not clearly grow.
+
+    Args:
+        in_use: Bytes by which blocks in use, glibc's and Python's, grew meanwhile; None where unknown. The rest of a
+            growth is freed memory that an allocator keeps.
+    """
+    measured = [look for look in looks if look.phase == "measure"]
+    # Of datasets in turn the last one's.
+    begins = [at for at, (one, other) in enumerate(pairwise(measured), 1) if other.steps < one.steps]
+    measured = measured[begins[-1] if begins else 0 :]
+    # By steps, so that time between two epochs does not count.
+    points = [
+        SoakPoint(look.steps, look.epoch, look.steps, look.rss, buffered=look.total)
+        for look in measured
+        if look.rss is not None
+    ]
+    judged = judge(points)
+    several = len({point.epoch for point in judged.tail}) > 2
+    certain = judged.state == "growth" or (judged.state == "unclear" and several)
+    if not certain or judged.grown < LEAK_BYTES:
+        return None
+    first, last = measured[0].live, measured[-1].live
+    used = (in_use or 0) + (last - first if first is not None and last is not None else 0)
+    if used < IN_USE * (points[-1].rss - points[0].rss):
+        return None
+    in_use = round(used * judged.steps / (points[-1].steps - points[0].steps))
+    return MemoryGrowth(bytes=judged.grown, steps=judged.steps, in_use_bytes=in_use)

@@ -20,7 +20,6 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.meaning.executed_ops import executed, is_dataset, written_op
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.constants import FOLDED_UP_TO
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
@@ -214,7 +213,6 @@ class _ViewFromGraph:
             elementwise=node.function["elementwise"],
             reads=flow.reads(node),
             writes=flow.writes(node),
-            fixed=_fixed_components(node),
         )
 
     def _constant(self, stage: WrittenStage, head: Node) -> bool | None:
@@ -270,18 +268,6 @@ def _element(node: Node) -> tuple[ComponentView, ...] | None:
     if not node.output_types or len(node.output_types) != len(node.output_shapes):
         return None
     return tuple(ComponentView(*pair) for pair in zip(node.output_types, node.output_shapes, strict=True))
-
-
-def _fixed_components(node: Node) -> tuple[bool, ...] | None:
-    """Return the components of a function's result that are the same tensor in every call."""
-    kinds = node.function.get("fixed") if node.function is not None else None
-    element = _element(node)
-    if kinds is None or element is None or len(kinds) != len(element):
-        return None
-    return tuple(
-        kind == "held" or (kind == "made" and one.nbytes is not None and one.nbytes <= FOLDED_UP_TO)
-        for kind, one in zip(kinds, element, strict=True)
-    )
 
 
 def _options(written: StageGraph, executed: StageGraph) -> dict[str, object]:

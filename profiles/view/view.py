@@ -60,7 +60,6 @@ class FunctionView:
         elementwise: Whether every op works element by element, so that it means the same on a batch.
         reads: Components of its input that it reads, dotted keys or indices.
         writes: Components that it changes or adds; the others pass through.
-        fixed: For each component of its result whether that is the same tensor in every call; ``None`` if not known.
     """
 
     ops: frozenset[str] | None = None
@@ -71,7 +70,6 @@ class FunctionView:
     elementwise: bool | None = None
     reads: frozenset[str] | None = None
     writes: frozenset[str] | None = None
-    fixed: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,13 +126,6 @@ class StageView:
         return self.measured.bytes_per_element if self.measured is not None else None
 
     @property
-    def serial(self) -> bool | None:
-        """Whether it runs one call at a time; ``None`` in a static view."""
-        if self.measured is None:
-            return None
-        return (self.measured.parallelism or 1.0) <= 1.0
-
-    @property
     def table_ms(self) -> float | None:
         """Measured time inside the stage per batch, as in the table of stages: calls of its functions included."""
         return self.measured.inside_ms if self.measured is not None else None
@@ -166,7 +157,6 @@ class MeasuredFacts:
         others_cores: The same of everything else on the machine.
         runnable_wait_share: Time its threads waited for a core, over running and waiting.
         python_share: Share of the traced stretch in which at least one Python function of the pipeline ran.
-        python_ms_per_batch: Time inside Python functions per batch, summed over threads, in milliseconds.
         python_lock_share: Part of the time inside them in which Python's lock was taken.
         environment: Variables of allocators and thread pools that the run's environment has set.
         allocator: Path of an allocator's library that could be loaded in place of glibc's.
@@ -175,9 +165,7 @@ class MeasuredFacts:
     worker_cores: float | None = None
     others_cores: float | None = None
     runnable_wait_share: float | None = None
-    disk_bytes_per_second: float | None = None
     python_share: float | None = None
-    python_ms_per_batch: float | None = None
     python_lock_share: float | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     allocator: str | None = None
@@ -351,3 +339,39 @@ def _nearest_first(stage: StageView, following: Callable[[StageView], Iterable[S
             seen.add(one.id)
             yield one
             todo.extend(following(one))
+
+
+def owners(view: PipelineView, stage: StageView) -> Iterator[StageView]:
+    """Yield the stages in whose functions `stage` stands, innermost first."""
+    seen = {stage.id}
+    at = view.by_id.get(stage.owner or "")
+    while at is not None and at.id not in seen:
+        seen.add(at.id)
+        yield at
+        at = view.by_id.get(at.owner or "")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The measured steps.
+
+    Attributes:
+        restart_ms: What the starts of epochs take of the interval; nothing inside the pipeline makes them shorter.
+    """
+
+    interval_ms: float
+    restart_ms: float = 0.0
+
+    @property
+    def running_ms(self) -> float:
+        """From one step to the next while no epoch starts."""
+        return self.interval_ms - self.restart_ms
+
+
+def timing(view: PipelineView) -> Timing | None:
+    """Return the measured steps; ``None`` if there are none."""
+    profile = view.profile if view.kind == "measured" else None
+    steps = profile.steps if profile is not None else None
+    if steps is None or steps.count <= 0 or not steps.interval_ms.mean > 0:
+        return None
+    return Timing(steps.interval_ms.mean, steps.restart_ms)

@@ -73,7 +73,6 @@ from pipeprof.profiles.worker.steps.window import (
     look_ns,
     look_rarely_ns,
 )
-from pipeprof.profiles.worker.trace.marked_dataset import to_trace
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
@@ -521,7 +520,7 @@ class JobRun:
         """Record steps on the clock of a GPU or TPU, where they compute on one."""
         if step is None or self.feed is None or step.told().on not in ("gpu", "tpu"):
             return
-        from pipeprof.profiles.worker.trace.device_clock import trace_steps
+        from pipeprof.profiles.worker.trace.device import trace_steps
 
         read = trace_steps(self._steps(step), self._step_job.kind)
         if read is not None:
@@ -581,7 +580,8 @@ class JobRun:
 
     def _run_trace(self) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
-        from pipeprof.profiles.worker.trace.trace import traced_ops
+        from pipeprof.profiles.worker.trace.record import to_trace
+        from pipeprof.profiles.worker.trace.work import traced_ops
 
         feed, marks = to_trace(
             self.dataset,

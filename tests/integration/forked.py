@@ -42,7 +42,7 @@ PATIENCE = 300
 """Seconds after which a command is killed."""
 SHORT = """
 from pipeprof.profiles.worker.steps import headspace, warmup
-from pipeprof.profiles.worker.trace import recording
+from pipeprof.profiles.worker.trace import record as recording
 
 headspace.FLOOR_SECONDS, recording.LOOK_SECONDS, recording.SECONDS = 0.1, 0.03, 0.1
 headspace.SECONDS = 0.2

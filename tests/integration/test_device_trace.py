@@ -18,7 +18,7 @@ from pipeprof.profiles.gaps.reading import find_traces, read_trace
 from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.messages import DeviceRead
 from pipeprof.profiles.worker.steps.loop import Feed, Loop
-from pipeprof.profiles.worker.trace.device_clock import trace_steps
+from pipeprof.profiles.worker.trace.device import trace_steps
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 

@@ -11,8 +11,8 @@ from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.observe.reading import read_written, serialised
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.trace.marked_dataset import marked_feed, marks_of
-from pipeprof.profiles.worker.trace.trace import key_of, traced_ops
+from pipeprof.profiles.worker.trace.record import marked_feed, marks_of
+from pipeprof.profiles.worker.trace.work import key_of, traced_ops
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 

@@ -31,9 +31,9 @@ from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
 from pipeprof.profiles.worker.steps import headspace
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.trace import recording
-from pipeprof.profiles.worker.trace.marked_dataset import to_trace
-from pipeprof.profiles.worker.trace.trace import traced_ops
+from pipeprof.profiles.worker.trace import record as recording
+from pipeprof.profiles.worker.trace.record import to_trace
+from pipeprof.profiles.worker.trace.work import traced_ops
 
 USERS = Path(__file__).parent / "pipelines_of_users"
 FLOWERS = USERS / "flowers" / "input.py"

@@ -49,9 +49,6 @@ _ELEMENTWISE_OPS = """
     StringUpper Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlogy ZerosLike
 """
 ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
-_MADE_OPS = "BroadcastTo ConcatV2 Const ExpandDims Fill LinSpace MatrixDiagV3 OneHot Pack Range Reshape Squeeze Tile"
-_MADE = ELEMENTWISE | frozenset(_MADE_OPS.split())
-"""Deterministic ops: with constant inputs, TensorFlow computes them once."""
 _LINES = "DecodeCSV"
 """Op that takes texts of any shape and returns each column in that shape."""
 _MAX_OPS = 300
@@ -79,7 +76,6 @@ class FunctionFlow:
         reads: Indices of arguments that ops read.
         returns: For each result the index of the argument it equals, or None.
         depends: For each result whether it is made from any argument.
-        fixed: For each result ``held`` if it is a constant, ``made`` if computed from constants only, else None.
         unknown: It calls a function that is not in the graph.
     """
 
@@ -87,7 +83,6 @@ class FunctionFlow:
     returns: tuple[int | None, ...]
     depends: tuple[bool, ...]
     unknown: bool
-    fixed: tuple[str | None, ...] = ()
 
 
 class FunctionFacts:
@@ -136,8 +131,6 @@ class FunctionFacts:
             facts["passes"] = [
                 returned if returned is not None and returned < count else None for returned in body.returns
             ]
-            captured = [returned is not None and returned >= count for returned in body.returns]
-            facts["fixed"] = ["held" if kept else one for kept, one in zip(captured, body.fixed, strict=True)]
         if _LINES in ops:
             whole = list(called) == [called[0]] and list(element_ranks) == [0] and not captured_ranks
             facts["elementwise"] = whole and _Flow(self, self._functions[called[0]], 0).decodes_lines()
@@ -202,7 +195,6 @@ class _Flow:
             returns=tuple(self.argument(value) for value in returned),
             depends=tuple(self._made_from_argument(value) for value in returned),
             unknown=any(self._callee(node).unknown for node in self._nodes.values() if node.op in CALLS),
-            fixed=tuple(map(self._fixed_kind, returned)),
         )
 
     def argument(self, reference: str) -> int | None:
@@ -271,14 +263,6 @@ class _Flow:
                 found = self.argument(reference)
                 if found is not None:
                     yield found
-
-    def _fixed_kind(self, reference: str) -> str | None:
-        if self._made_from_argument(reference):
-            return None
-        if not {self._nodes[name].op for name in self._dependencies(reference)} <= {*_MADE, *HANDING_ON}:
-            return None
-        origin = self._nodes.get(self._origin(reference))
-        return "held" if origin is not None and origin.op == "Const" else "made"
 
     def _made_from_argument(self, reference: str) -> bool:
         names = {

@@ -27,11 +27,8 @@ from typing import Any, TypedDict
 
 
 class _SomeFunctions(TypedDict, total=False):
-    """Fields that only some functions have: `fixed` one with a single input."""
+    """Fields that only some functions have."""
 
-    fixed: list[
-        str | None
-    ]  # for each component of the result, `held` if it is a constant, `made` if made of such alone
     steady: list[str]  # op types that depend on no random numbers; missing of a function that draws none
     by_number: bool  # its random numbers are drawn for each number of an element apart; missing as before
     shared: list[str]  # op types that give the same for all elements that a `flat_map` makes of one; missing if none

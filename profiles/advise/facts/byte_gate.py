@@ -10,12 +10,9 @@ from pipeprof.pipelines.changes.edits import ReplaceStages
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.document.base import Owner
-from pipeprof.profiles.memory.predict.element_size import element_size
-from pipeprof.profiles.memory.predict.model import BufferPrediction
-from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.memory.predict.shared_tensors import giver
-from pipeprof.profiles.view.thread_chains import owners
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.memory.element_size import element_size, giver
+from pipeprof.profiles.memory.predict import BufferPrediction, memory_prediction
+from pipeprof.profiles.view.view import PipelineView, StageView, owners
 from pipeprof.profiles.wording import percent, size
 
 BYTES: Final = 100_000_000
@@ -175,8 +172,7 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
 
 def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
     """Whether a stage's output costs nothing to make again: indices, names, slices of an array."""
-    one = giver(view, stage)
-    return one is not None and traits(one.op).cheap
+    return bool(traits(giver(view, stage).op).cheap)
 
 
 def without(stage: StageView) -> ReplaceStages:

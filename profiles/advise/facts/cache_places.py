@@ -32,7 +32,7 @@ from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.lines import is_outside_functions
-from pipeprof.profiles.memory.predict.model import cache_overhead_bytes
+from pipeprof.profiles.memory.predict import cache_overhead
 from pipeprof.profiles.time.whole import whole_batches
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -208,7 +208,7 @@ def _kept_bytes(line: Sequence[StageView], stage: StageView) -> float | None:
         row = one.measured
         size = row.bytes_per_element if row is not None and row.bytes_per_element is not None else one.element_bytes
         if size is not None:
-            return size + cache_overhead_bytes(len(one.element or ()) or 1)
+            return size + cache_overhead(len(one.element or ()) or 1)
     return None
 
 

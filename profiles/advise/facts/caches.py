@@ -5,8 +5,7 @@ from __future__ import annotations
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.byte_gate import in_function
-from pipeprof.profiles.view.thread_chains import owners
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView, owners
 
 
 def freezes(view: PipelineView, stage: StageView) -> bool:

@@ -10,8 +10,7 @@ from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.time.limits.gil import LOCK_FROM
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM, STEP_BOUND_BELOW
-from pipeprof.profiles.view.thread_chains import timing
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView, timing
 
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a stage is worth a change: with it gone, a batch takes a fifth less."""

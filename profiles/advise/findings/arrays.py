@@ -11,14 +11,8 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.byte_gate import Weight, weigh
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
-from pipeprof.profiles.constants import (
-    ARRAY_COPIES,
-    CAPTURED_CONSTANT_COPIES,
-    NOT_REWRITTEN_COPIES,
-    SOURCE_CONSTANT_COPIES,
-)
-from pipeprof.profiles.memory.predict.execution import rewritten
-from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.constants import ARRAY_COPIES, CAPTURED_CONSTANT_COPIES, SOURCE_CONSTANT_COPIES
+from pipeprof.profiles.memory.predict import memory_prediction
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
 from pipeprof.profiles.wording import listed, place_of, size
 
@@ -33,13 +27,12 @@ _MOST_NAMED: Final = 3
 @finding("big-array", "memory", "same")
 def big_array(view: PipelineView) -> Iterator[Proposal]:
     """A large array in memory as the source, of which TensorFlow makes copies."""
-    copies = ARRAY_COPIES - (0 if rewritten(view) else NOT_REWRITTEN_COPIES)
     for stage in view.stages:
         nbytes = stage.source_bytes
         weight = weigh(nbytes, view) if traits(stage.op).slices and nbytes and not stage.constant else None
         if weight is None or nbytes is None or not weight.matters:
             continue
-        peak = min(copies * nbytes, _measured_most(weight), _own_part(view, stage, weight))
+        peak = min(ARRAY_COPIES * nbytes, _measured_most(weight), _own_part(view, stage, weight))
         compared = weigh(peak, view).words()
         wide = _float64_bytes(stage, nbytes)
         half = f" As float32, its {size(wide)} of float64 would be half as large, with rounded values." if wide else ""

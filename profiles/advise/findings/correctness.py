@@ -14,9 +14,7 @@ from pipeprof.profiles.advise.facts.caches import freezes, frozen_by
 from pipeprof.profiles.advise.facts.disorder import describe_order
 from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.view.shards import below_in_line, draws_order, own_shards, parts_of, reading_stage
-from pipeprof.profiles.view.thread_chains import owners
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView, owners
 from pipeprof.profiles.wording import as_typed, listed
 
 BATCHES_IN_BUFFER: Final = 10
@@ -321,12 +319,56 @@ def _place(slip: Slip) -> Location:
     return Location(file=as_typed(str(slip.path)), line=slip.line, column=slip.column)
 
 
+def _own_shards(view: PipelineView) -> list[StageView]:
+    """The shards that the pipeline has written itself, outside of functions, the last one first."""
+    root = view.root
+    line = [root, *view.below(root)] if root is not None else []
+    return [one for one in line if one.owner is None and _parts_of(one) > 1]
+
+
+def _parts_of(stage: StageView) -> int:
+    """Number of parts that a shard divides its elements into; 0 of any other stage."""
+    parts = stage.arguments.get("num_shards")
+    return parts if traits(stage.op).cardinality == "share" and isinstance(parts, int) else 0
+
+
+def _below_in_line(view: PipelineView, stage: StageView) -> list[StageView]:
+    """The stages that a stage gets its elements from, nearest first, down to a source or to where lines meet."""
+    found: dict[str, StageView] = {}
+    at = view.input_of(stage)
+    while at is not None and at.id not in found:
+        found[at.id] = at
+        at = view.input_of(at)
+    return list(found.values())
+
+
+def _reading_stage(view: PipelineView, below: list[StageView]) -> StageView | None:
+    """The first of the stages of a line, from its source on, that reads files; None without one that is known to."""
+    for stage in reversed(below):
+        row = traits(stage.op)
+        opens = row.opens and any(traits(one.op).reads_files for one in view.inside(stage))
+        reads = row.maps and stage.function is not None and "ReadFile" in (stage.function.ops or ())
+        if opens or reads or row.reads_files:
+            return stage
+    return None
+
+
+def _draws_order(stage: StageView) -> bool:
+    """Whether a stage puts its elements in an order that every process draws anew, because it has no seed."""
+    if stage.injected or stage.arguments.get("seed") is not None:
+        return False
+    if traits(stage.op).names_files:
+        return stage.arguments.get("shuffle") is not False
+    buffer = stage.arguments.get("buffer_size")
+    return traits(stage.op).shuffles and isinstance(buffer, int) and (buffer > 1 or buffer < 0)
+
+
 @finding("shard-after-read", "correctness", "values")
 def shard_after_read(view: PipelineView) -> Iterator[Proposal]:
     """A shard after what reads the files, so that every host reads all of them."""
-    for shard in own_shards(view):
-        below, parts = below_in_line(view, shard), parts_of(shard)
-        reader = reading_stage(view, below)
+    for shard in _own_shards(view):
+        below, parts = _below_in_line(view, shard), _parts_of(shard)
+        reader = _reading_stage(view, below)
         source = below[-1] if below else None
         files = source.elements if source is not None and not traits(source.op).reads_files else None
         # A shard of more parts than there are files cannot divide them.
@@ -336,9 +378,9 @@ def shard_after_read(view: PipelineView) -> Iterator[Proposal]:
         advice = f"Divide the names of the files: list them, shard them, and read them with {source.op} afterwards."
         if reader is not source:
             edits = (MoveStage(shard.id, shard.op, before=below[-2].id),)
-            if draws_order(source):
+            if _draws_order(source):
                 edits = (SetArgument(source.id, source.op, "shuffle", value=False), *edits)
-            listing = " and list them with shuffle=False" if draws_order(source) else ""
+            listing = " and list them with shuffle=False" if _draws_order(source) else ""
             advice = f"Shard the names, right after {source.label}{listing}: each host then reads its own files."
         yield Proposal(
             stage=shard.id,
@@ -355,17 +397,17 @@ def shuffle_before_shard_unseeded(view: PipelineView) -> Iterator[Proposal]:
     """An order that every host draws by itself, divided by position."""
     if view.profile is not None and view.profile.seed is not None:
         return
-    shards = own_shards(view)
+    shards = _own_shards(view)
     for shard in shards:
-        below = below_in_line(view, shard)
-        drawn = [stage for stage in below if draws_order(stage)]
+        below = _below_in_line(view, shard)
+        drawn = [stage for stage in below if _draws_order(stage)]
         if drawn:
             shuffle = drawn[-1]
             later = below[: below.index(shuffle)]
             yield _unseeded([shuffle], shard.label, shard, movable=all(map(_only_passes, later)))
     root = view.root
     if not shards and root is not None and view.options.get(POLICY) == "DATA":
-        drawn = [stage for stage in (root, *below_in_line(view, root)) if draws_order(stage)]
+        drawn = [stage for stage in (root, *_below_in_line(view, root)) if _draws_order(stage)]
         if drawn:
             yield _unseeded(drawn[::-1], "auto_shard_policy DATA")
 

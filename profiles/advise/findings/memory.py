@@ -27,10 +27,7 @@ from pipeprof.profiles.advise.facts.disorder import describe_order
 from pipeprof.profiles.advise.findings.arrays import big_array, graph_constant
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
-from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
-from pipeprof.profiles.memory.predict.predict import counted, small_bytes
-from pipeprof.profiles.memory.predict.shared_tensors import own_components
-from pipeprof.profiles.memory.soak import ADVICE
+from pipeprof.profiles.memory.predict import BufferPrediction, shuffle_overhead
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size
@@ -97,9 +94,7 @@ def _buffer(view: PipelineView, stage: StageView) -> _Buffer | None:
     buffer = _predicted_buffer(view, stage, entry)
     if row is None or row.buffered_bytes is None or not row.buffered_elements or below is None:
         return buffer if row is None or row.buffered_bytes is None else None
-    overhead = shuffle_overhead_bytes(
-        own_components(view, below), small_bytes(view, below), counted=counted(view, below)
-    )
+    overhead = shuffle_overhead(view, below)
     if owned(view, stage, "shuffle"):
         # The ledger's number counts more of an element than its values.
         few = _are_few(row.buffered_bytes / row.buffered_elements - overhead, row.buffered_elements)
@@ -141,9 +136,7 @@ def _shuffled_before(view: PipelineView, buffer: _Buffer) -> Proposal | None:
     found = []
     for place in places_below(view, buffer.stage, batches=not regrouped(view, buffer.stage)):
         batch = next((one for one in place.crossed if traits(one.op).stacks), None)
-        each = place.element_bytes + shuffle_overhead_bytes(
-            own_components(view, place.below), small_bytes(view, place.below)
-        )
+        each = place.element_bytes + shuffle_overhead(view, place.below)
         # As many single elements as there were batches would mix too little.
         count = max(buffer.elements, BATCHES_MIXED * _rows(batch)) if batch is not None else buffer.elements
         saves = buffer.copies * count * each <= WORTHWHILE * buffer.nbytes
@@ -319,6 +312,17 @@ def prefetch_of_batches(view: PipelineView) -> Iterator[Proposal]:
             )
 
 
+_UNBOUNDED: Final[dict[str | None, str]] = {
+    "stages": "Bound what the pipeline holds: a smaller shuffle, or a cache of data that has an end.",
+    "python": "Keep numbers instead of arrays, limit how many are kept, or write them to a file; Python's tracemalloc "
+    "names the lines that made them.",
+    "rest": "Keep no iterator, dataset, tf.function or tensor of an epoch that is over (float(loss), not loss); memray "
+    "names what allocates the memory of a library.",
+    None: "Let the soak finish: its last part looks for what grows.",
+}
+"""What to do, by what grows."""
+
+
 @finding("memory-grows", "memory", "same")
 def memory_grows(view: PipelineView) -> Iterator[Proposal]:
     """Memory in use that grew for as long as a soak ran."""
@@ -327,7 +331,7 @@ def memory_grows(view: PipelineView) -> Iterator[Proposal]:
         numbers = {"bytes_per_second": soak.bytes_per_second, "bytes_per_epoch": soak.bytes_per_epoch}
         yield Proposal(
             sentence=soak.sentence,
-            recommendation=ADVICE[soak.owner],
+            recommendation=_UNBOUNDED[soak.owner],
             evidence={name: value for name, value in (("owner", soak.owner), *numbers.items()) if value},
         )
 

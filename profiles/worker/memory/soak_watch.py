@@ -1,23 +1,20 @@
 """Memory of a long run, read seldom; and, once it has grown, how much of that Python allocates.
 
-A reading takes 0.2 ms of a core, and the heap 1 ms more; where that is in fragments it takes tens of milliseconds, and
-is left out of most readings. The next one waits until all of them together take 0.1 % of a core. Allocations are
-traced (`tracemalloc`) only when the harness has seen memory grow; readings of that time have what Python has allocated,
-and count for nothing else, as tracing takes time and memory itself.
+A reading takes 1 ms of a core, of a heap in fragments tens of milliseconds; then the next one waits until all of them
+together take 0.1 % of a core, or for a part of the soak. Allocations are traced (`tracemalloc`) only when the harness
+has seen memory grow; readings of that time have what Python has allocated, and count for nothing else, as tracing takes
+time and memory itself.
 """
 
 from __future__ import annotations
 
 import gc
-import sys
 import tracemalloc
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import MemoryReading, SoakFreed, SoakReading
-from pipeprof.profiles.worker.memory.glibc_heap import heap
-from pipeprof.profiles.worker.memory.memory_log import tensor_bytes
+from pipeprof.profiles.protocol.messages import SoakFreed, SoakReading
+from pipeprof.profiles.worker.memory.memory_log import heap, read_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,15 +22,11 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
     from pipeprof.profiles.protocol.messages import WorkerMessage
 
-SHARE, HEAP_SHARE = 0.0004, 0.0006
-"""Of one core for readings without the heap, and for the heap's."""
+SHARE = 0.001
+"""Of one core for readings."""
 LEAST_SECONDS = 0.05
-READINGS = 240
-"""Of a soak at least, if that is within the share."""
-HEAPS = 96
-"""Readings of the heap at most in a soak that is not short: four for each window of memory that is compared."""
-SHORT_SECONDS = 60.0
-"""A shorter soak has this many readings whatever they take."""
+MOST, LEAST = 240, 20
+"""Readings of a soak at most, and at least, whatever they take: some for each window of memory that is compared."""
 
 
 class SoakWatch:
@@ -56,7 +49,7 @@ class SoakWatch:
         self._send, self._seconds = send, seconds
         self._clock, self._cpu = clock, cpu
         self._began: float | None = None
-        self._next = self._heap_next = self._spent = 0.0
+        self._next = self._spent = 0.0
         self._examines = self._traces = False
 
     @property
@@ -80,10 +73,7 @@ class SoakWatch:
         if now < self._next:
             return
         began = self._cpu()
-        is_short = self._seconds < SHORT_SECONDS
-        used = heap() if not self._examines and (is_short or now >= self._heap_next) else None
-        heap_took = self._cpu() - began if used is not None else 0.0
-        memory = _memory(used)
+        memory = read_memory("soak", heap=None if self._examines else heap())
         if memory is not None:
             self._send(
                 SoakReading(
@@ -98,10 +88,7 @@ class SoakWatch:
             )
         took = self._cpu() - began
         self._spent += took
-        if used is not None:
-            self._heap_next = now + max(self._seconds / HEAPS, heap_took / HEAP_SHARE)
-        least = max(LEAST_SECONDS, self._seconds / READINGS)
-        self._next = now + (least if is_short else max(least, (took - heap_took) / SHARE))
+        self._next = now + max(LEAST_SECONDS, self._seconds / MOST, min(took / SHARE, self._seconds / LEAST))
 
     def examine(self) -> None:
         """Trace Python's allocations from now on, unless the script does."""
@@ -120,29 +107,11 @@ class SoakWatch:
             tracemalloc.stop()
 
 
-def _memory(found: tuple[int, int, int] | None) -> MemoryReading | None:
-    """Read memory; the heap as it was found."""
-    pages = procfs.own_pages()
-    if pages is None:
-        return None
-    used, free, mapped = found if found is not None else (None, None, None)
-    return MemoryReading(
-        name="soak",
-        rss=pages.rss_bytes,
-        file=pages.mapped_bytes,
-        live=tensor_bytes()[0],
-        heap=used,
-        heap_free=free,
-        mapped=mapped,
-        blocks=sys.getallocatedblocks(),
-    )
-
-
 def _collected() -> int | None:
     """Return the bytes in use that Python's garbage collector frees."""
-    before = _memory(heap())
+    before = read_memory("soak", heap=heap())
     gc.collect()
-    after = _memory(heap())
+    after = read_memory("soak", heap=heap())
     if before is None or after is None or before.in_use is None or after.in_use is None:
         return None
     return before.in_use - after.in_use

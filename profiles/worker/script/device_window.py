@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import DeviceRead
 from pipeprof.profiles.worker.script.training_facts import JAX, ON_GPU, TORCH_ON_GPU, asynchronous, in_users_files
-from pipeprof.profiles.worker.trace.device_clock import PROFILERS, TraceClock, is_enough
+from pipeprof.profiles.worker.trace.device import PROFILERS, TraceClock, is_enough
 
 if TYPE_CHECKING:
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass

@@ -23,7 +23,7 @@ def python_map(*ops: str, parallelism: float | None = None, **run: Any) -> Pipel
         stage("stages.1", "batch", arguments={"batch_size": 32}),
         static=False,
     )
-    return measured(view, **{"python_share": 0.9, "python_ms": 18.0, "worker_cores": 1.0, **run})
+    return measured(view, **{"python_share": 0.9, "worker_cores": 1.0, **run})
 
 
 def costly(interval_ms: float, *stages: StageView) -> PipelineView:

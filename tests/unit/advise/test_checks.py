@@ -202,8 +202,7 @@ PROFILES = st.builds(
     ),
 )  # fmt: skip
 FACTS = st.builds(
-    MeasuredFacts, worker_cores=DEGREES, runnable_wait_share=SHARES, python_share=SHARES, python_ms_per_batch=TIMES,
-    disk_bytes_per_second=st.none() | st.floats(0, 1e9),
+    MeasuredFacts, worker_cores=DEGREES, runnable_wait_share=SHARES, python_share=SHARES,
 )  # fmt: skip
 IDS = ["source", *(f"stages.{index}" for index in range(6))]
 VIEWS = st.builds(

@@ -70,7 +70,7 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
     profile = measured(pipeline(stage("source", "range"))).profile
     profile.stages = stages
     profile.headspace = Headspace(interval_ms=20.0, replayed_ms=10.0, share=0.5, speedup=2.0, batches=4)
-    profile.causes = Causes(worker_cores=1.5, python_share=0.25, disk_bytes_per_second=7.0)
+    profile.causes = Causes(worker_cores=1.5, python_share=0.25)
     return graphs, profile
 
 
@@ -92,7 +92,7 @@ def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView],
     assert (view.kind, view.profile) == ("measured", profile)
     assert (view.cores, view.memory_limit_bytes) == (profile.host.cores, profile.host.memory_limit_bytes)
     assert view.headspace.share == 0.5
-    assert (view.facts.worker_cores, view.facts.python_share, view.facts.disk_bytes_per_second) == (1.5, 0.25, 7.0)
+    assert (view.facts.worker_cores, view.facts.python_share) == (1.5, 0.25)
 
 
 @pytest.mark.usefixtures("views")

@@ -14,7 +14,7 @@ from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise import advise, check
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction
+from pipeprof.profiles.memory.predict import BufferPrediction, MemoryPrediction
 from pipeprof.profiles.view.view import PipelineView
 from tests.unit.cli.reports import Golden, Pipeprof, shown
 
@@ -65,13 +65,8 @@ def test_golden(golden: Golden, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPa
     Path("f.py").write_text("def f(x):\n    return x\n")
     more = "  - filter: {python: f.py:f}\n  - cache: {}\n  - map: {python: f.py:f, num_parallel_calls: 2}\n"
     Path("spec.yaml").write_text(f"{SPEC}{more}ignore: [{{rule: no-rule, reason: none}}]\n")
-    held = BufferPrediction("cache", "stages.3", 500_000_000, "predicted", "50,000 × 9.77 KiB", at_most=True)
-    rest = {
-        "findings": [],
-        "warnings": [],
-        "run": "pipeprof run spec.yaml",
-        "uncounted": ["the buffer of the prefetch"],
-    }
+    held = BufferPrediction("cache", "stages.3", 500_000_000, count=50_000, at_most=True, most=2_000_000_000)
+    rest = {"findings": [], "warnings": [], "run": "pipeprof run spec.yaml"}
     bounded = shown(describe_check("spec.yaml", [], [], memory=MemoryPrediction((held,), ()), **rest))
     golden("check/spec.txt", f"{pipeprof('check', 'spec.yaml').out}\n{bounded}")
 

@@ -136,7 +136,7 @@ def waiting(needed: int = 12, **fields: Any) -> Any:
     return finding(measured=measured(1.7), unfinished=Unfinished(pairs=8, needed=needed, budget_seconds=40), **fields)
 
 
-LEAK, STEADY = (MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=leak) for leak in (True, False))
+LEAK, STEADY = (MemoryGrowth(leak=leak) for leak in (True, False))
 KEPT = finding("kept", measured=measured(2.0))
 CACHE = finding("kept", InsertStage("cache", {}, "source"), measured=measured(9.0), cache=Kept(), diff="--- a\n")
 SAVES = finding("kept", family="memory", measured=measured(1.0, peak_rss_delta_bytes=-1024 * MIB))

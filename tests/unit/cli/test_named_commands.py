@@ -71,7 +71,7 @@ def with_findings(profile: Profile) -> Iterator[Profile]:
 def with_ends(profile: Profile) -> Iterator[Profile]:
     """The profile with memory that grows, and after each end."""
     profile.findings, profile.memory.soak = [], None
-    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=9.0, low=8.0, high=10.0, windows=9, leak=True)
+    profile.memory.growth = MemoryGrowth(leak=True)
     yield profile
     profile.host.memory_limit_bytes = 8 << 30
     own = "would-overwrite" if profile.target.kind == "script" else "step-raised"

@@ -13,7 +13,7 @@ from pipeprof.cli.report.memory import build_memory, group_owners
 from pipeprof.cli.report.rows import rows_per_line
 from pipeprof.cli.report.time import Part, build_time, split_stage
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, MemoryEpochs, MemoryGrowth
+from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, MemoryGrowth
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
@@ -153,8 +153,7 @@ def accounted(recorded: Recorded) -> Profile:
 
 def test_golden_of_memory(accounted: Profile, golden: Golden) -> None:
     memory, limits = accounted.memory, {"budget_bytes": 6000 * MIB, "limit_bytes": 7000 * MIB}
-    memory.growth = MemoryGrowth(mb_per_1000_steps=12.5, low=11, high=14, windows=6, leak=True, bytes=9 * MIB, steps=99)
-    memory.epochs = MemoryEpochs(first_peak_bytes=1550 * MIB, later_peak_bytes=1400 * MIB)
+    memory.growth = MemoryGrowth(leak=True, bytes=9 * MIB, steps=99)
     memory.autotune = AutotuneMemory(**limits, uncounted_bytes=1500 * MIB, exceeds_limit=True)
     memory.growth_bytes_per_second, memory.seconds_to_limit = 50.0 * MIB, 30.0
     golden("sections/memory.txt", "\n".join(shown(build_memory(accounted, full=full)) for full in (False, True)))

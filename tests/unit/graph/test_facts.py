@@ -231,26 +231,3 @@ def test_captured_tensors_are_broadcast_too() -> None:
 def test_a_result_that_does_not_depend_on_the_element_is_not_elementwise() -> None:
     body = function("f", "x", ["value:output:0"], node("value", "Const", value=constant()))
     assert read(body)["elementwise"] is False
-
-
-def test_what_every_call_gives_alike_is_told() -> None:
-    body = function(
-        "f",
-        "x kept",
-        ["zeros:output:0", "value:output:0", "kept", "x", "mixed:output:0", "drawn:output:0", "named:output:0"],
-        node("shape", "Const", value=constant(2)),
-        node("value", "Const", value=constant(2, 2)),
-        node("zeros", "Fill", "shape:output:0", "value:output:0"),
-        node("mixed", "Fill", "shape:output:0", "x"),
-        node("drawn", "RandomUniform", "shape:output:0"),
-        node("named", "Identity", "value:output:0"),
-    )
-
-    assert read(body, ranks=[0])["fixed"] == ["made", "held", "held", None, None, None, "held"]
-
-
-def test_what_a_function_that_is_called_makes_is_not_known_to_be_alike() -> None:
-    inner = function("g", "a", ["value:output:0"], node("value", "Const", value=constant(2)))
-    outer = function("f", "x", ["call:output:0"], node("call", "PartitionedCall", "x", calls="g"))
-
-    assert read(outer, inner)["fixed"] == [None]

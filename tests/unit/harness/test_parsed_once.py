@@ -19,7 +19,7 @@ from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.harness import harness
 from pipeprof.profiles.harness.harness import RunSettings
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.memory.predict import predict
+from pipeprof.profiles.memory import predict
 from pipeprof.profiles.protocol.messages import CostSegment, Graphs, MemoryReading, MemoryReport, PipelineLook, Trace
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"

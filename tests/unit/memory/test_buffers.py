@@ -40,28 +40,6 @@ def test_buffers_stand_at_their_stages() -> None:
     assert look("dict_shuffle").total == 131328 + 65664
 
 
-def test_what_autotune_has_in_force_stands_at_the_stages_that_it_tunes() -> None:
-    graph = recorded("dict_shuffle")
-    model = graph["snapshots"][-1]
-    tuned = {
-        node["name"].removesuffix("V2"): parameter["state_value"]
-        for node in model.get("model", model)["nodes"]
-        for name, parameter in node["parameters"].items()
-        if parameter["tunable"] and name in {"parallelism", "buffer_size"}
-    }
-    found = look("dict_shuffle").tuned
-    assert sorted(found.values()) == sorted(tuned.values())
-    assert tuned
-    # A number that the user has chosen is not tuned.
-    for node in model.get("model", model)["nodes"]:
-        for parameter in node["parameters"].values():
-            parameter["tunable"] = False
-    graphs = StageGraphs.of(graph["written"], graph["executed"], by_address=graph["by_address"])
-    (fixed,) = map_looks(graphs, [raw_look(model.get("model", model))])
-    assert fixed.tuned == {}
-    assert fixed.by_stage == look("dict_shuffle").by_stage
-
-
 def test_a_cache_is_counted_once_with_its_parts() -> None:
     (cache,) = [one for one in look("cache").by_stage.values() if one.owner == "cache"]
 

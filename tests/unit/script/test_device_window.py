@@ -14,8 +14,8 @@ from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead
 from pipeprof.profiles.worker.script import device_window, training_facts
 from pipeprof.profiles.worker.script.device_window import DeviceSteps, TorchClock, TraceClock
 from pipeprof.profiles.worker.script.training_facts import JAX
-from pipeprof.profiles.worker.trace import device_clock
-from pipeprof.profiles.worker.trace.device_clock import MOST_STEPS
+from pipeprof.profiles.worker.trace import device as device_clock
+from pipeprof.profiles.worker.trace.device import MOST_STEPS
 
 PASS: Any = object()
 

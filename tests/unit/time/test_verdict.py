@@ -464,7 +464,7 @@ def test_a_run_that_was_stopped_before_its_first_step_says_how_far_it_came_and_n
                 baseline_bytes=400 * 10**6,
                 peak_bytes=3 * 10**9,
                 ledger=[LedgerEntry(owner="shuffle", stage="stages.0", bytes=10**9, how="predicted")],
-                growth=MemoryGrowth(mb_per_1000_steps=50.0, low=40.0, high=60.0, windows=4, leak=True),
+                growth=MemoryGrowth(leak=True),
             ),
             host=Host(system="Linux", machine="m", cores=2, memory_limit_bytes=4 * 10**9),
             stages=[stage("stages.0", 1.0)],
@@ -808,7 +808,7 @@ def test_memory_is_named_where_it_is_large() -> None:
 
 
 def test_a_leak_is_named() -> None:
-    growth = MemoryGrowth(mb_per_1000_steps=12.5, low=10.0, high=15.0, windows=5, leak=True)
+    growth = MemoryGrowth(leak=True)
     leaking = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20, growth=growth)
     assert (memory_detail(memory=leaking) or "").endswith("; memory grows")
     growth.bytes, growth.steps = 30 << 20, 10
@@ -844,7 +844,7 @@ def memory_first(memory: Memory, *, wait_share: float, dispatch: object = "sync"
 
 
 def test_the_headline_speaks_of_memory_first_where_memory_is_the_problem() -> None:
-    growth = MemoryGrowth(mb_per_1000_steps=12.5, low=10.0, high=15.0, windows=5, leak=True)
+    growth = MemoryGrowth(leak=True)
     leaking = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20, growth=growth)
     found = memory_first(leaking, wait_share=0.5)
     assert found.headline == (

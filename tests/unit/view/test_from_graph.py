@@ -278,19 +278,3 @@ def test_names_of_the_element_are_known_down_to_where_it_is_built() -> None:
     )
     assert [stage.keys for stage in view.stages if not stage.injected] == [None, ("a",), ("a",)]
     assert of("dict_shuffle", "source").keys == ("a", "b")
-
-
-@pytest.mark.parametrize(
-    ("kind", "rows", "fixed"),
-    [("held", 10**6, True), ("made", 5 * 10**4, True), ("made", 10**6, False), (None, 1, False)],
-)
-def test_what_is_small_enough_to_be_worked_out_once(kind: str | None, rows: int, fixed: bool) -> None:
-    recorded = json.loads((GRAPHS / "map_batch.json").read_text(encoding="utf-8"))
-    mapped = next(one for one in recorded["written"]["nodes"] if one["op"] == "MapDataset")
-    mapped["function"]["fixed"], mapped["output_shapes"] = [kind] * len(mapped["output_types"]), [[rows, 16]]
-
-    view = view_of_graphs(
-        StageGraph.from_dict(recorded["written"]), StageGraph.from_dict(recorded["executed"]), [], by_address=True
-    )
-
-    assert view.by_id["stages.0"].function.fixed == (fixed,)

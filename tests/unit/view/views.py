@@ -187,9 +187,7 @@ def measured(
     cores: float | None = None,
     runnable_wait_share: float | None = 0.0,
     python_share: float | None = 0.0,
-    python_ms: float | None = 0.0,
     python_lock: float | None = None,
-    disk_bytes_per_second: float | None = 0.0,
     prefetched: bool = True,
     baseline_bytes: int | None = 400 * 1024**2,
     peak_bytes: int | None = 500 * 1024**2,
@@ -209,9 +207,7 @@ def measured(
         cores: Instead of the view's.
         runnable_wait_share: Threads waiting for a core.
         python_share: Of the trace.
-        python_ms: In Python functions per batch.
         python_lock: Part of the time inside them with the lock taken.
-        disk_bytes_per_second: From storage.
         prefetched: Let TensorFlow add a prefetch where the end is synchronous, as it does by default.
         baseline_bytes: Runtime alone.
         peak_bytes: Peak.
@@ -250,9 +246,7 @@ def measured(
             worker_cores=worker_cores,
             others_cores=others_cores,
             runnable_wait_share=runnable_wait_share,
-            disk_bytes_per_second=disk_bytes_per_second,
             python_share=python_share,
-            python_ms_per_batch=python_ms,
             python_lock_share=python_lock,
         ),
     )

@@ -17,8 +17,8 @@ from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead, Waiting
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.steps.loop import Loop
-from pipeprof.profiles.worker.trace import device_clock
-from pipeprof.profiles.worker.trace.device_clock import MOST_STEPS, trace_steps
+from pipeprof.profiles.worker.trace import device as device_clock
+from pipeprof.profiles.worker.trace.device import MOST_STEPS, trace_steps
 
 
 class Profiler:

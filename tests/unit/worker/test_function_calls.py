@@ -6,7 +6,7 @@ import pytest
 from unit.worker.fakes import Event, traced
 
 from pipeprof.profiles.protocol.messages import TracedCalls
-from pipeprof.profiles.worker.trace.trace import calls_by_iterator
+from pipeprof.profiles.worker.trace.events import calls_by_iterator
 
 US = 10**6  # picoseconds
 ROOT = "Iterator::Root::Prefetch"

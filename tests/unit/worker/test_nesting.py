@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.worker.trace.nesting import nest_events
+from pipeprof.profiles.worker.trace.events import nest_events
 
 Call = tuple[int, int, int]
 """Thread, start and end."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.worker.trace import recording
-from pipeprof.profiles.worker.trace.recording import MOST_BYTES, MOST_EVENTS, SECONDS, NoTraceError, record
+from pipeprof.profiles.worker.trace import record as recording
+from pipeprof.profiles.worker.trace.record import MOST_BYTES, MOST_EVENTS, SECONDS, NoTraceError, record
 
 
 def recorded(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.worker.trace.work_by_key import at_work, explained, match
+from pipeprof.profiles.worker.trace.threads import at_work, explained, match
 
 LOOKS = 300
 TIMES = np.arange(LOOKS) * 10 + 5

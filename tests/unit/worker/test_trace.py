@@ -10,8 +10,9 @@ from unit.worker.fakes import Event, rows_of, traced
 
 from pipeprof.pipelines.wire import DamagedError
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.trace.recording import AT_LEAST, MOST_EVENTS, _take, events_for, passed_on
-from pipeprof.profiles.worker.trace.trace import key_of, python_time
+from pipeprof.profiles.worker.trace.events import python_time
+from pipeprof.profiles.worker.trace.record import AT_LEAST, MOST_EVENTS, _take, events_for, passed_on
+from pipeprof.profiles.worker.trace.work import key_of
 from pipeprof.profiles.xplane.xplane import count_events, join_events, read_events
 
 MS = 10**9  # picoseconds

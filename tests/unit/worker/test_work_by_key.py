@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from unit.worker.fakes import Event, traced
 
-from pipeprof.profiles.worker.trace.thread_states import ThreadReading, parse, share_of_cores
-from pipeprof.profiles.worker.trace.work_by_key import Doing, Spans, elements_by_iterator
+from pipeprof.profiles.worker.trace.events import elements_by_iterator
+from pipeprof.profiles.worker.trace.threads import ThreadReading, parse, share_of_cores
+from pipeprof.profiles.worker.trace.work import Doing, Spans
 
 MS = 10**9  # picoseconds
 

@@ -1,11 +1,16 @@
-"""Work of each stage from the events of a trace: its ops, when it was at work, and how much of that it computed.
+"""Trace phase: a short traced stretch after the measurement, for the work inside the stages.
+
+Three sources are combined: TensorFlow's own trace, the thread states sampled from outside (`threads`), and the
+Python functions (`python`). Tracing slows a pipeline by 10 to 40 %, so only proportions are used. The ops of a
+stage are identified by the name scope that the builder of a spec gave its function, or by what the functions of a graph
+contain (`pipeprof.pipelines.graph.costs.op_owners`).
 
 A stage's work has a *key*: ``at:ADDRESS`` for the name scopes of a spec, ``in:ID`` for a dataset of the written
 graph, ``it:PATH`` for the work of an iterator outside of functions and of its input iterators; all iterators that a
 function makes one after another have one path.
 
 The computing share of a stage's time is the share of samples in which a thread at work for it computes
-(`pipeprof.profiles.worker.trace.thread_states`, `thread_match`).
+(`threads`).
 """
 
 from __future__ import annotations
@@ -13,99 +18,42 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from pipeprof.pipelines.addresses import address_of
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.opnames import graph_op, is_option, plain_path
 from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.worker.trace.nesting import nest_events
-from pipeprof.profiles.worker.trace.thread_states import ThreadReading
-from pipeprof.profiles.xplane.xplane import Events
+from pipeprof.pipelines.target.user_files import is_generated
+from pipeprof.pipelines.wire import DamagedError
+from pipeprof.profiles.protocol.messages import LONGEST_TRACE, Trace, TracedFunction, TracedWork
+from pipeprof.profiles.worker.trace.events import (
+    ITERATOR,
+    calls_by_iterator,
+    elements_by_iterator,
+    nest_events,
+    python_time,
+)
+from pipeprof.profiles.worker.trace.record import HERE, NoTraceError, TracedStretch, record
+from pipeprof.profiles.worker.trace.threads import ThreadReading, Timeline, at_work, match, share_of_cores
+from pipeprof.profiles.xplane.xplane import Events, join_events, read_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
+    from pipeprof.pipelines.graph.costs.op_owners import Marks
+    from pipeprof.profiles.worker.steps.loop import Feed
+
     Integers = NDArray[np.int64]
 
 
-IDLE_RATE: Final = 0.05
-"""Assumed rate of computing while the trace shows no work of a thread."""
-SURE: Final = 4.0
-"""Likelihood ratio in nats from which two traced threads cannot be confused."""
-ALIKE: Final = 0.2
-"""Difference of running shares up to which threads may be confused."""
-
-Timeline = tuple[Any, Any, Any]
-"""Sorted starts, their ends and the numbers (from 1) of the work in them; arrays of shape (spans,)."""
-States = tuple[Any, Any]
-"""Times and whether the thread was running; arrays of shape (looks,)."""
-
-
-def at_work(timeline: Timeline, times: Any) -> Any:
-    """Return the number of a traced thread's work at each time, 0 for none; shape (times,)."""
-    starts, ends, kinds = timeline
-    index = np.searchsorted(starts, times, side="right") - 1
-    inside = (index >= 0) & (ends[index] >= times)
-    return np.where(inside, kinds[index], 0)
-
-
-def explained(kinds: Any, running: Any) -> float:
-    """Return the log-likelihood ratio, in nats, of the states given the thread's work against no work."""
-    total, hits = np.bincount(kinds), np.bincount(kinds, weights=running)
-    rates = hits / np.maximum(total, 1)
-    rates[0] = IDLE_RATE
-    return float(np.sum(_likelihood(hits, total, rates) - _likelihood(hits, total, np.full(len(rates), IDLE_RATE))))
-
-
-def _likelihood(hits: Any, total: Any, rates: Any) -> Any:
-    """Return the log-likelihood; a rate of 0 or 1 is impossible with any sample to the contrary."""
-    inner = np.clip(rates, 1e-9, 1 - 1e-9)
-    return hits * np.log(inner) + (total - hits) * np.log(1 - inner)
-
-
-def match(
-    timelines: Mapping[int, Timeline],
-    states: Mapping[int, States],
-    known: Mapping[int, int] | None = None,
-    others: Collection[int] = (),
-) -> dict[int, int]:
-    """Return the system's id of each traced thread that was matched.
-
-    Args:
-        timelines: Of the trace, by its own numbers.
-        states: By the system's ids, on the trace's clock.
-        others: The system's ids of threads that cannot be in the trace.
-    """
-    if all(thread in states for thread in timelines):
-        return {thread: thread for thread in timelines}
-    found = {traced: thread for traced, thread in (known or {}).items() if traced in timelines and thread in states}
-    free = [thread for thread in states if thread not in others and thread not in found.values()]
-    score = {
-        (traced, thread): explained(at_work(timeline, states[thread][0]), states[thread][1])
-        for traced, timeline in timelines.items()
-        if traced not in found
-        for thread in free
-    }
-    paired: dict[int, int] = {}
-    for traced, thread in sorted(score, key=lambda pair: score[pair], reverse=True):
-        if traced not in paired and thread not in paired.values():
-            paired[traced] = thread
-    unsure = set()
-    for (one, mine), (other, theirs) in combinations(paired.items(), 2):
-        lost = score[one, mine] + score[other, theirs] - score[one, theirs] - score[other, mine]
-        if lost < SURE and abs(states[mine][1].mean() - states[theirs][1].mean()) > ALIKE:
-            unsure |= {one, other}
-    return {**found, **{traced: thread for traced, thread in paired.items() if traced not in unsure}}
-
-
 FEWEST_LOOKS: Final = 15
-ITERATOR: Final = "Iterator::"
 OP: Final = re.compile(r"^(?P<path>[^:]+):(?P<op>\w+)$")
 _RUN: Final = "InstantiatedCapturedFunction::Run"
 _POOL: Final = "ThreadpoolListener::"
@@ -114,6 +62,7 @@ _PART_ENDS: Final = f"{_POOL}StopRegion"
 _TURN: Final = "ExecutorState::Process"
 _ROOT: Final = "Root"
 _NO_OPS: Final = frozenset({"_Arg", "_Retval", "NoOp", "Const"})
+_SCOPE = re.compile(r"^(?P<scope>(?:stages_\d+|source)(?:_stages_\d+|_source)*)/")
 
 
 @dataclass(frozen=True)
@@ -157,16 +106,6 @@ def _is_waiting(iterator: str) -> bool:
     """Return whether an iterator does not compute but waits for others: for its own threads, or for its input."""
     reads_ahead = traits(iterator).buffers and traits(iterator).consecutive
     return iterator == _ROOT or is_option(iterator) or reads_ahead or executed(iterator).asynchronous
-
-
-def elements_by_iterator(events: Events) -> dict[str, int]:
-    """Count the ``GetNext`` calls of each iterator, by its path without the numbers of inner iterators."""
-    counts = np.bincount(events.name, minlength=len(events.names))
-    found: dict[str, int] = defaultdict(int)
-    for name, number in zip(events.names, counts, strict=True):
-        if number and name.startswith(ITERATOR):
-            found[plain_path(name)] += int(number)
-    return dict(found)
 
 
 class Spans:
@@ -342,3 +281,120 @@ def _count_active(starts: Integers, ends: Integers, times: Integers) -> Integers
     """Count the spans at each time."""
     begun = np.searchsorted(np.sort(starts), times, side="right")
     return begun - np.searchsorted(np.sort(ends), times, side="right")
+
+
+def key_of(path: str, marks: Marks | None) -> str | None:
+    """Return the key of the op at `path` (see `work_by_key`); None where its stage is unknown."""
+    if match := _SCOPE.match(path):
+        return f"at:{address_of(match['scope'])}"
+    dataset = marks.dataset_of(path) if marks is not None else None
+    return f"in:{dataset}" if dataset is not None else None
+
+
+def _offset_ps(compared: Sequence[int], events: Events) -> int | None:
+    """Return the offset from our clock to the trace's: the smallest, as a thread may lose its core between readings."""
+    numbers = {f"{HERE}{number}": at for number, at in enumerate(compared)}
+    found = [
+        int(events.start_ps[events.name == index].min()) - numbers[name] * 1000
+        for index, name in enumerate(events.names)
+        if name in numbers
+    ]
+    return min(found, default=None)
+
+
+class _Deadline:
+    """Time limit of the trace; TensorFlow may take seconds to free an iterator that ends in it, which do not count."""
+
+    def __init__(self, seconds: float, feed: Feed) -> None:
+        self._feed = feed
+        self._until = time.monotonic() + seconds - feed.paused_ns / 1e9
+
+    def check(self) -> None:
+        if time.monotonic() > self._until + self._feed.paused_ns / 1e9:
+            raise NoTraceError(f"it took longer than {LONGEST_TRACE:g} s")
+
+
+def traced_ops(
+    feed: Feed, marks: Marks | None = None, room: int | None = None, fill_seconds: float | None = None
+) -> Trace:
+    """Take batches for a second under TensorFlow's profiler and both samplers, and read the trace.
+
+    Args:
+        marks: The ops of its functions by dataset; None where they are not known.
+        room: Bytes that are left to the process; None for any number.
+        fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None.
+
+    Returns:
+        The trace; where there is none, one with nothing but a note.
+    """
+    check = _Deadline(LONGEST_TRACE, feed).check
+    try:
+        return read_stretch(record(feed, room, fill_seconds, check), marks, check)
+    except NoTraceError as problem:
+        return Trace(note=str(problem))
+    except DamagedError:
+        return Trace(note="TensorFlow's file is damaged")
+
+
+def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[], None] = lambda: None) -> Trace:
+    """Read the events of a traced stretch and attribute them.
+
+    Args:
+        marks: The ops of its functions by dataset; None where they are not known.
+        check: Called between steps; an exception ends the reading.
+
+    Raises:
+        NoTraceError: There are no events.
+        DamagedError: A file is damaged.
+    """
+    events = join_events([read_events(data, check) for data in stretch.data])
+    if not len(events):
+        raise NoTraceError("TensorFlow recorded nothing")
+    check()
+    spans = Spans(events, lambda path: key_of(path, marks))
+    check()
+    calls = calls_by_iterator(events)
+    check()
+    offset = _offset_ps(stretch.compared, events)
+    here = np.unique(events.thread[events.which(lambda name: name.startswith(HERE))])
+    mine = {int(thread): stretch.thread for thread in here}
+    looks = stretch.looks
+    share = share_of_cores(looks, stretch.cpu_seconds, stretch.began_ns, stretch.ended_ns)
+    doing = spans.doing(looks, offset, mine, stretch.elsewhere, share) if offset is not None else {}
+    further = spans.further_ms()
+    python_seconds, python_ms = python_time(events)
+    sampled = stretch.python
+    return Trace(
+        batches=stretch.batches,
+        ops={key.removeprefix("at:"): dict(ops) for key, ops in spans.ops.items() if key.startswith("at:")},
+        seconds=stretch.seconds,
+        python_seconds=python_seconds,
+        python_ms=python_ms,
+        work={
+            key: TracedWork(
+                ms=ms,
+                computing=doing[key].computing if key in doing else None,
+                waiting=doing[key].waiting if key in doing else None,
+                intra_op_ms=further.get(key, 0.0),
+                ops=dict(spans.ops.get(key, {})),
+            )
+            for key, ms in spans.milliseconds().items()
+        },
+        functions=[_with_dataset(function, marks) for function in sampled.functions()],
+        sampled_seconds=sampled.ns / 1e9,
+        lock_share=sampled.taken_ns / sampled.ns if sampled.ns else None,
+        looks=len(looks),
+        unattributed_ops=dict(spans.nobodys),
+        calls=calls,
+        elements=elements_by_iterator(events),
+        cpu_seconds=stretch.cpu_seconds,
+        model=stretch.model,
+    )
+
+
+def _with_dataset(function: TracedFunction, marks: Marks | None) -> TracedFunction:
+    """Add the function's dataset; code that AutoGraph generated gets the place where the user's code was passed on."""
+    place = marks.called.get(function.token) if marks is not None else None
+    if is_generated(function.file or ""):
+        function = replace(function, file=place.file if place else None, line=place.line if place else None)
+    return replace(function, dataset=marks.dataset_with(function.token) if marks is not None else None)

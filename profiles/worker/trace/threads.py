@@ -7,6 +7,9 @@ at that moment: where they are more than there are cores, each computes a part o
 by the CPU time that the process used. (What the kernel sums up as waiting, in ``schedstat``, is mostly the time until a
 thread wakes up on an idle core, which is before its work and not in it.) The clock is that of ``time.monotonic_ns``
 here, which all processes of a machine share.
+
+The trace has numbers of its own for threads, which are matched with the system's by likelihood: a thread computes more
+often while the trace shows work of it.
 """
 
 from __future__ import annotations
@@ -16,15 +19,23 @@ import subprocess
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Integers = NDArray[np.int64]
+
 
 EVERY_SECONDS: Final = 0.002
 LONGEST_SECONDS: Final = 30.0
 FEWEST_RUNNING: Final = 50
 """Fewest samples of a runnable thread for the comparison with the process's CPU time."""
-
 _LOOK: Final = """
 import os, sys, time
 from array import array
@@ -78,6 +89,16 @@ while not ended() and time.monotonic() - begun < longest:
 sys.stdout.buffer.write(found.tobytes())
 sys.stdout.flush()
 """
+IDLE_RATE: Final = 0.05
+"""Assumed rate of computing while the trace shows no work of a thread."""
+SURE: Final = 4.0
+"""Likelihood ratio in nats from which two traced threads cannot be confused."""
+ALIKE: Final = 0.2
+"""Difference of running shares up to which threads may be confused."""
+Timeline = tuple[Any, Any, Any]
+"""Sorted starts, their ends and the numbers (from 1) of the work in them; arrays of shape (spans,)."""
+States = tuple[Any, Any]
+"""Times and whether the thread was running; arrays of shape (looks,)."""
 
 
 @dataclass(frozen=True)
@@ -153,3 +174,60 @@ def parse(data: bytes) -> list[ThreadReading]:
     numbers.frombytes(data)
     triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
     return [ThreadReading(thread, at, core / 1000) for thread, at, core in triples]
+
+
+def at_work(timeline: Timeline, times: Any) -> Any:
+    """Return the number of a traced thread's work at each time, 0 for none; shape (times,)."""
+    starts, ends, kinds = timeline
+    index = np.searchsorted(starts, times, side="right") - 1
+    inside = (index >= 0) & (ends[index] >= times)
+    return np.where(inside, kinds[index], 0)
+
+
+def explained(kinds: Any, running: Any) -> float:
+    """Return the log-likelihood ratio, in nats, of the states given the thread's work against no work."""
+    total, hits = np.bincount(kinds), np.bincount(kinds, weights=running)
+    rates = hits / np.maximum(total, 1)
+    rates[0] = IDLE_RATE
+    return float(np.sum(_likelihood(hits, total, rates) - _likelihood(hits, total, np.full(len(rates), IDLE_RATE))))
+
+
+def _likelihood(hits: Any, total: Any, rates: Any) -> Any:
+    """Return the log-likelihood; a rate of 0 or 1 is impossible with any sample to the contrary."""
+    inner = np.clip(rates, 1e-9, 1 - 1e-9)
+    return hits * np.log(inner) + (total - hits) * np.log(1 - inner)
+
+
+def match(
+    timelines: Mapping[int, Timeline],
+    states: Mapping[int, States],
+    known: Mapping[int, int] | None = None,
+    others: Collection[int] = (),
+) -> dict[int, int]:
+    """Return the system's id of each traced thread that was matched.
+
+    Args:
+        timelines: Of the trace, by its own numbers.
+        states: By the system's ids, on the trace's clock.
+        others: The system's ids of threads that cannot be in the trace.
+    """
+    if all(thread in states for thread in timelines):
+        return {thread: thread for thread in timelines}
+    found = {traced: thread for traced, thread in (known or {}).items() if traced in timelines and thread in states}
+    free = [thread for thread in states if thread not in others and thread not in found.values()]
+    score = {
+        (traced, thread): explained(at_work(timeline, states[thread][0]), states[thread][1])
+        for traced, timeline in timelines.items()
+        if traced not in found
+        for thread in free
+    }
+    paired: dict[int, int] = {}
+    for traced, thread in sorted(score, key=lambda pair: score[pair], reverse=True):
+        if traced not in paired and thread not in paired.values():
+            paired[traced] = thread
+    unsure = set()
+    for (one, mine), (other, theirs) in combinations(paired.items(), 2):
+        lost = score[one, mine] + score[other, theirs] - score[one, theirs] - score[other, mine]
+        if lost < SURE and abs(states[mine][1].mean() - states[theirs][1].mean()) > ALIKE:
+            unsure |= {one, other}
+    return {**found, **{traced: thread for traced, thread in paired.items() if traced not in unsure}}

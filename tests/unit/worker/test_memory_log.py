@@ -1,8 +1,28 @@
-"""Bytes of the arrays that sources in memory were made of."""
+"""Readings of the worker's memory: glibc's heap by its own count, and the arrays of sources in memory."""
+
+import ctypes
 
 import numpy as np
+import pytest
 
-from pipeprof.profiles.worker.memory.memory_log import array_bytes
+from pipeprof.profiles.worker.memory.memory_log import array_bytes, heap
+
+
+def test_the_way_to_read_the_heap_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = heap() is not None
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    assert (heap() is not None) == known
+
+
+def test_the_heap_in_use_grows_with_what_is_allocated() -> None:
+    before = heap()
+    if before is None:
+        return
+    kept = [ctypes.create_string_buffer(50_000) for _ in range(200)]
+    after = heap()
+    assert after is not None
+    assert 9_000_000 < after[0] - before[0] + after[2] - before[2] < 30_000_000
+    assert kept
 
 
 class Warns:

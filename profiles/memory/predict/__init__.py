@@ -1,1 +1,0 @@
-"""Prediction of memory from element sizes."""
