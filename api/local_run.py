@@ -18,8 +18,8 @@ from pipeprof.profiles.host.cgroup import CgroupWatch
 from pipeprof.profiles.host.contention import ContentionProbe
 from pipeprof.profiles.host.processes import FamilyReader
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+from pipeprof.profiles.protocol.channel import Changes
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import WorkerMessage
 
 SAMPLE_SECONDS = 0.5
 """Between two samples: one takes 0.3 ms of a core, with Python's lock."""
@@ -55,9 +55,9 @@ class LocalRun(Run):
         """Start to sample memory."""
         self._thread.start()
 
-    def take(self, message: WorkerMessage) -> None:
-        """Take a message of the hooks' side."""
-        self._observed.take(message)
+    def take(self, changes: Changes) -> None:
+        """Take what has changed on the hooks' side."""
+        self._observed.take(changes)
         self._follow_phases(self._sampler)
         began = time.monotonic()
         if self._observed.measured is not None and began >= self._save_at:

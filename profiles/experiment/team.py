@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pipeprof.profiles.harness.event_loop import SUSPENDED_SECONDS
 from pipeprof.profiles.harness.failure import describe_end
@@ -18,16 +18,14 @@ from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.protocol.messages import Graphs, Raised
-from pipeprof.profiles.protocol.services import SERVICE_FAILED
-from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest
+from pipeprof.profiles.protocol.messages import SERVICE_FAILED, Graphs, Sample
+from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pipeprof.profiles.harness.event_loop import Signals
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 LOOK_SECONDS = 0.25
 """Between two looks at the memory of all workers."""
@@ -35,7 +33,9 @@ SERVER_SECONDS = 60.0
 """For TensorFlow to be imported, in one process; where it takes longer, each worker imports it."""
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 """Signals that no fault of a program raises."""
-_Message = TypeVar("_Message", "Built", "Graphs", "TurnEnded")
+_Answer = TypeVar("_Answer", Built, Graphs, TurnEnded)
+_Read: TypeAlias = "Callable[[Sample], _Answer | None]"
+"""What is waited for, in a sample."""
 
 
 class MemberFailedError(Exception):
@@ -75,7 +75,7 @@ class _Member:
     name: str
     worker: WorkerProcess
     family: RunFamily
-    inbox: list[WorkerMessage] = field(default_factory=list)
+    said: Sample = field(default_factory=Sample)
     open: bool = True
 
     def pump(self) -> None:
@@ -85,7 +85,12 @@ class _Member:
         if messages is None:
             self.open = False
         else:
-            self.inbox += messages
+            for changes in messages:
+                vars(self.said).update(changes)
+
+
+def _built(said: Sample) -> Built | None:
+    return said.built
 
 
 class Team:
@@ -121,7 +126,7 @@ class Team:
             MemberFailedError: One of them did not.
         """
         self._launch(jobs)
-        return {name: self._await(name, Built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
+        return {name: self._await(name, _built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
 
     def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
         """Start workers as `start` does; one that fails is ended, and the others go on."""
@@ -129,7 +134,7 @@ class Team:
         found: dict[str, Built | MemberFailedError] = {}
         for name in self._in_order_of_answer(jobs, seconds):
             try:
-                found[name] = self._await(name, Built, seconds)
+                found[name] = self._await(name, _built, seconds)
             except MemberFailedError as error:
                 found[name] = error
                 self.end(name)
@@ -171,7 +176,7 @@ class Team:
         """Yield the workers as they get ready: one that waits for the others must not fill its buffers meanwhile."""
         left, until = set(jobs), self._clock() + seconds
         while left:
-            ready = {name for name in left if self._has_answer(self._members[name], Built)}
+            ready = {name for name in left if self._has_answer(self._members[name], _built)}
             if not ready and self._clock() < until:
                 until += self._pump(left)
                 continue
@@ -184,7 +189,7 @@ class Team:
         Raises:
             MemberFailedError: It did not come to the end of the turn.
         """
-        return self._ask(name, request, TurnEnded, seconds)
+        return self._ask(name, request, lambda said: said.turn, seconds)
 
     def stages(self, name: str, *, seconds: float) -> Graphs:
         """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
@@ -192,13 +197,13 @@ class Team:
         Raises:
             MemberFailedError: It gave none.
         """
-        return self._ask(name, TurnRequest("stages"), Graphs, seconds)
+        return self._ask(name, TurnRequest("stages"), lambda said: said.graphs, seconds)
 
-    def _ask(self, name: str, request: TurnRequest, kind: type[_Message], seconds: float) -> _Message:
+    def _ask(self, name: str, request: TurnRequest, read: _Read[_Answer], seconds: float) -> _Answer:
         worker = self._members[name].worker
         worker.send_turn(request)
         worker.resume()
-        return self._await(name, kind, seconds)
+        return self._await(name, read, seconds)
 
     def end(self, *names: str) -> None:
         """End workers; all without names."""
@@ -222,25 +227,25 @@ class Team:
         """Resident memory of all workers."""
         return sum(procfs.rss_bytes(member.worker.pid) or 0 for member in self._members.values())
 
-    def _await(self, name: str, kind: type[_Message], seconds: float) -> _Message:
+    def _await(self, name: str, read: _Read[_Answer], seconds: float) -> _Answer:
         member, until = self._members[name], self._clock() + seconds
-        while not self._has_answer(member, kind):
+        while not self._has_answer(member, read):
             if self._clock() >= until:
                 raise MemberFailedError(name, f"took longer than {seconds:.0f} s")
             until += self._pump({name})
-        for message in member.inbox:
-            if isinstance(message, Raised):
-                first, *_ = message.message.strip().splitlines() or ["raised an error"]
-                if message.code == SERVICE_FAILED:
-                    raise MemberFailedError(name, first, outside=True)
-                raise MemberFailedError(name, f"raised: {first}")
-            if isinstance(message, EditRefused):
-                raise MemberFailedError(name, message.reason, refused=True)
-            if isinstance(message, kind):
-                member.worker.pause()
-                member.inbox.clear()
-                return message
-        raise self._ended(member)
+        said, member.said = member.said, Sample()
+        if said.error is not None:
+            first, *_ = said.error.message.strip().splitlines() or ["raised an error"]
+            if said.error.code == SERVICE_FAILED:
+                raise MemberFailedError(name, first, outside=True)
+            raise MemberFailedError(name, f"raised: {first}")
+        if said.refused is not None:
+            raise MemberFailedError(name, said.refused, refused=True)
+        answer = read(said)
+        if answer is None:
+            raise self._ended(member)
+        member.worker.pause()
+        return answer
 
     def _ended(self, member: _Member) -> MemberFailedError:
         """The error of a worker that has ended without a word."""
@@ -251,9 +256,10 @@ class Team:
         outside = returncode is not None and -returncode in _FROM_OUTSIDE
         return MemberFailedError(member.name, reason, outside=outside)
 
-    def _has_answer(self, member: _Member, kind: type[_Message]) -> bool:
+    def _has_answer(self, member: _Member, read: _Read[_Answer]) -> bool:
         """Whether a worker has said what is waited for, or can say nothing any more."""
-        return not member.open or any(isinstance(message, (kind, Raised, EditRefused)) for message in member.inbox)
+        said = member.said
+        return not member.open or any(one is not None for one in (read(said), said.error, said.refused))
 
     def _pump(self, names: set[str]) -> float:
         """Wait for some of the workers to say something, and look at the memory of all.

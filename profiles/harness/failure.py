@@ -14,7 +14,7 @@ from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
 from pipeprof.profiles.harness.received import GROWING_TIMES
 from pipeprof.profiles.memory.buffers import kind_of
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
-from pipeprof.profiles.protocol.services import SERVICE_FAILED
+from pipeprof.profiles.protocol.messages import SERVICE_FAILED
 from pipeprof.profiles.service.faults import cause_of_error
 from pipeprof.profiles.user_frames import users_frame_of_stacks
 from pipeprof.profiles.view.from_sketch import row_of

@@ -289,7 +289,7 @@ class Run:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
         account_memory(profile, self._observed, sampler, self._settings.loaded, self._facts.stages)
-        graphs = self._observed.graphs
+        graphs = self._observed.parsed
         profile.findings, messages = findings_for(
             profile,
             graphs.written if graphs is not None else None,
@@ -312,7 +312,7 @@ class Run:
     def _seen_view(self) -> PipelineView | None:
         """The view of the stages as they were seen being made, where nothing better came."""
         sketch, host = self._observed.sketch, self._facts.host
-        if sketch is None or sketch.written["root"] is None or self._observed.graphs is not None:
+        if sketch is None or sketch.written["root"] is None or self._observed.parsed is not None:
             return None
         try:
             spec = list(self._facts.stages.values()) if self._settings.loaded is not None else None
@@ -447,7 +447,7 @@ class Run:
             sampler.count_batches(observed.steps)
         if observed.phase in ("warmup", "measure"):
             total = self._plan.seconds if observed.phase == "measure" else None
-            done = observed.beat_seconds
+            done = observed.phase_seconds
             if self._plan.seconds is None and observed.phase == "measure":
                 done, total = float(observed.steps), float(self._plan.steps or 0) or None
             self._progress.tick(observed.rate, done, total)
@@ -510,7 +510,7 @@ class Run:
 
     def _follow_soak(self, worker: WorkerProcess) -> None:
         """Let the worker trace Python's allocations, once memory grows."""
-        log, seconds = self._observed.soak, self._plan.seconds
+        log, seconds = self._observed.soak_log, self._plan.seconds
         if log is not None and self._soak_began is None:
             self._soak_began = time.monotonic(), self._own_cpu()
         if log is None or not log.points or seconds is None or self._examines:

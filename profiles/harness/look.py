@@ -15,9 +15,9 @@ from pipeprof.pipelines.host_files import nameless_file
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
+from pipeprof.profiles.protocol.channel import encode
 from pipeprof.profiles.protocol.job import as_pairs
 from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob
-from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
@@ -158,16 +158,16 @@ class _Started:
             if line is None:
                 raise PipeprofError(f"TensorFlow was not loaded after {START_SECONDS:g} s; {_WITHOUT}")
             if line != READY:
-                return decode_record(LookAnswer, json.loads(line))
+                return LookAnswer(**json.loads(line))
             self._is_ready = True
-        text = encode_record(job).encode()
+        text = encode(job).encode()
         with contextlib.suppress(BrokenPipeError):
             while text:
                 text = text[os.write(self._jobs, text) :]
         line = self._line(seconds)
         if line is None:
             raise PipelineFailedError(f"{job.target}: its dataset was not built after {seconds:g} s; {_WITHOUT}")
-        return decode_record(LookAnswer, json.loads(line))
+        return LookAnswer(**json.loads(line))
 
     def _line(self, seconds: float) -> bytes | None:
         """The next line of its answers; None where it does not come in time."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from pipeprof.profiles.protocol.turns import TurnsJob
+from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
 SERVICE: Final = "{service}"
 """In an argument of a function, what stands for the address of the service that is started for it."""
@@ -92,6 +93,21 @@ class Job:
     main: IteratedAt | None = None
     at_ref: RefPlace | None = None
     texts: dict[str, str] = field(default_factory=dict)
+
+
+def read_job(fields: dict[str, Any]) -> Job:
+    """The job from its JSON."""
+    kinds: dict[str, Callable[..., Any]] = {"step": StepJob, "turns": _turns_of, "main": IteratedAt, "at_ref": RefPlace}
+    return Job(
+        **{
+            name: kinds[name](**value) if name in kinds and value is not None else value
+            for name, value in fields.items()
+        }
+    )
+
+
+def _turns_of(replay: dict[str, Any] | None = None, **fields: Any) -> TurnsJob:
+    return TurnsJob(**fields, replay=ReplayJob(**replay) if replay is not None else None)
 
 
 def as_pairs(value: Any) -> Any:

@@ -22,7 +22,7 @@ from pipeprof.profiles.host.host import host_facts
 from pipeprof.profiles.host.limits import cgroup_memory, memory_limit
 from pipeprof.profiles.host.page_cache import evict, resident_bytes
 from pipeprof.profiles.host.processes import FamilyReader
-from pipeprof.profiles.host.sampler import Sample, Sampler, SamplerThread
+from pipeprof.profiles.host.sampler import MemorySample, Sampler, SamplerThread
 
 MB = 1_000_000
 LINUX = sys.platform == "linux"
@@ -124,10 +124,10 @@ def test_a_worker_that_outgrows_its_limit_is_caught_on_its_way(child):
     reader = FamilyReader(process.pid)
     start = reader.read().bytes
     sampler = Sampler(reader, limit_bytes=start + 500 * MB)
-    caught: list[Sample] = []
+    caught: list[MemorySample] = []
     seen = threading.Event()
 
-    def over(sample: Sample) -> None:
+    def over(sample: MemorySample) -> None:
         os.killpg(process.pid, signal.SIGKILL)
         caught.append(sample)
         seen.set()

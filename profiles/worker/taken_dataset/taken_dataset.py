@@ -33,7 +33,7 @@ class TakenDataset(MainDatasetJob):
             self._begin()
             self._run_dataset()
         except BaseException as error:
-            self._channel.send(describe_error(error, self))
+            self._channel.send(error=describe_error(error, self))
         self._end()
 
     def _begin(self) -> None:
@@ -63,7 +63,7 @@ class TakenRun(TakenDataset, JobRun):
         self._memory.read("build")
 
     def _refuse(self, reason: str) -> NoReturn:
-        self._channel.send(describe_error(PipelineFailedError(reason), self))
+        self._channel.send(error=describe_error(PipelineFailedError(reason), self))
         self._end()
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from unit.view.views import pipeline, stage
 from unit.worker.fakes import (
+    DONE,
     GIB,
+    GREW,
     MIB,
     FakeSeconds,
     beat,
@@ -36,8 +38,7 @@ from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
-from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildGrew, Done, Raised, WorkerMessage
-from pipeprof.profiles.protocol.services import ServiceRead, ServicesRead
+from pipeprof.profiles.protocol.messages import STOPPED, Answer, Raised, ServiceRead
 from pipeprof.profiles.view.view import PipelineView
 
 STAGES = {
@@ -85,7 +86,7 @@ def place(failure: Failure) -> tuple[str | None, int | None, int | None, str | N
     return problem.file, problem.line, problem.column, problem.stage
 
 
-def complete(*more: WorkerMessage) -> Observed:
+def complete(*more: Any) -> Observed:
     return observed(phase("measure"), measured(drained()), *more)
 
 
@@ -109,7 +110,7 @@ def test_the_user_ended_it(reason, code, words):
 
 @pytest.mark.parametrize("reason", ["interrupted", "terminated"])
 def test_what_the_user_ended_is_not_complete_whatever_was_measured(reason):
-    assert diagnose(Ended(reason, 0), complete(Done()), around()) is not None
+    assert diagnose(Ended(reason, 0), complete(DONE), around()) is not None
 
 
 def test_before_the_first_phase_it_was_importing():
@@ -159,7 +160,7 @@ def test_a_worker_that_somebody_ended_after_the_measurement_was_killed(number, w
     failure = failed(Ended("exit", -number), complete(phase("trace")), script=True)
     assert (failure.problem.code, failure.exit_code) == ("killed", 5)
     assert failure.problem.message == f"{words} What was to be measured is complete."
-    assert diagnose(Ended("exit", -number), complete(phase("trace"), Done()), around()) is None
+    assert diagnose(Ended("exit", -number), complete(phase("trace"), DONE), around()) is None
 
 
 def test_what_was_measured_before_an_error_is_not_complete():
@@ -617,7 +618,7 @@ def test_a_build_that_grew_until_its_time_was_over(seconds, words):
     clock = FakeSeconds()
     seen = observed(phase("import"), phase("build"), clock=clock)
     clock.now += seconds
-    seen.take(BuildGrew())
+    seen.take(GREW)
     failure = failed(Ended("hung", -9), seen, timeout=3.0)
     assert failure.problem.message == f"The pipeline hangs: {words}"
 
@@ -643,7 +644,7 @@ def test_the_time_was_up():
 
 
 def test_a_measurement_that_the_time_cut_is_not_complete():
-    cut = observed(phase("measure"), measured(drained()), phase_end("measure", note=STOPPED), Done())
+    cut = observed(phase("measure"), measured(drained()), phase_end("measure", note=STOPPED), DONE)
     failure = failed(Ended("max-time", 0), cut, max_time=30.0)
     assert (failure.problem.code, failure.exit_code) == ("max-time", 5)
     steps = cut.measured.steps
@@ -655,12 +656,12 @@ def test_a_measurement_that_the_time_cut_is_not_complete():
 
 @pytest.mark.parametrize("note", ["10 s", None])
 def test_a_time_that_was_up_after_the_measurement_cut_nothing(note):
-    whole = observed(phase("measure"), measured(drained()), phase_end("measure", note=note), phase("trace"), Done())
+    whole = observed(phase("measure"), measured(drained()), phase_end("measure", note=note), phase("trace"), DONE)
     assert diagnose(Ended("max-time", 0), whole, around(max_time=30.0)) is None
 
 
 def test_an_error_that_came_while_the_time_ran_out_is_not_hidden_by_done():
-    seen = observed(*MEASURING, error(), Done())
+    seen = observed(*MEASURING, error(), DONE)
     assert failed(Ended("exit", 0), seen).problem.code == "raised"
 
 
@@ -701,7 +702,7 @@ def test_the_cause_of_a_hang_is_the_service_that_it_waits_for() -> None:
 
 
 def test_a_build_that_waits_for_a_service_that_is_not_there_is_not_waited_for() -> None:
-    seen = observed(phase("build"), Answer("build", [FRAME]))
+    seen = observed(phase("build"), Answer([FRAME]))
     ended = Ended("hung", -9, waited=3.2)
     failure = failed(ended, seen, silent_services=["nothing listens at h1:5000"])
     assert "no progress for 3 s in phase build" in failure.problem.message
@@ -717,7 +718,7 @@ def test_a_worker_of_its_own_service_that_ended_is_named() -> None:
 
 
 def test_an_error_of_a_service_has_its_cause_behind_it() -> None:
-    services = ServicesRead([ServiceRead("h1:5000", python=[ErrorFrame("in.py", 7, "parse")])])
+    services = {"services": [ServiceRead("h1:5000", python=[ErrorFrame("in.py", 7, "parse")])]}
     raised = Raised("first_element", "raised", "InvalidArgumentError: Could not find callback with key=pyfunc_0")
     problem = failed(Ended("exit", 0), observed(phase("first_element"), services, raised)).problem
     assert problem.code == "service"

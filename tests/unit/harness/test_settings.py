@@ -17,8 +17,8 @@ from pipeprof.pipelines.steps.step import parse_step, start_step
 from pipeprof.pipelines.target.target import ParsedTarget, parse_target
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.harness.settings import Plan, RunSettings, again, job_of, main_place, plan
-from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs, from_pairs
-from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.channel import encode
+from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs, from_pairs, read_job
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.plan import cannot_replay
 from pipeprof.profiles.worker.script.training_facts import ON_GPU
@@ -166,7 +166,7 @@ def test_the_job_of_a_spec_comes_through_json(spec, tmp_path):
     asked = settings(loaded)
     folders = {"photos": Path("/cache/photos")}
     made = job_of(asked, plan(asked), folders, memory_limit=5_000)
-    assert decode_record(Job, json.loads(encode_record(made))) == made
+    assert read_job(json.loads(encode(made))) == made
     assert from_pairs(made.data) == loaded.data
     project = tmp_path / "project"
     assert made == Job(

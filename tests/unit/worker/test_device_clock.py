@@ -14,7 +14,7 @@ from unit.worker.test_after_the_measurement import Channel
 from pipeprof.pipelines.steps.consumer import StepFacts
 from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead, Waiting
+from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.steps.loop import Loop
 from pipeprof.profiles.worker.trace import device_clock
@@ -130,4 +130,4 @@ def test_steps_are_traced_where_they_compute_on_a_device(bench: Any, on: str | N
     run = sample.JobRun(Job("spec", "a.yaml", []), channel)  # type: ignore[arg-type]
     run.feed, run._step_job = one, SimpleNamespace(kind="jax")  # type: ignore[assignment]
     run._trace_device(one)
-    assert [type(message) for message in channel.sent if not isinstance(message, Waiting)] == [DeviceRead] * sent
+    assert len([changes for changes in channel.sent if "device" in changes]) == sent
