@@ -250,7 +250,7 @@ class Team:
     def _ended(self, member: _Member) -> MemberFailedError:
         """The error of a worker that has ended without a word."""
         returncode, oom = member.worker.returncode, self._oom.report()
-        reason = describe_end(returncode, member.worker.output.text(), oom, limits.address_space())
+        reason = describe_end(returncode, member.worker.output.text(), oom)
         if returncode == -signal.SIGKILL and oom.killed:
             return MemberFailedError(member.name, reason, crowded=len(self._members) > 1)
         outside = returncode is not None and -returncode in _FROM_OUTSIDE

@@ -263,7 +263,6 @@ class Run:
             printed=worker.output.text(),
             address_space=limits.address_space(),
             view=self._seen_view,
-            last_bytes=ended.last.used_bytes if ended.last is not None else None,
             lacks_proc=is_missing(),
             script=self._is_script,
             silent_services=self._silent_services,

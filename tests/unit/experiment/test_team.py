@@ -130,11 +130,11 @@ def test_a_kill_for_lack_of_memory_says_nothing_against_one_alone(made: Team, mo
 @pytest.mark.parametrize(
     ("number", "printed", "reason", "outside"),
     [
-        (signal.SIGKILL, "", "was killed from outside (SIGKILL)", True),
-        (signal.SIGTERM, "", "was ended from outside (SIGTERM)", True),
-        (signal.SIGSEGV, "", "crashed with a segmentation fault (SIGSEGV)", False),
-        (signal.SIGABRT, "", "crashed with an abort (SIGABRT)", False),
-        (signal.SIGABRT, "std::bad_alloc", "could not allocate memory (SIGABRT)", False),
+        (signal.SIGKILL, "", "was ended by SIGKILL", True),
+        (signal.SIGTERM, "", "was ended by SIGTERM", True),
+        (signal.SIGSEGV, "", "was ended by SIGSEGV", False),
+        (signal.SIGABRT, "", "was ended by SIGABRT", False),
+        (signal.SIGABRT, "std::bad_alloc", "could not allocate memory", False),
     ],
 )
 def test_what_ended_a_worker_is_named(

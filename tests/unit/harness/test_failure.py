@@ -143,23 +143,13 @@ def test_a_complete_measurement_did_not_fail_however_the_worker_ended(reason, re
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (
-            signal.SIGTERM,
-            "The worker ended by SIGTERM in phase trace: another process sent it, or the script itself did.",
-        ),
-        (
-            signal.SIGHUP,
-            "The worker ended by SIGHUP in phase trace: another process sent it, or the script itself did.",
-        ),
-        (signal.SIGKILL, "Another process killed the worker (SIGKILL) in phase trace. It may have run out of memory."),
-    ],
+    ("number", "words"), [(signal.SIGTERM, "by SIGTERM in phase trace"), (signal.SIGKILL, "(SIGKILL) in phase trace")]
 )
 def test_a_worker_that_somebody_ended_after_the_measurement_was_killed(number, words):
     failure = failed(Ended("exit", -number), complete(phase("trace")), script=True)
     assert (failure.problem.code, failure.exit_code) == ("killed", 5)
-    assert failure.problem.message == f"{words} What was to be measured is complete."
+    assert words in failure.problem.message
+    assert failure.problem.message.endswith(" What was to be measured is complete.")
     assert diagnose(Ended("exit", -number), complete(phase("trace"), DONE), around()) is None
 
 
@@ -224,10 +214,9 @@ def test_a_worker_that_did_not_get_to_its_first_phase_is_not_the_pipelines_fault
 
 @pytest.mark.parametrize("ended", [Ended("silent", -9), Ended("exit", CHANNEL_LOST)])
 def test_a_worker_whose_pipe_was_closed_says_so(ended):
-    assert failed(ended, observed(*MEASURING), script=True).problem.message.startswith("The script closed descriptors")
     failure = failed(ended, observed(*MEASURING))
     assert (failure.exit_code, failure.problem.code) == (5, "channel-closed")
-    assert "closed descriptors that it had not opened, in phase measure after 1,234 steps" in failure.problem.message
+    assert "closed descriptors that are not its own in phase measure after 1,234 steps" in failure.problem.message
 
 
 @pytest.mark.parametrize("ended", [Ended("silent", -9), Ended("exit", 0), Ended("exit", CHANNEL_LOST)])
@@ -235,10 +224,7 @@ def test_a_worker_that_another_program_has_replaced_says_so(ended):
     ended.successor = "python train.py"
     failure = failed(ended, observed(*MEASURING))
     assert (failure.exit_code, failure.problem.code) == (5, "exited")
-    assert failure.problem.message == (
-        "The pipeline's code replaced the worker process by another program in phase measure after 1,234 steps: look "
-        "for os.exec…() in front of `python train.py`."
-    )
+    assert "after 1,234 steps, `python train.py`: look for os.exec…()." in failure.problem.message
 
 
 # Raised
@@ -286,7 +272,7 @@ def test_what_the_pipeline_raised_is_pinned_to_what_is_known(fields, words, wher
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("exited", "The pipeline's code called exit at /home/me/decode.py:33, phase build: sys.exit(2)"),
+        ("exited", "Your code called exit at /home/me/decode.py:33, phase build: sys.exit(2)"),
         ("step-raised", "The step raised an exception at /home/me/decode.py:33, phase build: sys.exit(2)"),
     ],
 )
@@ -378,12 +364,11 @@ def test_a_crash_names_the_users_line():
 @pytest.mark.parametrize(
     ("number", "name"), [(signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP"), (40, "signal 40"), (99, "signal 99")]
 )
-@pytest.mark.parametrize(("script", "whose"), [(True, "the script itself"), (False, "the pipeline's code")])
-def test_other_signals_came_from_outside_or_from_the_code(number, name, script, whose):
-    failure = failed(Ended("exit", -number), observed(*MEASURING), script=script)
+def test_other_signals_came_from_outside_or_from_the_code(number, name):
+    failure = failed(Ended("exit", -number), observed(*MEASURING))
     assert failure.problem.code == "killed"
     assert failure.problem.message == (
-        f"The worker ended by {name} in phase measure after 1,234 steps: another process sent it, or {whose} did."
+        f"The worker ended by {name} in phase measure after 1,234 steps: another process sent it, or your code did."
     )
 
 
@@ -445,7 +430,7 @@ def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, cod
     watch = CgroupWatch(Cgroup(proc=proc, root=root), proc)
     write(root / "pod", memory__events=f"max 9\noom {2 + kills}\noom_kill {2 + kills}\n")
 
-    seen = observed(phase("import"), phase("first_element"), answer(("Shuffle", GIB)))
+    seen = observed(phase("import"), phase("first_element"), answer(("Shuffle", 400 * MIB)))
     failure = failed(
         Ended("exit", -signal.SIGKILL, last=sample(505 * MIB)),
         seen,
@@ -461,7 +446,7 @@ def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, cod
             "Out of memory in phase first element, 12.3 s after the start: the kernel killed the worker at the memory "
             "limit of 512 MiB of its control group; it used 505 MiB, growing by 250 MiB per second. "
             "Peak by phase: import 300 MiB, first element 505 MiB. "
-            "Last seen: shuffle (spec.yaml:11) buffered 1.00 GiB."
+            "Last seen: shuffle (spec.yaml:11) buffered 400 MiB."
         )
         assert place(failure) == ("spec.yaml", 11, 5, "stages.1")
 
@@ -558,7 +543,7 @@ def test_the_stage_of_a_function_has_its_name_and_line_and_not_tensorflows_class
 
 def test_a_buffer_larger_than_the_process_is_no_reading():
     seen = observed(*MEASURING, answer(("Shuffle", 383 * GIB)))
-    failure = failed(Ended("memory-limit", -9), seen, last_bytes=574 * MIB)
+    failure = failed(Ended("memory-limit", -9, last=sample(574 * MIB)), seen)
     assert "Last seen" not in failure.problem.message
 
 
