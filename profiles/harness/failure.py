@@ -41,7 +41,7 @@ _EXEC: Final = "`{successor}`: look for os.exec…()."
 _CLOSED: Final = "look for os.close() and os.closerange()."
 _EXIT: Final = "look for os._exit(), or exit() in a library that your code calls."
 _SENT: Final = "another process sent it, or your code did."
-_ENDS: Final = {
+ENDS: Final = {
     "interrupted": ("interrupted", 130, "Interrupted in phase {phase}."),
     "terminated": ("terminated", 143, "Ended by SIGTERM in phase {phase}."),
     "hung-up": ("hung-up", 129, "Ended by SIGHUP (the terminal was closed) in phase {phase}."),
@@ -191,8 +191,8 @@ def _was_ended(ended: Ended, observed: Observed, around: Circumstances) -> bool:
 
 
 def _plain(end: str, ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    """The failure of a row of `_ENDS`."""
-    code, exit_code, sentence = _ENDS[end]
+    """The failure of a row of `ENDS`."""
+    code, exit_code, sentence = ENDS[end]
     steps = observed.measured.steps if observed.measured is not None else None
     printed = [line.strip() for line in around.printed.splitlines() if line.strip()]
     frame = _typed(users_frame_of_stacks(around.stacks))

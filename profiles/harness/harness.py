@@ -22,7 +22,7 @@ from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, diagnose
-from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, with_made
@@ -101,14 +101,10 @@ def run_sample(
     """
     began = time.monotonic()
     planned = plan(settings)
-    if not settings.lock:
-        return Run(settings, planned, writer, progress, began, tell, early).run()
-
-    waiting = waiting_note(progress.note, settings.lock_patience)
-    with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
+    with measuring_lock(progress.note, settings.lock_patience) as warning:
         run = Run(settings, planned, writer, progress, began, tell, early)
-        if state.warning:
-            run.warn("no-lock", state.warning)
+        if warning:
+            run.warn("no-lock", warning)
         return run.run()
 
 

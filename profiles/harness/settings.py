@@ -83,9 +83,9 @@ class RunSettings:
     at_ref: RefPlace | None = None
 
     @property
-    def lock_patience(self) -> float:
-        """Seconds that the command waits for another one that measures."""
-        return self.max_time if self.max_time is not None else DEFAULT_LIMIT
+    def lock_patience(self) -> float | None:
+        """Seconds that the command waits for another one that measures; None where it need not."""
+        return (self.max_time if self.max_time is not None else DEFAULT_LIMIT) if self.lock else None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -19,7 +18,7 @@ from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, OutOfTimeError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.lock import LockState, measuring_lock, waiting_note
+from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.harness.settings import plan as resolve
@@ -91,12 +90,10 @@ def measure(
     """
     settings = sides["a"].settings
     run = _Comparison(sides, result, plan, progress, save)
-    waiting = waiting_note(progress.note, settings.lock_patience)
-    held = measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting)
     try:
-        with held if settings.lock else nullcontext(LockState(False)) as state:
-            if state.warning:
-                result.warnings.append(Message(code="no-lock", message=state.warning))
+        with measuring_lock(progress.note, settings.lock_patience) as warning:
+            if warning:
+                result.warnings.append(Message(code="no-lock", message=warning))
             run.run()
     finally:
         progress.close()

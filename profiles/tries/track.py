@@ -25,7 +25,7 @@ from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import ForkServer
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.host.system_faults import system_fault
@@ -298,15 +298,13 @@ def measuring(
         InterruptedVerificationError: The user wants an end.
         PipeprofError: Another command measures for too long.
     """
-    note_waiting = waiting_note(progress.note, settings.lock_patience)
 
-    def waiting(pid: int | None, seconds: float) -> None:
+    def go_on() -> None:
         if signals.asked is not None:
             raise InterruptedVerificationError
-        note_waiting(pid, seconds)
 
-    lock = measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) if settings.lock else None
-    with lock or contextlib.nullcontext(), CountingTeam(signals, limit, server=server).closing() as team:
+    lock = measuring_lock(progress.note, settings.lock_patience, go_on=go_on)
+    with lock, CountingTeam(signals, limit, server=server).closing() as team:
         yield team
 
 

@@ -14,7 +14,6 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.team import OutOfTimeError
-from pipeprof.profiles.harness.lock import LockState
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge import live, messages
@@ -137,11 +136,10 @@ def test_it_is_said_for_whom_a_comparison_waits(side: live.LiveSide, monkeypatch
     ran: list[str] = []
 
     @contextmanager
-    def held_by_another(_command: object, *, limit: float, waiting: Callable[..., None]) -> Iterator[LockState]:
+    def held_by_another(note: Callable[[str], None], limit: float) -> Iterator[None]:
         assert limit == 60.0
-        waiting(17, 0.0)
-        waiting(17, 0.25)
-        yield LockState(True)
+        note("waiting for pid 17")
+        yield None
 
     class Comparison:
         def __init__(self, *_given: object) -> None: ...
@@ -154,4 +152,4 @@ def test_it_is_said_for_whom_a_comparison_waits(side: live.LiveSide, monkeypatch
     told = Told()
     live.measure({"a": side, "b": side}, new_result(), live.SessionPlan(lambda _: True), cast("Any", told), list)
     assert ran == ["run"]
-    assert told.notes == ["waiting up to 60 s for another pipeprof (pid 17) to finish measuring"]
+    assert told.notes == ["waiting for pid 17"]
