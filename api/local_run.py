@@ -13,13 +13,12 @@ from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.harness import Run
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.host.cgroup import CgroupWatch
 from pipeprof.profiles.host.contention import ContentionProbe
 from pipeprof.profiles.host.processes import FamilyReader
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
 from pipeprof.profiles.protocol.channel import Changes
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 
 SAMPLE_SECONDS = 0.5
 """Between two samples: one takes 0.3 ms of a core, with Python's lock."""
@@ -34,8 +33,8 @@ FOREVER_SECONDS = 1e9
 class LocalRun(Run):
     """State of a measurement of this process."""
 
-    def __init__(self, settings: RunSettings, writer: ProfileWriter) -> None:
-        super().__init__(settings, plan(settings), writer, Silent(), time.monotonic())
+    def __init__(self, options: Options, writer: ProfileWriter) -> None:
+        super().__init__(options, writer, Silent(), time.monotonic())
         self._observed = Observed()
         self._pid = os.getpid()
         # What this process does is the training: nothing of it is pipeprof's alone.
@@ -46,10 +45,9 @@ class LocalRun(Run):
         self._failure: Failure | None = None
         self._save_at = time.monotonic() + SAVE_SECONDS
 
-    def job(self) -> Job:
+    def job(self) -> Options:
         """Return the job for the hooks' side."""
-        job = job_of(self._settings, self._plan, {}, memory_limit=None)
-        return replace(job, seconds=FOREVER_SECONDS)
+        return replace(self._options, memory_limit=None, seconds=FOREVER_SECONDS)
 
     def begin(self) -> None:
         """Start to sample memory."""
@@ -89,9 +87,9 @@ class LocalRun(Run):
             oom=self._oom.report(),
             growth=self._sampler.growth(),
             seconds=self._sampler.elapsed(),
-            timeout=self._plan.timeout,
+            timeout=self._options.timeout,
             max_time=None,
-            planned=self._plan.length,
+            planned=self._options.length,
             peaks=self._sampler.peaks(),
             stages={},
             stacks="",

@@ -21,9 +21,9 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places, slug
 from pipeprof.profiles.harness.event_loop import Reason
-from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.protocol.local_channel import LocalEnd
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.wording import PROFILE_CALL, as_typed
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
@@ -47,7 +47,7 @@ class WatchRun(ScriptRun):
 
     def __init__(
         self,
-        job: Job,
+        job: Options,
         channel: LocalEnd,
         *,
         registered: Sequence[Callable[[], Any]],
@@ -204,7 +204,7 @@ class Recording:
         name = slug(Path(script).stem)
         # The folder may change until the end.
         self._writer = ProfileWriter(places(name, out=out.absolute() if out else None, cwd=Path.cwd()))
-        settings = RunSettings(
+        settings = make_options(
             target=ParsedTarget("script", Path(script)),
             command=[Path(sys.executable).name, *sys.argv],
             script_args=sys.argv[1:],

@@ -33,7 +33,7 @@ from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.harness.fork_server import EarlyServer
 from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.run import try_changes
 
 DEFAULT_BUDGET = 30.0
@@ -48,7 +48,7 @@ class Measuring:
         end_at: When all of it has to be over, by the monotonic clock.
     """
 
-    settings: RunSettings
+    settings: Options
     outputs: Outputs
     writer: ProfileWriter
     progress: RunProgress
@@ -107,7 +107,7 @@ def run(given: RunOptions) -> int:
     return profile.exit_code or OK
 
 
-def settings_for(given: TrialOptions, **more: Any) -> partial[RunSettings]:
+def settings_for(given: TrialOptions, **more: Any) -> partial[Options]:
     """Parse the options of a measurement of one target, which is left to be given.
 
     Raises:
@@ -173,7 +173,7 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
         raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 
 
-def begin(settings: RunSettings, outputs: Outputs, given: TrialOptions) -> Measuring:
+def begin(settings: Options, outputs: Outputs, given: TrialOptions) -> Measuring:
     """Say what is to be known before anything runs, and make what a measurement writes to."""
     for note in _notes(settings):
         say(f"pipeprof: note: {note}")
@@ -182,14 +182,14 @@ def begin(settings: RunSettings, outputs: Outputs, given: TrialOptions) -> Measu
     return Measuring(settings, outputs, make_writer(settings, outputs), progress, end_at)
 
 
-def _notes(settings: RunSettings) -> Sequence[object]:
+def _notes(settings: Options) -> Sequence[object]:
     if settings.target.kind == "script":
         return [what_a_script_does(settings, tries=settings.tries)]
     again = "so does each process that tries a change" if settings.tries else ""
     return [*(settings.loaded.notes if settings.loaded is not None else ()), *registrations(settings, again)]
 
 
-def make_writer(settings: RunSettings, outputs: Outputs) -> ProfileWriter:
+def make_writer(settings: Options, outputs: Outputs) -> ProfileWriter:
     """Make the writer of a profile."""
     found = places(profile_name(settings.target, settings.loaded), out=outputs.profile)
     return ProfileWriter(found, redact_here if outputs.redact else None)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pipeprof.profiles.harness.event_loop import Signals
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
 
 LOOK_SECONDS = 0.25
 """Between two looks at the memory of all workers."""
@@ -119,7 +119,7 @@ class Team:
         self._oom = CgroupWatch(Cgroup())
         self._servers = ForkServers(self._is_readable, server)
 
-    def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
+    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built]:
         """Start workers and wait until all have built their pipelines, `seconds` at most; each is stopped once it has.
 
         Raises:
@@ -128,7 +128,7 @@ class Team:
         self._launch(jobs)
         return {name: self._await(name, _built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
 
-    def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
+    def start_each(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built | MemberFailedError]:
         """Start workers as `start` does; one that fails is ended, and the others go on."""
         self._launch(jobs)
         found: dict[str, Built | MemberFailedError] = {}
@@ -140,7 +140,7 @@ class Team:
                 self.end(name)
         return found
 
-    def _launch(self, jobs: Mapping[str, Job]) -> None:
+    def _launch(self, jobs: Mapping[str, Options]) -> None:
         for name, job in jobs.items():
             family = RunFamily()
             try:
@@ -172,7 +172,7 @@ class Team:
         if self._end_at is not None and self._clock() >= self._end_at:
             raise OutOfTimeError
 
-    def _in_order_of_answer(self, jobs: Mapping[str, Job], seconds: float) -> Iterator[str]:
+    def _in_order_of_answer(self, jobs: Mapping[str, Options], seconds: float) -> Iterator[str]:
         """Yield the workers as they get ready: one that waits for the others must not fill its buffers meanwhile."""
         left, until = set(jobs), self._clock() + seconds
         while left:

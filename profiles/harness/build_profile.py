@@ -15,7 +15,7 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
-from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
+from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.steps.consumer import StepFacts
     from pipeprof.profiles.harness.received import Observed
-    from pipeprof.profiles.harness.settings import Plan
     from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import Measured, Trace
+    from pipeprof.profiles.protocol.options import Options
 
 DELETION_SECONDS = 0.05
 """Mean seconds of a deletion of an iterator from which a training notices it at the end of an epoch."""
@@ -60,12 +60,11 @@ _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measu
 class RunFacts:
     """The harness's own facts about a run, in addition to the worker's messages; filled in as the run goes on."""
 
-    command: list[str]
     target: Target
     tool: Tool
     host: Host
     versions: dict[str, str | None]
-    plan: Plan
+    options: Options
     started: str
     stages: Mapping[str, Stage]
     written: list[Stage] | None = None
@@ -74,9 +73,7 @@ class RunFacts:
     sampler_cores: float | None = None
     warnings: list[Message] = field(default_factory=list)
     output: str | None = None
-    data_size: DataSize | None = None
     gpus: list[GpuUse] = field(default_factory=list)
-    no_cache: bool = False
     commit: str | None = None
 
     @property
@@ -107,15 +104,15 @@ def assemble(
     host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
     profile = Profile(
         tool=facts.tool,
-        command=facts.command,
+        command=facts.options.command,
         target=facts.target,
         complete=exit_code == 0 and observed.complete,
         exit_code=exit_code,
         started=facts.started,
         commit=facts.commit,
-        seed=facts.plan.seed,
-        data_size=facts.data_size,
-        no_cache=facts.no_cache,
+        seed=facts.options.seed,
+        data_size=facts.options.data_size,
+        no_cache=facts.options.no_cache,
         host=host,
         versions={**facts.versions, **observed.versions},
         phases=_phases(observed, sampler, ran_out=problem is not None and problem.code == "out-of-memory"),
@@ -183,8 +180,8 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     measured = observed.measured
     if measured is None or not measured.steps.count:
         return None
-    steps = replace(measured.steps, dispatch="sync" if observed.own_step else facts.plan.dispatch)
-    if facts.plan.step.kind == SCRIPT and (observed.training is None or observed.training.wait is None):
+    steps = replace(measured.steps, dispatch="sync" if observed.own_step else facts.options.dispatch)
+    if facts.options.step.kind == SCRIPT and (observed.training is None or observed.training.wait is None):
         return replace(steps, wait_ms=None, wait_share=None, busy_ms=None, restart_share=None)
     window = observed.training.window if observed.training is not None else None
     return _by_window(steps, window) if window is not None else steps
@@ -217,20 +214,20 @@ def _device_of_loop(facts: RunFacts, observed: Observed, stages: list[Stage] | N
     """The device as the loop sees it, and as its step describes itself."""
     measured, told = observed.measured, observed.step
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
-    if facts.plan.step.kind == SCRIPT:
+    if facts.options.step.kind == SCRIPT:
         cpu_ms = _script_cpu_ms(observed, stages, facts.host.cores)
         if observed.device_seen is not None or observed.training is None or observed.training.wait is None:
-            return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
-    planned, own = facts.plan.step, observed.own_step
+            return Device(kind=facts.options.step.kind, text=facts.options.step_text, cpu_ms=cpu_ms)
+    planned, own = facts.options.step, observed.own_step
     return Device(
         kind="python" if own else planned.kind,
-        text=f"python: returned by {facts.target.text}" if own else facts.plan.step_text,
+        text=f"python: returned by {facts.target.text}" if own else facts.options.step_text,
         idle_share=measured.idle_share if measured is not None else None,
         gaps=_with_copies(measured, told) if measured is not None else None,
         **(vars(told) if told is not None else {}),
         cpu_ms=cpu_ms,
         too_optimistic=None if own else too_optimistic(planned.arguments),
-        from_init=facts.plan.step_from_init,
+        from_init=facts.options.step_from_init,
     )
 
 
@@ -384,7 +381,7 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
     could = steps.seconds * (facts.host.schedulable_cores or 1)
     return CpuUsage(
         # That of a script has its step's, which no reading tells apart.
-        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.plan.step.kind != SCRIPT else None,
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.options.step.kind != SCRIPT else None,
         loop_ms=observed.replayed.loop_cpu_ms if observed.replayed is not None else None,
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,

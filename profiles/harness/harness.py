@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from pipeprof.profiles.harness.failure import Circumstances, diagnose
 from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, with_made
+from pipeprof.profiles.harness.settings import with_made
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
@@ -39,6 +40,7 @@ from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth import judge
 from pipeprof.profiles.protocol.messages import UNTRACED
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.service.faults import cause_of_silence, listens
 from pipeprof.profiles.time.limits.cores import scheduled_on
 from pipeprof.profiles.time.verdict import conclude
@@ -80,7 +82,7 @@ READ_TO_THE_END = (
 
 
 def run_sample(
-    settings: RunSettings,
+    options: Options,
     writer: ProfileWriter,
     progress: RunProgress,
     tell: Callable[[Profile], object] | None = None,
@@ -100,16 +102,15 @@ def run_sample(
         PipeprofError: Something was wrong before the worker started.
     """
     began = time.monotonic()
-    planned = plan(settings)
-    with measuring_lock(progress.note, settings.lock_patience) as warning:
-        run = Run(settings, planned, writer, progress, began, tell, early)
+    with measuring_lock(progress.note, options.patience) as warning:
+        run = Run(options, writer, progress, began, tell, early)
         if warning:
             run.warn("no-lock", warning)
         return run.run()
 
 
 def run_undisturbed(
-    settings: RunSettings,
+    options: Options,
     writer: ProfileWriter,
     progress: RunProgress,
     *,
@@ -138,11 +139,11 @@ def run_undisturbed(
         late = end_at is not None and time.monotonic() + took > end_at
         return profile.verdict is None or not profile.verdict.disturbed or took > budget * AGAIN_SHARE or late
 
-    first = run_sample(settings, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None, early)
+    first = run_sample(options, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None, early)
     if first.exit_code or is_enough(first):
         return first, budget
     progress.note("other processes used the cores: measuring once more")
-    again = run_sample(with_made(settings, first), writer, progress)
+    again = run_sample(with_made(options, first), writer, progress)
     if again.exit_code in EXIT_CODES.values():
         # Who ends the second measurement keeps the first.
         first.exit_code = again.exit_code
@@ -168,16 +169,14 @@ class Run:
 
     def __init__(  # noqa: PLR0917 - what a run has
         self,
-        settings: RunSettings,
-        planned: Plan,
+        options: Options,
         writer: ProfileWriter,
         progress: RunProgress,
         began: float,
         tell: Callable[[Profile], object] | None = None,
         early: EarlyServer | None = None,
     ) -> None:
-        self._settings = settings
-        self._plan = planned
+        self._options = options
         self._writer = writer
         self._progress = progress
         self._began = began
@@ -186,21 +185,18 @@ class Run:
         self._headline = ""
         self._traces = False
         self._cgroup = Cgroup()
-        self._limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
-        stages = written_stages(settings.loaded)
+        self._limit = limits.memory_limit(options.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
+        stages = written_stages(options.loaded)
         self._facts = RunFacts(
-            command=settings.command,
-            target=target_of(settings),
+            target=target_of(options),
             tool=Tool(version=hosts.versions()["pipeprof"] or "unknown"),
             host=hosts.host_facts(self._limit, self._cgroup),
             versions=hosts.versions(),
-            plan=planned,
+            options=options,
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             stages=stages,
-            data_size=settings.data_size,
-            no_cache=settings.no_cache,
-            commit=checked_out(settings.target.path, os.environ),
-            written=list(stages.values()) if settings.loaded is not None else None,
+            commit=checked_out(options.target.path, os.environ),
+            written=list(stages.values()) if options.loaded is not None else None,
         )
         self._phases_told = 0
         self._cpu_at_measure: float | None = None
@@ -225,7 +221,8 @@ class Run:
         self._observed = Observed()
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
-            job = job_of(self._settings, self._plan, folders, memory_limit=limit)
+            data_dirs = {name: str(folder) for name, folder in folders.items()}
+            job = replace(self._options, data_dirs=data_dirs, memory_limit=limit)
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
                 if self._early is not None and self._has_room_for_two():
@@ -250,9 +247,9 @@ class Run:
             oom=oom.report(),
             growth=sampler.growth(),
             seconds=sampler.elapsed(),
-            timeout=self._plan.timeout,
-            max_time=self._settings.max_time,
-            planned=self._plan.length,
+            timeout=self._options.timeout,
+            max_time=self._options.max_time,
+            planned=self._options.length,
             peaks=dict(sampler.peaks()),
             stages=self._facts.stages,
             stacks=worker.stacks.text(),
@@ -283,20 +280,20 @@ class Run:
         if self._facts.written is None and self._seen_view is not None:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
-        account_memory(profile, self._observed, sampler, self._settings.loaded, self._facts.stages)
+        account_memory(profile, self._observed, sampler, self._options.loaded, self._facts.stages)
         graphs = self._observed.parsed
         profile.findings, messages = findings_for(
             profile,
             graphs.written if graphs is not None else None,
             graphs.executed if graphs is not None else None,
-            loaded=self._settings.loaded,
+            loaded=self._options.loaded,
             made=graphs.made if graphs is not None else (),
             constants=graphs.constants if graphs is not None else (),
             sketch_view=self._seen_view,
-            slips=slips_in(self._settings.target.path, self._settings.target.function)
-            if self._settings.loaded is None
+            slips=slips_in(self._options.target.path, self._options.target.function)
+            if self._options.loaded is None
             else (),
-            tries=self._settings.tries,
+            tries=self._options.tries,
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.
@@ -310,7 +307,7 @@ class Run:
         if sketch is None or sketch.written["root"] is None or self._observed.parsed is not None:
             return None
         try:
-            spec = list(self._facts.stages.values()) if self._settings.loaded is not None else None
+            spec = list(self._facts.stages.values()) if self._options.loaded is not None else None
             return view_of_sketch(sketch, cores=host.cores, memory_limit=host.memory_limit_bytes, spec=spec)
         except Exception as error:  # It must never cost the report of the run.
             self.warn("no-sketch", f"The stages are unknown ({type(error).__name__}: {error}).")
@@ -318,7 +315,7 @@ class Run:
 
     def _pin_to_op(self, problem: Problem) -> None:
         """Return the place of the op that TensorFlow refused inside the stage, more exact than the stage's line."""
-        error, loaded = self._observed.error, self._settings.loaded
+        error, loaded = self._observed.error, self._options.loaded
         if error is None or loaded is None or not error.op_path:
             return
         problem.address = f"{error.address}.{error.op_path}"
@@ -343,7 +340,7 @@ class Run:
             )
 
     def _make_data(self) -> dict[str, Path]:
-        loaded = self._settings.loaded
+        loaded = self._options.loaded
         if loaded is None or not loaded.spec.data:
             return {}
         from pipeprof.pipelines.data.cache import ensure, locate
@@ -354,9 +351,9 @@ class Run:
         return ensure(loaded.spec.data, progress=self._progress.data, cache=cache)
 
     def _evict(self, folders: Mapping[str, Path]) -> None:
-        if not self._plan.cold:
+        if not self._options.cold:
             return
-        loaded = self._settings.loaded
+        loaded = self._options.loaded
         if loaded is None:
             return
         from pipeprof.pipelines.spec.paths import source_files
@@ -370,9 +367,9 @@ class Run:
 
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
         sampler = Sampler(
-            FamilyReader(worker.pid, look_share=SOAK_LOOK_SHARE if self._settings.soak else LOOK_SHARE),
+            FamilyReader(worker.pid, look_share=SOAK_LOOK_SHARE if self._options.soak else LOOK_SHARE),
             limit_bytes=self._limit.bytes if self._limit else None,
-            calm=SOAK_INTERVAL if self._settings.soak else MEASURE_INTERVAL,
+            calm=SOAK_INTERVAL if self._options.soak else MEASURE_INTERVAL,
         )
         self._contention = ContentionProbe(worker.pid, self._cgroup)
         self._pid = worker.pid
@@ -384,15 +381,15 @@ class Run:
             if awaited is not None and self._observed.phase == "build" and not listens(awaited):
                 watch.cut_short()
 
-        soaks, limit = self._settings.soak, self._settings.max_time
-        rarely = saving_of(self._plan.seconds or 0.0) if soaks else (SAVE_SECONDS, MOST_SAVING)
+        soaks, limit = self._options.soak, self._options.max_time
+        rarely = saving_of(self._options.seconds or 0.0) if soaks else (SAVE_SECONDS, MOST_SAVING)
         watch = Watch(
             worker=worker,
             observed=self._observed,
             sampler=sampler,
             signals=signals,
-            timeout=self._plan.timeout,
-            end_at=self._began + limit - self._settings.spent if limit is not None else None,
+            timeout=self._options.timeout,
+            end_at=self._began + limit - self._options.spent if limit is not None else None,
             on_message=follow,
             on_hang=self._ask_services,
             save=lambda: self._save(sampler),
@@ -428,7 +425,7 @@ class Run:
             elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:
                 self._end_measure(sampler)
             sampler.enter_phase(phase.name)
-            self._progress.phase(self._name_of(phase), self._plan.seconds if phase.name == "measure" else None)
+            self._progress.phase(self._name_of(phase), self._options.seconds if phase.name == "measure" else None)
         self._phases_told = len(observed.phases)
         if observed.traces and not self._traces and not self._is_script:
             self._traces = True
@@ -441,15 +438,15 @@ class Run:
         if observed.phase == "measure":
             sampler.count_batches(observed.steps)
         if observed.phase in ("warmup", "measure"):
-            total = self._plan.seconds if observed.phase == "measure" else None
+            total = self._options.seconds if observed.phase == "measure" else None
             done = observed.phase_seconds
-            if self._plan.seconds is None and observed.phase == "measure":
-                done, total = float(observed.steps), float(self._plan.steps or 0) or None
+            if self._options.seconds is None and observed.phase == "measure":
+                done, total = float(observed.steps), float(self._options.steps or 0) or None
             self._progress.tick(observed.rate, done, total)
 
     @property
     def _is_script(self) -> bool:
-        return self._settings.target.kind == "script"
+        return self._options.kind == "script"
 
     def _name_of(self, phase: Phase) -> str:
         """The name of a phase for the progress: before a trace, stored batches take the place of the pipeline's."""
@@ -505,7 +502,7 @@ class Run:
 
     def _follow_soak(self, worker: WorkerProcess) -> None:
         """Let the worker trace Python's allocations, once memory grows."""
-        log, seconds = self._observed.soak_log, self._plan.seconds
+        log, seconds = self._observed.soak_log, self._options.seconds
         if log is not None and self._soak_began is None:
             self._soak_began = time.monotonic(), self._own_cpu()
         if log is None or not log.points or seconds is None or self._examines:
@@ -533,10 +530,10 @@ def saving_of(seconds: float) -> tuple[float, float]:
     return min(SOAK_SAVE_SECONDS, seconds / SOAK_SAVES), SOAK_SAVING if seconds >= SHORT_SOAK else MOST_SAVING
 
 
-def target_of(settings: RunSettings) -> Target:
+def target_of(options: Options) -> Target:
     """The target of a run as its profile has it, with the hashes of its files as they are now."""
-    target, loaded = settings.target, settings.loaded
-    edits = [Edit.model_validate(document) for document in settings.changed_by]
+    target, loaded = options.target, options.loaded
+    edits = [Edit.model_validate(document) for document in options.changed_by]
     if loaded is not None:
         return spec_target(str(target), loaded).model_copy(update={"edits": edits})
     import hashlib
@@ -546,7 +543,7 @@ def target_of(settings: RunSettings) -> Target:
         text=str(target),
         sha256=hashlib.sha256(target.path.read_bytes()).hexdigest() if target.path.is_file() else None,
         arguments=dict(target.arguments) if target.kind == "function" else None,
-        script_arguments=list(settings.script_args) if target.kind == "script" else None,
+        script_arguments=list(options.script_args) if target.kind == "script" else None,
         edits=edits,
     )
 

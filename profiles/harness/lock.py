@@ -19,7 +19,6 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import check_private, temporary_folder
 
 POLL_SECONDS = 0.25
-DEFAULT_LIMIT = 60.0
 
 
 class LockTimeoutError(PipeprofError):

@@ -16,8 +16,8 @@ from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
 from pipeprof.profiles.protocol.channel import encode
-from pipeprof.profiles.protocol.job import as_pairs
 from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob
+from pipeprof.profiles.protocol.options import as_pairs
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeprof.profiles.host.run_family import RunFamily
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.protocol.turns import TurnRequest
 
 _WORKER = "pipeprof.profiles.worker.main"
@@ -157,7 +157,7 @@ class WorkerProcess:
         dumped: Descriptor to read the stacks of its threads from.
     """
 
-    def __init__(self, job: Job, family: RunFamily, start: Starter | None = None) -> None:
+    def __init__(self, job: Options, family: RunFamily, start: Starter | None = None) -> None:
         self._family = family
         pipes: list[int] = []
         try:

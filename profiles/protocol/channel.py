@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import IO, Any, ClassVar, Literal, TypeAlias
 
-from pipeprof.profiles.protocol.job import Job, read_job
 from pipeprof.profiles.protocol.messages import Answer, Sample, Warned
+from pipeprof.profiles.protocol.options import Options, in_worker, to_worker
 from pipeprof.profiles.protocol.turns import TurnRequest
 
 Command = Literal["look", "stop", "examine"]
@@ -68,9 +68,9 @@ class WorkerEnd:
         os.set_inheritable(write_fd, False)
         return cls(os.fdopen(read_fd, encoding="utf-8"), os.fdopen(write_fd, "w", encoding="utf-8"))
 
-    def receive_job(self) -> Job:
+    def receive_job(self) -> Options:
         """Read the first line: what to do."""
-        return read_job(json.loads(self._reading.readline()))
+        return in_worker(json.loads(self._reading.readline()))
 
     def next_turn(self) -> TurnRequest | None:
         """Wait for the next turn; None at the request to stop."""
@@ -184,9 +184,9 @@ class HarnessEnd:
         self._write_fd = write_fd
         self._pending = b""
 
-    def send_job(self, job: Job) -> bool:
+    def send_job(self, job: Options) -> bool:
         """Send the first line; returns whether the worker could still take it."""
-        return self._send_line(encode(job))
+        return self._send_line(encode(to_worker(job)))
 
     def send(self, command: Command) -> bool:
         """Send a command; returns whether the worker could still take it."""

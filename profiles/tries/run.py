@@ -27,8 +27,8 @@ from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import EarlyServer
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.lines import written_ops
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries import plan as plans
 from pipeprof.profiles.tries import settle
@@ -43,7 +43,7 @@ from pipeprof.profiles.wording import with_name
 
 def try_changes(
     profile: Profile,
-    settings: RunSettings,
+    settings: Options,
     ideas: Sequence[Proposal],
     budget: float,
     progress: RunProgress,

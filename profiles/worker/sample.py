@@ -32,7 +32,6 @@ from pipeprof.pipelines.steps.simulated import durations, simulated_step
 from pipeprof.pipelines.steps.step import RETURNED, start_step
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.job import SERVICE, Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
     LONGEST_TRACE,
     SERVICE_FAILED,
@@ -45,6 +44,7 @@ from pipeprof.profiles.protocol.messages import (
     Sketch,
     Trace,
 )
+from pipeprof.profiles.protocol.options import SERVICE, Options, StepJob, from_pairs
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.local_service import LocalService, start_local_service, wait_for_end
@@ -100,7 +100,7 @@ class JobRun:
     libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "numpy")
     """Whose versions a profile has."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         self.job = job
         self.phase: PhaseName = "import"
         self.dataset: Any = None
@@ -198,7 +198,7 @@ class JobRun:
             if self.job.kind == "function":
                 from pipeprof.profiles.worker.load_function import import_early
 
-                for code, text in import_early(self.job.target):
+                for code, text in import_early(str(self.job.target)):
                     self.warn(code, text)
             if self.job.seed is not None:
                 tf.random.set_seed(self.job.seed)
@@ -283,7 +283,7 @@ class JobRun:
                 from pipeprof.profiles.worker.load_function import call_target
 
                 with BuildWatch(self._channel.send):
-                    self._called = call_target(self.job.target, self._arguments())
+                    self._called = call_target(str(self.job.target), self._arguments())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 watch, self._made = self._watch, self._watch.made
             self._memory.read("build")
@@ -306,8 +306,8 @@ class JobRun:
     def _arguments(self) -> list[tuple[str, str]]:
         """The arguments of a function, with the address of the service that was started for it."""
         if self._service is None:
-            return self.job.arguments
-        return [(name, value.replace(SERVICE, self._service.address)) for name, value in self.job.arguments]
+            return list(self.job.target.arguments)
+        return [(name, value.replace(SERVICE, self._service.address)) for name, value in self.job.target.arguments]
 
     def _meet_services(self) -> None:
         """Tell the services that the pipeline reads from, before it reads anything.

@@ -347,7 +347,7 @@ TRIAL = """\
 import sys
 from threading import Event
 from types import SimpleNamespace
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 

@@ -18,7 +18,8 @@ from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import InsertStage, to_document
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.changes.replay import datasets_before
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import TurnsJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun, elements_of_each_epoch
 
@@ -117,7 +118,9 @@ def test_a_worker_refuses_a_cache_of_what_differs(
     path = tmp_path / "made.py"
     path.write_text(MODULE, encoding="utf-8")
     edit = json.dumps(to_document(InsertStage("cache", {}, after)))
-    job = Job("function", f"{path}:{function}", [str(path)], turns=TurnsJob(edits=[edit], compare_epochs=True))
+    job = Options(
+        ParsedTarget("function", path, function), [str(path)], turns=TurnsJob(edits=[edit], compare_epochs=True)
+    )
     said: dict[str, Any] = {}
     TurnRun(job, SimpleNamespace(send=said.update, next_turn=lambda: None)).run()  # type: ignore[arg-type]
     refused, built = said.get("refused"), said.get("built")

@@ -19,12 +19,13 @@ from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
+from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
 from pipeprof.profiles.protocol.channel import Changes, HarnessEnd, encode
-from pipeprof.profiles.protocol.job import Job, StepJob
 from pipeprof.profiles.protocol.messages import Graphs, Warned
+from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.worker import sample
@@ -263,9 +264,9 @@ class Recorder:
         return [changes[field] for changes in self.sent if field in changes][-1]
 
 
-def job(target: str, **changes: Any) -> Job:
+def job(target: str, **changes: Any) -> Options:
     """What a worker is asked to do."""
-    return replace(Job("function", target, [], steps=3, warmup_seconds=0.0), **changes)
+    return replace(Options(parse_target(target), steps=3, warmup_seconds=0.0), **changes)
 
 
 def sampled(target: str, **changes: Any) -> Recorder:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Place, Role
 
 LEAST_STEPS = 2
@@ -93,7 +93,7 @@ class ScriptRun(ScriptJob):
     advice: ClassVar[str] = "Let it train longer, by its own arguments."
     """What to do where it ends too early."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._path = Path(job.user_files[0]).absolute()  # the script may go into another folder
         self._observer = ScriptObserver(

@@ -16,14 +16,14 @@ from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
 
 
 class MainDatasetJob(ScriptJob):
     """A job of kind ``script`` that gets the main dataset where the script iterates it."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._observer = ScriptObserver(
             self._iterator_made,

@@ -17,7 +17,7 @@ from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
 
 
 class TakenDataset(MainDatasetJob):
@@ -67,6 +67,6 @@ class TakenRun(TakenDataset, JobRun):
         self._end()
 
 
-def taken(job: Job, channel: WorkerEnd) -> TakenDataset:
+def taken(job: Options, channel: WorkerEnd) -> TakenDataset:
     """Return the run of a job."""
     return TakenTurns(job, channel) if job.turns is not None else TakenRun(job, channel)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import GraphDict
     from pipeprof.pipelines.steps.consumer import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.protocol.turns import TurnRequest
     from pipeprof.profiles.worker.steps.statistics import StepReading
 
@@ -256,7 +256,7 @@ _WRITES = "the pipeline writes files ({}), which several processes cannot do at 
 class TurnRun(JobRun):
     """A job in turns."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._turns: TurnsJob = job.turns or TurnsJob()
         self._runtime: int | None = None

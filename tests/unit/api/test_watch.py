@@ -17,7 +17,7 @@ from pipeprof import local_run, recording, watching
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.protocol.channel import Changes, WorkerEnd
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Warned
@@ -192,7 +192,7 @@ def test_what_was_measured_is_saved_now_and_then(monkeypatch: pytest.MonkeyPatch
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(local_run, "time", SimpleNamespace(monotonic=lambda: clock.now))
     writer = ProfileWriter([tmp_path / "out.json"])
-    run = local_run.LocalRun(RunSettings(target=ParsedTarget("script", Path("train.py")), to_end=True), writer)
+    run = local_run.LocalRun(make_options(target=ParsedTarget("script", Path("train.py")), to_end=True), writer)
     saved: list[float] = []
 
     def save(_sampler: object) -> None:

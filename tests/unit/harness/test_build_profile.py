@@ -40,8 +40,8 @@ from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.protocol.channel import HarnessEnd, encode
-from pipeprof.profiles.protocol.job import StepJob
 from pipeprof.profiles.protocol.messages import Answer, BatchSize, CostSegment, DeviceRead, Graphs, Replayed, Trace
+from pipeprof.profiles.protocol.options import StepJob
 
 VALIDATOR = jsonschema.Draft202012Validator(Profile.model_json_schema())
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
@@ -128,7 +128,7 @@ SCRIPT = {"step": StepJob(kind="script"), "step_text": "train.py", "dispatch": "
 
 def test_a_wait_by_the_gpus_clock_is_put_into_the_measured_steps_in_proportion():
     seen = observed(phase("measure"), followed(10), by_clock(waits=0.024), {"training": LOOP})
-    profile = assemble(facts(plan=plan(**SCRIPT)), seen)
+    profile = assemble(facts(options=plan(**SCRIPT)), seen)
     interval = profile.steps.interval_ms.mean
     assert (profile.training.wait, profile.training.unknown, profile.training.window.count) == ("clock", None, 29)
     assert profile.steps.wait_ms.mean == pytest.approx(interval / 2)
@@ -148,9 +148,9 @@ GAPS = Gaps(
 @pytest.mark.parametrize("script", [True, False])
 def test_the_gaps_of_a_device_are_those_of_its_trace(script):
     seen = observed(phase("measure"), followed(10), *([{"training": LOOP}] if script else []))
-    loop = assemble(facts(plan=plan(**SCRIPT) if script else plan()), seen).device
+    loop = assemble(facts(options=plan(**SCRIPT) if script else plan()), seen).device
     seen.device_seen = DeviceSeen(gaps=GAPS, idle_share=0.5, gpus=(GpuUse(name="GPU 0", idle_share=0.5),))
-    device = assemble(facts(plan=plan(**SCRIPT) if script else plan()), seen).device
+    device = assemble(facts(options=plan(**SCRIPT) if script else plan()), seen).device
     assert loop.gaps != GAPS
     assert (device.gaps, device.idle_share, device.gaps_unknown) == (GAPS, 0.5, None)
     assert [gpu.name for gpu in device.gpus] == ["GPU 0"]
@@ -229,7 +229,7 @@ def test_a_tensorflow_that_is_newer_than_the_tested_ones_is_a_warning(version, c
 
 
 def test_what_the_parent_knows_is_passed_on():
-    made = facts(disk=Disk(bytes=7, source="proc-io", cold=True), output="hello", plan=plan(seed=3))
+    made = facts(disk=Disk(bytes=7, source="proc-io", cold=True), output="hello", options=plan(seed=3))
     profile = assemble(made, observed())
     assert (profile.disk.bytes, profile.output, profile.seed) == (7, "hello", 3)
 
@@ -318,7 +318,7 @@ def test_growth_is_told_where_memory_ran_out_and_only_there():
 
 def test_steps_with_a_device_have_its_gaps_and_dispatch():
     seen = observed(phase("measure"), measured(followed(10, fetch_ms=2, busy_ms=8)))
-    profile = assemble(facts(plan=SIMULATED), seen, exit_code=0)
+    profile = assemble(facts(options=SIMULATED), seen, exit_code=0)
     assert profile.steps.dispatch == "sync"
     assert profile.device.text == "simulate: 8ms"
     assert profile.device.idle_share == pytest.approx(0.2)
@@ -464,7 +464,7 @@ def test_histograms_and_samples_are_in_the_series():
 
 def test_histograms_come_through_json():
     seen = observed(*HarnessEnd(-1).feed(encode(changes(measured(followed()))).encode()))
-    series = assemble(facts(plan=SIMULATED), seen).series
+    series = assemble(facts(options=SIMULATED), seen).series
     assert sum(count for _, count in series.interval_histogram_ms) == 10
 
 
@@ -474,14 +474,14 @@ def test_without_steps_there_are_no_histograms():
 
 def test_what_measuring_cost_is_told_in_shares():
     seen = observed(measured(followed(10, fetch_ms=2, busy_ms=7, late_ms=1), overhead_ns=5_000_000, overhead_cpu_ns=1))
-    overhead = assemble(facts(plan=SIMULATED, sampler_cores=0.02), seen, exit_code=0).overhead
+    overhead = assemble(facts(options=SIMULATED, sampler_cores=0.02), seen, exit_code=0).overhead
     assert overhead.loop_share == pytest.approx(0.05)
     assert overhead.wake_share == pytest.approx(0.1)
     assert overhead.sampler_cores == 0.02
 
 
 def test_no_late_waking_is_none_of_it_and_without_a_device_nothing_is_claimed():
-    assert assemble(facts(plan=SIMULATED), observed(measured(followed()))).overhead.wake_share == 0.0
+    assert assemble(facts(options=SIMULATED), observed(measured(followed()))).overhead.wake_share == 0.0
     assert assemble(facts(), observed(measured(drained()))).overhead.wake_share is None
 
 

@@ -8,13 +8,15 @@ import json
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness import process as processes
 from pipeprof.profiles.harness.process import OUTPUT_BYTES, WorkerOutput, WorkerProcess
-from pipeprof.profiles.protocol.job import Job, read_job
+from pipeprof.profiles.protocol.options import Options, in_worker
 from pipeprof.profiles.protocol.turns import TurnsJob
 
 LOG = "2026-01-01 10:00:00.123456: W tensorflow/core/framework/op_kernel.cc:1857] OP_REQUIRES failed: UNKNOWN: bad"
@@ -61,7 +63,7 @@ def test_nothing_printed_is_nothing():
     assert printed(f"{INFO}\n{LOG}\n").users() is None
 
 
-JOB = Job("spec", "a.yaml", ["a.yaml"])
+JOB = Options(ParsedTarget("spec", Path("a.yaml")), ["a.yaml"])
 
 
 @pytest.mark.parametrize(
@@ -196,7 +198,7 @@ def test_a_command_line_that_comes_late_is_read_with_the_first_message(started, 
 def test_the_job_is_the_first_command(started):
     worker, child = started
     commands, _, _ = child.inherited
-    assert read_job(json.loads(os.read(commands, 1000))) == JOB
+    assert in_worker(json.loads(os.read(commands, 1000))) == JOB
     assert worker.send("look")
     assert json.loads(os.read(commands, 1000)) == {"c": "look"}
 

@@ -11,8 +11,9 @@ from unit.worker.fakes import FakeSampler, changes, drained, facts, measured, ob
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness import harness
-from pipeprof.profiles.harness.harness import Run, RunSettings
+from pipeprof.profiles.harness.harness import Run
 from pipeprof.profiles.protocol.messages import Trace
+from pipeprof.profiles.protocol.options import Options
 
 KNOWN = (phase("measure"), measured(drained()), phase_end("measure", peak=1), phase("trace"))
 
@@ -52,10 +53,9 @@ def events() -> Events:
 
 def run(events: Events, *messages: Any, kind: str = "function", tells: bool = True) -> Run:
     made = Run.__new__(Run)
-    made._settings = RunSettings(target=ParsedTarget(kind, Path("train.py")))  # type: ignore[arg-type]
+    made._options = Options(target=ParsedTarget(kind, Path("train.py")))  # type: ignore[arg-type]
     made._observed, made._facts = observed(*messages), facts()
     made._facts.sampler_cores = 0.0
-    made._plan = made._facts.plan
     made._progress, made._tell = events, events.tell if tells else None  # type: ignore[assignment]
     made._early = None
     made._headline, made._traces, made._phases_told, made._cpu_at_measure = "", False, 1, None

@@ -9,16 +9,18 @@ import os
 import signal
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol import channel
 from pipeprof.profiles.protocol.channel import HarnessEnd, WorkerEnd, encode
-from pipeprof.profiles.protocol.job import Job, StepJob
 from pipeprof.profiles.protocol.messages import Answer, Warned
+from pipeprof.profiles.protocol.options import Options, StepJob, to_worker
 
 FRAME = ErrorFrame("a.py", 3, "f")
 WARNED = {"warnings": [Warned("a", "b")]}
@@ -111,8 +113,8 @@ def test_a_message_is_one_line():
 
 
 def test_the_job_is_the_first_line():
-    job = Job("spec", "a.yaml", ["a.yaml"], step=StepJob("simulate", {"every": [[3, 1.5]]}))
-    worker, _ = worker_end(encode(job) + '{"c": "stop"}\n')
+    job = Options(ParsedTarget("spec", Path("a.yaml")), ["a.yaml"], step=StepJob("simulate", {"every": [[3, 1.5]]}))
+    worker, _ = worker_end(encode(to_worker(job)) + '{"c": "stop"}\n')
     assert worker.receive_job() == job
     assert not worker.stop.is_set()
 

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof.profiles.protocol.channel import checked, encode
-from pipeprof.profiles.protocol.job import Job, read_job
 from pipeprof.profiles.protocol.messages import Sample
 
 FIELDS = {name: hint for name, hint in get_type_hints(Sample).items() if not name.startswith("__")}
@@ -61,13 +60,6 @@ def test_each_field_comes_through_its_line(name: str, data: st.DataObject) -> No
     line = encode(changes)
     assert line.count("\n") == 1
     assert checked(json.loads(line)) == changes
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(job=records(Job))
-def test_a_job_comes_through_its_line(job: Job) -> None:
-    line = encode(job)
-    assert encode(read_job(json.loads(line))) == line
 
 
 def test_a_name_that_is_no_text_of_any_encoding_comes_through() -> None:

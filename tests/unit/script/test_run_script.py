@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from pipeprof import recording
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import WrittenFile
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.ended import SignalHandledError
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
@@ -31,6 +32,8 @@ from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.worker.writes.writes import Loss
 from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
+
+TRAIN = ParsedTarget("script", Path("train.py"))
 
 
 class Channel(FakeChannel):
@@ -46,7 +49,7 @@ class Run(ScriptRun):
 
     def __init__(self, *, soak: bool = False) -> None:
         self.channel = Channel(FakeTime())
-        super().__init__(Job("script", "train.py", ["train.py"], soak=soak, seconds=10.0), self.channel)  # type: ignore[arg-type]
+        super().__init__(Options(TRAIN, ["train.py"], soak=soak, seconds=10.0), self.channel)  # type: ignore[arg-type]
         self.describing, self.described = threading.Event(), threading.Event()
         self.ends: list[str] = []
 
@@ -149,9 +152,7 @@ def test_after_a_normal_end_a_write_ends_the_process() -> None:
 
 def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     channel: Any = Channel(FakeTime())
-    run = recording.WatchRun(
-        Job("script", "train.py", ["train.py"]), channel, registered=(), lines=False, over=lambda: None
-    )
+    run = recording.WatchRun(Options(TRAIN, ["train.py"]), channel, registered=(), lines=False, over=lambda: None)
     describing, described = threading.Event(), threading.Event()
     run._stop_reporter = lambda: None  # type: ignore[method-assign]
     run._training = lambda: None  # type: ignore[method-assign,assignment,return-value]
@@ -178,9 +179,7 @@ def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, *, failed: bool
 ) -> None:
     channel: Any = Channel(FakeTime())
-    run = recording.WatchRun(
-        Job("script", "train.py", ["train.py"]), channel, registered=(), lines=False, over=lambda: None
-    )
+    run = recording.WatchRun(Options(TRAIN, ["train.py"]), channel, registered=(), lines=False, over=lambda: None)
     window = SimpleNamespace(followed=lambda *_: False)
 
     def begin(*_: object, **__: object) -> None:
@@ -199,7 +198,7 @@ def test_the_end_of_a_call_is_that_call_also_after_so_many_steps(monkeypatch: py
     monkeypatch.setattr(ScriptRun, "_finish", lambda _run, reason: reasons.append(reason))
     for call in (None, "pipeprof.profile"):
         channel: Any = Channel(FakeTime())
-        job = Job("script", "train.py", ["train.py"])
+        job = Options(TRAIN, ["train.py"])
         recording.WatchRun(job, channel, registered=(), lines=False, over=lambda: None, call=call)._finish("7 steps")
     assert reasons == ["7 steps", "pipeprof.profile"]
 
@@ -351,7 +350,7 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
 def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "train.py"
     script.write_text("import os\npid = os.fork()\n")
-    run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
+    run = ScriptRun(Options(ParsedTarget("script", Path("train.py")), [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
     assert run._why_nothing() == f"{script} finished without iterating over a tf.data dataset"
     script.write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
@@ -368,7 +367,7 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_script_that_changed_the_folder_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "train.py").write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
     monkeypatch.chdir(tmp_path)
-    run = ScriptRun(Job("script", "train.py", ["train.py"]), Channel(FakeTime()))  # type: ignore[arg-type]
+    run = ScriptRun(Options(TRAIN, ["train.py"]), Channel(FakeTime()))  # type: ignore[arg-type]
     (tmp_path / "run").mkdir()
     monkeypatch.chdir(tmp_path / "run")
     assert run._why_nothing().endswith("name it: train.py:make")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.protocol.options import IteratedAt, Options, StepJob
 from pipeprof.profiles.protocol.turns import TurnsJob
 from pipeprof.profiles.worker.main import _run_of
 from pipeprof.profiles.worker.sample import JobRun
@@ -33,8 +35,8 @@ class Dataset:
         return 3
 
 
-def job(**changes: Any) -> Job:
-    return Job("script", "train.py", ["train.py"], main=MAIN, **changes)
+def job(**changes: Any) -> Options:
+    return Options(ParsedTarget("script", Path("train.py")), ["train.py"], main=MAIN, **changes)
 
 
 def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChannel]:

@@ -52,7 +52,7 @@ def test_it_is_said_for_whom_the_tries_wait_until_a_signal_ends_that(monkeypatch
     notes: list[str] = []
     signals = Signals()
     monkeypatch.setattr(session, "measuring_lock", lock)
-    settings: Any = SimpleNamespace(command=["pipeprof"], lock=True, lock_patience=60.0)
+    settings: Any = SimpleNamespace(command=["pipeprof"], lock=True, patience=60.0)
     with pytest.raises(InterruptedVerificationError), session.measuring(settings, Notes(), signals, None):
         pass
     assert len(notes) == 1

@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.shared import Phase, PhaseName
@@ -18,10 +20,8 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import Plan
 from pipeprof.profiles.host.sampler import MemorySample
 from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd
-from pipeprof.profiles.protocol.job import StepJob
 from pipeprof.profiles.protocol.messages import (
     Answer,
     BatchSize,
@@ -35,6 +35,7 @@ from pipeprof.profiles.protocol.messages import (
     Trace,
     Warned,
 )
+from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.xplane.xplane import NO_STEP, Events
 
@@ -393,8 +394,10 @@ def measured(steps: Measured, **fields: Any) -> Measured:
     return replace(steps, loop=LoopCost(**loop))
 
 
-def plan(**changes: Any) -> Plan:
+def plan(**changes: Any) -> Options:
     values: dict[str, Any] = {
+        "target": ParsedTarget("spec", Path("spec.yaml")),
+        "command": ["pipeprof", "run", "spec.yaml"],
         "step": StepJob(),
         "step_text": "none",
         "dispatch": None,
@@ -405,17 +408,16 @@ def plan(**changes: Any) -> Plan:
         "cold": False,
         "timeout": 120.0,
     }
-    return Plan(**{**values, **changes})
+    return Options(**{**values, **changes})
 
 
 def facts(**changes: Any) -> RunFacts:
     values: dict[str, Any] = {
-        "command": ["pipeprof", "run", "spec.yaml"],
         "target": Target(kind="spec", text="spec.yaml"),
         "tool": Tool(version="1.2.3"),
         "host": Host(system="Linux 6.1", machine="x86_64", cores=2.0),
         "versions": {"pipeprof": "1.2.3", "tensorflow": None},
-        "plan": plan(),
+        "options": plan(),
         "started": "2024-01-01T00:00:00+00:00",
         "stages": {},
     }

@@ -1,11 +1,13 @@
 """What is looked at after a measurement, in which order."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.protocol.messages import Trace
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker import sample
 
 
@@ -38,7 +40,7 @@ def traced(monkeypatch):
 
         monkeypatch.setattr(sample.JobRun, "_run_trace", trace)
         channel = Channel()
-        one = sample.JobRun(Job("spec", "a.yaml", []), channel)
+        one = sample.JobRun(Options(ParsedTarget("spec", Path("a.yaml")), []), channel)
         one.feed = SimpleNamespace(restart=lambda: done.append("restart"))
         one._describe = lambda: done.append("graphs")
         one._measure_extras(None)
