@@ -65,7 +65,8 @@ class LocalRun(Run):
 
     def fail(self, reason: Reason) -> None:
         """Diagnose an end before its time, with the phase in which it came."""
-        self._failure = self._failure or diagnose(Ended(reason, 0), self._observed, self._circumstances())
+        around = Circumstances(self._options, self._sampler, self._limit, self._oom.report())
+        self._failure = self._failure or diagnose(Ended(reason, 0), self._observed, around)
 
     def discard(self) -> None:
         """Stop to sample; nothing is written."""
@@ -80,18 +81,3 @@ class LocalRun(Run):
 
     def _own_cpu(self) -> float:
         return self._thread.cpu_seconds
-
-    def _circumstances(self) -> Circumstances:
-        return Circumstances(
-            limit=self._limit,
-            oom=self._oom.report(),
-            growth=self._sampler.growth(),
-            seconds=self._sampler.elapsed(),
-            timeout=self._options.timeout,
-            max_time=None,
-            planned=self._options.length,
-            peaks=self._sampler.peaks(),
-            stages={},
-            stacks="",
-            script=True,
-        )

@@ -30,7 +30,7 @@ from pipeprof.profiles.advise.text.source_diff import add_diffs
 from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places
-from pipeprof.profiles.harness.fork_server import EarlyServer
+from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.protocol.options import Options
@@ -81,7 +81,7 @@ def run(given: RunOptions) -> int:
 
     report = ReportOnStdout(outputs)
     with ExitStack() as ending:
-        early = ending.enter_context(closing(EarlyServer())) if tries else None
+        early = ending.enter_context(closing(Copies())) if tries else None
         try:
             profile, left = run_undisturbed(
                 going.settings,
@@ -195,9 +195,7 @@ def make_writer(settings: Options, outputs: Outputs) -> ProfileWriter:
     return ProfileWriter(found, redact_here if outputs.redact else None)
 
 
-def _try_changes(
-    profile: Profile, going: Measuring, seconds: float, *, spent: float, early: EarlyServer | None
-) -> None:
+def _try_changes(profile: Profile, going: Measuring, seconds: float, *, spent: float, early: Copies | None) -> None:
     """Try the proposed changes; the profile is saved after each."""
     try:
         try_changes(

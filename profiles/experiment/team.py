@@ -8,11 +8,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pipeprof.profiles.harness.event_loop import SUSPENDED_SECONDS
 from pipeprof.profiles.harness.failure import describe_end
-from pipeprof.profiles.harness.fork_server import ForkServer, ForkServers
+from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
@@ -99,7 +100,7 @@ class Team:
     Args:
         end_at: When the time of the whole command is over, in seconds of `clock`; None for never. What waits for a
             worker then raises `OutOfTimeError`.
-        server: Makes the copies for the environment as it is; it ends with the team.
+        copies: Starts the workers; ends with the team.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Team:
         clock: Callable[[], float] = time.monotonic,
         *,
         end_at: float | None = None,
-        server: ForkServer | None = None,
+        copies: Copies | None = None,
     ) -> None:
         self._signals = signals
         self._limit = limit_bytes
@@ -117,7 +118,7 @@ class Team:
         self._end_at = end_at
         self._members: dict[str, _Member] = {}
         self._oom = CgroupWatch(Cgroup())
-        self._servers = ForkServers(self._is_readable, server)
+        self._copies = copies or Copies()
 
     def start(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built]:
         """Start workers and wait until all have built their pipelines, `seconds` at most; each is stopped once it has.
@@ -141,10 +142,11 @@ class Team:
         return found
 
     def _launch(self, jobs: Mapping[str, Options]) -> None:
+        start = partial(self._copies.start, self._is_readable)
         for name, job in jobs.items():
             family = RunFamily()
             try:
-                self._members[name] = _Member(name, WorkerProcess(job, family, self._servers.start), family)
+                self._members[name] = _Member(name, WorkerProcess(job, family, start), family)
             except BaseException:
                 family.__exit__()
                 raise
@@ -221,7 +223,7 @@ class Team:
             yield self
         finally:
             self.end()
-            self._servers.close()
+            self._copies.close()
 
     def bytes_used(self) -> int:
         """Resident memory of all workers."""

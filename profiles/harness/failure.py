@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.meaning.traits import holder, traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Problem
-from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.harness.received import GROWING_TIMES
+from pipeprof.profiles.host import limits
+from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.memory.buffers import kind_of
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import SERVICE_FAILED
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.cgroup import OomReport
     from pipeprof.profiles.host.limits import MemoryLimit
+    from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import Raised
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.view.view import PipelineView
 
 EXIT_INTERNAL, EXIT_SPEC, EXIT_PIPELINE = 1, 2, 5
@@ -83,36 +87,20 @@ class Circumstances:
 
     Attributes:
         oom: Kills by the kernel for lack of memory.
-        growth: Bytes per second at the end.
-        seconds: Since the worker started.
-        timeout: The `--timeout` in force, in seconds.
-        max_time: The `--max-time` in force, in seconds.
-        planned: Planned length of the measurement: ``10 s``, ``500 steps``.
-        peaks: Largest sampled memory by phase, in bytes.
         stages: The written stages by address.
-        stacks: Stacks of the worker's threads, if they were dumped.
-        address_space: The limit of virtual memory, in bytes; None for none.
         view: The pipeline as written, as far as it is known.
-        lacks_proc: Linux without its process file system.
-        script: Whether a training script ran, not a pipeline alone.
+        stacks: Stacks of the worker's threads, if they were dumped.
         silent_services: What is wrong with the tf.data services that it waited for, when it was taken to hang.
     """
 
+    options: Options
+    sampler: Sampler
     limit: MemoryLimit | None
     oom: OomReport
-    growth: float | None
-    seconds: float
-    timeout: float
-    max_time: float | None
-    planned: str
-    peaks: Mapping[PhaseName, int]
-    stages: Mapping[str, Stage]
-    stacks: str
-    printed: str = ""
-    address_space: int | None = None
+    stages: Mapping[str, Stage] = field(default_factory=dict)
     view: PipelineView | None = None
-    lacks_proc: bool = False
-    script: bool = False
+    printed: str = ""
+    stacks: str = ""
     silent_services: Sequence[str] = ()
 
 
@@ -173,7 +161,7 @@ def diagnose(  # noqa: PLR0911 - one for each kind of end
         # Also where memory was refused: to a worker of the service, and not here.
         return _raised(observed, error, around)
     said = f"{error.code} {error.message}" if error is not None else around.printed
-    if around.address_space is not None and (said.startswith("out-of-memory") or _REFUSED.search(said)):
+    if limits.address_space() is not None and (said.startswith("out-of-memory") or _REFUSED.search(said)):
         return _out_of_memory(ended, observed, around, "ulimit")
     if error is None:
         return _death(ended, observed, around)
@@ -197,13 +185,13 @@ def _plain(end: str, ended: Ended, observed: Observed, around: Circumstances) ->
     printed = [line.strip() for line in around.printed.splitlines() if line.strip()]
     frame = _typed(users_frame_of_stacks(around.stacks))
     place = f" Your code was at {frame.file}:{frame.line}." if frame else ""
-    if around.lacks_proc and observed.phase == "import":
+    if is_missing() and observed.phase == "import":
         place = " /proc is not mounted, and TensorFlow cannot be loaded without it."
     message = sentence.format(
         phase=_where(observed),
-        max_time=around.max_time or 0.0,
+        max_time=around.options.max_time or 0.0,
         measured=f"{steps.seconds:.1f} s and {steps.count:,} steps" if steps is not None else "0 steps",
-        planned=around.planned,
+        planned=around.options.length,
         successor=(ended.successor or "")[:_MOST_COMMAND],
         status=ended.returncode,
         said=printed[-1] if printed else "it said nothing",
@@ -261,7 +249,9 @@ def _raised(observed: Observed, error: Raised, around: Circumstances) -> Failure
         named = stage_label(stage) if stage else error.words or unknown
         place = f" at {frame.file}:{frame.line}" if frame else ""
         of = f" in {named}" if named else ""
-        did = _DID.get(error.code, f"The {'script' if around.script else 'pipeline'} raised an exception")
+        did = _DID.get(
+            error.code, f"The {'script' if around.options.kind == 'script' else 'pipeline'} raised an exception"
+        )
         message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
     if cause is not None:
         message = f"{message}{'' if message.endswith('.') else '.'} {_sentence(cause)}"
@@ -296,8 +286,9 @@ def _cause_in_service(observed: Observed, error: Raised) -> str | None:
 def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str) -> Failure:
     error = observed.error if by in ("python", "ulimit") else None
     held = f"; it used {size(ended.last.used_bytes)}" if ended.last else ""
-    grew = f", growing by {size(around.growth)} per second" if around.growth and around.growth > 0 else ""
-    phases = ", ".join(f"{phase_words(name)} {size(peak)}" for name, peak in around.peaks.items())
+    growth = around.sampler.growth()
+    grew = f", growing by {size(growth)} per second" if growth and growth > 0 else ""
+    phases = ", ".join(f"{phase_words(name)} {size(peak)}" for name, peak in around.sampler.peaks().items())
     largest = f"Peak by phase: {phases}." if phases else "Its memory was not sampled."
     stage, buffer = _largest_buffer(ended, observed, around)
     blamed = f" Last seen: {stage_label(stage) if stage else buffer[0]} buffered {size(buffer[1])}." if buffer else ""
@@ -307,7 +298,7 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
     named = stage_label(raised) if raised else (error.words if error is not None else None)
     refused = f" It was refused{f' in {named}' if named else ''}{at}." if named or at else ""
     text = (
-        f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: "
+        f"Out of memory in phase {_where(observed)}, {around.sampler.elapsed():.1f} s after the start: "
         f"{_enforced(by, error, around)}{held}{grew}. {largest}{refused}{blamed}"
     )
     stage = stage or raised
@@ -321,8 +312,10 @@ def _enforced(by: str, error: Raised | None, around: Circumstances) -> str:
     limit, message = around.limit, error.message if error is not None else ""
     if by == "kernel":
         return f"the kernel killed the worker at {_whose_memory(around.oom)}"
-    if by == "ulimit" and around.address_space is not None:
-        return f"the system refused memory at the limit of {size(around.address_space)} for addresses (ulimit -v)"
+    if by == "ulimit":
+        return (
+            f"the system refused memory at the limit of {size(limits.address_space() or 0)} for addresses (ulimit -v)"
+        )
     if by == "python":
         who = "TensorFlow" if message.startswith("ResourceExhausted") else "Python"
         return f"{who} could not allocate more memory ({message})"
@@ -363,14 +356,14 @@ def _hang(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     frame = _typed(frames[0] if frames else users_frame_of_stacks(around.stacks))
     function = f", in {frame.function}" if frame and frame.function else ""
     place = f" Your code was at {frame.file}:{frame.line}{function}." if frame else ""
-    seconds = observed.patience(around.timeout)
-    option = " (--timeout)" if seconds == around.timeout else ""
+    seconds = observed.patience(around.options.timeout)
+    option = " (--timeout)" if seconds == around.options.timeout else ""
     who = "Starting takes too long" if observed.phase == "import" else "The pipeline hangs"
     if ended.suspended:
         who = "The process was stopped (SIGSTOP, or a debugger) and not continued"
     progress = f"no progress for {seconds:g} s{option} in phase {_where(observed)}"
-    if observed.grows_at_its_end(around.timeout):
-        seconds = GROWING_TIMES * around.timeout
+    if observed.grows_at_its_end(around.options.timeout):
+        seconds = GROWING_TIMES * around.options.timeout
         progress = f"it was still building after {seconds:g} s ({GROWING_TIMES} × --timeout), with growing memory"
     if ended.waited is not None:
         progress = f"no progress for {ended.waited:.0f} s in phase {_where(observed)}"

@@ -35,7 +35,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.nvml import GpuWatch
 from pipeprof.profiles.host.page_cache import evict, in_memory
 from pipeprof.profiles.host.processes import LOOK_SHARE, FamilyReader, bytes_read
-from pipeprof.profiles.host.procfs import is_missing, uncounted
+from pipeprof.profiles.host.procfs import uncounted
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth import judge
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
-    from pipeprof.profiles.harness.fork_server import EarlyServer
+    from pipeprof.profiles.harness.fork_server import Copies
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.view.view import PipelineView
 
@@ -86,7 +86,7 @@ def run_sample(
     writer: ProfileWriter,
     progress: RunProgress,
     tell: Callable[[Profile], object] | None = None,
-    early: EarlyServer | None = None,
+    early: Copies | None = None,
 ) -> Profile:
     """Measure the target once.
 
@@ -117,7 +117,7 @@ def run_undisturbed(
     budget: float,
     end_at: float | None,
     tell: Callable[[Profile], object] = lambda _profile: None,
-    early: EarlyServer | None = None,
+    early: Copies | None = None,
 ) -> tuple[Profile, float]:
     """Measure the target; once more where other processes took the cores meanwhile and there is time for that.
 
@@ -174,7 +174,7 @@ class Run:
         progress: RunProgress,
         began: float,
         tell: Callable[[Profile], object] | None = None,
-        early: EarlyServer | None = None,
+        early: Copies | None = None,
     ) -> None:
         self._options = options
         self._writer = writer
@@ -243,21 +243,14 @@ class Run:
     def _conclude(self, worker: WorkerProcess, ended: Ended, sampler: Sampler, oom: CgroupWatch) -> Profile:
         self._facts.output = worker.output.users()
         around = Circumstances(
-            limit=self._limit,
-            oom=oom.report(),
-            growth=sampler.growth(),
-            seconds=sampler.elapsed(),
-            timeout=self._options.timeout,
-            max_time=self._options.max_time,
-            planned=self._options.length,
-            peaks=dict(sampler.peaks()),
+            self._options,
+            sampler,
+            self._limit,
+            oom.report(),
             stages=self._facts.stages,
-            stacks=worker.stacks.text(),
-            printed=worker.output.text(),
-            address_space=limits.address_space(),
             view=self._seen_view,
-            lacks_proc=is_missing(),
-            script=self._is_script,
+            printed=worker.output.text(),
+            stacks=worker.stacks.text(),
             silent_services=self._silent_services,
         )
         failure = diagnose(ended, self._observed, around)

@@ -23,7 +23,7 @@ from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificationError, Team
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
-from pipeprof.profiles.harness.fork_server import ForkServer
+from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
@@ -289,7 +289,7 @@ def _names_of(contenders: Sequence[Contender]) -> str:
 
 @contextlib.contextmanager
 def measuring(
-    settings: Options, progress: RunProgress, signals: Signals, limit: int | None, server: ForkServer | None = None
+    settings: Options, progress: RunProgress, signals: Signals, limit: int | None, copies: Copies | None = None
 ) -> Iterator[CountingTeam]:
     """Wait for other commands that measure; end all workers with the body.
 
@@ -303,7 +303,7 @@ def measuring(
             raise InterruptedVerificationError
 
     lock = measuring_lock(progress.note, settings.patience, go_on=go_on)
-    with lock, CountingTeam(signals, limit, server=server).closing() as team:
+    with lock, CountingTeam(signals, limit, copies=copies).closing() as team:
         yield team
 
 

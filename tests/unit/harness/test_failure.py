@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from unit.worker.fakes import (
     GIB,
     GREW,
     MIB,
+    FakeSampler,
     FakeSeconds,
     beat,
     drained,
@@ -24,17 +26,21 @@ from unit.worker.fakes import (
     observed,
     phase,
     phase_end,
+    plan,
     sample,
     stage_at,
 )
 
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Problem
-from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.harness import failure as failure_module
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
@@ -55,25 +61,34 @@ def view_of(stages: Mapping[str, Stage]) -> PipelineView:
     return pipeline(*(stage(one.id, one.op, name=one.name) for one in stages.values()))
 
 
-def around(**changes: Any) -> Circumstances:
+def around(
+    *,
+    script: bool = False,
+    timeout: float = 120.0,
+    max_time: float | None = None,
+    growth: float | None = None,
+    peaks: dict[PhaseName, int] | None = None,
+    **changes: Any,
+) -> Circumstances:
+    target = ParsedTarget("script" if script else "spec", Path("spec.yaml"))
     values: dict[str, Any] = {
         "limit": None,
         "oom": OomReport(None),
-        "growth": None,
-        "seconds": 12.34,
-        "timeout": 120.0,
-        "max_time": None,
-        "planned": "10 s",
-        "peaks": {},
         "stages": STAGES,
-        "stacks": "",
         "view": view_of(changes.get("stages", STAGES)),
     }
-    return Circumstances(**{**values, **changes})
+    sampler: Any = FakeSampler(growth=growth, peaks=peaks)
+    asked = plan(target=target, timeout=timeout, max_time=max_time)
+    return Circumstances(asked, sampler, **{**values, **changes})
 
 
-def failed(ended: Ended, seen: Observed, **changes: Any) -> Failure:
-    failure = diagnose(ended, seen, around(**changes))
+def failed(
+    ended: Ended, seen: Observed, *, address_space: int | None = None, lacks_proc: bool = False, **changes: Any
+) -> Failure:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "address_space", lambda: address_space)
+        patch.setattr(failure_module, "is_missing", lambda: lacks_proc)
+        failure = diagnose(ended, seen, around(**changes))
     assert failure is not None
     assert "\n" not in failure.problem.message
     assert ".." not in failure.problem.message

@@ -280,6 +280,9 @@ class FakeSampler:
     def ended_with_children(self) -> set[PhaseName]:
         return self._joint
 
+    def elapsed(self) -> float:
+        return 12.34
+
     def growth(self) -> float | None:
         return self._growth
 
