@@ -22,7 +22,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places, slug
 from pipeprof.profiles.harness.event_loop import Reason
 from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.protocol.local_channel import LocalEnd
+from pipeprof.profiles.protocol.channel import LocalEnd
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.wording import PROFILE_CALL, as_typed
 from pipeprof.profiles.worker.error_report import describe_error

@@ -226,3 +226,31 @@ def _sample() -> Any:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Sample)
+
+
+class LocalEnd(WorkerEnd):
+    """End of a channel without pipes: nothing ends the process, and a copy of it is silent.
+
+    Args:
+        take: Receives what changes in the sample, one at a time, as it would have come through a pipe.
+    """
+
+    def __init__(self, take: Callable[[Changes], None]) -> None:
+        self._take = take
+        self._pid = os.getpid()
+        self._sending = threading.RLock()
+        self.stop = threading.Event()
+        self.answer = None
+
+    def send(self, **changes: Any) -> None:
+        """Hand over changes; what changes in them afterwards is not seen."""
+        if self.is_copy:
+            return
+        copied = checked(json.loads(encode(changes)))
+        with self._sending:
+            self._take(copied)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Hand over each message at once."""
+        yield

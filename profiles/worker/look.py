@@ -17,8 +17,7 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import encode
-from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob
-from pipeprof.profiles.protocol.options import from_pairs
+from pipeprof.profiles.protocol.options import READY, LookAnswer, LookJob, from_pairs
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import look_like_a_script

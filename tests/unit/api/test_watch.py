@@ -18,8 +18,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.protocol.channel import Changes, WorkerEnd
-from pipeprof.profiles.protocol.local_channel import LocalEnd
+from pipeprof.profiles.protocol.channel import Changes, LocalEnd, WorkerEnd
 from pipeprof.profiles.protocol.messages import Warned
 from tests.unit.worker.fakes import drained
 
