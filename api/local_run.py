@@ -11,6 +11,7 @@ from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.harness.event_loop import Ended, Reason
 from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.harness import Run
+from pipeprof.profiles.harness.outside import Outside
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import CgroupWatch
@@ -36,12 +37,13 @@ class LocalRun(Run):
     def __init__(self, options: Options, writer: ProfileWriter) -> None:
         super().__init__(options, writer, Silent(), time.monotonic())
         self._observed = Observed()
-        self._pid = os.getpid()
+        pid = os.getpid()
         # What this process does is the training: nothing of it is pipeprof's alone.
-        self._contention = ContentionProbe(self._pid, self._cgroup, own_cpu=lambda: 0.0)
         self._oom = CgroupWatch(self._cgroup)
-        self._sampler = Sampler(FamilyReader(self._pid), interval=SAMPLE_SECONDS)
+        self._sampler = Sampler(FamilyReader(pid), interval=SAMPLE_SECONDS)
         self._thread = SamplerThread(self._sampler)
+        probe = ContentionProbe(pid, self._cgroup, own_cpu=lambda: 0.0)
+        self._outside = Outside(self._facts, pid, probe, lambda: self._thread.cpu_seconds)
         self._failure: Failure | None = None
         self._save_at = time.monotonic() + SAVE_SECONDS
 
@@ -78,6 +80,3 @@ class LocalRun(Run):
         self.fail("exit")
         failure = self._failure
         return self._finish(self._sampler, failure.problem if failure else None, failure.exit_code if failure else 0)
-
-    def _own_cpu(self) -> float:
-        return self._thread.cpu_seconds

@@ -26,8 +26,9 @@ from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import reason, write_atomically
 from pipeprof.profiles.experiment.version import Version
-from pipeprof.profiles.harness.harness import run_undisturbed, target_of
+from pipeprof.profiles.harness.harness import run_undisturbed
 from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import target_of
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.fix import find_best
 from pipeprof.profiles.tries.outcome import taken

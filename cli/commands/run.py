@@ -31,8 +31,9 @@ from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.harness.fork_server import Copies
-from pipeprof.profiles.harness.harness import run_undisturbed, target_of
+from pipeprof.profiles.harness.harness import run_undisturbed
 from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import target_of
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.run import try_changes
 

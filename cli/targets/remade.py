@@ -56,7 +56,7 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
         PipeprofError: It is about no spec below the current folder, or that is another one by now.
     """
     # Of other targets, nothing of what measures is needed, which takes longer to import than a report to show.
-    from pipeprof.profiles.harness.harness import target_of
+    from pipeprof.profiles.harness.settings import target_of
 
     target = profile.target
     if target.kind != "spec":

@@ -17,7 +17,7 @@ from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, Gp
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
 from pipeprof.profiles.memory.soak import soak_of
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer

@@ -11,31 +11,27 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Target, Tool, spec_target
+from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.git.repository import checked_out
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, diagnose
 from pipeprof.profiles.harness.lock import measuring_lock
+from pipeprof.profiles.harness.outside import Outside
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import with_made
+from pipeprof.profiles.harness.settings import target_of, with_made, written_stages
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.contention import ContentionProbe
 from pipeprof.profiles.host.machine import machine_memory
-from pipeprof.profiles.host.nvml import GpuWatch
 from pipeprof.profiles.host.page_cache import evict, in_memory
-from pipeprof.profiles.host.processes import LOOK_SHARE, FamilyReader, bytes_read
-from pipeprof.profiles.host.procfs import uncounted
+from pipeprof.profiles.host.processes import LOOK_SHARE, FamilyReader
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth import judge
@@ -51,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.fork_server import Copies
@@ -61,11 +56,8 @@ if TYPE_CHECKING:
 
 ROOM_BYTES = 4 * 1024**3
 """For a worker, from which a second process that holds TensorFlow (0.6 GB) takes nothing that it needs."""
-COUNTED_FROM = 1e6
-"""Bytes per second from the disk above which a process is known to read from it."""
 SOAK_BEFORE = 0.6
 """Part of a soak in which memory is only read; in the rest Python's allocations are traced if it grows."""
-SOAK_SAVES = 20
 SOAK_SAVE_SECONDS = 10.0
 SOAK_SAVING = 0.0002
 """Share of the time of a soak that may go into saving, where it takes a minute or more."""
@@ -199,12 +191,7 @@ class Run:
             written=list(stages.values()) if options.loaded is not None else None,
         )
         self._phases_told = 0
-        self._cpu_at_measure: float | None = None
-        self._gpus: GpuWatch | None = None
-        self._soak_began: tuple[float, float] | None = None
-        self._read_at_measure: int | None = None
         self._evicted: list[Path] = []
-        self._uncounted: frozenset[str] = frozenset()
         self._examines = False
         self._judge_at = 0.0
         self._silent_services: list[str] = []
@@ -364,8 +351,7 @@ class Run:
             limit_bytes=self._limit.bytes if self._limit else None,
             calm=SOAK_INTERVAL if self._options.soak else MEASURE_INTERVAL,
         )
-        self._contention = ContentionProbe(worker.pid, self._cgroup)
-        self._pid = worker.pid
+        self._outside = Outside(self._facts, worker.pid, ContentionProbe(worker.pid, self._cgroup))
 
         def follow() -> None:
             self._follow_phases(sampler)
@@ -374,8 +360,8 @@ class Run:
             if awaited is not None and self._observed.phase == "build" and not listens(awaited):
                 watch.cut_short()
 
-        soaks, limit = self._options.soak, self._options.max_time
-        rarely = saving_of(self._options.seconds or 0.0) if soaks else (SAVE_SECONDS, MOST_SAVING)
+        limit = self._options.max_time
+        rarely = self._options.soak and (self._options.seconds or 0.0) >= SHORT_SOAK
         watch = Watch(
             worker=worker,
             observed=self._observed,
@@ -386,8 +372,8 @@ class Run:
             on_message=follow,
             on_hang=self._ask_services,
             save=lambda: self._save(sampler),
-            save_seconds=rarely[0],
-            most_saving=rarely[1],
+            save_seconds=SOAK_SAVE_SECONDS if rarely else SAVE_SECONDS,
+            most_saving=SOAK_SAVING if rarely else MOST_SAVING,
         )
 
         def over_limit(_sample: object) -> None:
@@ -414,8 +400,8 @@ class Run:
             if self._early is not None and phase.name != "import":
                 self._early.pause()
             if phase.name == "measure":
-                self._begin_measure()
-            elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:
+                self._outside.begin()
+            elif self._outside.is_open:
                 self._end_measure(sampler)
             sampler.enter_phase(phase.name)
             self._progress.phase(self._name_of(phase), self._options.seconds if phase.name == "measure" else None)
@@ -426,7 +412,7 @@ class Run:
             self._progress.close()
             self._tell_headline(sampler)
             self._progress.phase("trace", None)
-        if observed.phase == "measure" and observed.final and self._facts.sampler_cores is None:
+        if observed.phase == "measure" and observed.final and self._outside.is_open:
             self._end_measure(sampler)
         if observed.phase == "measure":
             sampler.count_batches(observed.steps)
@@ -452,52 +438,17 @@ class Run:
             self._headline = profile.verdict.headline if profile.verdict is not None else ""
             self._tell(profile)
 
-    def _begin_measure(self) -> None:
-        self._contention.start()
-        if self._facts.host.gpus:
-            self._gpus = GpuWatch()
-            self._gpus.start()
-        self._cpu_at_measure = self._own_cpu()
-        self._measure_began = time.monotonic()
-        self._read_at_measure = bytes_read(self._pid)
-        self._uncounted = uncounted(self._pid)
-
-    def _own_cpu(self) -> float:
-        """CPU seconds that watching the worker took so far."""
-        return time.process_time()
-
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
-        # What follows is read once, after the window.
-        watched, now = self._own_cpu(), time.monotonic()
-        self._facts.contention = self._contention.stop()
-        self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
-        seconds = time.monotonic() - self._measure_began
+        self._outside.end()
         if in_memory(self._evicted):
             self.warn("cold", READ_TO_THE_END)
-        if self._cpu_at_measure is not None and seconds > 0:
-            # A soak may be over before a window of steps is complete.
-            began, cpu = self._soak_began or (self._measure_began, self._cpu_at_measure)
-            self._facts.sampler_cores = (watched - cpu) / (now - began)
-        self._facts.disk = self._disk(seconds)
-
-    def _disk(self, seconds: float) -> Disk:
-        """Return the bytes read from storage while measuring."""
-        cold = self._facts.disk.cold if self._facts.disk else None
-        now = bytes_read(self._pid)
-        if now is None or self._read_at_measure is None:
-            return Disk(source="unknown: the system does not count them for this process", cold=cold)
-        counted = now - self._read_at_measure
-        kinds = self._uncounted | uncounted(self._pid)
-        if kinds and counted < COUNTED_FROM * seconds:
-            return Disk(source=f"{' and '.join(sorted(kinds))} does not count them", cold=cold)
-        return Disk(bytes=counted, source="proc-io", cold=cold)
 
     def _follow_soak(self, worker: WorkerProcess) -> None:
         """Let the worker trace Python's allocations, once memory grows."""
         log, seconds = self._observed.soak_log, self._options.seconds
-        if log is not None and self._soak_began is None:
-            self._soak_began = time.monotonic(), self._own_cpu()
+        if log is not None:
+            self._outside.begin_watching()
         if log is None or not log.points or seconds is None or self._examines:
             return
         at = log.points[-1].t
@@ -516,42 +467,3 @@ class Run:
 
     def _save(self, sampler: Sampler) -> None:
         self._writer.write(assemble(self._facts, self._observed, sampler))
-
-
-def saving_of(seconds: float) -> tuple[float, float]:
-    """Return the seconds from one save of the profile to the next in a soak of so many, and the share for saving."""
-    return min(SOAK_SAVE_SECONDS, seconds / SOAK_SAVES), SOAK_SAVING if seconds >= SHORT_SOAK else MOST_SAVING
-
-
-def target_of(options: Options) -> Target:
-    """The target of a run as its profile has it, with the hashes of its files as they are now."""
-    target, loaded = options.target, options.loaded
-    edits = [Edit.model_validate(document) for document in options.changed_by]
-    if loaded is not None:
-        return spec_target(str(target), loaded).model_copy(update={"edits": edits})
-    import hashlib
-
-    return Target(
-        kind="script" if target.kind == "script" else "function",
-        text=str(target),
-        sha256=hashlib.sha256(target.path.read_bytes()).hexdigest() if target.path.is_file() else None,
-        arguments=dict(target.arguments) if target.kind == "function" else None,
-        script_arguments=list(options.script_args) if target.kind == "script" else None,
-        edits=edits,
-    )
-
-
-def written_stages(loaded: LoadedSpec | None) -> dict[str, Stage]:
-    """Return the stages of a spec by address, without measurements; empty for a Python target."""
-    found = {}
-    for placed in loaded.spec.placed() if loaded is not None else ():
-        at = loaded.locate(placed.address) if loaded is not None else None
-        found[placed.address] = Stage(
-            id=placed.address,
-            name=placed.name,
-            origin="written",
-            depth=(placed.address.count("stages") + placed.address.count("source")) - 1,
-            op=placed.op,
-            location=Location(file=at.file, line=at.line, column=at.column) if at and at.line else None,
-        )
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ from pipeprof.pipelines.spec.scaffold import FROM_NOTE
 from pipeprof.pipelines.steps.recorded import step_of
 from pipeprof.pipelines.steps.step import RECORDED, SCRIPT, Step, arguments_of, kind_of, user_files
 from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.findings import Edit
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.subject import Target, spec_target
 from pipeprof.profiles.protocol.options import DEFAULT_TIMEOUT, SERVICE, IteratedAt, Options, StepJob
 
 if TYPE_CHECKING:
@@ -150,3 +154,35 @@ def main_place(profile: Profile) -> IteratedAt | None:
     if main is None or main.file is None or main.line is None:
         return None
     return IteratedAt(str(Path(main.file).absolute()), main.line, main.role)
+
+
+def target_of(options: Options) -> Target:
+    """The target of a run as its profile has it, with the hashes of its files as they are now."""
+    target, loaded = options.target, options.loaded
+    edits = [Edit.model_validate(document) for document in options.changed_by]
+    if loaded is not None:
+        return spec_target(str(target), loaded).model_copy(update={"edits": edits})
+    return Target(
+        kind="script" if target.kind == "script" else "function",
+        text=str(target),
+        sha256=hashlib.sha256(target.path.read_bytes()).hexdigest() if target.path.is_file() else None,
+        arguments=dict(target.arguments) if target.kind == "function" else None,
+        script_arguments=list(options.script_args) if target.kind == "script" else None,
+        edits=edits,
+    )
+
+
+def written_stages(loaded: LoadedSpec | None) -> dict[str, Stage]:
+    """Return the stages of a spec by address, without measurements; empty for a Python target."""
+    found = {}
+    for placed in loaded.spec.placed() if loaded is not None else ():
+        at = loaded.locate(placed.address) if loaded is not None else None
+        found[placed.address] = Stage(
+            id=placed.address,
+            name=placed.name,
+            origin="written",
+            depth=(placed.address.count("stages") + placed.address.count("source")) - 1,
+            op=placed.op,
+            location=Location(file=at.file, line=at.line, column=at.column) if at and at.line else None,
+        )
+    return found

@@ -22,7 +22,7 @@ from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.harness.source_lines import locate
+from pipeprof.profiles.harness.received import locate
 from pipeprof.profiles.protocol.channel import Changes, HarnessEnd, encode
 from pipeprof.profiles.protocol.messages import Graphs, Warned
 from pipeprof.profiles.protocol.options import Options, StepJob

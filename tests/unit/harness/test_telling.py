@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,7 +59,8 @@ def run(events: Events, *messages: Any, kind: str = "function", tells: bool = Tr
     made._facts.sampler_cores = 0.0
     made._progress, made._tell = events, events.tell if tells else None  # type: ignore[assignment]
     made._early = None
-    made._headline, made._traces, made._phases_told, made._cpu_at_measure = "", False, 1, None
+    made._headline, made._traces, made._phases_told = "", False, 1
+    made._outside = SimpleNamespace(is_open=False)  # type: ignore[assignment]
     return made
 
 
