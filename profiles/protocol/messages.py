@@ -383,7 +383,6 @@ class Raised:
         frames: The user's frames with their source lines, outermost first.
     """
 
-    phase: PhaseName
     code: str
     message: str
     kind: Literal["spec", "installation", "pipeline"] = "pipeline"

@@ -211,7 +211,7 @@ class JobRun:
 
         def watch() -> None:
             # What is measured from then on is another number of workers.
-            error = Raised(phase=self.phase, code=SERVICE_FAILED, message=wait_for_end(service))
+            error = Raised(code=SERVICE_FAILED, message=wait_for_end(service))
             self._channel.send(error=error)
             end_at_once()
 

@@ -139,7 +139,7 @@ CASES = {
     "an exception whose text raises": Case(
         UNSPEAKABLE, 5, "raised", "exception, phase build: Bad: (its __str__ raised ValueError)"
     ),
-    "os._exit": Case("os._exit(3)", 5, "exited", "exited with status 3 in phase build, and Python raised nothing"),
+    "os._exit": Case("os._exit(3)", 5, "exited", "exited with status 3 in phase build without an exception"),
     "all descriptors closed, then waits": Case(
         "os.closerange(3, 4096)\ntime.sleep(3600)", 5, "channel-closed", "closed descriptors that are not its own"
     ),

@@ -105,7 +105,7 @@ def test_no_worker_is_waited_for_when_the_time_of_the_command_is_over(made: Team
 
 
 def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
-    raised = {"error": Raised("build", "raised", "ValueError: no\nmore of it")}
+    raised = {"error": Raised("raised", "ValueError: no\nmore of it")}
     found = made.start_each(jobs(A1=BUILT, C1=raised, C2={"refused": "writes files"}), seconds=5.0)
     assert found["A1"] == BUILT
     said = [(str(found[name]), found[name].refused) for name in ("C1", "C2")]
@@ -114,7 +114,7 @@ def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
 
 
 def test_the_end_of_a_services_process_says_nothing_against_the_edit(made: Team) -> None:
-    raised = {"error": Raised("measure", "service", "worker 1 of 2 was killed")}
+    raised = {"error": Raised("service", "worker 1 of 2 was killed")}
     with pytest.raises(MemberFailedError, match=r"^worker 1 of 2 was killed$") as caught:
         made.start(jobs(A1=raised), seconds=5.0)
     assert caught.value.outside

@@ -136,7 +136,7 @@ def test_an_end_counts_the_steps_of_the_statistics():
     whole = complete()
     assert whole.measured is not None
     whole.steps = 7
-    whole.error = Raised(phase="measure", code="exited", message="sys.exit(3)")
+    whole.error = Raised(code="exited", message="sys.exit(3)")
     failure = diagnose(Ended("exit", 0), whole, around(script=True))
     assert failure is not None
     assert f"phase measure after {whole.measured.steps.count:,} steps" in failure.problem.message
@@ -624,7 +624,7 @@ def test_a_build_that_grew_until_its_time_was_over(seconds, words):
 
 
 def test_a_hang_without_an_answer_is_found_in_the_stacks():
-    failure = failed(Ended("hung", -9, stacks=True), observed(phase("build")), stacks=STACKS)
+    failure = failed(Ended("hung", -9), observed(phase("build")), stacks=STACKS)
     assert place(failure) == ("/home/me/decode.py", 33, None, None)
     assert failure.problem.message.endswith("Your code was at /home/me/decode.py:33, in parse.")
 
@@ -712,14 +712,14 @@ def test_a_build_that_waits_for_a_service_that_is_not_there_is_not_waited_for() 
 
 def test_a_worker_of_its_own_service_that_ended_is_named() -> None:
     ended = "worker 1 of 2 of the local tf.data service was killed"
-    failure = failed(Ended("exit", 0), observed(*MEASURING, Raised("measure", "service", ended)))
+    failure = failed(Ended("exit", 0), observed(*MEASURING, Raised("service", ended)))
     assert (failure.exit_code, failure.problem.code) == (5, "service")
     assert ended in failure.problem.message
 
 
 def test_an_error_of_a_service_has_its_cause_behind_it() -> None:
     services = {"services": [ServiceRead("h1:5000", python=[ErrorFrame("in.py", 7, "parse")])]}
-    raised = Raised("first_element", "raised", "InvalidArgumentError: Could not find callback with key=pyfunc_0")
+    raised = Raised("raised", "InvalidArgumentError: Could not find callback with key=pyfunc_0")
     problem = failed(Ended("exit", 0), observed(phase("first_element"), services, raised)).problem
     assert problem.code == "service"
     assert "Python runs in parse (in.py:7)" in problem.message
@@ -727,7 +727,7 @@ def test_an_error_of_a_service_has_its_cause_behind_it() -> None:
 
 def test_memory_that_a_worker_of_a_service_lacks_is_not_that_of_this_process() -> None:
     said = "ResourceExhaustedError: Failed to get element: OOM when allocating tensor with shape[8000000000]"
-    seen = observed(phase("first_element"), Raised("first_element", "out-of-memory", said))
+    seen = observed(phase("first_element"), Raised("out-of-memory", said))
     problem = failed(Ended("exit", 0), seen, address_space=GIB).problem
     assert problem.code == "service"
     assert "a worker of the tf.data service has no memory left" in problem.message.lower()

@@ -363,7 +363,7 @@ def beat(steps: int, seconds: float = 1.0) -> Changes:
 
 
 def error(code: str = "raised", *, message: str = "ValueError: bad", **fields: Any) -> Raised:
-    return Raised("measure", code, message, **fields)
+    return Raised(code, message, **fields)
 
 
 def drained(steps: int = 10, ms: float = 2.0, *, restarted: bool = False) -> Measured:
