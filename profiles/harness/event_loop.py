@@ -8,7 +8,7 @@ import select
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.harness.process import WorkerProcess
     from pipeprof.profiles.harness.received import Observed
-    from pipeprof.profiles.host.sampler import Sample, Sampler
+    from pipeprof.profiles.host.sampler import MemorySample, Sampler
 
 Asked = Literal["interrupted", "terminated", "hung-up"]
 Reason = Literal["exit", "silent", "memory-limit", "hung", "long-trace", "max-time"] | Asked
@@ -49,7 +49,6 @@ class Ended:
     Attributes:
         reason: Cause of the end; `exit` when the worker ended by itself.
         returncode: The worker's exit status, or minus the signal.
-        stacks: Whether stacks of its threads were printed.
         last: The last sample of its memory.
         suspended: It was found hanging because something had stopped the process.
         successor: The command line of the program that its code put in its place.
@@ -58,8 +57,7 @@ class Ended:
 
     reason: Reason
     returncode: int
-    stacks: bool = False
-    last: Sample | None = None
+    last: MemorySample | None = None
     suspended: bool = False
     successor: str | None = None
     waited: float | None = None
@@ -140,7 +138,6 @@ class Watch:
     save_seconds: float = SAVE_SECONDS
     most_saving: float = MOST_SAVING
     over_limit: bool = False
-    stacks: bool = False
     _stop: Reason | None = None
     _kill_at: float | None = None
     _next_look: float = 0.0
@@ -149,9 +146,7 @@ class Watch:
     _closed: set[int] = field(default_factory=set)
     _silent_at: float | None = None
     _answers_before: int = 0
-    _suspended: bool = False
-    _successor: str | None = None
-    _waited: float | None = None
+    _ended: Ended = field(default_factory=lambda: Ended("exit", 0))
 
     def run(self) -> Ended:
         """Watch until the worker has ended, by itself or by us."""
@@ -168,7 +163,7 @@ class Watch:
         reason = self._stop or "exit"
         if self.observed.done and not self._outlasts_done(reason):
             reason = "exit"
-        return Ended(reason, returncode, self.stacks, self.sampler.last, self._suspended, self._successor, self._waited)
+        return replace(self._ended, reason=reason, returncode=returncode, last=self.sampler.last)
 
     def _outlasts_done(self, reason: Reason) -> bool:
         """Whether a reason stands although the worker sent its last message."""
@@ -201,7 +196,7 @@ class Watch:
         if messages is None:
             self._close(self.worker.messages)
             self._silent_at = self.clock() + SILENT_SECONDS
-            self._successor = self.worker.successor
+            self._ended.successor = self.worker.successor
             return
         for message in messages:
             self.observed.take(message)
@@ -264,23 +259,22 @@ class Watch:
             self._stop_gently("max-time", now)
         elif self._silent_at is not None and now >= self._silent_at:
             self._stop, self._kill_at = "silent", now
-            self._successor = self._successor or self.worker.successor
+            self._ended.successor = self._ended.successor or self.worker.successor
         elif self.observed.give_up_at is not None and now >= self.observed.give_up_at:
             # The worker sent all other results before.
             self._stop, self._kill_at = "long-trace", now
         elif now >= self._hangs_at:
-            self._suspended = self.worker.is_suspended
+            self._ended.suspended = self.worker.is_suspended
             self._end_hung(now)
 
     def cut_short(self) -> None:
         """Take the worker to hang, for what is known of what it waits for."""
         if self._stop is None:
             now = self.clock()
-            self._waited = now - self.observed.heard
+            self._ended.waited = now - self.observed.heard
             self._end_hung(now)
 
     def _end_hung(self, now: float) -> None:
-        self.stacks = True
         self.worker.dump_stacks()
         self._ask("hung", now + ANSWER_SECONDS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -63,7 +64,7 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
         return _describe(error, sample)
     except BaseException:
         code = "out-of-memory" if isinstance(error, MemoryError) else "raised"
-        return Raised(phase=sample.phase, code=code, message=first_line(error))
+        return Raised(code, first_line(error))
 
 
 def _describe(error: BaseException, sample: JobRun) -> Raised:
@@ -72,50 +73,36 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
     said = text_of(error)
     whole = "".join(traceback.format_exception(error))
     frame = innermost_users_frame(said) or innermost_users_frame(whole)
-    frames = frames_of_error(error)
     # Nothing raises the end of a process.
     cut = None if isinstance(error, ScriptEndedError) else whole[-MOST_TRACEBACK:]
+    raised = Raised("raised", first_line(error), frame=frame, frames=frames_of_error(error), traceback=cut)
     if isinstance(error, BuildError):
-        return Raised(
-            phase=sample.phase,
+        return replace(
+            raised,
             kind="spec" if error.kind == "spec" else "pipeline",
             code="build",
             message=error.message,
             address=error.address,
             op_path=error.op_path,
-            frame=frame,
-            frames=frames,
-            traceback=cut,
         )
     known = _error_outside_stages(error, said, script=sample.job.kind == "script")
     if known is not None:
         code, message = known
-        return Raised(
-            phase=sample.phase,
-            kind=_KINDS.get(code, "pipeline"),
-            code=code,
-            message=message,
-            frame=frame,
-            frames=frames,
-            traceback=cut,
-        )
+        return replace(raised, kind=_KINDS.get(code, "pipeline"), code=code, message=message)
     spec = sample.job.kind == "spec"
     node, stage = _failed_stage(said, sample)
     address = _address(node, stage, spec=spec)
     place = sample.place_of(node["id"]) if node is not None else None
     if place is not None and frame is None:
         frame = ErrorFrame(place["file"], place["line"], place["function"])
-        frames = frames or with_sources([frame])
-    return Raised(
-        phase=sample.phase,
+        raised = replace(raised, frame=frame, frames=raised.frames or with_sources([frame]))
+    return replace(
+        raised,
         code="out-of-memory" if _lacks_memory(error, said) else "raised",
-        message=first_line(error) + _hint(error, said, sample),
+        message=raised.message + _hint(error, said, sample),
         address=address,
         op_path=call_path(node_name(address), said) if address and spec else "",
         words=_stage_words(stage, place) if stage is not None and not spec else None,
-        frame=frame,
-        frames=frames,
-        traceback=cut,
     )
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
-    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 SHARE = 0.001
 """Of one core for readings."""
@@ -40,7 +39,7 @@ class SoakWatch:
 
     def __init__(
         self,
-        send: Callable[[WorkerMessage], None],
+        send: Callable[..., None],
         seconds: float,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -76,7 +75,7 @@ class SoakWatch:
         memory = read_memory("soak", heap=None if self._examines else heap())
         if memory is not None:
             self._send(
-                SoakReading(
+                soak=SoakReading(
                     t=now - self._began,
                     epoch=epoch,
                     steps=steps,
@@ -102,7 +101,7 @@ class SoakWatch:
         if not self._examines:
             return
         self._examines = False
-        self._send(SoakFreed(_collected()))
+        self._send(soak_freed=_collected())
         if self._traces:
             tracemalloc.stop()
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import (
     ProcessExitedError,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Place, Role
 
 LEAST_STEPS = 2
@@ -93,7 +93,7 @@ class ScriptRun(ScriptJob):
     advice: ClassVar[str] = "Let it train longer, by its own arguments."
     """What to do where it ends too early."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._path = Path(job.user_files[0]).absolute()  # the script may go into another folder
         self._observer = ScriptObserver(
@@ -200,7 +200,7 @@ class ScriptRun(ScriptJob):
                 return self._hand_out.of(dataset)
             except Exception as error:
                 # An exception would be the script's own to catch.
-                self._channel.send(describe_error(as_refusal(error), self))
+                self._channel.send(error=describe_error(as_refusal(error), self))
                 self._end_process()
 
     def _edited(self, dataset: Any) -> Any:
@@ -241,14 +241,14 @@ class ScriptRun(ScriptJob):
         except NeverIteratedError:
             failed = True
         except BaseException as other:
-            self._channel.send(describe_error(other, self))
+            self._channel.send(error=describe_error(other, self))
             self._end_process()
         if failed:
-            self._channel.send(describe_error(error, self))
+            self._channel.send(error=describe_error(error, self))
             self._end_process()
 
     def _end_process(self) -> None:
-        self._channel.send(Done())
+        self._channel.send(done=True)
         end_at_once()
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
@@ -281,7 +281,7 @@ class ScriptRun(ScriptJob):
                 try:
                     self._finish(self._reason)
                 except BaseException as error:
-                    self._channel.send(describe_error(error, self))
+                    self._channel.send(error=describe_error(error, self))
                 self._end_process()
 
     def _ends_from_outside(self) -> bool:
@@ -445,8 +445,8 @@ class ScriptRun(ScriptJob):
         statistics = StepStatistics(self._floor)
         statistics.fold_device(self._kept[first:], [index - first for index in self._starts if index >= first])
         if statistics.count:
-            self._channel.send(statistics.measured(device=self._device))
-            self._channel.send(TrainingSeen(self._training()))
+            self._channel.send(measured=statistics.measured(device=self._device))
+            self._channel.send(training=self._training())
 
     def _keep(self, readings: Readings, restarts: list[int]) -> None:
         self._kept.extend(readings)
@@ -492,7 +492,7 @@ class ScriptRun(ScriptJob):
             now = time.perf_counter()
             if now >= self._tell_at:
                 self._tell_at = now + self._send_every
-                self._channel.send(TrainingSeen(self._training()))
+                self._channel.send(training=self._training())
         if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
@@ -503,7 +503,7 @@ class ScriptRun(ScriptJob):
         if now - self._sign_at < SIGN_SECONDS:
             return
         if cpu - self._sign_cpu >= ALIVE_CORES * (now - self._sign_at):
-            self._channel.send(Waiting())
+            self._channel.send()
         self._sign_at, self._sign_cpu = now, cpu
 
     # The end
@@ -517,7 +517,7 @@ class ScriptRun(ScriptJob):
             self._look_last()
         self._device_steps.close()
         if self._device_steps.read is not None:
-            self._channel.send(self._device_steps.read)
+            self._channel.send(device=self._device_steps.read)
         self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
@@ -525,7 +525,7 @@ class ScriptRun(ScriptJob):
             self._soak.end()
         self._ended = reason
         if self._main is None:
-            self._channel.send(TrainingSeen(self._training()))
+            self._channel.send(training=self._training())
             raise NeverIteratedError(self._why_nothing())
         if self.job.edits and not self._hand_out.handed:
             raise NeverIteratedError(f"{self._not_again()}: the change was not made")
@@ -537,7 +537,7 @@ class ScriptRun(ScriptJob):
             self._models.observe(self._script_feed, window.statistics.count)
         self._leave(window.reason or reason)
         self._memory.read("measure")
-        self._channel.send(TrainingSeen(self._training()))
+        self._channel.send(training=self._training())
         self._describe_main()
 
     def _claims_end(self) -> bool:
@@ -607,9 +607,9 @@ class ScriptRun(ScriptJob):
             self._note_no_trace(lacking)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
-                self._channel.send(TraceBegan(TRACE_SECONDS))
+                self._channel.send(trace_ends_in=TRACE_SECONDS)
                 result = self._run_trace()
-                self._channel.send(result)
+                self._channel.send(trace=result)
                 if result.note is not None:
                     self._note_no_trace(result.note)
         self._leave()
@@ -673,9 +673,9 @@ class ScriptRun(ScriptJob):
                 cpu_ns=self._clock.cpu_ns(window.statistics.count),
                 sizes=self._sizes.mean() if self._sizes_known else None,
             )
-            self._channel.send(window.statistics.measured(device=self._device, loop=loop))
+            self._channel.send(measured=window.statistics.measured(device=self._device, loop=loop))
         if self._observer.consumers:
-            self._channel.send(TrainingSeen(self._training()))
+            self._channel.send(training=self._training())
 
     def _why_nothing(self) -> str:
         return why_no_step(Path(self.job.user_files[0]), self._path, self._observer)

@@ -29,7 +29,7 @@ from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Consumer, Place, Role
     from pipeprof.profiles.worker.script.hooks import Hooks
     from pipeprof.profiles.worker.script.observer import ScriptObserver
@@ -43,7 +43,7 @@ class ScriptJob(JobRun):
     _hooks: Hooks
     _observer: ScriptObserver
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
@@ -91,7 +91,7 @@ class ScriptJob(JobRun):
         self._imports.begin()
         self._writes.begin()
         try:
-            return run_as_main(self.job.target, self.job.script_args)
+            return run_as_main(str(self.job.target), self.job.script_args)
         finally:
             self._imports.end()
 

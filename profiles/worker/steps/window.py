@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.profiles.protocol.messages import STOPPED, Beat
+from pipeprof.profiles.protocol.messages import STOPPED
 from pipeprof.profiles.worker.steps.loop import Chunk
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class PhaseWindow:
         if began >= self._beat_at or self.reason:
             self._beat_at = began + self._beat_ns
             rate = self.statistics.count / self.statistics.seconds if self.statistics.seconds else None
-            self._channel.send(Beat(self._phase, self.statistics.count, self.statistics.seconds, rate))
+            self._channel.send(steps=self.statistics.count, phase_seconds=self.statistics.seconds, rate=rate)
         if began >= self._partial_at and self._phase == "measure":
             self._partial_at = began + min(self._partial_ns, began - self._opened)
-            self._channel.send(self.statistics.measured(device=self._device))
+            self._channel.send(measured=self.statistics.measured(device=self._device))

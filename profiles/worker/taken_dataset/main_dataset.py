@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import Done
-from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver
@@ -18,14 +16,14 @@ from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
 
 
 class MainDatasetJob(ScriptJob):
     """A job of kind ``script`` that gets the main dataset where the script iterates it."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._observer = ScriptObserver(
             self._iterator_made,
@@ -84,9 +82,9 @@ class MainDatasetJob(ScriptJob):
 
     def _refuse(self, reason: str) -> NoReturn:
         """End with a reason that says nothing against a change."""
-        self._channel.send(EditRefused(reason))
+        self._channel.send(refused=reason)
         self._end()
 
     def _end(self) -> NoReturn:
-        self._channel.send(Done())
+        self._channel.send(done=True)
         end_at_once()

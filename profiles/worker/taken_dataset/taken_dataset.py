@@ -17,7 +17,7 @@ from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
 
 
 class TakenDataset(MainDatasetJob):
@@ -33,7 +33,7 @@ class TakenDataset(MainDatasetJob):
             self._begin()
             self._run_dataset()
         except BaseException as error:
-            self._channel.send(describe_error(error, self))
+            self._channel.send(error=describe_error(error, self))
         self._end()
 
     def _begin(self) -> None:
@@ -63,10 +63,10 @@ class TakenRun(TakenDataset, JobRun):
         self._memory.read("build")
 
     def _refuse(self, reason: str) -> NoReturn:
-        self._channel.send(describe_error(PipelineFailedError(reason), self))
+        self._channel.send(error=describe_error(PipelineFailedError(reason), self))
         self._end()
 
 
-def taken(job: Job, channel: WorkerEnd) -> TakenDataset:
+def taken(job: Options, channel: WorkerEnd) -> TakenDataset:
     """Return the run of a job."""
     return TakenTurns(job, channel) if job.turns is not None else TakenRun(job, channel)

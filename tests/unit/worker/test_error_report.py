@@ -200,7 +200,6 @@ class FakeSample:
 
     graph: dict[str, Any] | None = None
     kind: str = "spec"
-    phase: str = "warmup"
     places: dict[str, Any] | None = None
 
     @property
@@ -223,7 +222,7 @@ def test_recorded_errors_are_described_with_their_stage(case):
     one = CASES[case]
     said = describe_error(UnknownError(one["text"]), FakeSample(one["written"]))
     assert said.message == f"UnknownError: {ESSENCES[case]}"
-    assert (said.kind, said.code, said.phase) == ("pipeline", "raised", "warmup")
+    assert (said.kind, said.code) == ("pipeline", "raised")
     address = None if one["key"] is None else one["key"].replace("_stages", ".stages").replace("stages_", "stages.")
     assert said.address == address
 
@@ -243,13 +242,13 @@ def test_without_a_graph_the_stage_is_unknown():
 @pytest.mark.parametrize(("of", "kind"), [("spec", "spec"), ("python", "pipeline")])
 def test_errors_of_building_know_their_stage(of, kind):
     error = BuildError("stages.1", "got 3 channels, expected 1", kind=of)
-    said = describe_error(error, FakeSample(phase="build"))
+    said = describe_error(error, FakeSample())
     assert (said.kind, said.code, said.address) == (kind, "build", "stages.1")
     assert said.message == "got 3 channels, expected 1"
 
 
 def test_a_wrong_target_is_the_commands_fault():
-    said = describe_error(UsageError("f.py:make returned a list"), FakeSample(phase="build"))
+    said = describe_error(UsageError("f.py:make returned a list"), FakeSample())
     assert (said.kind, said.code, said.message) == ("spec", "target", "f.py:make returned a list")
 
 
@@ -325,7 +324,7 @@ def raised_by(code: str, file: str = "/home/me/train.py") -> BaseException:
     ],
 )
 def test_an_exit_is_told_with_its_line(code, message, capsys):
-    said = describe_error(raised_by(code), FakeSample(phase="build"))
+    said = describe_error(raised_by(code), FakeSample())
     del capsys
     assert (said.code, said.kind, said.message) == ("exited", "pipeline", message)
     assert said.frame == ErrorFrame("/home/me/train.py", 2, "<module>")
@@ -352,7 +351,7 @@ def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
     ],
 )
 def test_a_setting_that_comes_too_late_names_the_place_for_it(text):
-    said = describe_error(RuntimeError(text), FakeSample(phase="build"))
+    said = describe_error(RuntimeError(text), FakeSample())
     assert said.message.startswith(f"RuntimeError: {text} (pipeprof runs TensorFlow before it calls the function")
     assert "(" not in describe_error(RuntimeError("cannot be read"), FakeSample()).message
 
