@@ -9,17 +9,41 @@ import linecache
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from integration import forked
-from integration.example_data import SHARED, Store
+from integration.example_data import Store
+
+LONGEST = (
+    "test_gate",
+    "test_training_findings",
+    "test_training_script",
+    "test_environment_faults",
+    "test_watch",
+    "test_service",
+    "test_fix",
+    "test_gate_action",
+    "test_targets",
+    "test_targets_at_refs",
+    "test_deaths",
+    "test_verification",
+    "test_data",
+    "test_git_refs",
+    "test_fuzz",
+    "test_guarded",
+)
+"""Modules that take longest come first, so that all processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def pytest_configure() -> None:
-    """One process is copied for the commands of all processes that run tests."""
+    """One process is copied for the commands of all processes that run tests: the first that is asked starts it."""
     forked.listen()
 
 
@@ -33,7 +57,10 @@ def _own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _example_data(tmp_path_factory: pytest.TempPathFactory) -> None:
-    Store.root = Path(os.environ.get(SHARED) or tmp_path_factory.mktemp("example-data"))
+    # The processes of a run have folders in one that they share.
+    own = tmp_path_factory.getbasetemp()
+    Store.root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "example-data"
+    Store.root.mkdir(exist_ok=True)
 
 
 @functools.cache
