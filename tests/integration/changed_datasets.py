@@ -37,6 +37,15 @@ def recording() -> Iterator[CallWatch]:
     assert watch.note is None
 
 
+def written(dataset: Any) -> Any:
+    """The options and stages of a dataset, with their arguments, as its graph has them; what functions do is seen in
+    elements.
+    """
+    graph = StageGraph.from_dict(read_written(dataset, in_memory=0))
+    nodes = [(one.address, one.op, [dict(graph.nodes[name].arguments) for name in one.nodes]) for one in graph.stages()]
+    return dict(graph.options), nodes
+
+
 def edited(dataset: Any, *edits: PipelineEdit, **options: Any) -> Any:
     """A dataset of the body with changes."""
     if not options:
