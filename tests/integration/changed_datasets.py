@@ -38,12 +38,16 @@ def recording() -> Iterator[CallWatch]:
 
 
 def written(dataset: Any) -> Any:
-    """The options and stages of a dataset, with their arguments, as its graph has them; what functions do is seen in
-    elements.
+    """The options and stages of a dataset, with their arguments, as its graph has them, and which are one dataset; what
+    functions do is seen in elements.
     """
     graph = StageGraph.from_dict(read_written(dataset, in_memory=0))
-    nodes = [(one.address, one.op, [dict(graph.nodes[name].arguments) for name in one.nodes]) for one in graph.stages()]
-    return dict(graph.options), nodes
+    numbers: dict[str, int] = {}
+
+    def node(name: str) -> tuple[int, dict[str, Any]]:
+        return numbers.setdefault(name, len(numbers)), dict(graph.nodes[name].arguments)
+
+    return dict(graph.options), [(one.address, one.op, [*map(node, one.nodes)]) for one in graph.stages()]
 
 
 def edited(dataset: Any, *edits: PipelineEdit, **options: Any) -> Any:
