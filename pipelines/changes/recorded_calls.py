@@ -34,6 +34,9 @@ RECORDS: Final = "pipeprof_calls"
 _MOST_VALUES: Final = 1000
 """Values of an argument, or numbers of an array, from which it is not kept alive."""
 
+_PLAIN: Final = (int, float, str, tuple, types.FunctionType)
+"""Types of variables of a module that are noted as they are when a function is given: loops give them other values."""
+
 
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -332,10 +335,30 @@ def _as_now(value: Any) -> Any:
     if any(isinstance(_kept(one), _Weak) for one in held):
         return value
     cells = tuple(map(types.CellType, held))
-    made = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
+    variables = _Variables(value)
+    made = types.FunctionType(value.__code__, variables, value.__name__, value.__defaults__, cells)
     made.__kwdefaults__ = value.__kwdefaults__
     vars(made).update(vars(value))
     return made
+
+
+class _Variables(dict[str, Any]):
+    """The variables of a function's module: those that a loop may change as they are now, others as they will be."""
+
+    def __init__(self, function: types.FunctionType) -> None:
+        self._module = function.__globals__
+        known = {name: self._module[name] for name in _names_in(function.__code__) if name in self._module}
+        super().__init__({name: value for name, value in known.items() if isinstance(value, _PLAIN)})
+        self["__name__"] = self._module.get("__name__")
+
+    def __missing__(self, name: str) -> Any:
+        return self._module[name]
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    """The names that a function and those inside it read."""
+    inside = [one for one in code.co_consts if isinstance(one, types.CodeType)]
+    return {*code.co_names, *(name for one in inside for name in _names_in(one))}
 
 
 def _random_state() -> tuple[Any, Any]:
