@@ -37,9 +37,11 @@ run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/sp
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint ## set up, build and install the wheel, lint, types, all tests
-	@nice -n 19 $(BIN)/mypy -p pipeprof & types=$$!; nice -n 19 $(BIN)/python -m pytest -q $(UNIT) & unit=$$!; ended=0; \
-	$(BIN)/python -m pytest -q --durations=10 $(INTEGRATION) || ended=1; wait $$types || ended=1; wait $$unit || ended=1; \
-	exit $$ended
+	@nice -n 19 $(BIN)/mypy -p pipeprof >$(VENV)/types.log 2>&1 & types=$$!; \
+	nice -n 19 $(BIN)/python -m pytest -q $(UNIT) >$(VENV)/unit.log 2>&1 & unit=$$!; \
+	trap "kill $$types $$unit 2>/dev/null || true" EXIT; ended=0; \
+	$(BIN)/python -m pytest -q --durations=10 $(INTEGRATION) || ended=1; \
+	wait $$types || ended=1; wait $$unit || ended=1; cat $(VENV)/types.log $(VENV)/unit.log; exit $$ended
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
