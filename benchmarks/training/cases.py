@@ -82,10 +82,18 @@ CASES = {
         stored=(("model.fit(dataset_train,", "model.fit(dataset_train.take(3).cache().repeat().take(165),"),),
         input_bound=None,
     ),
+    # Keras decodes in parallel and prefetches; what follows is one multiplication of a batch.
+    "dcgan": Script(
+        stored=take_stored("dataset = dataset.map(lambda x: x / 255.0)\n", "dataset", 200), input_bound=None
+    ),
     # A batch of rows in memory takes a fraction of an eager step.
     "digits_from_scratch": Script(
         stored=take_stored("shuffle(buffer_size=1024).batch(args.batch_size)\n", "train_dataset", 469),
         input_bound=False,
+    ),
+    # One picture a step, loaded in parallel with a step that takes longer.
+    "pix2pix": Script(
+        stored=(("in train_dataset.repeat()", "in train_dataset.take(3).cache().repeat()"),), input_bound=None
     ),
     # Sixteen pictures are decoded one after the other while an eager step of a small model takes less time.
     "yolo_eager": Script(
@@ -126,6 +134,13 @@ CASES = {
                 "return dataset.batch(batch_size, drop_remainder=True).map(scale).prefetch(tf.data.AUTOTUNE)",
             ),
         ),
+    ),
+    "jax_network": Script(
+        stored=(
+            ("ds.batch(args.batch_size).prefetch(1)", "ds.batch(args.batch_size).take(3).cache().repeat().take(235)"),
+        ),
+        input_bound=None,
+        library="jax",
     ),
     # Every row passes from the dataset to Python by itself, and torch puts 64 of them together again.
     "torch_robot_episodes": Script(

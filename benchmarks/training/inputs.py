@@ -18,17 +18,24 @@ WORDS_PER_REVIEW = (60, 220)
 
 
 def make_pictures(folder: Path, rng: np.random.Generator) -> None:
-    """JPEG files: pets and look-alikes in two folders each; boxes in records."""
+    """JPEG files: pets and look-alikes in two folders each, faces in one, facades side by side, boxes in records."""
     photos = [picture(rng, 240, 320) for _ in range(40)]
     for number in range(2560):
         path = folder / "pets" / ("cat", "dog")[number % 2] / f"{number:05}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(photos[number % len(photos)])
     faces = [picture(rng, 216, 176) for _ in range(40)]
+    (folder / "faces").mkdir()
+    for number in range(3200):
+        (folder / "faces" / f"{number:05}.jpg").write_bytes(faces[number % len(faces)])
+    facades = [picture(rng, 256, 512) for _ in range(40)]
     for number in range(2400):
         path = folder / "looks" / ("left", "right")[number % 2] / f"{number // 2:05}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(faces[number % len(faces)])
+    (folder / "facades").mkdir()
+    for number in range(400):
+        (folder / "facades" / f"{number + 1}.jpg").write_bytes(facades[number % len(facades)])
     for shard in range(4):
         examples: list[dict[str, object]] = []
         for number in range(400):
