@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-# Bytecode of the tests is kept, wherever it may be off: four processes read all of them at each run.
+# Bytecode of the tests is kept, wherever it may be off: each process reads all of them at each run.
 export PYTHONDONTWRITEBYTECODE :=
 # One target at a time: the tests measure, and two pip runs in one environment break each other.
 .NOTPARALLEL:
@@ -22,7 +22,9 @@ TRACES ?=
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
 # The oldest TensorFlow that docs/install.md names, for test-oldest.
 OLDEST := tensorflow==2.18.*
-SHARES := tests/shares.py
+# A module's tests share fixtures. Unit tests wait for little, integration tests for processes that they start.
+UNIT := -p xdist -n 2 --dist loadfile tests/unit
+INTEGRATION := -p xdist -n 5 --dist loadfile --no-loadscope-reorder tests/integration
 
 .PHONY: help
 help: ## this list
@@ -35,11 +37,15 @@ run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/sp
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint ## set up, build and install the wheel, lint, types, all tests
-	@$(BIN)/python $(SHARES) all --durations=10
+	@nice -n 19 $(BIN)/mypy -p pipeprof >$(VENV)/types.log 2>&1 & types=$$!; \
+	nice -n 19 $(BIN)/python -m pytest -q $(UNIT) >$(VENV)/unit.log 2>&1 & unit=$$!; \
+	trap "kill $$types $$unit 2>/dev/null || true" EXIT; ended=0; \
+	$(BIN)/python -m pytest -q --durations=10 $(INTEGRATION) || ended=1; \
+	wait $$types || ended=1; wait $$unit || ended=1; cat $(VENV)/types.log $(VENV)/unit.log; exit $$ended
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
-	@$(BIN)/python $(SHARES) unit --durations=10
+	@$(BIN)/python -m pytest -q --durations=10 $(UNIT)
 
 .PHONY: lint
 lint: $(STAMP)/dev
@@ -68,8 +74,8 @@ test-oldest: $(STAMP)/installed ## the integration tests under the oldest suppor
 	@$(PYTHON) -m venv $(VENV)/oldest
 	@echo "Installing $(OLDEST) into $(VENV)/oldest"
 	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl \
-	  -r <(grep -E '^(pytest|hypothesis|jsonschema|ruff)==' constraints.txt)
-	@$(VENV)/oldest/bin/python $(SHARES) integration
+	  -r <(grep -E '^(pytest|pytest-xdist|hypothesis|jsonschema|ruff)==' constraints.txt)
+	@$(VENV)/oldest/bin/python -m pytest -q $(INTEGRATION)
 	@rm -rf $(VENV)/oldest
 
 # Measured on Linux, x86-64, Python 3.11; Linux has builds of torch for the CPU alone, other systems have no others.

@@ -1,7 +1,6 @@
 """What every test relies on: a stable terminal, golden files, and a guard that keeps unit tests off the real world.
 
-With ``pytest --taken-from`` several processes share modules (``tests/shares.py``); the tests of a module share
-fixtures. Nothing here asserts a time, so that modules which measure may run beside others.
+Nothing here asserts a time, so that modules which measure may run beside others.
 """
 
 from __future__ import annotations
@@ -12,13 +11,11 @@ import importlib.abc
 import importlib.machinery
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -90,90 +87,14 @@ def _refuse(what: str) -> Callable[..., object]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--update-goldens`` and ``--taken-from``."""
+    """Add ``--update-goldens``."""
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/* with what the tests produce")
-    parser.addoption(
-        "--taken-from", type=int, metavar="DESCRIPTOR", help="a pipe with numbers of the modules to run, a byte each"
-    )
-
-
-class _Taking:
-    """A plugin that runs the modules whose numbers it reads from a pipe, which other processes read from as well.
-
-    A module is imported when it is run.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._modules: Sequence[pytest.Item | pytest.Collector] = []
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_collection(self, session: Any) -> Iterator[None]:
-        collect = session.perform_collect
-
-        def find() -> None:
-            self._modules = collect(genitems=False)
-
-        session.perform_collect = find
-        yield
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        hook = session.config.hook
-        while number := os.read(self._descriptor, 1):
-            items = [*session.genitems(self._modules[number[0]])]
-            hook.pytest_collection_modifyitems(session=session, config=session.config, items=items)
-            session.testscollected += len(items)
-            gc.freeze()
-            # What the session has made stays for the next module.
-            for item, following in zip(items, [*items[1:], session], strict=True):
-                hook.pytest_runtest_protocol(item=item, nextitem=following)
-        return True
 
 
 def pytest_collection_finish() -> None:
     """What was imported and collected stays to the end; no search for garbage goes through it again."""
     gc.freeze()
     gc.set_threshold(100_000)
-
-
-class _Starts:
-    """Processes that tests have started, by kind; workers of a measuring command count as started by it."""
-
-    def __init__(self) -> None:
-        self.workers = 0
-        self.others = 0
-
-    def note(self, command: object) -> None:
-        words = [command] if isinstance(command, str | bytes) else [str(word) for word in command or ()]
-        text = " ".join(map(str, words))
-        if "pipeprof.profiles.worker" in text or ("pipeprof" in text and " run " in f" {text} "):
-            self.workers += 1
-        else:
-            self.others += 1
-
-
-_STARTS = pytest.StashKey[_Starts]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Take modules from a pipe, if it is given, and count the processes that tests start: each worker costs seconds."""
-    if (descriptor := config.getoption("--taken-from")) is not None:
-        config.pluginmanager.register(_Taking(descriptor))
-    starts = config.stash[_STARTS] = _Starts()
-    original = subprocess.Popen.__init__
-
-    def counting(self: Any, args: Any, *others: Any, **options: Any) -> None:
-        starts.note(args)
-        original(self, args, *others, **options)
-
-    subprocess.Popen.__init__ = counting  # type: ignore[method-assign]
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """State how many processes the tests started."""
-    starts = config.stash[_STARTS]
-    terminalreporter.write_line(f"started {starts.workers} measuring workers and {starts.others} other processes")
 
 
 @pytest.fixture

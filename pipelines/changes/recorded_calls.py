@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import pickle
 import random
 import types
 import weakref
@@ -23,7 +24,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, chain_of
 from pipeprof.pipelines.graph.observe.build_hook import WatchedCall
-from pipeprof.pipelines.graph.observe.created import CreatedDataset, draw
+from pipeprof.pipelines.graph.observe.created import CreatedDataset, Weak, draw
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.opnames import is_option
@@ -33,6 +34,9 @@ RECORDS: Final = "pipeprof_calls"
 """Attribute of a dataset with the calls that returned it, the innermost first."""
 _MOST_VALUES: Final = 1000
 """Values of an argument, or numbers of an array, from which it is not kept alive."""
+
+_PLAIN: Final = (int, float, str, tuple, types.FunctionType)
+"""Types of variables of a module that are noted as they are when a function is given: loops give them other values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ class Call:
     method: str
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
-    drawn: tuple[Any, Any] | None = None
+    drawn: bytes | None = None
 
     @property
     def parameters(self) -> list[str]:
@@ -72,16 +76,6 @@ class Call:
             _set_random_state(before)
 
 
-class _Weak:
-    """An argument that is not kept alive."""
-
-    def __init__(self, value: Any) -> None:
-        try:
-            self.get: Callable[[], Any] = weakref.ref(value)
-        except TypeError:
-            self.get = lambda: None
-
-
 @dataclass
 class RecordedCalls:
     """Recorder of the calls of a build."""
@@ -90,8 +84,8 @@ class RecordedCalls:
     _objects: weakref.WeakKeyDictionary[CreatedDataset, list[weakref.ref[Any]]] = field(
         default_factory=weakref.WeakKeyDictionary
     )
-    _open: dict[int, tuple[dict[str, Any], Any]] = field(default_factory=dict)
-    _state: tuple[Any, Any] | None = None
+    _open: dict[int, tuple[dict[str, Any], bytes | None]] = field(default_factory=dict)
+    _state: bytes | None = None
 
     def watched(self) -> Iterator[WatchedCall]:
         """Yield what records the public functions that make datasets."""
@@ -111,9 +105,7 @@ class RecordedCalls:
         state = None
         if any(map(_is_function, given.values())):
             state = _random_state()
-            if self._state is not None and _same_state(state, self._state):
-                state = self._state
-            self._state = state
+            self._state = state = self._state if state == self._state else state
             # A generator runs later, and reads what there is then.
             given |= {name: _as_now(value) for name, value in given.items() if name != "generator"}
         self._open[id(frame)] = given, state
@@ -244,7 +236,7 @@ class RecordedPipeline:
         import tensorflow as tf
 
         def alive(value: Any) -> Any:
-            if not isinstance(value, _Weak):
+            if not isinstance(value, Weak):
                 return value
             if (held := value.get()) is None:
                 raise CannotChangeError(address, "what it was given does not exist any more")
@@ -290,9 +282,10 @@ def _kept(value: Any) -> Any:
     if not isinstance(value, dict | list | tuple):
         return _kept_leaf(value)
     try:
-        return tf.nest.map_structure(_kept_leaf, value) if _count(value) <= _MOST_VALUES else _Weak(value)
+        few = len(tf.nest.flatten(value)) <= _MOST_VALUES
+        return tf.nest.map_structure(_kept_leaf, value) if few else Weak(value)
     except TypeError:  # keys that have no order
-        return _Weak(value)
+        return Weak(value)
 
 
 def _kept_leaf(value: Any) -> Any:
@@ -305,16 +298,7 @@ def _kept_leaf(value: Any) -> Any:
         size = value.shape.num_elements()
     small = isinstance(size, int) and size <= _MOST_VALUES
     large = hasattr(value, "__array__") or isinstance(value, tf.RaggedTensor | tf.SparseTensor)
-    return _Weak(value) if large and not small else value
-
-
-def _count(value: Any) -> int:
-    """How many values a structure has, at least as far as that is more than are kept."""
-    if not isinstance(value, dict | list | tuple):
-        return 1
-    if len(value) > _MOST_VALUES:
-        return len(value)
-    return sum(map(_count, value.values() if isinstance(value, dict) else value))
+    return Weak(value) if large and not small else value
 
 
 def _is_function(value: Any) -> bool:
@@ -329,32 +313,44 @@ def _as_now(value: Any) -> Any:
         held = [cell.cell_contents for cell in value.__closure__ or ()]
     except ValueError:  # a variable has no value yet
         return value
-    if any(isinstance(_kept(one), _Weak) for one in held):
+    if any(isinstance(_kept(one), Weak) for one in held):
         return value
     cells = tuple(map(types.CellType, held))
-    made = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
+    variables = _Variables(value)
+    made = types.FunctionType(value.__code__, variables, value.__name__, value.__defaults__, cells)
     made.__kwdefaults__ = value.__kwdefaults__
     vars(made).update(vars(value))
     return made
 
 
-def _random_state() -> tuple[Any, Any]:
+class _Variables(dict[str, Any]):
+    """The variables of a function's module: those that a loop may change as they are now, others as they will be."""
+
+    def __init__(self, function: types.FunctionType) -> None:
+        self._module = function.__globals__
+        known = {name: self._module[name] for name in _names_in(function.__code__) if name in self._module}
+        super().__init__({name: value for name, value in known.items() if isinstance(value, _PLAIN)})
+        self["__name__"] = self._module.get("__name__")
+
+    def __missing__(self, name: str) -> Any:
+        return self._module[name]
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    """The names that a function and those inside it read."""
+    inside = [one for one in code.co_consts if isinstance(one, types.CodeType)]
+    return {*code.co_names, *(name for one in inside for name in _names_in(one))}
+
+
+def _random_state() -> bytes:
     import numpy as np
 
-    return random.getstate(), np.random.get_state()
+    return pickle.dumps((random.getstate(), np.random.get_state()))
 
 
-def _set_random_state(state: tuple[Any, Any]) -> None:
+def _set_random_state(state: bytes) -> None:
     import numpy as np
 
-    random.setstate(state[0])
-    np.random.set_state(state[1])
-
-
-def _same_state(one: tuple[Any, Any], other: tuple[Any, Any]) -> bool:
-    numbers = all(map(_same, one[1], other[1]))
-    return one[0] == other[0] and numbers
-
-
-def _same(one: Any, other: Any) -> bool:
-    return bool((one == other).all()) if hasattr(one, "shape") else bool(one == other)
+    of_python, of_numpy = pickle.loads(state)  # noqa: S301 - written above
+    random.setstate(of_python)
+    np.random.set_state(of_numpy)

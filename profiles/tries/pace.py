@@ -15,9 +15,8 @@ from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.tries.decide import AGAIN_ROUNDS
 
-LONG_BLOCK = 2.5
-"""Seconds from which a block has fewer steps."""
-FEWEST_STEPS = 3
+LONG_BLOCK = 1.0
+"""Seconds from which a block has fewer steps, down to one: rounds of longer blocks would not fit into 30 s."""
 LONGEST_WHOLE_EPOCH = 1.5
 """Seconds of an epoch up to which blocks are whole epochs."""
 WHOLE_EPOCH_SHARE = 1 / 30
@@ -105,17 +104,19 @@ class RacePace:
         """Seconds until so many workers are warm."""
         return processes * self.start_seconds / max(1.0, min(self.made_by, processes)) + processes * self.warm.seconds
 
-    def seconds_of(self, entrants: int, *, fresh: bool = True) -> float:
+    def seconds_of(self, entrants: int, *, fresh: bool = True, again: bool = True) -> float:
         """Seconds until a race can be decided, and what it kept was seen again.
 
         Args:
             fresh: Whether the base has to be started as well.
+            again: Whether one has to be seen again, as upper bounds have not.
         """
         every = entrants + len(BASELINES)
         if self.alone is not None:
             return self.import_seconds * fresh + self.passes * (self.ready_seconds(1) + self.turn_seconds) * every
         ready = self.ready_seconds(every if fresh else entrants)
-        return self.import_seconds * fresh + ready + TRIES.early * self.turn_seconds * every + self.again_seconds
+        rounds = TRIES.early * self.turn_seconds * every
+        return self.import_seconds * fresh + ready + rounds + self.again_seconds * again
 
 
 def pace_of(profile: Profile, budget: float, limit_bytes: int | None) -> RacePace:
@@ -131,7 +132,7 @@ def pace_of(profile: Profile, budget: float, limit_bytes: int | None) -> RacePac
         interval = (profile.steps.interval_ms.mean or 0.0) / 1e3
     steps, settle = TRIES.block_steps, max(TRIES.settle_seconds, interval)
     if steps * interval > LONG_BLOCK:
-        steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))
+        steps = max(1, int(LONG_BLOCK / interval))
     shortest = min(TRIES.block_seconds, max(SHORT_BLOCK, SHORT_BLOCK_STEPS * interval))
     seconds = max(shortest, steps * interval)
     longest = max(LONGEST_WHOLE_EPOCH, WHOLE_EPOCH_SHARE * budget)

@@ -264,7 +264,8 @@ class Race:
             own = Evidence(dict(self._built), _with(name, rounds), left_out=left_out, arm=(name,))
             data = self.so_far[name].data if name in self.so_far else None
             self.so_far[name] = RaceResult("undecided", "", compared.get(name), own, None, data)
-        needed = self.pace.turn_seconds * len(self._names()) + self.pace.again_seconds
+        again = any(not self._entrants[name].is_bound for name in self._racing)
+        needed = self.pace.turn_seconds * len(self._names()) + self.pace.again_seconds * again
         late = self.left() < needed + (self._others if number >= FAIR_ROUNDS else 0.0)
         last = (late and number >= TRIES.early) or left_out >= MOST_LEFT_OUT
         last = last or number >= TRIES.most or len(turns) >= TRIES.most + MOST_LEFT_OUT

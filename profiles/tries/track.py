@@ -117,7 +117,8 @@ class WorkerTrack:
     def _measuring_seconds(self, contenders: Sequence[Contender], *, fresh: bool) -> float:
         """Seconds that a race takes, with the epochs in which caches fill."""
         filled = sum(self._fill(one.proposal.edits).trial_seconds for one in contenders)
-        return self._lengths.seconds_of(len(contenders), fresh=fresh) + filled
+        again = any(not one.is_bound for one in contenders)
+        return self._lengths.seconds_of(len(contenders), fresh=fresh, again=again) + filled
 
     def race(
         self,

@@ -37,6 +37,19 @@ def recording() -> Iterator[CallWatch]:
     assert watch.note is None
 
 
+def written(dataset: Any) -> Any:
+    """The options and stages of a dataset, with their arguments, as its graph has them, and which are one dataset; what
+    functions do is seen in elements.
+    """
+    graph = StageGraph.from_dict(read_written(dataset, in_memory=0))
+    numbers: dict[str, int] = {}
+
+    def node(name: str) -> tuple[int, dict[str, Any]]:
+        return numbers.setdefault(name, len(numbers)), dict(graph.nodes[name].arguments)
+
+    return dict(graph.options), [(one.address, one.op, [*map(node, one.nodes)]) for one in graph.stages()]
+
+
 def edited(dataset: Any, *edits: PipelineEdit, **options: Any) -> Any:
     """A dataset of the body with changes."""
     if not options:

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-import ast
-import functools
 import gc
-import linecache
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from integration import forked
-from integration.example_data import SHARED, Store
+from integration.example_data import Store
+
+LONGEST = (
+    "test_gate",
+    "test_training_findings",
+    "test_training_script",
+    "test_environment_faults",
+    "test_watch",
+    "test_service",
+    "test_fix",
+    "test_gate_action",
+    "test_targets",
+    "test_targets_at_refs",
+    "test_deaths",
+    "test_verification",
+    "test_data",
+    "test_git_refs",
+    "test_fuzz",
+    "test_guarded",
+)
+"""Modules that take longest come first, so that all processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 def pytest_configure() -> None:
-    """One process is copied for the commands of all processes that run tests."""
+    """One process is copied for the commands of all processes that run tests: the first that is asked starts it."""
     forked.listen()
 
 
@@ -33,73 +52,10 @@ def _own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _example_data(tmp_path_factory: pytest.TempPathFactory) -> None:
-    Store.root = Path(os.environ.get(SHARED) or tmp_path_factory.mktemp("example-data"))
-
-
-@functools.cache
-def _statements(source: str) -> list[tuple[int, int]]:
-    """First and last lines of a module's statements."""
-    body = ast.parse(source).body
-    return [
-        (min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))]), node.end_lineno or 0)
-        for node in body
-    ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _lambdas_are_read_alone() -> Iterator[None]:
-    """AutoGraph parses the statement of a lambda in place of its whole file, which takes longer than all the rest.
-
-    The same lambda is found: lines keep their numbers, and those of other statements are empty.
-    """
-    if "tensorflow" not in sys.modules:
-        yield
-        return
-    from tensorflow.python.autograph.pyct import parser
-
-    find = parser._parse_lambda
-
-    def find_in_statement(function: Any) -> Any:
-        at = function.__code__.co_firstlineno
-
-        def lines(*given: Any) -> list[str]:
-            read = linecache.getlines(*given)
-            first, last = next(((a, b) for a, b in _statements("".join(read)) if a <= at <= b), (1, len(read)))
-            return [text if first <= number <= last else "\n" for number, text in enumerate(read, 1)]
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(parser, "linecache", SimpleNamespace(getlines=lines))
-            return find(function)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parser, "_parse_lambda", find_in_statement)
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _conversions_are_not_looked_at() -> Iterator[None]:
-    """The hook that watches a build is not called while AutoGraph rewrites a function, which calls Python a lot.
-
-    Nothing of the pipeline is built there: the rewritten function is called afterwards.
-    """
-    if "tensorflow" not in sys.modules:
-        yield
-        return
-    from tensorflow.python.autograph.impl import api
-
-    convert = api._convert_actual
-
-    def convert_unseen(*given: Any) -> Any:
-        hook = sys.getprofile()
-        sys.setprofile(None)
-        try:
-            return convert(*given)
-        finally:
-            sys.setprofile(hook)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(api, "_convert_actual", convert_unseen)
-        yield
+    # The processes of a run have folders in one that they share.
+    own = tmp_path_factory.getbasetemp()
+    Store.root = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "example-data"
+    Store.root.mkdir(exist_ok=True)
 
 
 @pytest.fixture

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
 
 
-SHARED = "EXAMPLES_OF_TESTS"
-"""Variable with the folder of a run whose tests are shared by several processes."""
-
-
 class Store:
     """A folder that all processes of a run of the tests share."""
 

@@ -211,16 +211,6 @@ def listen() -> None:
         )
 
 
-def listen_in_a_copy() -> None:
-    """As `listen`, in a process that has imported all, as has whoever else is its copy."""
-    with _listening() as listening:
-        if not os.fork():
-            assert _Server.kept is not None
-            _Server.kept.close()
-            answer_orders(listening.detach())
-            os._exit(0)
-
-
 @contextmanager
 def _listening() -> Iterator[socket.socket]:
     """A socket that is connected with this process, at an address that the kernel forgets with it."""
@@ -231,6 +221,19 @@ def _listening() -> Iterator[socket.socket]:
         _Server.kept = _connected(address)
         os.environ[ADDRESS] = address
         yield listening
+
+
+@contextmanager
+def _without_logs_of_tensorflow() -> Iterator[None]:
+    """What its libraries say of the machine when they are loaded; an exception of Python is seen."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def import_all() -> None:
@@ -270,7 +273,8 @@ def answer_orders(descriptor: int) -> None:
                     orders.close()
                     continue
                 if "tensorflow" not in sys.modules:
-                    import_all()
+                    with _without_logs_of_tensorflow():
+                        import_all()
                 pid = os.fork()
                 if not pid:
                     for one in (listening, *connected):

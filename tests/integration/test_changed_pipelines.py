@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import random
+import runpy
 import subprocess
 import sys
 import weakref
@@ -157,6 +158,21 @@ def test_a_loop_that_concatenates_is_changed_in_each_part() -> None:
         SetArgument("stages.2.inputs.1.stages.0", "map", "num_parallel_calls", 2),
     )
     assert first(found) == first(make())
+
+
+def test_a_loop_of_a_script_is_changed_in_each_part(tmp_path: Path) -> None:
+    """Its variable has another value when the functions are traced again."""
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import tensorflow as tf\n\nmade = tf.data.Dataset.range(4)\nfor part in (1, 10, 100):\n"
+        "    made = made.map(lambda x: x + part if part > 1 else x + tf.cast(part, x.dtype))\n"
+    )
+
+    def make() -> Any:
+        return runpy.run_path(str(script))["made"].batch(2)
+
+    found = changed(make, SetArgument("stages.0", "map", "num_parallel_calls", 2))
+    assert first(found) == first(make()) == [[111, 112], [113, 114]]
 
 
 def test_a_cache_is_moved_and_filled_once() -> None:

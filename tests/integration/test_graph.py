@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
@@ -26,13 +27,6 @@ pytestmark = pytest.mark.usefixtures("without_autograph")
 RECORDED = Path(__file__).parents[1] / "recorded" / "graphs"
 
 
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
-
-
 def graphs(dataset: Any) -> tuple[StageGraph, StageGraph]:
     written = reading.read_written(dataset, in_memory=0)
     executed = reading.read_executed(dataset, in_memory=0, written=written)
@@ -42,7 +36,7 @@ def graphs(dataset: Any) -> tuple[StageGraph, StageGraph]:
     return StageGraph.from_dict(written), StageGraph.from_dict(executed)
 
 
-def test_graphs_are_as_recorded(tf: Any) -> None:
+def test_graphs_are_as_recorded() -> None:
     dataset = (
         tf.data.Dataset.range(100_000, name="source")
         .map(lambda element: element * 2, name="stages_0")
@@ -56,7 +50,7 @@ def test_graphs_are_as_recorded(tf: Any) -> None:
         ]
 
 
-def test_rebatch_is_known_with_the_size_of_its_batches(tf: Any) -> None:
+def test_rebatch_is_known_with_the_size_of_its_batches() -> None:
     dataset = tf.data.Dataset.range(100).batch(8).rebatch(2)
     written = reading.read_written(dataset, in_memory=0)
     executed = reading.read_executed(dataset, in_memory=0, written=written)
@@ -64,7 +58,7 @@ def test_rebatch_is_known_with_the_size_of_its_batches(tf: Any) -> None:
     assert [one.arguments for one in stages if one.op == "rebatch"] == [{"batch_size": 2}]
 
 
-def test_a_window_of_a_live_pipeline(tf: Any, tmp_path: Path) -> None:
+def test_a_window_of_a_live_pipeline(tmp_path: Path) -> None:
     files = [str(tmp_path / f"{index}.tfrecord") for index in range(3)]
     for path in files:
         with tf.io.TFRecordWriter(path) as writer:
@@ -115,7 +109,7 @@ def test_a_window_of_a_live_pipeline(tf: Any, tmp_path: Path) -> None:
     assert stages["injected.0"].op == "prefetch"
 
 
-def test_values_to_settle_on_carry_no_ids(tf: Any) -> None:
+def test_values_to_settle_on_carry_no_ids() -> None:
     dataset = tf.data.Dataset.range(10).map(lambda element: element + 1).repeat().prefetch(tf.data.AUTOTUNE)
     iterator = iter(dataset)
     next(iterator)
@@ -127,7 +121,7 @@ def test_values_to_settle_on_carry_no_ids(tf: Any) -> None:
     }
 
 
-def test_without_autotune_there_is_no_model_but_fusion(tf: Any) -> None:
+def test_without_autotune_there_is_no_model_but_fusion() -> None:
     options = tf.data.Options()
     options.autotune.enabled = False
     dataset = tf.data.Dataset.range(10).map(lambda element: element + 1).batch(2).with_options(options)
@@ -137,7 +131,7 @@ def test_without_autotune_there_is_no_model_but_fusion(tf: Any) -> None:
     assert not executed.has("Model", "Prefetch")
 
 
-def test_a_graph_that_is_too_large_is_not_read(tf: Any) -> None:
+def test_a_graph_that_is_too_large_is_not_read() -> None:
     dataset = tf.data.Dataset.from_tensor_slices(np.zeros((10, 100), np.float64)).batch(2)
     for read in (reading.read_written, reading.read_executed):
         assert "in memory" in str(read(dataset, in_memory=10**10)["reason"])
@@ -145,7 +139,7 @@ def test_a_graph_that_is_too_large_is_not_read(tf: Any) -> None:
         assert read(dataset, in_memory=1000, room=15_000)["root"] is not None
 
 
-def test_a_graph_does_not_tell_a_traced_source_but_watching_does(tf: Any) -> None:
+def test_a_graph_does_not_tell_a_traced_source_but_watching_does() -> None:
     array = np.ones((6, 3), np.float32)
 
     @tf.function
@@ -175,7 +169,7 @@ def test_a_graph_does_not_tell_a_traced_source_but_watching_does(tf: Any) -> Non
     ]
 
 
-def test_sources_of_one_element_made_in_both_ways_are_left_open(tf: Any) -> None:
+def test_sources_of_one_element_made_in_both_ways_are_left_open() -> None:
     array = np.ones((4, 3), np.float32)
     with SourceWatch() as watch:
         first = tf.data.Dataset.from_tensor_slices(array)
@@ -189,7 +183,7 @@ def test_sources_of_one_element_made_in_both_ways_are_left_open(tf: Any) -> None
     assert (node["constant"], node["held_bytes"], node["length"]) == (False, 48, 1)
 
 
-def test_watching_ends_with_the_block_also_after_an_error(tf: Any) -> None:
+def test_watching_ends_with_the_block_also_after_an_error() -> None:
     before = sys.getprofile()
     watch = SourceWatch()
     with pytest.raises(ValueError, match="rank"), watch:
@@ -209,9 +203,7 @@ def test_watching_ends_with_the_block_also_after_an_error(tf: Any) -> None:
         (lambda tf: tf.sparse.from_dense([[1, 0], [0, 2], [3, 0]]), 3),
     ],
 )
-def test_rows_of_a_source_are_counted_without_reading_a_tensor(
-    tf: Any, monkeypatch: Any, tensors: Any, elements: int
-) -> None:
+def test_rows_of_a_source_are_counted_without_reading_a_tensor(monkeypatch: Any, tensors: Any, elements: int) -> None:
     def refuse(*_: object) -> None:
         msg = "reading a value makes TensorFlow let go of arrays that a plain loop would still hold"
         raise AssertionError(msg)
@@ -225,7 +217,7 @@ def test_rows_of_a_source_are_counted_without_reading_a_tensor(
     assert watch.note is None
 
 
-def test_options_are_those_that_tensorflow_says_are_set(tf: Any) -> None:
+def test_options_are_those_that_tensorflow_says_are_set() -> None:
     options = tf.data.Options()
     options.deterministic = False
     options.experimental_slack = True
@@ -261,7 +253,7 @@ def test_options_are_those_that_tensorflow_says_are_set(tf: Any) -> None:
     assert found == expected
 
 
-def test_of_options_set_twice_the_later_ones_hold(tf: Any) -> None:
+def test_of_options_set_twice_the_later_ones_hold() -> None:
     first, second = tf.data.Options(), tf.data.Options()
     first.threading.private_threadpool_size = 3
     first.deterministic = False
@@ -272,7 +264,7 @@ def test_of_options_set_twice_the_later_ones_hold(tf: Any) -> None:
     assert dataset.options().threading.private_threadpool_size == 5
 
 
-def test_what_functions_do(tf: Any) -> None:
+def test_what_functions_do() -> None:
     table = np.arange(600, dtype=np.float32)
     tensor = tf.constant(table)
 
@@ -307,7 +299,7 @@ def test_what_functions_do(tf: Any) -> None:
     assert (ragged["python"], ragged["random"], ragged["passes"]) == (True, None, [None])
 
 
-def test_two_reads_of_a_map_agree_with_running_it_on_a_batch(tf: Any) -> None:
+def test_two_reads_of_a_map_agree_with_running_it_on_a_batch() -> None:
     """What is said to be element-wise gives the same after a batch as before it."""
     values = np.arange(24, dtype=np.int64).reshape(6, 4)
     row = tf.constant([1, 2, 3, 4], tf.int64)
@@ -331,7 +323,7 @@ def test_two_reads_of_a_map_agree_with_running_it_on_a_batch(tf: Any) -> None:
     assert said == {"cast": True, "row": True, "where": True, "sum": False, "reverse": False, "wide": False}
 
 
-def test_a_map_that_splits_lines_gives_the_same_on_a_batch(tf: Any) -> None:
+def test_a_map_that_splits_lines_gives_the_same_on_a_batch() -> None:
     """Columns side by side along the last axis stay so; along the first one the batch would stand in another place."""
     defaults = [0.0, 0, ""]
     functions = {
@@ -353,7 +345,7 @@ def test_a_map_that_splits_lines_gives_the_same_on_a_batch(tf: Any) -> None:
     assert said == {"columns": True, "last": True, "first": False, "sum": False, "upper": False}
 
 
-def test_a_reader_that_is_given_as_a_function_has_no_name_of_its_own(tf: Any) -> None:
+def test_a_reader_that_is_given_as_a_function_has_no_name_of_its_own() -> None:
     def length(line: Any) -> Any:
         return tf.strings.length(line)
 

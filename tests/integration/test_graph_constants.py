@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
+import tensorflow as tf
 from integration import array_tables
 from integration.array_tables import IMPORTED, Tables
 
@@ -21,20 +21,13 @@ TABLE = np.arange(ROWS * 250, dtype=np.float32).reshape(ROWS, 250)
 BYTES = TABLE.nbytes
 
 
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
-
-
 class Lookup:
     """An object with a table."""
 
     def __init__(self) -> None:
         self.table = TABLE.copy()
 
-    def __call__(self, tf: Any, index: Any) -> Any:
+    def gathered(self, index: Any) -> Any:
         return tf.gather(self.table, index)
 
 
@@ -56,7 +49,7 @@ def ops_of(graph: Any) -> list[tuple[Any, ...]]:
     ]
 
 
-def pipelines(tf: Any) -> dict[str, tuple[Any, list[str | None]]]:
+def pipelines() -> dict[str, tuple[Any, list[str | None]]]:
     """Pipelines with the names of their arrays, in the order of the stages."""
     table, lookup = TABLE.copy(), Lookup()
 
@@ -97,7 +90,7 @@ def pipelines(tf: Any) -> dict[str, tuple[Any, list[str | None]]]:
         "partial": (lambda: indices().map(part), ["rows"]),
         "closure": (lambda: indices().map(lambda index: tf.gather(table, index)).batch(4), ["table"]),
         "global": (lambda: indices().map(lambda index: tf.gather(TABLE, index)).batch(4), ["TABLE"]),
-        "attribute": (lambda: indices().map(lambda index: lookup(tf, index)), ["self.table"]),
+        "attribute": (lambda: indices().map(lookup.gathered), ["self.table"]),
         "autograph": (lambda: indices().map(converted).batch(4), ["TABLE"]),
         "filter": (lambda: indices().filter(lambda index: tf.reduce_sum(tf.gather(table, index)) > 3), ["table"]),
         "branch": (lambda: indices().map(branched), ["table"]),
@@ -107,8 +100,8 @@ def pipelines(tf: Any) -> dict[str, tuple[Any, list[str | None]]]:
     }
 
 
-def test_the_constants_of_functions_have_their_stage_their_line_and_their_name(tf: Any) -> None:
-    for name, (build, names) in pipelines(tf).items():
+def test_the_constants_of_functions_have_their_stage_their_line_and_their_name() -> None:
+    for name, (build, names) in pipelines().items():
         _, constants, graphs = seen(build)
         assert [one["name"] for one in constants] == names, name
         assert {(one["bytes"], one["dtype"], tuple(one["shape"])) for one in constants} == {
@@ -121,9 +114,9 @@ def test_the_constants_of_functions_have_their_stage_their_line_and_their_name(t
         assert (node["function"] or {}).get("constant_bytes", 0) >= BYTES, name
 
 
-def test_a_graph_is_read_without_its_constants_where_these_are_too_large(tf: Any) -> None:
+def test_a_graph_is_read_without_its_constants_where_these_are_too_large() -> None:
     """The same is read with the constants and without."""
-    for name, (build, _) in pipelines(tf).items():
+    for name, (build, _) in pipelines().items():
         with SourceWatch() as watch:
             dataset = build()
         inside = watch.lines.held_bytes(dataset)
@@ -138,7 +131,7 @@ def test_a_graph_is_read_without_its_constants_where_these_are_too_large(tf: Any
         assert [one["name"] for one in slim.constants] == [one["name"] for one in whole.constants], name
 
 
-def test_a_captured_tensor_is_left_out_as_well(tf: Any) -> None:
+def test_a_captured_tensor_is_left_out_as_well() -> None:
     tensor = tf.constant(TABLE)
     with SourceWatch() as watch:
         dataset = tf.data.Dataset.range(ROWS).map(lambda index: tf.gather(tensor, index)).batch(4)
@@ -152,7 +145,7 @@ def test_a_captured_tensor_is_left_out_as_well(tf: Any) -> None:
     assert ops_of(graphs.executed) == ops_of(whole.executed)
 
 
-def test_lists_are_named_and_texts_have_the_bytes_of_their_letters(tf: Any) -> None:
+def test_lists_are_named_and_texts_have_the_bytes_of_their_letters() -> None:
     words = ["word"] * 50_000
     numbers = [float(number) for number in range(60_000)]
     _, constants, _ = seen(
@@ -161,7 +154,7 @@ def test_lists_are_named_and_texts_have_the_bytes_of_their_letters(tf: Any) -> N
     assert [(one["name"], one["bytes"]) for one in constants] == [("words", 200_000), ("numbers", 240_000)]
 
 
-def test_a_stage_that_is_made_while_a_function_is_traced_has_the_name_of_its_function(tf: Any) -> None:
+def test_a_stage_that_is_made_while_a_function_is_traced_has_the_name_of_its_function() -> None:
     def double(value: Any) -> Any:
         return value * 2
 
@@ -177,6 +170,6 @@ def test_a_stage_that_is_made_while_a_function_is_traced_has_the_name_of_its_fun
     assert [(place["given"], place["library"]) for place in maps] == [("double", None), (None, None)]
 
 
-def test_small_constants_and_those_outside_of_graphs_are_not_noted(tf: Any) -> None:
+def test_small_constants_and_those_outside_of_graphs_are_not_noted() -> None:
     _, constants, _ = seen(lambda: tf.data.Dataset.from_tensor_slices(TABLE).map(lambda row: row + np.ones(250, "f4")))
     assert constants == []

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import tensorflow as tf
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.costs.op_owners import Marks
@@ -15,13 +16,6 @@ from pipeprof.profiles.worker.trace.record import marked_feed, marks_of
 from pipeprof.profiles.worker.trace.work import key_of, traced_ops
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
-
-
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
 
 
 def numbers() -> Iterator[int]:
@@ -43,7 +37,7 @@ def marked(dataset: Any, found: Any, watch: CallWatch, *, stop: bool = True) -> 
     return marked_feed(dataset, *found, watch, fill_seconds=0.0, stop=lambda: stop)
 
 
-def pipeline(tf: Any) -> Any:
+def pipeline() -> Any:
     """Two maps with the same names inside, a function called in another, a nested pipeline and two kinds of Python."""
 
     @tf.function
@@ -63,14 +57,14 @@ def pipeline(tf: Any) -> Any:
     )
 
 
-def test_ids_are_those_of_the_graph_that_is_read(tf: Any) -> None:
-    dataset = pipeline(tf)
+def test_ids_are_those_of_the_graph_that_is_read() -> None:
+    dataset = pipeline()
     marks = Marks(serialised(dataset, in_memory=0))
     assert set(marks.datasets) <= {node["id"] for node in read_written(dataset, in_memory=0)["nodes"]}
 
 
-def test_the_same_pipeline_with_marks(tf: Any, watch: CallWatch) -> None:
-    dataset = pipeline(tf)
+def test_the_same_pipeline_with_marks(watch: CallWatch) -> None:
+    dataset = pipeline()
     found = marks_of(dataset, 0, None)
     assert found is not None
     assert "mul" in found[0].ambiguous()
@@ -80,8 +74,8 @@ def test_the_same_pipeline_with_marks(tf: Any, watch: CallWatch) -> None:
     assert [again.next().numpy().tolist() for _ in range(5)] == wanted
 
 
-def test_every_op_has_its_dataset_then(tf: Any, watch: CallWatch) -> None:
-    dataset = pipeline(tf)
+def test_every_op_has_its_dataset_then(watch: CallWatch) -> None:
+    dataset = pipeline()
     found = marks_of(dataset, 0, None)
     assert found is not None
     again = marked(dataset, found, watch)
@@ -93,7 +87,7 @@ def test_every_op_has_its_dataset_then(tf: Any, watch: CallWatch) -> None:
     assert {one.function for one in traced.functions} <= {"numbers", "keep"}
 
 
-def test_variables_are_those_of_the_pipeline(tf: Any, watch: CallWatch) -> None:
+def test_variables_are_those_of_the_pipeline(watch: CallWatch) -> None:
     factor, offset = tf.Variable(2, dtype=tf.int64), tf.Variable(30, dtype=tf.int64)
     dataset = tf.data.Dataset.range(10**6).map(lambda x: x * factor).map(lambda x: x * 2 + offset).map(lambda x: x * 3)
     found = marks_of(dataset, 0, None)
@@ -106,7 +100,7 @@ def test_variables_are_those_of_the_pipeline(tf: Any, watch: CallWatch) -> None:
     assert [int(again.next()) for _ in range(2)] == [90, 150]
 
 
-def test_names_that_only_one_stage_has_need_no_marks(tf: Any, watch: CallWatch) -> None:
+def test_names_that_only_one_stage_has_need_no_marks(watch: CallWatch) -> None:
     dataset = tf.data.Dataset.range(10**9).map(lambda element: tf.sort(tf.stack([element, element]))).batch(2)
     found = marks_of(dataset, 0, None)
     assert found is not None
@@ -117,7 +111,7 @@ def test_names_that_only_one_stage_has_need_no_marks(tf: Any, watch: CallWatch) 
     assert any("TopKV2" in seen.ops for seen in traced.work.values())
 
 
-def test_what_was_computed_before_is_not_computed_again(tf: Any, watch: CallWatch) -> None:
+def test_what_was_computed_before_is_not_computed_again(watch: CallWatch) -> None:
     dataset = tf.data.Dataset.range(4).map(lambda one: one * 2).cache().map(lambda one: one * 2).repeat()
     found = marks_of(dataset, 0, None)
     assert found is not None
@@ -125,7 +119,7 @@ def test_what_was_computed_before_is_not_computed_again(tf: Any, watch: CallWatc
     assert marked(dataset, found, watch, stop=False) is None
 
 
-def test_large_sources_are_not_read_again(tf: Any) -> None:
+def test_large_sources_are_not_read_again() -> None:
     assert marks_of(tf.data.Dataset.range(3), 10**9, None) is None
 
 

@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
+from integration.changed_datasets import replayed
 
-from pipeprof.pipelines.build.arrays import BuildContext
-from pipeprof.pipelines.build.dataset import Builder
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.changes.recorded_calls import CallWatch
-from pipeprof.pipelines.changes.replay import Replay, Replayed
-from pipeprof.pipelines.changes.replay import replay_stages as replay_recorded
+from pipeprof.pipelines.changes.replay import Replay
 
-pytestmark = pytest.mark.usefixtures("without_autograph")
-
-
-@pytest.fixture(scope="module")
-def tf() -> Any:
-    import tensorflow
-
-    return tensorflow
-
-
-WATCH: list[CallWatch] = []
-
-
-@pytest.fixture(autouse=True)
-def _recorded() -> Iterator[None]:
-    with CallWatch(own=lambda file: file == __file__) as watch:
-        WATCH[:] = [watch]
-        yield
-    assert watch.note is None
-
-
-def replay_stages(dataset: Any, replay: Replay) -> Replayed:
-    import tensorflow
-
-    return replay_recorded(dataset, replay, WATCH[0].calls, Builder(tensorflow, BuildContext(Path())))
+pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 
 
 class Counted:
     """Stages that count their calls."""
 
-    def __init__(self, tf: Any) -> None:
-        self._tf = tf
+    def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
 
     def stage(self, name: str) -> Any:
@@ -58,7 +29,7 @@ class Counted:
                 self.calls[name] += 1
                 return given
 
-            given = self._tf.py_function(count, [value], value.dtype)
+            given = tf.py_function(count, [value], value.dtype)
             given.set_shape(value.shape)
             return given
 
@@ -67,24 +38,24 @@ class Counted:
     def of(self, dataset: Any) -> tuple[list[Any], dict[str, int]]:
         """All elements, and the calls that they took."""
         self.calls.clear()
-        found = [self._tf.nest.map_structure(lambda part: part.numpy().tolist(), element) for element in dataset]
+        found = [tf.nest.map_structure(lambda part: part.numpy().tolist(), element) for element in dataset]
         return found, dict(self.calls)
 
 
 def replaced(dataset: Any, *stages: str, batches: int = 6, **measured: Any) -> Any:
-    return replay_stages(dataset, Replay(stages, batches, **measured)).dataset
+    return replayed(dataset, Replay(stages, batches, **measured)).dataset
 
 
-def test_a_map_is_not_called_and_all_before_it_is(tf: Any) -> None:
-    counted = Counted(tf)
+def test_a_map_is_not_called_and_all_before_it_is() -> None:
+    counted = Counted()
     dataset = tf.data.Dataset.range(40).map(counted.stage("before")).map(counted.stage("slow")).map(lambda x: x + 100)
     found, calls = counted.of(replaced(dataset, "stages.1"))
     assert found == [100 + number % 6 for number in range(40)]
     assert calls == {"before": 40}
 
 
-def test_a_map_before_a_batch_draws_groups_and_loses_none(tf: Any) -> None:
-    counted = Counted(tf)
+def test_a_map_before_a_batch_draws_groups_and_loses_none() -> None:
+    counted = Counted()
     dataset = tf.data.Dataset.range(43).map(counted.stage("before")).map(counted.stage("slow")).batch(4).repeat(2)
     found, calls = counted.of(replaced(dataset, "stages.1", batches=2))
     assert found == [*[[0, 1, 2, 3], [4, 5, 6, 7]] * 5, [0, 1, 2]] * 2
@@ -92,8 +63,8 @@ def test_a_map_before_a_batch_draws_groups_and_loses_none(tf: Any) -> None:
 
 
 @pytest.mark.parametrize("drop", [True, False])
-def test_a_batch_draws_its_elements_and_gives_as_many_batches(tf: Any, drop: bool) -> None:
-    counted = Counted(tf)
+def test_a_batch_draws_its_elements_and_gives_as_many_batches(drop: bool) -> None:
+    counted = Counted()
     dataset = tf.data.Dataset.range(43).map(counted.stage("before")).batch(4, drop_remainder=drop)
     found, calls = counted.of(replaced(dataset, "stages.1", batches=3))
     assert len(found) == (10 if drop else 11)
@@ -101,7 +72,7 @@ def test_a_batch_draws_its_elements_and_gives_as_many_batches(tf: Any, drop: boo
     assert calls == {"before": 43}
 
 
-def test_a_reader_before_a_batch_reads_all_of_its_records(tf: Any, tmp_path: Any) -> None:
+def test_a_reader_before_a_batch_reads_all_of_its_records(tmp_path: Any) -> None:
     # A stage that only skips elements would let the reader skip records without reading them.
     path = str(tmp_path / "records")
     with tf.io.TFRecordWriter(path) as writer:
@@ -115,8 +86,8 @@ def test_a_reader_before_a_batch_reads_all_of_its_records(tf: Any, tmp_path: Any
         list(replaced(dataset, "stages.0", batches=3))
 
 
-def test_a_filter_draws_as_many_inputs_per_output_as_measured(tf: Any) -> None:
-    counted = Counted(tf)
+def test_a_filter_draws_as_many_inputs_per_output_as_measured() -> None:
+    counted = Counted()
     dataset = tf.data.Dataset.range(60).map(counted.stage("before")).filter(lambda x: x % 3 != 2).batch(10)
     found, calls = counted.of(replaced(dataset, "stages.1", batches=2, inputs=3, outputs=2))
     assert [len(batch) for batch in found] == [10, 10, 10, 10]
@@ -124,8 +95,8 @@ def test_a_filter_draws_as_many_inputs_per_output_as_measured(tf: Any) -> None:
     assert calls == {"before": 60}
 
 
-def test_several_outputs_per_input_come_from_one_input(tf: Any) -> None:
-    counted = Counted(tf)
+def test_several_outputs_per_input_come_from_one_input() -> None:
+    counted = Counted()
     slow = counted.stage("slow")
     dataset = (
         tf.data.Dataset.range(5)
@@ -137,7 +108,7 @@ def test_several_outputs_per_input_come_from_one_input(tf: Any) -> None:
     assert calls == {"before": 5}
 
 
-def test_a_source_is_the_replay_alone(tf: Any) -> None:
+def test_a_source_is_the_replay_alone() -> None:
     calls = Counter[str]()
 
     def numbers() -> Any:
@@ -152,8 +123,8 @@ def test_a_source_is_the_replay_alone(tf: Any) -> None:
     assert not calls
 
 
-def test_all_that_a_cache_saves_is_the_replay_alone(tf: Any) -> None:
-    counted = Counted(tf)
+def test_all_that_a_cache_saves_is_the_replay_alone() -> None:
+    counted = Counted()
     dataset = tf.data.Dataset.range(8).shuffle(8).repeat(3).map(counted.stage("slow")).batch(4)
     made = replaced(dataset, "source", "stages.0", "stages.1", "stages.2", batches=2)
     found, calls = counted.of(made)
@@ -162,19 +133,19 @@ def test_all_that_a_cache_saves_is_the_replay_alone(tf: Any) -> None:
     assert not calls
 
 
-def test_a_source_of_known_length_keeps_it(tf: Any) -> None:
+def test_a_source_of_known_length_keeps_it() -> None:
     assert len(list(replaced(tf.data.Dataset.range(9).batch(2), "source", batches=2))) == 5
 
 
-def test_a_run_of_stages_is_replaced_as_a_whole(tf: Any) -> None:
-    counted = Counted(tf)
+def test_a_run_of_stages_is_replaced_as_a_whole() -> None:
+    counted = Counted()
     dataset = tf.data.Dataset.range(24).map(counted.stage("before")).map(counted.stage("slow")).batch(4).prefetch(1)
     found, calls = counted.of(replaced(dataset, "stages.1", "stages.2", batches=2))
     assert found == [[0, 1, 2, 3], [4, 5, 6, 7]] * 3
     assert calls == {"before": 24}
 
 
-def test_elements_of_any_kind_are_replayed(tf: Any) -> None:
+def test_elements_of_any_kind_are_replayed() -> None:
     dataset = tf.data.Dataset.range(6).map(
         lambda x: {"rows": tf.ragged.range(x + 1), "text": tf.strings.as_string(x), "long": tf.range(x)}
     )
@@ -184,8 +155,8 @@ def test_elements_of_any_kind_are_replayed(tf: Any) -> None:
     assert found[2][2] == [[0, 1, 2]]
 
 
-def test_every_epoch_draws_anew(tf: Any) -> None:
-    counted = Counted(tf)
+def test_every_epoch_draws_anew() -> None:
+    counted = Counted()
     dataset = tf.data.Dataset.range(5).map(counted.stage("before")).map(counted.stage("slow")).repeat(3)
     found, calls = counted.of(replaced(dataset, "stages.1", batches=5))
     assert found == [0, 1, 2, 3, 4] * 3
@@ -193,10 +164,10 @@ def test_every_epoch_draws_anew(tf: Any) -> None:
 
 
 @pytest.mark.parametrize(("parallel", "op"), [(None, "MapDataset"), (3, "ParallelMapDatasetV2")])
-def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(tf: Any, parallel: int | None, op: str) -> None:
+def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(parallel: int | None, op: str) -> None:
     from pipeprof.pipelines.graph.observe.reading import read_written
 
-    dataset = tf.data.Dataset.range(8).map(Counted(tf).stage("slow"), num_parallel_calls=parallel)
+    dataset = tf.data.Dataset.range(8).map(Counted().stage("slow"), num_parallel_calls=parallel)
     graph = read_written(replaced(dataset, "stages.0"), in_memory=0)
     assert next(node["op"] for node in graph["nodes"] if node["id"] == graph["root"]) == op
 
@@ -211,26 +182,26 @@ def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(tf: Any, p
         (lambda ds: ds.batch(2).unbatch(), "stages.0", "how many of its outputs make a batch is not known"),
     ],
 )
-def test_what_cannot_be_replayed_is_refused_with_its_reason(tf: Any, make: Any, stage: str, reason: str) -> None:
+def test_what_cannot_be_replayed_is_refused_with_its_reason(make: Any, stage: str, reason: str) -> None:
     with pytest.raises(CannotChangeError, match=reason):
         replaced(make(tf.data.Dataset.range(9)), stage)
 
 
-def test_a_replay_holds_no_more_than_it_may(tf: Any) -> None:
+def test_a_replay_holds_no_more_than_it_may() -> None:
     dataset = tf.data.Dataset.range(9).map(lambda x: tf.zeros([1000, 1000]) + tf.cast(x, tf.float32))
     with pytest.raises(CannotChangeError, match="its outputs for 3 batches, 3 of them, hold more than 10 MB"):
-        replay_stages(dataset, Replay(("stages.0",), most_bytes=10_000_000))
+        replayed(dataset, Replay(("stages.0",), most_bytes=10_000_000))
 
 
-def parts(tf: Any, counted: Counted, count: int) -> list[Any]:
+def parts(counted: Counted, count: int) -> list[Any]:
     """Datasets that one function makes."""
     slow, before = counted.stage("slow"), counted.stage("before")
     return [tf.data.Dataset.range(100 * part, 100 * part + 8).map(before).map(slow) for part in range(count)]
 
 
-def test_stages_of_concatenated_parts_have_one_replay(tf: Any) -> None:
-    counted = Counted(tf)
-    first, second, third = parts(tf, counted, 3)
+def test_stages_of_concatenated_parts_have_one_replay() -> None:
+    counted = Counted()
+    first, second, third = parts(counted, 3)
     dataset = first.batch(4).concatenate(second.batch(4)).concatenate(third.batch(4))
     stages = ["stages.1", "stages.3.inputs.1.stages.1", "stages.4.inputs.1.stages.1"]
     found, calls = counted.of(replaced(dataset, *stages, batches=1, per_batch=4.0))
@@ -238,9 +209,9 @@ def test_stages_of_concatenated_parts_have_one_replay(tf: Any) -> None:
     assert calls == {"before": 24}
 
 
-def test_stages_of_zipped_parts_are_replaced_one_or_all(tf: Any) -> None:
-    counted = Counted(tf)
-    dataset = tf.data.Dataset.zip(tuple(parts(tf, counted, 2))).batch(4)
+def test_stages_of_zipped_parts_are_replaced_one_or_all() -> None:
+    counted = Counted()
+    dataset = tf.data.Dataset.zip(tuple(parts(counted, 2))).batch(4)
     both = ["source.inputs.0.stages.1", "source.inputs.1.stages.1"]
     found, calls = counted.of(replaced(dataset, *both, batches=1))
     assert found == [([0, 1, 2, 3], [0, 1, 2, 3])] * 2
@@ -250,17 +221,17 @@ def test_stages_of_zipped_parts_are_replaced_one_or_all(tf: Any) -> None:
     assert calls == {"before": 16, "slow": 8}
 
 
-def test_a_dataset_that_is_used_twice_is_replaced_in_both_places(tf: Any) -> None:
-    counted = Counted(tf)
-    (base,) = parts(tf, counted, 1)
+def test_a_dataset_that_is_used_twice_is_replaced_in_both_places() -> None:
+    counted = Counted()
+    (base,) = parts(counted, 1)
     dataset = tf.data.Dataset.zip((base, base.map(lambda x: x * 2))).batch(4)
     found, calls = counted.of(replaced(dataset, "source.inputs.0.stages.1", "source.inputs.1.stages.1", batches=2))
     assert found == [([0, 1, 2, 3], [0, 2, 4, 6]), ([4, 5, 6, 7], [8, 10, 12, 14])]
     assert calls == {"before": 16}
 
 
-def test_stages_with_others_between_them_are_replaced_apart(tf: Any) -> None:
-    counted = Counted(tf)
+def test_stages_with_others_between_them_are_replaced_apart() -> None:
+    counted = Counted()
     slow, between = counted.stage("slow"), counted.stage("between")
     dataset = tf.data.Dataset.range(12).map(slow).map(between).map(slow).batch(4)
     found, calls = counted.of(replaced(dataset, "stages.0", "stages.2", batches=3))
@@ -268,7 +239,7 @@ def test_stages_with_others_between_them_are_replaced_apart(tf: Any) -> None:
     assert calls == {"between": 12}
 
 
-def test_a_stage_in_a_function_is_named(tf: Any) -> None:
+def test_a_stage_in_a_function_is_named() -> None:
     dataset = tf.data.Dataset.range(3).flat_map(lambda x: tf.data.Dataset.range(x).map(lambda y: y + 1))
     with pytest.raises(
         CannotChangeError, match=r"stages.0.stages.0: it is inside a function, whose datasets are made anew"
@@ -276,15 +247,15 @@ def test_a_stage_in_a_function_is_named(tf: Any) -> None:
         replaced(dataset, "stages.0.stages.0")
 
 
-def test_what_handing_out_a_replay_costs_is_measured(tf: Any) -> None:
+def test_what_handing_out_a_replay_costs_is_measured() -> None:
     rows = tf.data.Dataset.range(100).flat_map(lambda x: tf.data.Dataset.range(4).map(lambda y: x + y))
     cut = Replay(("stages.0",), 3, per_batch=32.0, inputs=1, outputs=4)
-    few = replay_stages(rows.batch(32), cut).own_seconds
+    few = replayed(rows.batch(32), cut).own_seconds
     assert 0 < few < 1
 
 
-def test_a_flat_map_of_few_elements_is_replayed_in_large_groups(tf: Any) -> None:
-    counted = Counted(tf)
+def test_a_flat_map_of_few_elements_is_replayed_in_large_groups() -> None:
+    counted = Counted()
     numbers = tf.data.Dataset.range(50).map(counted.stage("before"))
     dataset = numbers.flat_map(lambda x: tf.data.Dataset.range(4).map(lambda y: 10 * x + y)).batch(32)
     found, calls = counted.of(replaced(dataset, "stages.1", batches=1, per_batch=32.0, inputs=1, outputs=4))

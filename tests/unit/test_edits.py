@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import pytest
 
-from pipeprof.pipelines.changes.chain import apply, chain_of
 from pipeprof.pipelines.changes.edits import (
     SUPPORT,
     HandWritten,
@@ -63,28 +62,6 @@ def test_every_kind_has_a_row() -> None:
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: type(edit).__name__)
 def test_a_document_gives_the_edit_back(edit: PipelineEdit) -> None:
     assert from_document(json.loads(json.dumps(to_document(edit)))) == edit
-
-
-def test_stages_inserted_after_the_same_one_come_in_the_order_of_their_edits() -> None:
-    def insert(after: str | None) -> list[PipelineEdit]:
-        return [InsertStage(op, {"count": 1}, after=after) for op in ("take", "skip", "repeat")]
-
-    def ops(edits: list[PipelineEdit]) -> list[str]:
-        return [next(iter(stage)) for stage in apply_to_data(start, edits)["stages"]]
-
-    start = {**DATA, "stages": DATA["stages"][:3]}
-
-    def ops_of_calls(edits: list[PipelineEdit]) -> list[str]:
-        places = {"source": "range", "stages.0": "map", "stages.1": "batch", "stages.2": "cache"}
-        return [call.op for call in apply(chain_of(places.items()), *edits).stages]
-
-    for found in (ops, ops_of_calls):
-        assert found(insert("source")) == ["take", "skip", "repeat", "map", "batch", "cache"]
-        assert found(insert("stages.1")) == ["map", "batch", "take", "skip", "repeat", "cache"]
-        assert found(insert(None)) == ["map", "batch", "cache", "take", "skip", "repeat"]
-        # What was inserted stays where it is when the stage before it moves.
-        moved = [*insert("stages.1"), MoveStage("stages.1", "batch", "stages.0"), *insert("stages.1")]
-        assert found(moved) == ["batch", "take", "skip", "repeat", "map", "take", "skip", "repeat", "cache"]
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: type(edit).__name__)

@@ -6,7 +6,7 @@ Drawing costs nothing: a run that dies before the graph could be read can still 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -94,7 +94,10 @@ class Weak:
     """An argument that is not kept alive; of a tensor its spec."""
 
     def __init__(self, value: Any, spec: Any = None) -> None:
-        self.get = weakref.ref(value)
+        try:
+            self.get: Callable[[], Any] = weakref.ref(value)
+        except TypeError:
+            self.get = lambda: None
         self.spec = spec
 
 

@@ -48,6 +48,7 @@ SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({**CROP, **UNKNOWN}, {}, "store the pictures at the size"),
     # What is done for each element that is made of one is done before them.
     (SHARED, {"opener": CROPS}, "DecodeJpeg 80 %: the same for all elements that crops makes of one, so do it once"),
+    ({**UNKNOWN, "ops": {"Cast": 8.0}}, {"batches": False}, "Cast 80 %: convert after a crop or a resize"),
     # Batches are no advice where they were measured without a gain.
     ({**HUE, "steady_ops": None}, {"batches": False}, "AdjustHue 80 %: adjust colours in the training step"),
     ({**HUE, "steady_ops": ["DecodeJpeg"]}, {}, "adjust colours in the training step"),

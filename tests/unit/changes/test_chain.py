@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
 from pipeprof.pipelines.changes.edits import (
+    HandWritten,
     InsertStage,
     MoveFilter,
     MoveStage,
@@ -200,12 +201,23 @@ def test_an_argument_is_set_or_taken_away() -> None:
     ("changes", "address"),
     [
         ([SetArgument("stages.9", "map", "name", "n")], "stages.9"),
+        ([SetArgument("stages.1", "map", "name", "n")], "stages.1"),
         ([ReplaceStages(("stages.0",)), InsertStage("cache", {}, "stages.0.source")], "stages.0.source"),
+        ([ReplaceStages(("stages.1",)), VectoriseMap("stages.1", "stages.3")], "stages.1"),
         ([MoveStage("stages.0.source", "TFRecordDataset", "stages.0")], "stages.0.source"),
+        ([MoveStage("stages.1", "map", "stages.0")], "stages.1"),
+        ([MoveStage("stages.2", "map", "source")], "stages.2"),
+        ([VectoriseMap("stages.2", "stages.1")], "stages.2"),
+        ([VectoriseMap("stages.2", "stages.4")], "stages.4"),
+        ([ReplaceStages(("source",))], "source"),
+        ([ReplaceStages(("stages.0", "stages.2"))], "stages.0"),
+        ([ReplaceStages(())], None),
+        ([HandWritten(("source",), "", "")], None),
     ],
 )
-def test_a_refusal_names_the_stage(changes: list[PipelineEdit], address: str) -> None:
+def test_a_refusal_names_the_stage(changes: list[PipelineEdit], address: str | None) -> None:
     ops = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "TFRecordDataset")]
+    ops += [("stages.1", "cache"), ("stages.2", "map"), ("stages.3", "batch"), ("stages.4", "take")]
     with pytest.raises(CannotChangeError) as caught:
         apply(chain_of(ops), *changes)
     assert caught.value.address == address

@@ -1,6 +1,6 @@
 """Specs that nobody means: any bytes, and good specs with something done to them.
 
-Everything is drawn from one ``random.Random``: a seed is a case (benchmarks/fuzz).
+Everything is drawn from one ``random.Random``: a seed is a case.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whatever stands in a spec or a flag: a result, or errors with their places; more in benchmarks/fuzz."""
+"""Whatever stands in a spec or a flag: a result, or errors with their places."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ def profiled(recorded: Callable[[str], Profile], interval_ms: float) -> Profile:
 
 
 @pytest.mark.parametrize(
-    ("interval_ms", "seconds", "steps"), [(1.0, 0.1, 4), (20.0, 0.2, 4), (100.0, 0.4, 4), (1000.0, 3.0, 3)]
+    ("interval_ms", "seconds", "steps"),
+    [(1.0, 0.1, 4), (20.0, 0.2, 4), (100.0, 0.4, 4), (400.0, 0.8, 2), (1500.0, 1.5, 1)],
 )
 def test_short_steps_have_short_blocks_and_very_long_ones_few(
     recorded: Callable[[str], Profile], interval_ms: float, seconds: float, steps: int

@@ -24,6 +24,7 @@ from pipeprof.profiles.tries.track import WorkerTrack
 
 CALLS = Contender(change("calls"))
 CACHE = Contender(Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),)))
+BOUND = Contender(Proposal("x"), ReplayJob(["stages.0"], 3, 1.0, 1, 1, 1, None))
 PREFETCH = Contender(Proposal("prefetch", "prefetch", (InsertStage("prefetch", {"buffer_size": 1}, "stages.2"),)))
 
 
@@ -64,10 +65,9 @@ def test_what_cannot_be_made_is_refused_and_the_others_race(file: Path, profile:
 
 def test_an_upper_bound_hands_out_what_stages_gave(file: Path, profile: Profile) -> None:
     workers = Workers({**SLOW, "C1": 20.0})
-    replay = ReplayJob(["stages.0"], 3, 1.0, 1, 1, 1, None)
-    track_of(workers, file, profile).race(Version(), {"C1": Contender(Proposal("x"), replay)})
+    track_of(workers, file, profile).race(Version(), {"C1": BOUND})
     turns = workers.jobs["C1"].turns
-    assert turns.replay == replay
+    assert turns.replay == BOUND.replay
     assert workers.started == ["A1", "A2", "C1"]
 
 
@@ -78,12 +78,20 @@ def test_a_cache_takes_the_epoch_in_which_it_fills(file: Path, profile: Profile)
     assert track.seconds_of([CACHE]) == pytest.approx(track.seconds_of([CALLS]) + fill.trial_seconds)
 
 
-@pytest.mark.parametrize("proves", [False, True])
-def test_a_race_begins_where_it_can_be_decided_and_proven(file: Path, profile: Profile, *, proves: bool) -> None:
-    needed = PACE.seconds_of(1) + (PACE.seconds_of(1) if proves else 0.0)
+@pytest.mark.parametrize(
+    ("contender", "proves", "needed"),
+    [
+        (CALLS, False, PACE.seconds_of(1)),
+        (CALLS, True, 2 * PACE.seconds_of(1)),
+        (BOUND, False, PACE.seconds_of(1) - PACE.again_seconds),
+    ],
+)
+def test_a_race_begins_where_it_can_be_decided_seen_again_and_proven(
+    contender: Contender, proves: bool, needed: float, file: Path, profile: Profile
+) -> None:
     for left, fits in ((needed + 0.1, True), (needed - 0.1, False)):
         track = track_of(Workers(SLOW), file, profile, left=lambda left=left: left, proves=proves)
-        assert track.fits([CALLS]) is fits
+        assert track.fits([contender]) is fits
 
 
 def test_a_race_leaves_the_proof_its_time(file: Path, profile: Profile) -> None:
