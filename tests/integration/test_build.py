@@ -14,7 +14,7 @@ import yaml
 from pipeprof.pipelines.addresses import find_address
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.chain import OWN_CALLS
-from pipeprof.pipelines.build.dataset import BuiltStage, build, load_arrays
+from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.graph.error_stage import call_path
 from pipeprof.pipelines.spec.operations import sources, stages
@@ -196,19 +196,6 @@ def test_every_node_and_function_carries_its_address(folder: Path) -> None:
     assert any(name.endswith(b"stages_0_source") for name in inner)
     assert any(node.name == "stages_0_stages_0/ops_0/StringLength" for node in functions["stages.0.stages.0"].node_def)
     assert all(node.name.startswith(("stages_1", "Identity", "NoOp")) for node in functions["stages.1"].node_def)
-
-
-def test_what_was_built_is_told_by_address(folder: Path) -> None:
-    built: dict[str, BuiltStage] = {}
-    side = {"source": RANGE, "stages": [{"batch": {"batch_size": 2}}]}
-    data = {"source": {"zip": {"datasets": {"a": side, "b": [side]}}}, "stages": [{"concatenate": {"dataset": side}}]}
-    with pytest.raises(BuildError):
-        build(data, BuildContext(folder), built)
-    data["stages"] = [{"take": {"count": 1}}]
-    build(data, BuildContext(folder), built)
-    sides = [f"source.datasets.{number}" for number in (0, 1)]
-    assert [*built] == [*(f"{side}.{step}" for side in sides for step in ("source", "stages.0")), "source", "stages.0"]
-    assert built["stages.0"].op == "take"
 
 
 def test_structures_are_those_of_the_spec(folder: Path) -> None:

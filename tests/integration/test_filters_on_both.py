@@ -14,25 +14,25 @@ from integration.same_graphs import graph_differences
 from unit.changes.filters_at_random import pipeline
 
 from pipeprof.pipelines.build.arrays import BuildContext
-from pipeprof.pipelines.build.dataset import BuiltStage, build
+from pipeprof.pipelines.build.dataset import build
 from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
+from pipeprof.pipelines.spec.operations import placed
 
 pytestmark = pytest.mark.usefixtures("recording")
 
 PIPELINES = 8
 
 
-def made(data: dict[str, Any], built: dict[str, BuiltStage] | None = None) -> Any:
-    return build(data, BuildContext(base_dir=Path()), built)
+def made(data: dict[str, Any]) -> Any:
+    return build(data, BuildContext(base_dir=Path()))
 
 
 def both(data: dict[str, Any], edits: Sequence[PipelineEdit], ends: Counter[str]) -> None:
     """Make the edits in the spec and in the graph: the same pipeline, with the elements of before."""
-    built: dict[str, BuiltStage] = {}
     try:
-        dataset = made(data, built)
+        dataset = made(data)
     except BuildError:
         ends["not built"] += 1
         return
@@ -42,7 +42,7 @@ def both(data: dict[str, Any], edits: Sequence[PipelineEdit], ends: Counter[str]
         ends["refused"] += 1
         return
     expected = made(changed)
-    ops = {address: stage.op for address, stage in built.items()}
+    ops = {one.address: one.op for one in placed(data)}
     found = edited(dataset, *edits, ops=ops)
     words = f"{data}\n{changed}"
     assert str(list(expected.as_numpy_iterator())) == str(list(dataset.as_numpy_iterator())), words
