@@ -14,21 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeAlias
 
 from pipeprof.pipelines.addresses import node_name
-from pipeprof.pipelines.build.allowlist import (
-    CALL_ARGUMENTS,
-    KINDS,
-    STARRED,
-    TAKES_LIST,
-    functions,
-    inputs,
-    layers,
-    reads_nothing,
-    resolve,
-)
+from pipeprof.pipelines.build.allowlist import CALL_ARGUMENTS, TAKES_LIST, inputs, layers, reads_nothing, resolve
 from pipeprof.pipelines.build.arguments import Making, constant, converted
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.spec.operations import why_not
+from pipeprof.pipelines.spec.operations import OF_CALLS
 
 Field: TypeAlias = str | int
 """A key, dotted into nested mappings, or an index."""
@@ -125,9 +115,7 @@ class CallChain:
         arguments = call_arguments(name, written)
         on, to = arguments.pop("on", None), arguments.pop("to", None)
         given = _picked(element, on)
-        if name == "copy":
-            result = given
-        elif name == "getitem":
+        if name == "getitem":
             result = given[_key(arguments["key"], element)]
         elif name == PYTHON:
             result = _called(self._made(), given, on)
@@ -138,10 +126,8 @@ class CallChain:
         elif name in layers():
             called = {key: arguments[key] for key in CALL_ARGUMENTS if key in arguments}
             result = self._made()(**given, **called) if isinstance(on, Mapping) else self._made()(given, **called)
-        elif name in functions():
-            result = self._function(name, arguments, given, on)
         else:
-            raise PlainError(why_not(name))
+            result = self._function(name, arguments, given, on)
         if type(result) is list:
             # As tf.data takes a list that a function returns; inside of a structure it would stack it.
             result = tuple(result)
@@ -158,12 +144,12 @@ class CallChain:
             arguments |= _by_position(name, arguments, given)
         elif on is not None or not reads_nothing(name, arguments):
             names = inputs(name, arguments, 1)
-            listed = (name in TAKES_LIST or name in STARRED) and isinstance(given, tuple)
+            listed = name in TAKES_LIST and isinstance(given, tuple)
             arguments[names[0]] = list(given) if listed else given
         return resolve(name)(**arguments)
 
     def _argument(self, name: str, value: Any) -> Any:
-        return converted(KINDS.get(name, "constant"), value, self.builder)
+        return converted(OF_CALLS.get(name, "constant"), value, self.builder)
 
     def _made(self) -> Any:
         return self.made[(self.address, self.argument, *self.path)]
@@ -174,7 +160,7 @@ class CallChain:
         return resolve(name)(**arguments)
 
     def _layer_argument(self, name: str, value: Any) -> Any:
-        if KINDS.get(name) == "dtype" and isinstance(value, str):
+        if OF_CALLS.get(name) == "dtype" and isinstance(value, str):
             return value.removeprefix("tf.")
         if name == "vocabulary" and isinstance(value, str):
             return self.builder.context.path(value)
@@ -195,7 +181,7 @@ def call_arguments(name: str, written: Any) -> dict[str, Any]:
 
 def _by_position(name: str, arguments: Mapping[str, Any], given: tuple[Any, ...]) -> dict[str, Any]:
     names = inputs(name, arguments, len(given))
-    if names and (name in TAKES_LIST or name in STARRED):
+    if names and name in TAKES_LIST:
         return {names[0]: list(given)}
     return dict(zip(names, given, strict=True))
 
@@ -284,7 +270,7 @@ STRUCTURE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "to_dict": _to_dict,
 }
 """Calls that give the element another structure: what stands under the name is their one argument."""
-OWN_CALLS: Final = (*STRUCTURE, "copy", "getitem", PYTHON, VECTORIZED)
+OWN_CALLS: Final = (*STRUCTURE, "getitem", PYTHON, VECTORIZED)
 """Calls that are no functions of the allowlist and no layers."""
 
 

@@ -311,7 +311,7 @@ def part_of_chains(chains: Iterable[Sequence[Any]], predicate: Sequence[Any]) ->
 def _check_repeatable(name: str) -> None:
     if name == PYTHON:
         raise CannotSplitError(f"{name} runs Python, which may depend on the elements before")
-    if name not in functions() and name not in ("copy", "getitem"):
+    if name not in functions() and name != "getitem":
         raise CannotSplitError(f"{name} has no part that can be taken out")
     family, _, last = name.rpartition(".")
     if (

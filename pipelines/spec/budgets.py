@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from pipeprof.pipelines.errors import shown
 from pipeprof.pipelines.units import meant_size, parse_duration, parse_size
 
 Level = Literal["off", "warn", "error"]
@@ -104,23 +105,22 @@ def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
             raise ValueError(f"got {min(map(str, unknown))!r}, expected change, limit or level")
         level = value.get("level", "error")
         if level not in LEVELS:
-            raise ValueError(f"got {level!r}, expected off, warn or error")
+            raise ValueError(f"got {shown(level)}, expected off, warn or error")
         change, limit = value.get("change"), value.get("limit")
         return Budget(
             parse_share(change) if change is not None else None,
             _checked_limit(parse_limit(limit, unit), limit, unit, zero=zero) if limit is not None else None,
             level,
         )
-    if value in LEVELS or value is False:
-        # YAML 1.1 reads `off` as no.
-        return Budget(level=value or "off")
+    if value in LEVELS:
+        return Budget(level=value)
     if isinstance(value, str) and "%" in value and unit:
         return Budget(change=parse_share(value))
     try:
         limit = parse_limit(value, unit)
     except ValueError:
         forms = f"a share such as 5%, a limit such as {_EXAMPLES[unit]}, off, or a mapping of change, limit and level"
-        raise ValueError(f"got {value!r:.60}, expected {forms}") from None
+        raise ValueError(f"got {shown(value)}, expected {forms}") from None
     return Budget(limit=_checked_limit(limit, value, unit, zero=zero))
 
 
@@ -133,7 +133,7 @@ def parse_share(value: Any) -> float:
     """
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if match is None or float(match[1]) / 100 > _MOST_SHARE:
-        raise ValueError(f"got {value!r:.60}, expected a share such as 5%")
+        raise ValueError(f"got {shown(value)}, expected a share such as 5%")
     return float(match[1]) / 100
 
 
@@ -154,17 +154,17 @@ def parse_limit(value: Any, unit: str) -> float:
     if unit == "1/s":
         match = _RATE.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise ValueError(f"got {value!r:.60}, expected a rate such as 800/s")
+            raise ValueError(f"got {shown(value)}, expected a rate such as 800/s")
         return float(match[1])
     return parse_share(value)
 
 
 def _checked_limit(limit: float, value: Any, unit: str, *, zero: bool) -> float:
     if unit == "B" and not zero and (meant := meant_size(value)) is not None:
-        raise ValueError(f"got {value!r:.60}, expected a size with its unit — did you mean {meant}?")
+        raise ValueError(f"got {shown(value)}, expected a size with its unit — did you mean {meant}?")
     if _LEAST_LIMIT <= limit <= _MOST_LIMIT or (zero and limit == 0):
         return limit
-    raise ValueError(f"got {value!r:.60}, expected a {'larger' if limit < 1 else 'smaller'} limit")
+    raise ValueError(f"got {shown(value)}, expected a {'larger' if limit < 1 else 'smaller'} limit")
 
 
 def budget_definitions() -> dict[str, Any]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.build import arrays
 from pipeprof.pipelines.build.arrays import BuildContext, arrays_in, fill
+from pipeprof.pipelines.data import tables
+from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.spec.operations import array_kind
 
 
@@ -28,7 +29,7 @@ def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
 
 
 def test_arrays_in_more_than_one_chunk_have_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, "_CHUNK", 16)
+    monkeypatch.setattr(tables, "ITEMS_AT_A_TIME", 16)
     assert len(np.unique(fill([50]))) == 50
 
 
@@ -76,3 +77,8 @@ def test_columns(tmp_path: Path) -> None:
 def test_what_is_an_array(value: Any, kind: str | None) -> None:
     assert array_kind(value) == kind
     assert list(arrays_in({"a": [value]})) == ([value] if kind else [])
+
+
+def test_an_array_of_no_size_that_there_is_is_refused_before_numpy(tmp_path: Path) -> None:
+    with pytest.raises(PlainError):
+        BuildContext(tmp_path).array({"array": {"shape": [10**11, 10**11]}})

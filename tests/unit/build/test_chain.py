@@ -9,7 +9,6 @@ import pytest
 from pipeprof.pipelines.build.allowlist import functions, layers, parameters
 from pipeprof.pipelines.build.chain import OWN_CALLS, STRUCTURE, FieldError, _key, pick, put
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.spec.operations import why_not
 
 ELEMENT = {"a.b": 1, "c": {"d": (2, 3)}}
 
@@ -48,7 +47,6 @@ def test_keys_hold_no_code(text: str) -> None:
 )
 def test_other_names_are_refused(name: str) -> None:
     assert not {name} & {*functions(), *layers(), *OWN_CALLS}
-    assert why_not(name)
 
 
 def test_layers_take_a_dtype_and_training() -> None:

@@ -52,7 +52,7 @@ def called(rng: Random, fields: Any) -> tuple[Any, Any]:
     if kind == "rename" and named and "m" not in fields:
         return {"rename": {field: "m"}}, ["m" if one == field else one for one in fields]
     if kind == "copy" and named:
-        return {"copy": {"on": field, "to": "k"}}, [*fields, "k"] if "k" not in fields else fields
+        return {"tf.identity": {"on": field, "to": "k"}}, [*fields, "k"] if "k" not in fields else fields
     if kind == "tuple":
         return {"to_tuple": [field, other]}, [0, 1]
     if kind == "dict":

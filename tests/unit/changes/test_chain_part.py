@@ -15,7 +15,7 @@ from pipeprof.pipelines.build.chain import STRUCTURE, call_arguments, call_of, p
 from pipeprof.pipelines.changes.in_spec import CannotSplitError, part_of_chains
 
 FUNCTIONS = {
-    "copy": lambda x: x,
+    "tf.identity": lambda x: x,
     "tf.add": lambda x, y: x + y,
     "tf.multiply": lambda x, y: x * y,
     "tf.negative": lambda x: -x,

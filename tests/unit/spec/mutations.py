@@ -30,7 +30,7 @@ ODD_VALUES: tuple[Any, ...] = (
     [], [[]], [None], [0], [-1], [1, 2], ["a"], [[1], [2, 3]], {}, {"": None}, {"a": 1}, {"x-a": 1}, {"on": "a"},
     {"source": None}, {"source": {"range": {"stop": 3}}}, {"stages": []}, {"ops": ["tf.cast"]}, {"ops": []},
     {"array": {"shape": [2], "dtype": "float32"}}, {"array": {"shape": [10**9, 10**9]}}, {"npy": "x"}, {"lines": "x"},
-    {"ragged": [[1], []]}, {"sparse": {}}, {"shape": [None], "dtype": "string"}, {"batch": {"batch_size": 3}},
+    {"shape": [None], "dtype": "string"}, {"batch": {"batch_size": 3}},
     {"window": {"size": 2}}, {"unbatch": None}, {"python": "f.py:f"}, {"probability": 2}, {"range": {"stop": 10**18}},
 )  # fmt: skip
 ODD_TEXTS = (
