@@ -27,7 +27,6 @@ _ALIASES: Final = {
 }
 """Words of other libraries, without separators and in lower case; only what is a candidate is ever suggested."""
 _FLAG_WORDS: Final = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
-_NUMBERS: Final = frozenset({"number", "whole number", "seed", "version"})
 _NUMBER = r"[-+]?\d{1,18}(?:\.\d{1,18})?"
 
 
@@ -66,8 +65,7 @@ def suggest_value(got: object, kind: str) -> str | None:
     """Return the value that ``got`` probably meant where a number, a boolean or a duration is expected.
 
     Args:
-        kind: what is expected there: ``number``, ``whole number``, ``seed``, ``version``, ``flag`` or ``duration``;
-            others get nothing.
+        kind: what is expected there: ``number``, ``flag`` or ``duration``; others get nothing.
 
     Example:
         >>> suggest_value("32", "number"), suggest_value("yes", "flag"), suggest_value(20, "duration")
@@ -81,7 +79,7 @@ def suggest_value(got: object, kind: str) -> str | None:
     if kind == "flag":
         word = _FLAG_WORDS.get(text.lower(), text.lower())
         return word if word in {"true", "false"} else None
-    return text if kind in _NUMBERS and re.fullmatch(_NUMBER, text) else None
+    return text if kind == "number" and re.fullmatch(_NUMBER, text) else None
 
 
 def suggest_path(got: str, candidates: Iterable[str]) -> str | None:

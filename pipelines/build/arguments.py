@@ -26,13 +26,20 @@ _ENUMERATIONS: Final = {
 
 
 class Making(Protocol):
-    """What conversions need: TensorFlow, the spec's files, and the element around a pipeline that is made for each."""
+    """What conversions and chains need of the builder of a dataset."""
 
     tf: Any
     context: BuildContext
+    files: list[str]
 
     def outer(self, field: Any = None) -> Any:
-        """The outer element, or a field of it."""
+        """The element around a pipeline that is made for each, or a field of it."""
+
+    def traceable(self, reference: str) -> Callable[..., Any]:
+        """The user's function, which AutoGraph rewrites."""
+
+    def layer(self, make: Callable[[], Any]) -> Any:
+        """A Keras layer, whose seeds are drawn as those of the ones before it."""
 
 
 def converted(kind: str, value: Any, making: Making) -> Any:

@@ -11,7 +11,7 @@ import ast
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.build.allowlist import CALL_ARGUMENTS, TAKES_LIST, inputs, layers, reads_nothing, resolve
@@ -29,18 +29,6 @@ PYTHON: Final = "python"
 VECTORIZED: Final = "tf.vectorized_map"
 _CHAIN: Final = "fn"
 """The argument of `VECTORIZED` with the chain."""
-
-
-class ChainBuilder(Making, Protocol):
-    """What chains need of the builder."""
-
-    files: list[str]
-
-    def traceable(self, reference: str) -> Callable[..., Any]:
-        """The user's function, which AutoGraph rewrites."""
-
-    def layer(self, make: Callable[[], Any]) -> Any:
-        """A Keras layer, whose seeds are drawn as those of the ones before it."""
 
 
 def call_of(call: Any) -> tuple[str, Any]:
@@ -63,7 +51,7 @@ class CallChain:
         path: The place of the chain below ``ops``, and while a call runs of that call.
     """
 
-    builder: ChainBuilder
+    builder: Making
     address: str
     argument: str
     made: dict[Any, Any]

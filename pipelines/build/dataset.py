@@ -303,6 +303,7 @@ def _several(op: str) -> Callable[..., Any]:
 
 def _from_generator(builder: Builder, _: Any, arguments: dict[str, Any], __: Any) -> Any:
     args = arguments.get("args")
+    # The element, where it is made for each.
     if args is not None and not isinstance(args, tuple | list):
         arguments["args"] = (args,)
     return builder.tf.data.Dataset.from_generator(**arguments)
@@ -317,12 +318,6 @@ def _of_python(builder: Builder, _: Any, arguments: dict[str, Any], written: Map
     if not isinstance(made, builder.tf.data.Dataset):
         raise PlainError(f"{written['function']} returned {type(made).__name__}: expected a tf.data.Dataset")
     return made
-
-
-def _bucket(_: Builder, before: Any, arguments: dict[str, Any], __: Any) -> Any:
-    if arguments.get("no_padding"):
-        arguments.pop("padding_values", None)
-    return before.bucket_by_sequence_length(**arguments)
 
 
 def _on_device(op: str) -> Callable[..., Any]:
@@ -354,7 +349,6 @@ _SPECIAL: Final[Mapping[tuple[str, str], Callable[..., Any]]] = {
     ("source", "range"): _range,
     ("source", "sample_from_datasets"): _several("sample_from_datasets"),
     ("source", "tfds.load"): _tfds_load,
-    ("stage", "bucket_by_sequence_length"): _bucket,
     ("stage", "copy_to_device"): _on_device("copy_to_device"),
     ("stage", "prefetch_to_device"): _on_device("prefetch_to_device"),
 }

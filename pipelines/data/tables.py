@@ -107,18 +107,14 @@ def make_text(recipe: Text, folder: Path, progress: Progress) -> None:
 
 def make_npy(recipe: Npy, folder: Path, progress: Progress) -> None:
     """Write all arrays of ``recipe`` into ``folder``; counts elements as progress."""
-    items = math.prod(recipe.shape)
-    header = {
-        "descr": np.dtype(recipe.dtype).newbyteorder("<").str,
-        "fortran_order": False,
-        "shape": tuple(recipe.shape),
-    }
+    items, dtype = math.prod(recipe.shape), np.dtype(recipe.dtype).newbyteorder("<")
+    header = {"descr": dtype.str, "fortran_order": False, "shape": tuple(recipe.shape)}
     for number, name in enumerate(recipe.file_names()):
         rng = np.random.default_rng([recipe.seed, number])
         with (folder / name).open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for start in range(0, items, ITEMS_AT_A_TIME):
-                part = np.empty(min(ITEMS_AT_A_TIME, items - start), header["descr"])
+                part = np.empty(min(ITEMS_AT_A_TIME, items - start), dtype)
                 fill(part, start, recipe.fill, rng, LARGEST_RANDOM_INTEGER)
                 file.write(part.tobytes())
                 progress.advance(len(part))

@@ -146,14 +146,7 @@ def _operation(op: str, row: Mapping[str, Any]) -> Operation:
 
 
 def _parameter(name: str, row: Mapping[str, Any]) -> Parameter:
-    return Parameter(
-        name,
-        row["kind"],
-        row["about"],
-        bool(row.get("required")),
-        bool(row.get("null")),
-        tuple(row.get("choices") or ()),
-    )
+    return Parameter(name, **{**row, "choices": tuple(row.get("choices") or ())})
 
 
 @functools.cache

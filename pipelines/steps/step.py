@@ -210,7 +210,7 @@ def step_schema() -> dict[str, Any]:
     every = {"type": "object", "description": "Additional time every N steps, such as a checkpoint."}
     times = {name: {**DURATION_SCHEMA, "description": about} for name, about in _TIMES.items()}
     simulated = {"anyOf": [DURATION_SCHEMA, {"type": "object", "properties": {**times, "every": every}, **notes}]}
-    kinds = {kind.name: {"type": "string", "description": kind.about} for kind in _WRITTEN}
+    kinds: dict[str, Any] = {kind.name: {"type": "string", "description": kind.about} for kind in _WRITTEN}
     kinds["simulate"] = {**simulated, "description": KINDS["simulate"].about}
     dispatch = {
         "anyOf": [{"const": "sync"}, {"type": "integer", "minimum": 1}],

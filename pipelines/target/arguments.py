@@ -155,7 +155,8 @@ def _words_for(kind: Any, inside: tuple[Any, ...]) -> Mapping[str, Any] | None:
         return {one.name.lower(): one for one in members} | {
             name: one for one in members for name in (str(one.value), one.name)
         }
-    return {bool: _FLAGS, None: _NONE, type(None): _NONE}.get(kind)
+    few: dict[Any, Mapping[str, Any]] = {bool: _FLAGS, None: _NONE, type(None): _NONE}
+    return few.get(kind)
 
 
 def _several(text: str, kind: Any, inside: tuple[Any, ...]) -> Any:

@@ -122,6 +122,8 @@ def dataset(folder: Path, source: Any, *stages: Any, seed: int | None = None, **
 
 
 def plain(value: Any) -> Any:
+    if isinstance(value, tf.SparseTensor):
+        value = tf.sparse.to_dense(value)
     if isinstance(value, dict):
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, tuple | list):
