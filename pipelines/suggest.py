@@ -55,7 +55,8 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
         return alias or same_end[0]
     # What its module is called makes no name alike.
     ends = {name: _plain(dotted.rpartition(".")[2]) for name, dotted in by_plain.items() if "." in dotted}
-    alike = [name for name in by_plain if name not in ends or _closest(last, [ends[name]])]
+    close_ends = difflib.get_close_matches(last, {*ends.values()}, n=len(ends) or 1, cutoff=CUTOFF)
+    alike = [name for name in by_plain if name not in ends or ends[name] in close_ends]
     longer = [name for name in by_plain if len(plain) >= _SHORTEST_START and name.startswith(plain)]
     close = _closest(plain, alike) or (longer[0] if len(longer) == 1 else None)
     return by_plain[close] if close else None

@@ -351,9 +351,6 @@ def _names(written: Any) -> Iterator[Any]:
 
 def _before(name: str, written: Any, path: Path) -> Path:
     """Path of a component before a call that rearranges; the whole element if it is built from several components."""
-    if name == "rename":
-        old = {new: old for old, new in written.items()}
-        return (*(_path(old[str(path[0])]) if str(path[0]) in old else path[:1]), *path[1:]) if path else _WHOLE
     if name in ("select", "drop"):
         return _chosen(name, written, path)
     at: Any = written
