@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.data.look import check_header
+from pipeprof.pipelines.data.recipes import MOST_ELEMENTS
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.spec.operations import array_kind
 from pipeprof.pipelines.spec.paths import PathError, expand, resolve, resolve_pattern
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 _LARGEST: Final = 255
 """Of random integers."""
-_MOST_ELEMENTS: Final = 2**59
-"""More have no bytes that a 64-bit machine could address."""
 
 
 def arrays_in(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -58,7 +57,7 @@ class BuildContext:
             KeyError: The archive has no array of that name.
         """
         shape = written["array"]["shape"] if array_kind(written) == "array" else ()
-        if math.prod(shape) > _MOST_ELEMENTS:
+        if math.prod(shape) > MOST_ELEMENTS:
             raise PlainError(f"an array of {math.prod(shape):.0e} elements: expected one that fits into memory")
         key = json.dumps(written, sort_keys=True)
         if key not in self.arrays:

@@ -232,7 +232,7 @@ def _expected(error: jsonschema.ValidationError) -> str:
     if about and (schema.get("$comment") == KIND or rule not in ("enum", "type", *_LIMITS)):
         return about[:1].lower() + about[1:] if about[1:2].islower() or about[1:2] == " " else about
     if rule == "enum":
-        return _listed([str(word) for word in wanted])
+        return _listed([str(word) if word is not None else "null" for word in wanted])
     if rule == "type":
         return " or ".join(_TYPES[name] for name in ([wanted] if isinstance(wanted, str) else wanted))
     return _LIMITS.get(str(rule), "another value").format(wanted)

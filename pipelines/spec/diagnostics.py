@@ -28,14 +28,14 @@ class TextLocation:
     """A place in a spec's file, or in a flag that changes it.
 
     Attributes:
-        file: the spec as the user named it; ``None`` when there is only a flag.
+        file: the spec as the user named it.
         line: 1-based line in the file, ``None`` for a place in a flag.
         column: 1-based column in the line, or in the flag's text.
         length: characters under the caret, at least 1.
         flag: the flag as typed, ``--set path=value``.
     """
 
-    file: str | None
+    file: str
     line: int | None
     column: int | None
     length: int
@@ -45,8 +45,7 @@ class TextLocation:
         """Return ``spec.yaml:12:7``, or the flag as typed."""
         if self.flag is not None:
             return escape(self.flag)
-        parts = [escape(self.file or "spec"), self.line, self.column if self.line is not None else None]
-        return ":".join(str(part) for part in parts if part is not None)
+        return f"{escape(self.file)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +126,7 @@ class SpecError(UsageError):
 
     def with_file_names(self, name: Callable[[str], str], text: Callable[[str], str] = str) -> SpecError:
         """Return the same error for the original of a copy."""
-        found = [
-            replace(one, file=name(one.file) if one.file is not None else None, message=text(one.message))
-            for one in self._all
-        ]
+        found = [replace(one, file=name(one.file), message=text(one.message)) for one in self._all]
         return SpecError(found, self._lines)
 
     def to_dict(self) -> dict[str, Any]:
