@@ -247,8 +247,6 @@ STRUCTURE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "to_dict": _to_dict,
 }
 """Calls that give the element another structure: what stands under the name is their one argument."""
-OWN_CALLS: Final = (*STRUCTURE, "getitem", PYTHON, VECTORIZED)
-"""Calls that are no functions of the allowlist and no layers."""
 
 
 def _key(text: Any, element: Any) -> Any:

@@ -239,8 +239,8 @@ def _missing(recipes: Mapping[str, Recipe | None], base_dir: Path, leaf: Leaf) -
     wanted = "folder" if leaf.kind == "folder" else "file"
     below = "" if Path(path).expanduser().is_absolute() else f" in {base_dir}"
     if literal.exists():
-        found, near = ("a folder", [f"{path.rstrip('/')}/*"]) if literal.is_dir() else ("a file of another kind", [])
-        message = f"{path} is {found}: expected a {wanted}"
+        found = "a folder" if literal.is_dir() else "a file" if literal.is_file() else "a device or a pipe"
+        message, near = f"{path} is {found}: expected a {wanted}", [f"{path.rstrip('/')}/*"] * literal.is_dir()
     elif globs:
         message = f"{path}: no file matches{below}{'' if recursive or '**' not in path else _ONE_LEVEL}"
         near = [f"data:{path}"] if path.partition("/")[0] in recipes else _near(literal)
@@ -264,7 +264,8 @@ def _missing_synthesised(recipes: Mapping[str, Recipe | None], leaf: Leaf) -> It
         return
     level = "" if recursive or "**" not in below else _ONE_LEVEL
     message = f"{path}: no match among what `data: {name}` generates, such as {_SYNTHESISED}{name}/{names[-1]}{level}"
-    yield PathProblem(leaf.place, path, message, [f"{_SYNTHESISED}{name}/{file}" for file in names[:_MOST_NEAR]])
+    near = [f"{_SYNTHESISED}{name}/{file}" for file in names[:_MOST_NEAR] if file != "."]
+    yield PathProblem(leaf.place, path, message, near)
 
 
 def _missing_function(base_dir: Path, leaf: Leaf) -> Iterator[PathProblem]:
