@@ -7,7 +7,9 @@ received, what was expected and how to mend it.
 from __future__ import annotations
 
 import unicodedata
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_LONGEST_SHOWN: Final = 60
 
 
 class PipeprofError(Exception):
@@ -62,3 +64,20 @@ def _escape_char(char: str) -> str:
     if unicodedata.category(char) == "Zs":
         return " "
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def shown(value: object) -> str:
+    """A value of a spec or a flag as messages have it, in YAML's words.
+
+    Example:
+        >>> shown("three"), shown(None), shown([None, 2])
+        ("'three'", 'null', 'a list of 2')
+    """
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    if isinstance(value, dict):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"

@@ -27,7 +27,6 @@ _ALIASES: Final = {
 }
 """Words of other libraries, without separators and in lower case; only what is a candidate is ever suggested."""
 _FLAG_WORDS: Final = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
-_NUMBERS: Final = frozenset({"number", "whole number", "seed", "version"})
 _NUMBER = r"[-+]?\d{1,18}(?:\.\d{1,18})?"
 
 
@@ -54,23 +53,20 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
     same_end = [name for name in names if _plain(name.rpartition(".")[2]) == last]
     if alias or len(same_end) == 1:
         return alias or same_end[0]
-    alike = [name for name, dotted in by_plain.items() if "." not in dotted or _is_close(last, dotted)]
-    close = difflib.get_close_matches(plain, alike, n=1, cutoff=CUTOFF)
+    # What its module is called makes no name alike.
+    ends = {name: _plain(dotted.rpartition(".")[2]) for name, dotted in by_plain.items() if "." in dotted}
+    close_ends = difflib.get_close_matches(last, {*ends.values()}, n=len(ends) or 1, cutoff=CUTOFF)
+    alike = [name for name in by_plain if name not in ends or ends[name] in close_ends]
     longer = [name for name in by_plain if len(plain) >= _SHORTEST_START and name.startswith(plain)]
-    return by_plain[close[0]] if close else by_plain[longer[0]] if len(longer) == 1 else None
-
-
-def _is_close(last: str, dotted: str) -> bool:
-    """Whether a name is close to the last part of a dotted one: what its module is called makes no name alike."""
-    return bool(difflib.get_close_matches(last, [_plain(dotted.rpartition(".")[2])], n=1, cutoff=CUTOFF))
+    close = _closest(plain, alike) or (longer[0] if len(longer) == 1 else None)
+    return by_plain[close] if close else None
 
 
 def suggest_value(got: object, kind: str) -> str | None:
     """Return the value that ``got`` probably meant where a number, a boolean or a duration is expected.
 
     Args:
-        kind: what is expected there: ``number``, ``whole number``, ``seed``, ``version``, ``flag`` or ``duration``;
-            others get nothing.
+        kind: what is expected there: ``number``, ``flag`` or ``duration``; others get nothing.
 
     Example:
         >>> suggest_value("32", "number"), suggest_value("yes", "flag"), suggest_value(20, "duration")
@@ -84,7 +80,7 @@ def suggest_value(got: object, kind: str) -> str | None:
     if kind == "flag":
         word = _FLAG_WORDS.get(text.lower(), text.lower())
         return word if word in {"true", "false"} else None
-    return text if kind in _NUMBERS and re.fullmatch(_NUMBER, text) else None
+    return text if kind == "number" and re.fullmatch(_NUMBER, text) else None
 
 
 def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
@@ -100,8 +96,8 @@ def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
     if any("/" in candidate for candidate in names):
         folder, slash, name = "", "", got
     others = [other for other in names if other != name]
-    close = difflib.get_close_matches(name[:_LONGEST], others, n=1, cutoff=CUTOFF)
-    return f"{folder}{slash}{close[0]}" if close else None
+    close = _closest(name, others)
+    return f"{folder}{slash}{close}" if close else None
 
 
 def did_you_mean(got: str, candidates: Iterable[str]) -> str:
@@ -111,9 +107,12 @@ def did_you_mean(got: str, candidates: Iterable[str]) -> str:
         >>> did_you_mean("trian", ["train", "test"])
         ' — did you mean train?'
     """
-    others = [candidate for candidate in candidates if candidate != got]
-    close = difflib.get_close_matches(got, others, n=1, cutoff=CUTOFF)
-    return f" — did you mean {close[0]}?" if close else ""
+    close = _closest(got, [candidate for candidate in candidates if candidate != got])
+    return f" — did you mean {close}?" if close else ""
+
+
+def _closest(text: str, names: list[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(text[:_LONGEST], names, n=1, cutoff=CUTOFF)), None)
 
 
 def _plain(text: str) -> str:

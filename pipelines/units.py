@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from pipeprof.pipelines.errors import shown
+
 _QUANTITY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>[A-Za-zµμ]+)\s*")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _BYTES: dict[str, int] = {"B": 1} | {
@@ -31,11 +33,11 @@ def parse_duration(value: Any) -> float:
     if match and match["unit"] in _SECONDS:
         seconds = float(match["number"]) * _SECONDS[match["unit"]]
         if seconds > LONGEST_SECONDS:
-            raise ValueError(f"got {value!r:.60}, expected a duration of at most {LONGEST_SECONDS // 86400} days")
+            raise ValueError(f"got {shown(value)}, expected a duration of at most {LONGEST_SECONDS // 86400} days")
         return seconds
     if value == 0 and not isinstance(value, bool):
         return 0.0
-    raise ValueError(f"got {value!r:.60}, expected a duration with its unit, such as 12ms, 400us or 1.5s")
+    raise ValueError(f"got {shown(value)}, expected a duration with its unit, such as 12ms, 400us or 1.5s")
 
 
 _LEAST_BYTES = 1 << 20
@@ -71,8 +73,8 @@ def parse_size(value: Any) -> int:
         size = float(match["number"]) * _BYTES[match["unit"]]
         if size <= LARGEST_SIZE:
             return round(size)
-        raise ValueError(f"got {value!r:.60}, expected a size of at most 8 EiB")
-    raise ValueError(f"got {value!r:.60}, expected a size such as 8GiB, 500MB or a number of bytes")
+        raise ValueError(f"got {shown(value)}, expected a size of at most 8 EiB")
+    raise ValueError(f"got {shown(value)}, expected a size such as 8GiB, 500MB or a number of bytes")
 
 
 DURATION_SCHEMA = {

@@ -163,7 +163,7 @@ def _load_at_ref(
             raise shown from None
         first = shown.diagnostics[0]
         reasons = "".join(f"; {reason}" for reason in tree.reasons(first.message))
-        raise ProfileError(f"{first.place}: {first.text}{reasons}") from None
+        raise ProfileError(f"{first}: {first.text}{reasons}") from None
     reason = lacking(loaded, tree) if loaded is not None else None
     if reason is not None:
         raise ProfileError(f"{text}: {reason}")

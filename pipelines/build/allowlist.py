@@ -26,8 +26,6 @@ TAKES_LIST: Final = frozenset(
     }
 )  # fmt: skip
 """Functions whose first parameter takes a list of tensors: several inputs go there together."""
-STARRED: Final = {"tf.einsum": "inputs", "tf.meshgrid": "args"}
-"""Functions that take any number of positional arguments; here they stand in a list of that name."""
 MAKES_TENSOR: Final = frozenset(
     {
         "tf.constant", "tf.convert_to_tensor", "tf.eye", "tf.fill", "tf.linspace", "tf.ones", "tf.range", "tf.zeros",
@@ -40,12 +38,6 @@ MAKES_TENSOR: Final = frozenset(
     }
 )  # fmt: skip
 """Functions that make a tensor of their arguments alone: the element only ever stands for the first parameter."""
-KINDS: Final = {
-    **dict.fromkeys(("dtype", "out_type", "output_type", "type", "index_type", "row_splits_dtype", "out_idx"), "dtype"),
-    **dict.fromkeys(("features", "context_features", "sequence_features"), "features"),
-    "record_defaults": "record_defaults",
-}
-"""Kinds of the parameters of functions, by name; others are constants."""
 CALL_ARGUMENTS: Final = ("training",)
 """Arguments of a layer's call; the others are those of its constructor."""
 
@@ -87,9 +79,8 @@ def inputs(name: str, given: Collection[str], count: int) -> list[str]:
         (['x'], ['values'])
     """
     known = [key for key in parameters(name) if key not in given and key != "name"]
-    together = STARRED.get(name) or (next(iter(parameters(name))) if name in TAKES_LIST and count > 1 else None)
-    if together is not None and count:
-        return [together]
+    if name in TAKES_LIST and count > 1:
+        return [next(iter(parameters(name)))]
     if len(known) < count:
         listed = ", ".join(parameters(name))
         raise PlainError(f"{count} inputs for {name}: expected at most one for each free parameter ({listed})")
@@ -101,28 +92,8 @@ def reads_nothing(name: str, given: Collection[str]) -> bool:
     return name in MAKES_TENSOR and next(iter(parameters(name))) in given
 
 
-def _listed(inputs: Any) -> list[Any]:
-    return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-
-
-def _einsum(equation: Any, inputs: Any, optimize: str = "greedy", name: str | None = None) -> Any:
-    tf: Any = importlib.import_module("tensorflow")
-    return tf.einsum(equation, *_listed(inputs), optimize=optimize, name=name)
-
-
-def _meshgrid(args: Any, indexing: str = "xy", name: str = "meshgrid") -> Any:
-    tf: Any = importlib.import_module("tensorflow")
-    return tf.meshgrid(*_listed(args), indexing=indexing, name=name)
-
-
-# Their keywords are hidden behind ``**kwargs`` in TensorFlow's own signatures.
-_STARRED_FUNCTIONS: Final = {"tf.einsum": _einsum, "tf.meshgrid": _meshgrid}
-
-
 def resolve(name: str) -> Any:
     """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it."""
-    if name in _STARRED_FUNCTIONS:
-        return _STARRED_FUNCTIONS[name]
     tf: Any = importlib.import_module("tensorflow")
     found = tf
     for part in name.split(".")[1:]:

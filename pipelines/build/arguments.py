@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from pipeprof.pipelines.build.arrays import BuildContext
-from pipeprof.pipelines.errors import PlainError
+from pipeprof.pipelines.errors import PlainError, shown
 from pipeprof.pipelines.meaning.constants import AUTOTUNE, LOCAL, WIDTHS
 from pipeprof.pipelines.spec.operations import array_kind, mappings
 from pipeprof.pipelines.units import parse_size
@@ -26,13 +26,20 @@ _ENUMERATIONS: Final = {
 
 
 class Making(Protocol):
-    """What conversions need: TensorFlow, the spec's files, and the element around a pipeline that is made for each."""
+    """What conversions and chains need of the builder of a dataset."""
 
     tf: Any
     context: BuildContext
+    files: list[str]
 
     def outer(self, field: Any = None) -> Any:
-        """The outer element, or a field of it."""
+        """The element around a pipeline that is made for each, or a field of it."""
+
+    def traceable(self, reference: str) -> Callable[..., Any]:
+        """The user's function, which AutoGraph rewrites."""
+
+    def layer(self, make: Callable[[], Any]) -> Any:
+        """A Keras layer, whose seeds are drawn as those of the ones before it."""
 
 
 def converted(kind: str, value: Any, making: Making) -> Any:
@@ -102,7 +109,7 @@ def _padding(value: Any, spec: Any) -> Any:
         made = kind.as_numpy_dtype(value)
         if made == value or (kind.is_floating and not isinstance(value, str)):
             return made
-    raise PlainError(f"padding value {value!r} for {kind.name}: expected a value of that dtype")
+    raise PlainError(f"padding value {shown(value)} for {kind.name}: expected a value of that dtype")
 
 
 def options(written: Mapping[str, Any], making: Making) -> Any:
@@ -165,20 +172,11 @@ def _signature(value: Any, making: Making) -> Any:
 def _is_tensor_spec(value: Any) -> bool:
     if not isinstance(value, Mapping) or not value:
         return False
-    inner = value.get("ragged", value.get("sparse"))
-    of_kind = len(value) == 1 and isinstance(inner, Mapping) and isinstance(inner.get("dtype"), str)
-    return of_kind or value.keys() <= {"shape", "dtype"}
+    return value.keys() <= {"shape", "dtype"}
 
 
 def _tensor_spec(value: Any, making: Making) -> Any:
-    tf = making.tf
-    if "sparse" in value:
-        return tf.SparseTensorSpec(value["sparse"]["shape"], dtype(value["sparse"]["dtype"], making))
-    if "ragged" in value:
-        given = value["ragged"]
-        rank = {} if given.get("ragged_rank") is None else {"ragged_rank": given["ragged_rank"]}
-        return tf.RaggedTensorSpec(given["shape"], dtype(given["dtype"], making), **rank)
-    return tf.TensorSpec(value["shape"], dtype(value["dtype"], making))
+    return making.tf.TensorSpec(value["shape"], dtype(value["dtype"], making))
 
 
 def _tensors(value: Any, making: Making) -> Any:

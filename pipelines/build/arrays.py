@@ -1,4 +1,4 @@
-"""Files of a spec, and its arrays in memory: saved or filled, lines or columns of files, ragged or sparse."""
+"""Files of a spec, and its arrays in memory: saved or filled, lines or columns of files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.data.look import check_header
+from pipeprof.pipelines.data.recipes import MOST_ELEMENTS
+from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.spec.operations import array_kind
 from pipeprof.pipelines.spec.paths import PathError, expand, resolve, resolve_pattern
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Values drawn at a time: few enough that filling adds next to nothing to the memory of the array itself.
-_CHUNK: Final = 1 << 20
-_LEVELS: Final = 256
+_LARGEST: Final = 255
+"""Of random integers."""
 
 
 def arrays_in(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -55,13 +56,16 @@ class BuildContext:
             ValueError: The file holds no array, or one of Python objects.
             KeyError: The archive has no array of that name.
         """
+        shape = written["array"]["shape"] if array_kind(written) == "array" else ()
+        if math.prod(shape) > MOST_ELEMENTS:
+            raise PlainError(f"an array of {math.prod(shape):.0e} elements: expected one that fits into memory")
         key = json.dumps(written, sort_keys=True)
         if key not in self.arrays:
             self.arrays[key] = self._load(written)
         return self.arrays[key]
 
     def held(self) -> list[tuple[str, int]]:
-        """Type and bytes of each array: of each column of a table, each part of a ragged or sparse tensor."""
+        """Type and bytes of each array: of each column of a table."""
         return [held for array in self.arrays.values() for held in _held_by(array)]
 
     def path(self, written: str) -> str:
@@ -105,10 +109,8 @@ class BuildContext:
             found = np.array(self.files(written["files"]))
         elif kind == "lines":
             found = np.array(Path(self.path(written["lines"])).read_text(encoding="utf-8").splitlines())
-        elif kind == "csv":
-            found = read_columns(Path(self.path(written["csv"])), written.get("field_delim", ","))
         else:
-            found = _tensor(written)
+            found = read_columns(Path(self.path(written["csv"])), written.get("field_delim", ","))
         return found
 
 
@@ -166,51 +168,19 @@ def fill(shape: Sequence[int], dtype: str = "float32", fill: str = "random", see
     """
     import numpy as np
 
-    kind, size = np.dtype(dtype), math.prod(shape)
+    from pipeprof.pipelines.data.tables import ITEMS_AT_A_TIME
+    from pipeprof.pipelines.data.tables import fill as fill_part
+
     if fill == "zeros":
-        return np.zeros(shape, kind)
-    if fill == "arange":
-        return np.arange(size).astype(kind).reshape(shape)
-    flat = np.empty(size, kind)
-    generator = np.random.default_rng(seed)
-    for start in range(0, size, _CHUNK):
-        part = flat[start : start + _CHUNK]
-        _draw(generator, part)
+        # They take no memory before they are read.
+        return np.zeros(shape, dtype)
+    flat = np.empty(math.prod(shape), dtype)
+    rng = np.random.default_rng(seed)
+    for start in range(0, flat.size, ITEMS_AT_A_TIME):
+        fill_part(flat[start : start + ITEMS_AT_A_TIME], start, fill, rng, _LARGEST)
     return flat.reshape(shape)
 
 
-def _draw(generator: np.random.Generator, part: np.ndarray[Any, Any]) -> None:
-    import numpy as np
-
-    kind = part.dtype.kind
-    if kind == "b":
-        part[:] = generator.integers(0, 2, part.size, dtype=np.uint8)
-    elif kind in "iu":
-        levels = min(_LEVELS, np.iinfo(part.dtype).max + 1)
-        part[:] = generator.integers(0, levels, part.size, dtype=np.uint8)
-    elif kind == "c":
-        part.real = generator.random(part.size, dtype=np.float32)
-        part.imag = generator.random(part.size, dtype=np.float32)
-    else:
-        part[:] = generator.random(part.size, dtype=np.float64 if part.dtype.itemsize == 8 else np.float32)
-
-
-def _tensor(written: Mapping[str, Any]) -> Any:
-    """A ragged or sparse tensor."""
-    tf = importlib.import_module("tensorflow")
-    parts = written.get("sparse", written)
-    dtype = None if parts.get("dtype") is None else tf.as_dtype(parts["dtype"].removeprefix("tf."))
-    if "ragged" in written:
-        return tf.ragged.constant(written["ragged"], dtype=dtype, ragged_rank=written.get("ragged_rank"))
-    indices = tf.reshape(tf.constant(parts["indices"], tf.int64), [-1, len(parts["dense_shape"])])
-    return tf.SparseTensor(indices, tf.constant(parts["values"], dtype=dtype), parts["dense_shape"])
-
-
 def _held_by(array: Any) -> list[tuple[str, int]]:
-    if isinstance(array, Mapping):
-        return [held for column in array.values() for held in _held_by(column)]
-    if hasattr(array, "nbytes"):
-        return [(array.dtype.name, array.nbytes)]
-    tf = importlib.import_module("tensorflow")
-    parts = tf.nest.flatten(array, expand_composites=True)
-    return [(part.dtype.name, part.shape.num_elements() * part.dtype.size) for part in parts]
+    columns = array.values() if isinstance(array, Mapping) else [array]
+    return [(column.dtype.name, column.nbytes) for column in columns]

@@ -11,24 +11,14 @@ import ast
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.addresses import node_name
-from pipeprof.pipelines.build.allowlist import (
-    CALL_ARGUMENTS,
-    KINDS,
-    STARRED,
-    TAKES_LIST,
-    functions,
-    inputs,
-    layers,
-    reads_nothing,
-    resolve,
-)
+from pipeprof.pipelines.build.allowlist import CALL_ARGUMENTS, TAKES_LIST, inputs, layers, reads_nothing, resolve
 from pipeprof.pipelines.build.arguments import Making, constant, converted
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.spec.operations import why_not
+from pipeprof.pipelines.spec.operations import OF_CALLS
 
 Field: TypeAlias = str | int
 """A key, dotted into nested mappings, or an index."""
@@ -39,18 +29,6 @@ PYTHON: Final = "python"
 VECTORIZED: Final = "tf.vectorized_map"
 _CHAIN: Final = "fn"
 """The argument of `VECTORIZED` with the chain."""
-
-
-class ChainBuilder(Making, Protocol):
-    """What chains need of the builder."""
-
-    files: list[str]
-
-    def traceable(self, reference: str) -> Callable[..., Any]:
-        """The user's function, which AutoGraph rewrites."""
-
-    def layer(self, make: Callable[[], Any]) -> Any:
-        """A Keras layer, whose seeds are drawn as those of the ones before it."""
 
 
 def call_of(call: Any) -> tuple[str, Any]:
@@ -73,7 +51,7 @@ class CallChain:
         path: The place of the chain below ``ops``, and while a call runs of that call.
     """
 
-    builder: ChainBuilder
+    builder: Making
     address: str
     argument: str
     made: dict[Any, Any]
@@ -125,9 +103,7 @@ class CallChain:
         arguments = call_arguments(name, written)
         on, to = arguments.pop("on", None), arguments.pop("to", None)
         given = _picked(element, on)
-        if name == "copy":
-            result = given
-        elif name == "getitem":
+        if name == "getitem":
             result = given[_key(arguments["key"], element)]
         elif name == PYTHON:
             result = _called(self._made(), given, on)
@@ -138,10 +114,8 @@ class CallChain:
         elif name in layers():
             called = {key: arguments[key] for key in CALL_ARGUMENTS if key in arguments}
             result = self._made()(**given, **called) if isinstance(on, Mapping) else self._made()(given, **called)
-        elif name in functions():
-            result = self._function(name, arguments, given, on)
         else:
-            raise PlainError(why_not(name))
+            result = self._function(name, arguments, given, on)
         if type(result) is list:
             # As tf.data takes a list that a function returns; inside of a structure it would stack it.
             result = tuple(result)
@@ -158,12 +132,12 @@ class CallChain:
             arguments |= _by_position(name, arguments, given)
         elif on is not None or not reads_nothing(name, arguments):
             names = inputs(name, arguments, 1)
-            listed = (name in TAKES_LIST or name in STARRED) and isinstance(given, tuple)
+            listed = name in TAKES_LIST and isinstance(given, tuple)
             arguments[names[0]] = list(given) if listed else given
         return resolve(name)(**arguments)
 
     def _argument(self, name: str, value: Any) -> Any:
-        return converted(KINDS.get(name, "constant"), value, self.builder)
+        return converted(OF_CALLS.get(name, "constant"), value, self.builder)
 
     def _made(self) -> Any:
         return self.made[(self.address, self.argument, *self.path)]
@@ -174,7 +148,7 @@ class CallChain:
         return resolve(name)(**arguments)
 
     def _layer_argument(self, name: str, value: Any) -> Any:
-        if KINDS.get(name) == "dtype" and isinstance(value, str):
+        if OF_CALLS.get(name) == "dtype" and isinstance(value, str):
             return value.removeprefix("tf.")
         if name == "vocabulary" and isinstance(value, str):
             return self.builder.context.path(value)
@@ -195,7 +169,7 @@ def call_arguments(name: str, written: Any) -> dict[str, Any]:
 
 def _by_position(name: str, arguments: Mapping[str, Any], given: tuple[Any, ...]) -> dict[str, Any]:
     names = inputs(name, arguments, len(given))
-    if names and (name in TAKES_LIST or name in STARRED):
+    if names and name in TAKES_LIST:
         return {names[0]: list(given)}
     return dict(zip(names, given, strict=True))
 
@@ -240,16 +214,6 @@ def _drop(element: Any, fields: Any) -> Any:
     return tuple(value for index, value in enumerate(element) if index not in listed)
 
 
-def _rename(element: Any, names: Mapping[str, str]) -> Any:
-    for old in names:
-        _known(element, old)
-    changed = {names.get(name, name): value for name, value in element.items()}
-    if len(changed) < len(element):
-        twice = next(new for new in names.values() if new in element)
-        raise FieldError(f"new name {twice!r} exists already: the element is {describe(element)}")
-    return changed
-
-
 def _structure(element: Any, structure: Any) -> Any:
     """Nested tuples and mappings of fields; null is the whole element."""
     if isinstance(structure, Mapping):
@@ -279,13 +243,10 @@ def _known(element: Any, field: Any) -> Any:
 STRUCTURE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "select": _select,
     "drop": _drop,
-    "rename": _rename,
     "to_tuple": _structure,
     "to_dict": _to_dict,
 }
 """Calls that give the element another structure: what stands under the name is their one argument."""
-OWN_CALLS: Final = (*STRUCTURE, "copy", "getitem", PYTHON, VECTORIZED)
-"""Calls that are no functions of the allowlist and no layers."""
 
 
 def _key(text: Any, element: Any) -> Any:

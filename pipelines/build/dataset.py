@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.arguments import converted, options, padding, tensorflow_datasets
@@ -27,13 +27,6 @@ from pipeprof.pipelines.spec.operations import DATASET, Operation, is_pipeline, 
 from pipeprof.pipelines.target.python_ref import split_reference
 
 
-class BuiltStage(NamedTuple):
-    """A source or stage as it was built."""
-
-    op: str
-    element_spec: Any
-
-
 def load_arrays(data: Mapping[str, Any], context: BuildContext) -> None:
     """Read and make all arrays of a spec, each once, so that `build` finds them in ``context``."""
     for step in placed(data):
@@ -44,12 +37,11 @@ def load_arrays(data: Mapping[str, Any], context: BuildContext) -> None:
                         context.array(array)
 
 
-def build(data: Mapping[str, Any], context: BuildContext, built: dict[str, BuiltStage] | None = None) -> Any:
+def build(data: Mapping[str, Any], context: BuildContext) -> Any:
     """The tf.data.Dataset of a spec.
 
     Args:
         data: The spec as it was written, checked against the schema.
-        built: Gets the sources and stages by address.
 
     Raises:
         BuildError: TensorFlow refuses a stage, or a Python function of the user raises.
@@ -60,8 +52,6 @@ def build(data: Mapping[str, Any], context: BuildContext, built: dict[str, Built
         tf.random.set_seed(seed)
     builder = Builder(tf, context, seed)
     dataset = builder.pipeline(data, "")
-    if built is not None:
-        built.update(builder.built)
     if not data.get("options"):
         return dataset
     with pin_errors("options", ()):
@@ -93,7 +83,6 @@ class Builder:
         self.seed = seed
         self.files: list[str] = []
         """The user's Python files, whose lines errors show."""
-        self.built: dict[str, BuiltStage] = {}
         self._outer: list[Any] = []
         self._made: dict[Any, Any] = {}
         self._layers_seeded = False
@@ -116,9 +105,7 @@ class Builder:
     def _step(self, written: Mapping[str, Any], before: Any, address: str) -> Any:
         ((op, arguments),) = written.items()
         with pin_errors(address, self.files):
-            dataset = self.step(op, arguments or {}, before, address)
-        self.built[address] = BuiltStage(op, dataset.element_spec)
-        return dataset
+            return self.step(op, arguments or {}, before, address)
 
     def step(self, op: str, written: Mapping[str, Any], before: Any, address: str) -> Any:
         """The dataset of a source, or with the dataset ``before`` it of a stage."""
@@ -316,6 +303,7 @@ def _several(op: str) -> Callable[..., Any]:
 
 def _from_generator(builder: Builder, _: Any, arguments: dict[str, Any], __: Any) -> Any:
     args = arguments.get("args")
+    # The element, where it is made for each.
     if args is not None and not isinstance(args, tuple | list):
         arguments["args"] = (args,)
     return builder.tf.data.Dataset.from_generator(**arguments)
@@ -330,12 +318,6 @@ def _of_python(builder: Builder, _: Any, arguments: dict[str, Any], written: Map
     if not isinstance(made, builder.tf.data.Dataset):
         raise PlainError(f"{written['function']} returned {type(made).__name__}: expected a tf.data.Dataset")
     return made
-
-
-def _bucket(_: Builder, before: Any, arguments: dict[str, Any], __: Any) -> Any:
-    if arguments.get("no_padding"):
-        arguments.pop("padding_values", None)
-    return before.bucket_by_sequence_length(**arguments)
 
 
 def _on_device(op: str) -> Callable[..., Any]:
@@ -367,7 +349,6 @@ _SPECIAL: Final[Mapping[tuple[str, str], Callable[..., Any]]] = {
     ("source", "range"): _range,
     ("source", "sample_from_datasets"): _several("sample_from_datasets"),
     ("source", "tfds.load"): _tfds_load,
-    ("stage", "bucket_by_sequence_length"): _bucket,
     ("stage", "copy_to_device"): _on_device("copy_to_device"),
     ("stage", "prefetch_to_device"): _on_device("prefetch_to_device"),
 }

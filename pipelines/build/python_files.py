@@ -13,7 +13,7 @@ from typing import Any
 from pipeprof.pipelines.build.pinned import remember_lines
 from pipeprof.pipelines.spec.paths import PathError
 from pipeprof.pipelines.target.python_ref import filled_call, split_reference
-from pipeprof.pipelines.target.running import import_file, leave_defaults
+from pipeprof.pipelines.target.running import import_file, is_dataset, leave_defaults
 
 
 def imported(path: Path, reference: str) -> Callable[..., Any]:
@@ -43,14 +43,10 @@ def resolve_reference(module: ModuleType, reference: str) -> Any:
                 # The arguments in the spec are not those of the user's function; TensorFlow has no part in it.
                 raise PathError(f"{reference}: {error}") from error
             raise
-    if not callable(found) and not _is_dataset(found):
+    if not callable(found) and not is_dataset(found):
         what = f"what {name} returns" if arguments else name
         raise PathError(f"{reference}: {what} is not a function after the file has run")
     return found
-
-
-def _is_dataset(value: Any) -> bool:
-    return any(kind.__name__ == "DatasetV2" for kind in type(value).__mro__)
 
 
 def traceable(tf: Any, function: Callable[..., Any]) -> Callable[..., Any]:

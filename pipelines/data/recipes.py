@@ -17,10 +17,12 @@ from typing import Any, ClassVar
 
 from pipeprof.pipelines.tables import read_table
 
-VERSION = 2
+VERSION = 3
 """Raised when a recipe begins to give other files, so that kept ones are made again."""
 _SPANS = ("words", "steps", "length", "frames")
 
+MOST_ELEMENTS = 2**59
+"""Of an array: those of more have no bytes that a 64-bit machine could address."""
 Feature = dict[str, dict[str, Any]]
 """A kind and its parameters, as they are written, with all defaults."""
 
@@ -148,7 +150,8 @@ def recipe_of(entry: Mapping[str, Any]) -> Recipe:
     """Return the recipe that an entry describes, which fits the schema.
 
     Raises:
-        RecipeError: A smallest number is above the largest, or a feature has no length that another one could have.
+        RecipeError: A smallest number is above the largest, a feature has no length that another one could have, or an
+            array is too large for any machine.
 
     Example:
         >>> recipe_of({"tfrecord": {"shards": 1, "records": 3}}).file_names()
@@ -161,6 +164,8 @@ def recipe_of(entry: Mapping[str, Any]) -> Recipe:
             settings[part] = {name: _filled("data_feature", feature, (kind, part, name)) for name, feature in written}
             for name, feature in settings[part].items():
                 _check_length(feature, settings["features"], (kind, part, name))
+    if math.prod(settings.get("shape") or ()) > MOST_ELEMENTS:
+        raise RecipeError((kind, "shape"), f"{settings['shape']}: expected an array that fits onto a disk")
     return _RECIPES[kind](**settings)
 
 

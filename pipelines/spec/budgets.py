@@ -7,30 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from pipeprof.pipelines.errors import shown
 from pipeprof.pipelines.units import meant_size, parse_duration, parse_size
 
 Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-UNITS = {
-    "step_ms": "ms", "elements_per_second": "1/s", "wait_ms": "ms", "idle_share": "", "cpu_ms_per_element": "ms",
-    "peak_bytes": "B", "first_batch_s": "s", "disk_bytes_per_element": "B",
-}  # fmt: skip
+_METRICS = {
+    "step_ms": ("ms", "Step interval, e.g. 5% or 20ms."),
+    "elements_per_second": ("1/s", "Throughput, e.g. 5% or 800/s."),
+    "wait_ms": ("ms", "Wait per step, e.g. 2ms."),
+    "idle_share": ("", "Idle share of the device, e.g. 10%."),
+    "cpu_ms_per_element": ("ms", "CPU time per element, e.g. 5%."),
+    "peak_bytes": ("B", "Peak memory, e.g. 5% or 2GiB."),
+    "first_batch_s": ("s", "Time until the first batch, e.g. 20% or 5s."),
+    "disk_bytes_per_element": ("B", "Bytes read from the disk per element, e.g. 1kB."),
+}
+_OF_STAGES = {"time_ms": ("ms", "Time in the stage per batch, of all its threads, e.g. 10% or 5ms.")}
+UNITS = {name: unit for name, (unit, _) in _METRICS.items()}
 """Units of the metrics, in which they are stored; a share has none."""
-STAGE_UNITS = {"time_ms": "ms"}
+STAGE_UNITS = {name: unit for name, (unit, _) in _OF_STAGES.items()}
 """Units of the metrics of one stage."""
 MAY_BE_ZERO = ("wait_ms", "idle_share", "disk_bytes_per_element")
 """Others are compared by their ratio."""
-_ABOUT = {
-    "step_ms": "Step interval, e.g. 5% or 20ms.",
-    "elements_per_second": "Throughput, e.g. 5% or 800/s.",
-    "wait_ms": "Wait per step, e.g. 2ms.",
-    "idle_share": "Idle share of the device, e.g. 10%.",
-    "cpu_ms_per_element": "CPU time per element, e.g. 5%.",
-    "peak_bytes": "Peak memory, e.g. 5% or 2GiB.",
-    "first_batch_s": "Time until the first batch, e.g. 20% or 5s.",
-    "disk_bytes_per_element": "Bytes read from the disk per element, e.g. 1kB.",
-    "time_ms": "Time in the stage per batch, of all its threads, e.g. 10% or 5ms.",
-}
 _PERCENT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*%\s*")
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*s\s*")
 _LEAST_LIMIT, _MOST_LIMIT = 1e-12, 1e19
@@ -104,23 +102,22 @@ def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
             raise ValueError(f"got {min(map(str, unknown))!r}, expected change, limit or level")
         level = value.get("level", "error")
         if level not in LEVELS:
-            raise ValueError(f"got {level!r}, expected off, warn or error")
+            raise ValueError(f"got {shown(level)}, expected off, warn or error")
         change, limit = value.get("change"), value.get("limit")
         return Budget(
             parse_share(change) if change is not None else None,
             _checked_limit(parse_limit(limit, unit), limit, unit, zero=zero) if limit is not None else None,
             level,
         )
-    if value in LEVELS or value is False:
-        # YAML 1.1 reads `off` as no.
-        return Budget(level=value or "off")
+    if value in LEVELS:
+        return Budget(level=value)
     if isinstance(value, str) and "%" in value and unit:
         return Budget(change=parse_share(value))
     try:
         limit = parse_limit(value, unit)
     except ValueError:
         forms = f"a share such as 5%, a limit such as {_EXAMPLES[unit]}, off, or a mapping of change, limit and level"
-        raise ValueError(f"got {value!r:.60}, expected {forms}") from None
+        raise ValueError(f"got {shown(value)}, expected {forms}") from None
     return Budget(limit=_checked_limit(limit, value, unit, zero=zero))
 
 
@@ -133,7 +130,7 @@ def parse_share(value: Any) -> float:
     """
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if match is None or float(match[1]) / 100 > _MOST_SHARE:
-        raise ValueError(f"got {value!r:.60}, expected a share such as 5%")
+        raise ValueError(f"got {shown(value)}, expected a share such as 5%")
     return float(match[1]) / 100
 
 
@@ -154,17 +151,17 @@ def parse_limit(value: Any, unit: str) -> float:
     if unit == "1/s":
         match = _RATE.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise ValueError(f"got {value!r:.60}, expected a rate such as 800/s")
+            raise ValueError(f"got {shown(value)}, expected a rate such as 800/s")
         return float(match[1])
     return parse_share(value)
 
 
 def _checked_limit(limit: float, value: Any, unit: str, *, zero: bool) -> float:
     if unit == "B" and not zero and (meant := meant_size(value)) is not None:
-        raise ValueError(f"got {value!r:.60}, expected a size with its unit — did you mean {meant}?")
+        raise ValueError(f"got {shown(value)}, expected a size with its unit — did you mean {meant}?")
     if _LEAST_LIMIT <= limit <= _MOST_LIMIT or (zero and limit == 0):
         return limit
-    raise ValueError(f"got {value!r:.60}, expected a {'larger' if limit < 1 else 'smaller'} limit")
+    raise ValueError(f"got {shown(value)}, expected a {'larger' if limit < 1 else 'smaller'} limit")
 
 
 def budget_definitions() -> dict[str, Any]:
@@ -181,19 +178,19 @@ def budget_definitions() -> dict[str, Any]:
         "additionalProperties": False,
     }
     notes = {"patternProperties": {"^x-": {}}, "additionalProperties": False}
-
-    def metrics(units: Mapping[str, str]) -> dict[str, Any]:
-        one = {"$ref": "#/definitions/budget"}
-        return {name: {"description": _ABOUT[name], "allOf": [one]} for name in units}
-
-    of_stage = {"type": "object", "$comment": "metric", "properties": metrics(STAGE_UNITS), **notes}
+    all_, of_stage = (
+        {
+            name: {"description": about, "allOf": [{"$ref": "#/definitions/budget"}]}
+            for name, (_, about) in table.items()
+        }
+        for table in (_METRICS, _OF_STAGES)
+    )
     about = "Budgets of single stages, by name or address."
     stages = {"description": about, "type": "object", "additionalProperties": {"$ref": "#/definitions/stage_budgets"}}
-    properties = {**metrics(UNITS), "stages": stages}
     return {
         "budget": budget,
-        "stage_budgets": of_stage,
-        "budgets": {"type": "object", "$comment": "metric", "properties": properties, **notes},
+        "stage_budgets": {"type": "object", "$comment": "metric", "properties": of_stage, **notes},
+        "budgets": {"type": "object", "$comment": "metric", "properties": {**all_, "stages": stages}, **notes},
     }
 
 

@@ -13,9 +13,10 @@ import jsonschema
 
 from pipeprof.pipelines.addresses import is_address
 from pipeprof.pipelines.data.recipes import Recipe, RecipeError, recipe_of
+from pipeprof.pipelines.errors import shown
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.spec.budgets import BudgetError, parse_budgets
-from pipeprof.pipelines.spec.operations import Placed, kinds, placed, why_not
+from pipeprof.pipelines.spec.operations import Placed, kinds, placed
 from pipeprof.pipelines.spec.paths import missing_files
 from pipeprof.pipelines.spec.schema import KIND, spec_schema
 from pipeprof.pipelines.spec.set_value import child_key
@@ -28,7 +29,9 @@ _ONE_FILE: Final = (
     "a spec is one file: write what `extends` names into it, share parts with YAML's anchors (&name, *name, <<), and "
     "change values with --set and --env"
 )
-_SHOWN_LENGTH: Final = 60
+_NOT_CALLED: Final = (
+    "`ops:` cannot call {}: expected a function of its list, or `python: file.py:function` with your own"
+)
 _MOST_LISTED: Final = 12
 _TYPES: Final = {
     "integer": "a whole number", "number": "a number", "boolean": "true or false", "string": "text", "array": "a list",
@@ -42,6 +45,7 @@ _LIMITS: Final = {
 # A suggestion takes a millisecond; a file full of mistakes must not take a minute.
 _MOST_GUESSES: Final = 500
 _LARGEST: Final = 2**1023
+_INT64: Final = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -95,23 +99,14 @@ def _is_below(address: Address, other: Address) -> bool:
 
 
 def describe(value: object) -> str:
-    """Return a value as messages show it.
+    """A value, and its kind where that may be what is wrong.
 
     Example:
         >>> describe("three"), describe(True), describe([1, 2])
         ("'three' (a string)", 'true (a boolean)', 'a list of 2')
     """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return f"{str(value).lower()} (a boolean)"
-    if isinstance(value, dict):
-        return "a mapping" if value else "an empty mapping"
-    if isinstance(value, list):
-        return f"a list of {len(value)}" if value else "an empty list"
-    text = repr(value)
-    shown = text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
-    return f"{shown} (a string)" if isinstance(value, str) else shown
+    kind = " (a boolean)" if isinstance(value, bool) else " (a string)" if isinstance(value, str) else ""
+    return shown(value) + kind
 
 
 def _validator() -> jsonschema.Draft7Validator:
@@ -172,15 +167,21 @@ def _of_error(error: jsonschema.ValidationError, address: Address, *, guess: boo
             if name not in known and not (name.startswith("x-") and "patternProperties" in schema):
                 meant = suggest(name, known) if guess else None
                 message = f"unknown {noun} `{name}`: expected {_listed(known)}"
-                if noun == "function" and meant is None and str(name).startswith("tf."):
-                    message = why_not(name)
+                if noun == "function":
+                    message = _NOT_CALLED.format(name)
                 yield Fault((*address, name), True, f"unknown-{noun}", message, meant)
     elif "propertyNames" in error.relative_schema_path:
         yield Fault((*address, value), True, "wrong-name", f"got {describe(value)}, expected {_expected(error)}")
     elif rule == "required":
         for name in error.validator_value:
             if name not in value:
-                owner = f" in `{address[-1]}`" if address else ": add `version: 1`" if name == "version" else ""
+                owner = (
+                    f" in `{'.'.join(map(str, address))}`"
+                    if address
+                    else ": add `version: 1`"
+                    if name == "version"
+                    else ""
+                )
                 yield Fault(address, True, "missing-key", f"missing key `{name}`{owner}")
     elif rule in ("minProperties", "maxProperties") and schema.get("additionalProperties") is False:
         keys = f"got the keys {', '.join(map(str, value))}" if value else "got an empty mapping"
@@ -192,15 +193,16 @@ def _of_error(error: jsonschema.ValidationError, address: Address, *, guess: boo
         known = spec_schema()["definitions"]["call"]["else"]["properties"]
         needs = value in known
         suggestion = suggest(value, known) if guess and not needs else None
-        is_refused = suggestion is None and str(value).startswith("tf.")
-        unknown = why_not(str(value)) if is_refused else f"unknown function `{value}`"
-        message = f"`{value}` has no arguments: expected `{value}: {{…}}`" if needs else unknown
+        message = f"`{value}` has no arguments: expected `{value}: {{…}}`" if needs else _NOT_CALLED.format(value)
         yield Fault(address, False, "missing-key" if needs else "unknown-function", message, suggestion)
     else:
         words = [str(word) for word in error.validator_value] if rule == "enum" else []
         suggestion = suggest(value, words) if guess and isinstance(value, str) else None
         kind = {"boolean": "flag", "integer": "number", "number": "number"}.get(str(schema.get("type")), "")
-        message = f"got {describe(value)}, expected {_expected(error)}"
+        # A key whose whole block is commented out.
+        can_go = value is None and len(address) == 1 and address[0] not in spec_schema()["required"]
+        hint = "; remove the key if nothing stands below it" if can_go else ""
+        message = f"got {describe(value)}, expected {_expected(error)}{hint}"
         yield Fault(address, False, "wrong-value", message, suggestion or suggest_value(value, kind))
 
 
@@ -221,6 +223,8 @@ def _expected(error: jsonschema.ValidationError) -> str:
     schema, rule, wanted = error.schema, error.validator, error.validator_value
     about = str(schema.get("description", ""))
     about = about if about.endswith(" .") else about.rstrip(".")
+    if rule in ("minimum", "maximum") and abs(wanted) >= _INT64:
+        return f"a whole number of 64 bits ({_LIMITS[str(rule)].format(wanted)})"
     if rule == "anyOf" and schema.get("$comment") != KIND:
         # "Maximum number of steps." says what a value is for, and not which there are.
         named = [kinds()[name] for one in wanted if (name := str(one.get("$ref")).rpartition("/")[2]) in kinds()]
@@ -228,7 +232,7 @@ def _expected(error: jsonschema.ValidationError) -> str:
     if about and (schema.get("$comment") == KIND or rule not in ("enum", "type", *_LIMITS)):
         return about[:1].lower() + about[1:] if about[1:2].islower() or about[1:2] == " " else about
     if rule == "enum":
-        return _listed([str(word) for word in wanted])
+        return _listed([str(word) if word is not None else "null" for word in wanted])
     if rule == "type":
         return " or ".join(_TYPES[name] for name in ([wanted] if isinstance(wanted, str) else wanted))
     return _LIMITS.get(str(rule), "another value").format(wanted)
@@ -266,13 +270,9 @@ def _own_checks(data: Mapping[str, Any], base_dir: Path, broken: Collection[str 
     except BudgetError as problem:
         yield Fault(("budgets", *problem.place), False, "budget", str(problem))
     yield from _check_stages(data, list(placed(data)))
-    try:
-        for missing in missing_files(data, recipes, base_dir):
-            meant = suggest_path(missing.got, missing.candidates)
-            yield Fault(missing.address, False, "missing-file", missing.message, meant)
-    except (OSError, RuntimeError) as error:
-        # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
-        yield Fault(("source",), False, "missing-file", f"cannot look up a path ({error})")
+    for missing in missing_files(data, recipes, base_dir):
+        meant = suggest_path(missing.got, missing.candidates)
+        yield Fault(missing.address, False, "missing-file", missing.message, meant)
 
 
 def _check_stages(data: Mapping[str, Any], stages: list[Placed]) -> Iterator[Fault]:
@@ -293,7 +293,7 @@ def _check_stages(data: Mapping[str, Any], stages: list[Placed]) -> Iterator[Fau
         boundaries = [one for one in listed if isinstance(one, int)] if isinstance(listed, list) else []
         # TensorFlow takes any, and never fills the buckets between two that descend.
         if any(one >= other for one, other in itertools.pairwise(boundaries)):
-            message = f"got {boundaries!r:.60}, expected ascending boundaries"
+            message = f"got {boundaries!s:.60}, expected ascending boundaries"
             yield Fault((*stage.place, "bucket_boundaries"), False, "wrong-value", message)
     known = names_of_stages(stages)
     budgets = data.get("budgets")

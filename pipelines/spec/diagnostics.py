@@ -24,43 +24,51 @@ _ELLIPSIS: Final = "…"
 
 
 @dataclass(frozen=True)
-class Diagnostic:
-    """One mistake and its place.
+class TextLocation:
+    """A place in a spec's file, or in a flag that changes it.
 
     Attributes:
-        file: the spec as the user named it; ``None`` when there is only a flag.
-        line: 1-based line in the file, ``None`` when it is a flag that is wrong.
+        file: the spec as the user named it.
+        line: 1-based line in the file, ``None`` for a place in a flag.
         column: 1-based column in the line, or in the flag's text.
         length: characters under the caret, at least 1.
+        flag: the flag as typed, ``--set path=value``.
+    """
+
+    file: str
+    line: int | None
+    column: int | None
+    length: int
+    flag: str | None = None
+
+    def __str__(self) -> str:
+        """Return ``spec.yaml:12:7``, or the flag as typed."""
+        if self.flag is not None:
+            return escape(self.flag)
+        return f"{escape(self.file)}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostic(TextLocation):
+    """One mistake at its place.
+
+    Attributes:
         code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …
-        flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
         suggestion: what was probably meant.
         order: position of the flag among the flags given, to sort by.
 
     Example:
-        >>> print(Diagnostic("a.yaml", 1, 4, 2, "wrong-type", "got 'x', expected a number").render(["a: xx"]))
+        >>> wrong = Diagnostic("a.yaml", 1, 4, 2, code="wrong-type", message="got 'x', expected a number")
+        >>> print(wrong.render(["a: xx"]))
         a.yaml:1:4: error[wrong-type]: got 'x', expected a number
             1 | a: xx
               |    ^^
     """
 
-    file: str | None
-    line: int | None
-    column: int | None
-    length: int
     code: str
     message: str
-    flag: str | None = None
     suggestion: str | None = None
     order: int = 0
-
-    @property
-    def place(self) -> str:
-        """``spec.yaml:12:7``, or the flag as typed."""
-        if self.flag is not None:
-            return escape(self.flag)
-        parts = [escape(self.file or "spec"), self.line, self.column if self.line is not None else None]
-        return ":".join(str(part) for part in parts if part is not None)
 
     @property
     def text(self) -> str:
@@ -69,7 +77,7 @@ class Diagnostic:
 
     def render(self, source_lines: Sequence[str] = ()) -> str:
         """Return the message, and the source line with a caret line below it where it is known."""
-        head = f"{self.place}: error[{self.code}]: {self.text}"
+        head = f"{self}: error[{self.code}]: {self.text}"
         shown = self._shown_line(source_lines)
         if shown is None:
             return head
@@ -118,10 +126,7 @@ class SpecError(UsageError):
 
     def with_file_names(self, name: Callable[[str], str], text: Callable[[str], str] = str) -> SpecError:
         """Return the same error for the original of a copy."""
-        found = [
-            replace(one, file=name(one.file) if one.file is not None else None, message=text(one.message))
-            for one in self._all
-        ]
+        found = [replace(one, file=name(one.file), message=text(one.message)) for one in self._all]
         return SpecError(found, self._lines)
 
     def to_dict(self) -> dict[str, Any]:

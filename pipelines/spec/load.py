@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.errors import escape
 from pipeprof.pipelines.spec.check import Fault, find_faults
-from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
+from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError, TextLocation
 from pipeprof.pipelines.spec.paths import named_python_files
 from pipeprof.pipelines.spec.set_value import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.spec import Spec, spec_of
@@ -30,26 +29,6 @@ from pipeprof.pipelines.spec.yaml_text import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-
-@dataclass(frozen=True)
-class TextLocation:
-    """Location of a part of a spec: in its file, or in a flag.
-
-    Attributes:
-        column: 1-based, in the line or in the flag's text.
-        flag: the flag as typed, ``--set path=value``.
-    """
-
-    file: str
-    line: int | None
-    column: int
-    length: int
-    flag: str | None = None
-
-    def __str__(self) -> str:
-        """Return ``spec.yaml:12:7``, or the flag."""
-        return escape(self.flag) if self.flag is not None else f"{escape(self.file)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True)
@@ -146,8 +125,7 @@ class LoadedSpec:
     def error_at(self, address: Sequence[str | int] | str, code: str, message: str) -> SpecError:
         """Return an error that shows the line of an address, for what is found out only when the pipeline is built."""
         place = self.locate(address) or _location(self.path, START, self.overrides)
-        diagnostic = Diagnostic(place.file, place.line, place.column, place.length, code, message, place.flag)
-        return SpecError([diagnostic], self.lines)
+        return SpecError([Diagnostic(**vars(place), code=code, message=message)], self.lines)
 
 
 def load_spec(
@@ -212,9 +190,8 @@ def _location(path: Path, span: Span, sets: Sequence[str]) -> TextLocation:
 def _error(path: Path, problems: Sequence[SpecProblem], sets: Sequence[str], lines: Sequence[str]) -> SpecError:
     found = []
     for problem in problems:
-        at, order = _location(path, problem.span, sets), problem.span.flag or 0
-        words = problem.code, problem.message, at.flag, problem.suggestion, order
-        found.append(Diagnostic(at.file, at.line, at.column, at.length, *words))
+        words = {name: value for name, value in vars(problem).items() if name != "span"}
+        found.append(Diagnostic(**vars(_location(path, problem.span, sets)), **words, order=problem.span.flag or 0))
     return SpecError(found, lines)
 
 

@@ -16,7 +16,7 @@ from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.spec.operations import array_kind, mappings, placed
 from pipeprof.pipelines.spec.set_value import operation_key
 from pipeprof.pipelines.spec.yaml_text import Address
-from pipeprof.pipelines.steps.step import StepError, kind_of, parse_step
+from pipeprof.pipelines.steps.step import RECORDED, StepError, kind_of, parse_step
 from pipeprof.pipelines.target.names_in_file import missing_name
 from pipeprof.pipelines.target.python_ref import filled_call, split_reference
 
@@ -40,8 +40,8 @@ class Leaf:
     """A file or a Python function that a spec names, with its place in the data and the stage it belongs to.
 
     Attributes:
-        kind: ``patterns`` that TensorFlow matches, ``files`` (paths and globs), ``file``, ``folder``, ``output`` or
-            ``python``.
+        kind: ``patterns`` that TensorFlow matches, ``files`` (paths and globs), ``file``, ``folder``, ``output``,
+            ``python`` or ``profile``.
         text: as it is written; each item of a list is a leaf.
     """
 
@@ -76,8 +76,9 @@ def leaves(data: Mapping[str, Any]) -> Iterator[Leaf]:
         step = parse_step(data.get("step", "none"))
     except StepError:
         return
-    if kind_of(step.kind).real:
-        yield Leaf(("step", step.kind) if isinstance(data["step"], dict) else ("step",), "step", "python", step.value)
+    if step.kind == RECORDED or kind_of(step.kind).real:
+        place = ("step", step.kind) if isinstance(data["step"], dict) else ("step",)
+        yield Leaf(place, "step", "profile" if step.kind == RECORDED else "python", step.value)
 
 
 def _walk(kind: str, value: Any, place: Address) -> Iterator[tuple[Address, str, str]]:
@@ -144,23 +145,15 @@ def is_glob(path: str) -> bool:
     return any(letter in path for letter in "*?[")
 
 
-def _synthesised(path: str) -> tuple[str, str] | None:
-    if not path.startswith(_SYNTHESISED):
-        return None
-    name, _, below = path.removeprefix(_SYNTHESISED).partition("/")
-    return name, below
-
-
 def resolve(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) -> Path:
     """The file that a path without wildcards stands for, whether or not it exists.
 
     Raises:
         PathError: It is below an input that has not been made.
     """
-    synthesised = _synthesised(path)
-    if synthesised is None:
+    if not path.startswith(_SYNTHESISED):
         return base_dir / Path(path).expanduser()
-    name, below = synthesised
+    name, _, below = path.removeprefix(_SYNTHESISED).partition("/")
     if name not in data_dirs:
         raise PathError(f"{path}: no input {name!r} under `data:`")
     return data_dirs[name] / below
@@ -170,12 +163,12 @@ def resolve_pattern(path: str, base_dir: Path, data_dirs: Mapping[str, Path]) ->
     """A pattern for TensorFlow: absolute, with the wildcards of the spec only, not those of folders above it."""
     if has_scheme(path):
         return path
-    synthesised = _synthesised(path)
     literal = resolve(path, base_dir, data_dirs)
     if is_glob(path) and literal.exists():
         return glob.escape(str(literal))
-    if synthesised is not None:
-        return str(Path(glob.escape(str(data_dirs[synthesised[0]]))) / synthesised[1])
+    if path.startswith(_SYNTHESISED):
+        name, _, below = path.removeprefix(_SYNTHESISED).partition("/")
+        return str(Path(glob.escape(str(data_dirs[name]))) / below)
     expanded = Path(path).expanduser()
     return str(expanded if expanded.is_absolute() else Path(glob.escape(str(base_dir.absolute()))) / expanded)
 
@@ -223,97 +216,78 @@ def missing_files(
         recipes: None for one that is wrong.
     """
     for leaf in leaves(data):
-        if leaf.kind == "python":
-            yield from _missing_function(base_dir, leaf.text, leaf.place)
-        elif leaf.kind == "output" or has_scheme(leaf.text):
-            continue
-        elif (synthesised := _synthesised(leaf.text)) is not None:
-            yield from _missing_synthesised(recipes, leaf, *synthesised)
-        elif leaf.kind == "folder":
-            yield from _missing_folder(base_dir, leaf)
-        else:
-            yield from _missing(recipes, base_dir, leaf)
+        try:
+            if leaf.kind == "python":
+                yield from _missing_function(base_dir, leaf)
+            elif leaf.text.startswith(_SYNTHESISED) and leaf.kind != "output":
+                yield from _missing_synthesised(recipes, leaf)
+            elif leaf.kind != "output" and not has_scheme(leaf.text):
+                yield from _missing(recipes, base_dir, leaf)
+        except (OSError, RuntimeError) as error:
+            # Names too long for the file system, "~" of an unknown user, folders that may not be looked at.
+            reason = getattr(error, "strerror", None) or error
+            yield PathProblem(leaf.place, leaf.text, f"{leaf.text} cannot be looked up ({reason})")
 
 
 def _missing(recipes: Mapping[str, Recipe | None], base_dir: Path, leaf: Leaf) -> Iterator[PathProblem]:
     path, literal = leaf.text, resolve(leaf.text, base_dir, {})
-    globs, recursive = is_glob(path) and leaf.kind != "file", leaf.kind != "patterns"
-    if literal.is_file() or (globs and any(_matching(resolve_pattern(path, base_dir, {}), recursive=recursive))):
+    globs, recursive = is_glob(path) and leaf.kind in ("patterns", "files"), leaf.kind != "patterns"
+    if literal.is_dir() if leaf.kind == "folder" else literal.is_file():
         return
-    if literal.is_dir():
-        yield PathProblem(leaf.place, path, f"{path} is a folder: expected files", (f"{path.rstrip('/')}/*",))
+    if globs and any(_matching(resolve_pattern(path, base_dir, {}), recursive=recursive)):
+        return
+    wanted = "folder" if leaf.kind == "folder" else "file"
+    below = "" if Path(path).expanduser().is_absolute() else f" in {base_dir}"
+    if literal.exists():
+        found = "a folder" if literal.is_dir() else "a file" if literal.is_file() else "a device or a pipe"
+        message, near = f"{path} is {found}: expected a {wanted}", [f"{path.rstrip('/')}/*"] * literal.is_dir()
     elif globs:
-        name, _, below = path.partition("/")
-        recipe = recipes.get(name)
-        made = recipe is not None and any(_matches(file, below) for file in recipe.file_names())
-        level = "" if recursive or "**" not in path else _ONE_LEVEL
-        message = f"{path}: no file matches{_in(base_dir, path)}{level}"
-        yield PathProblem(leaf.place, path, message, (f"data:{path}",) if made else _near(literal))
-    elif literal.exists():
-        yield PathProblem(leaf.place, path, f"{path} is a device or a pipe: expected a file")
+        message = f"{path}: no file matches{below}{'' if recursive or '**' not in path else _ONE_LEVEL}"
+        near = [f"data:{path}"] if path.partition("/")[0] in recipes else _near(literal)
     else:
-        yield PathProblem(leaf.place, path, f"{path}: no such file{_in(base_dir, path)}", _near(literal))
+        message, near = f"{path}: no such {wanted}{below}", _near(literal)
+    yield PathProblem(leaf.place, path, message, near)
 
 
-def _missing_folder(base_dir: Path, leaf: Leaf) -> Iterator[PathProblem]:
-    path, literal = leaf.text, resolve(leaf.text, base_dir, {})
-    if literal.is_file():
-        yield PathProblem(leaf.place, path, f"{path} is a file: expected a folder")
-    elif not literal.is_dir():
-        yield PathProblem(leaf.place, path, f"{path}: no such folder{_in(base_dir, path)}", _near(literal))
-
-
-def _missing_synthesised(
-    recipes: Mapping[str, Recipe | None], leaf: Leaf, name: str, below: str
-) -> Iterator[PathProblem]:
+def _missing_synthesised(recipes: Mapping[str, Recipe | None], leaf: Leaf) -> Iterator[PathProblem]:
     path, recursive = leaf.text, leaf.kind != "patterns"
+    name, _, below = path.removeprefix(_SYNTHESISED).partition("/")
     if name not in recipes:
-        message = f"{path}: no input {name!r} under `data:` (defined there: {', '.join(recipes) or 'none'})"
-        yield PathProblem(leaf.place, path, message, [f"data:{other}/{below}" for other in recipes])
+        message = f"{path}: no input '{name}' under `data:` (defined there: {', '.join(recipes) or 'none'})"
+        yield PathProblem(leaf.place, path, message, [f"{_SYNTHESISED}{other}/{below}" for other in recipes])
         return
-    if (recipe := recipes[name]) is None:
-        return
-    names = recipe.file_names()
+    names = recipe.file_names() if (recipe := recipes[name]) is not None else []
+    pattern = below if recursive else below.replace("**", "*")
     if leaf.kind == "folder":
-        folders = {str(parent) for file in names for parent in PurePosixPath(file).parents}
-        if below.strip("/") and below.rstrip("/") not in folders:
-            message = f"{path}: no such folder in the data that `data: {name}` generates"
-            near = [f"data:{name}/{folder}" for folder in sorted(folders - {"."})]
-            yield PathProblem(leaf.place, path, message, near)
+        names, pattern = sorted({str(one) for file in names for one in PurePosixPath(file).parents}), below or "."
+    if recipe is None or any(_matches(file, pattern.rstrip("/")) for file in names):
         return
     level = "" if recursive or "**" not in below else _ONE_LEVEL
-    if not any(_matches(file, below if recursive else below.replace("**", "*")) for file in names):
-        example = f", such as data:{name}/{names[0]}" if names else ""
-        message = f"{path}: no match among the {len(names)} files that `data: {name}` generates{example}{level}"
-        yield PathProblem(leaf.place, path, message, [f"data:{name}/{file}" for file in names[:_MOST_NEAR]])
+    message = f"{path}: no match among what `data: {name}` generates, such as {_SYNTHESISED}{name}/{names[-1]}{level}"
+    near = [f"{_SYNTHESISED}{name}/{file}" for file in names[:_MOST_NEAR] if file != "."]
+    yield PathProblem(leaf.place, path, message, near)
 
 
-def _missing_function(base_dir: Path, text: str, place: Address) -> Iterator[PathProblem]:
-    if (parts := split_reference(text)) is None:
+def _missing_function(base_dir: Path, leaf: Leaf) -> Iterator[PathProblem]:
+    if (parts := split_reference(leaf.text)) is None:
         return
     file, function, arguments = parts
     path = resolve(file, base_dir, {})
     try:
         filled_call(arguments) if arguments else None
     except ValueError:
-        message = f"{text}: expected arguments that are literals, as in make(224, mode='train')"
-        yield PathProblem(place, text, message)
+        message = f"{leaf.text}: expected arguments that are literals, as in make(224, mode='train')"
+        yield PathProblem(leaf.place, leaf.text, message)
     if not path.is_file():
         near = [f"{name}:{function}" for name in _near(path) if name.endswith(".py")]
-        yield PathProblem(place, text, f"{file}: no such file in {base_dir}", near)
+        yield PathProblem(leaf.place, leaf.text, f"{file}: no such file in {base_dir}", near)
         return
     try:
-        wrong = missing_name(path, function, file)
+        message, names = missing_name(path, function, file) or ("", [])
     except UsageError as problem:
-        yield PathProblem(place, text, str(problem).partition("\n")[0])
-        return
-    if wrong is not None:
-        message, names = wrong
-        yield PathProblem(place, text, message, [f"{file}:{name}" for name in names])
-
-
-def _in(base_dir: Path, path: str) -> str:
-    return "" if Path(path).expanduser().is_absolute() else f" in {base_dir}"
+        message, names = str(problem).partition("\n")[0], []
+    if message:
+        yield PathProblem(leaf.place, leaf.text, message, [f"{file}:{name}" for name in names])
 
 
 def _near(path: Path) -> list[str]:
@@ -321,14 +295,8 @@ def _near(path: Path) -> list[str]:
     return sorted(other.name for other in folder.iterdir())[:_MOST_NEAR] if folder.is_dir() else []
 
 
-def _matches(file: str, pattern: str) -> bool:
-    """Whether a relative name matches a glob, part by part; ``**`` stands for any folders."""
-    return file == pattern or _parts_match(PurePosixPath(file).parts, PurePosixPath(pattern).parts)
-
-
-def _parts_match(file: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    if not pattern or not file:
-        return not pattern and not file
-    if pattern[0] == "**" and len(pattern) > 1:
-        return _parts_match(file, pattern[1:]) or _parts_match(file[1:], pattern)
-    return fnmatch.fnmatchcase(file[0], pattern[0]) and _parts_match(file[1:], pattern[1:])
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a relative name matches a glob, in which ``**`` stands for any folders."""
+    if "**" in pattern:
+        return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, pattern.replace("**/", ""))
+    return name == pattern or (name.count("/") == pattern.count("/") and PurePosixPath(name).match(pattern))

@@ -11,22 +11,28 @@ from typing import Any, Final
 
 from pipeprof.pipelines.data.recipes import definitions as data_definitions
 from pipeprof.pipelines.spec.budgets import budget_definitions
-from pipeprof.pipelines.spec.operations import Operation, Parameter, kinds, mappings, parameters_of, sources, stages
+from pipeprof.pipelines.spec.operations import (
+    ARRAYS,
+    OF_CALLS,
+    Operation,
+    Parameter,
+    kinds,
+    mappings,
+    parameters_of,
+    sources,
+    stages,
+)
 from pipeprof.pipelines.steps.step import step_schema
 from pipeprof.pipelines.tables import read_table
 
 SCHEMA_ID: Final = "urn:pipeprof:schema:spec-1"
 _NOTES: Final = {"patternProperties": {"^x-": {}}, "additionalProperties": False}
 _ONE_KEY: Final = {"additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+_TYPES: Final[Mapping[type, str]] = {str: "string", list: "array", dict: "object"}
 KIND: Final = "kind"
 """What the comment of a definition is whose description says what is expected; else it is the noun for its keys."""
 _OPTIONS: Final = ("options", "autotune", "threading", "optimization", "distribute")
 """Mappings that may have notes."""
-_OF_CALLS: Final = {
-    **dict.fromkeys(("dtype", "out_type", "output_type", "row_splits_dtype"), "call_dtype"),
-    **dict.fromkeys(("features", "context_features", "sequence_features"), "features"),
-}
-"""Kinds of the parameters of functions, by name; others are constants."""
 
 
 @functools.cache
@@ -37,6 +43,10 @@ def spec_schema() -> dict[str, Any]:
         **table["definitions"],
         **{kind: {"$comment": KIND, "description": kinds()[kind], **rest} for kind, rest in table["kinds"].items()},
         **{name if name not in kinds() else f"{name}_array": _mapping(name, rows) for name, rows in mappings().items()},
+        "array_or_tensors": _array_or(
+            {"minProperties": 1, "additionalProperties": _ref("tensors")}, {"type": ["number", "string", "boolean"]}
+        ),
+        "array_or_constant": _array_or({"additionalProperties": _ref("constant")}, {}),
         "call": _call(table["calls"]),
         "call_dtype": {"if": {"type": "null"}, "else": _ref("dtype")},
         "step": step_schema(),
@@ -56,6 +66,19 @@ def spec_schema() -> dict[str, Any]:
 
 def _ref(name: str) -> dict[str, Any]:
     return {"$ref": f"#/definitions/{name}"}
+
+
+def _array_or(structure: Mapping[str, Any], literal: Mapping[str, Any]) -> dict[str, Any]:
+    """An array where a mapping has the key of one, as `array_kind` says; else a structure or a literal."""
+    found: dict[str, Any] = {"if": {"type": "object"}, "then": structure, "else": literal}
+    for kind, holds in ARRAYS.items():
+        value: dict[str, Any] = {"type": [_TYPES[one] for one in holds]}
+        if kind == "array":
+            value["anyOf"] = [{"required": [key]} for key in mappings()["filling"]]
+        name = kind if kind not in kinds() else f"{kind}_array"
+        condition = {"type": "object", "required": [kind], "properties": {kind: value}}
+        found = {"if": condition, "then": _ref(name), "else": found}
+    return found
 
 
 def _parameter(row: Parameter) -> dict[str, Any]:
@@ -132,7 +155,7 @@ def _function(name: str, signature: str, parameters: Mapping[str, str | None]) -
             "if": {"properties": {"on": {"type": ["string", "integer"]}}},
             "then": {"description": about, "anyOf": given},
         }
-    kinds_of = {} if layer else _OF_CALLS
+    kinds_of = {} if layer else {key: kind if kind != "dtype" else "call_dtype" for key, kind in OF_CALLS.items()}
     names = [*parameters, *(key for key in ("dtype", "name", "training") if layer and key not in parameters)]
     return {
         "description": f"{name}({signature})",

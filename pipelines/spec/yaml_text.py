@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import yaml
 
+from pipeprof.pipelines.errors import shown
 from pipeprof.pipelines.suggest import suggest
 
 Scalar: TypeAlias = str | int | float | bool | None
@@ -386,8 +387,8 @@ class _Reader:
                 # A value that is not there is shown at its key.
                 value.span = key.span
             if isinstance(key.value, bool) or not isinstance(key.value, str | int):
-                kind = "a list or mapping" if isinstance(key.value, list | dict) else str(key.value).lower()
-                self._note(key.span, "bad-key", f"{kind} is not a valid key: expected a name or a whole number")
+                message = f"{shown(key.value)} is not a valid key: expected a name or a whole number"
+                self._note(key.span, "bad-key", message)
             elif (name := str(key.value)) in seen:
                 self._note(key.span, "duplicate-key", f"duplicate key `{name}` (first at line {seen[name].line})")
             else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.errors import UsageError, shown
 from pipeprof.pipelines.steps.consumer import BatchConsumer, Dispatch, StepContext
 
 SCRIPT, RETURNED, RECORDED = "script", "returned", "recorded"
@@ -25,7 +25,6 @@ class Kind:
 
     Attributes:
         example: A value as the command line has it.
-        pattern: Regular expression of the values on the command line, for editors.
         real: It computes on a device, with code of the user's: ``--no-python`` refuses it, and only one process at a
             time may run it.
         package: What has to be installed for it.
@@ -33,7 +32,6 @@ class Kind:
 
     name: str
     example: str = ""
-    pattern: str = r".+\.py:[^:\d\W]\w*"
     about: str = ""
     real: bool = True
     package: str = ""
@@ -41,12 +39,12 @@ class Kind:
 
 _WRITTEN = (
     Kind(
-        RECORDED, "profile.json", r".+\.json",
+        RECORDED, "profile.json",
         "The step times of a profile, of a training script or of any run with a step, drawn at random, with as many "
         "steps in flight. It only waits: if the real step computes on the same cores, it proves nothing.",
         real=False,
     ),
-    Kind("simulate", "12ms", r"\s*[\d.]+\s*[a-zµ]+", "A simulated device, busy for a given time per step.", real=False),
+    Kind("simulate", "12ms", "A simulated device, busy for a given time per step.", real=False),
     Kind(
         "jax", "file.py:step", package="jax", about='A function of JAX arrays, "file.py:step", relative to the spec; '
         "converting a batch is counted separately.",
@@ -143,7 +141,7 @@ def parse_step(written: object) -> Step:
             return Step(given[0], _value(given[0], written[given[0]]), dispatch)
         if given:
             raise StepError(f"{' and '.join(given)}: expected exactly one of {forms()}")
-    raise StepError(f"got {written!r}, expected {forms()}")
+    raise StepError(f"got {shown(written)}, expected {forms()}")
 
 
 def _dispatch(written: object) -> Dispatch:
@@ -151,16 +149,16 @@ def _dispatch(written: object) -> Dispatch:
         return written
     if written == "sync":
         return "sync"
-    raise StepError(f"got {written!r}, expected sync or the number of steps in flight (1 or more)", "dispatch")
+    raise StepError(f"got {shown(written)}, expected sync or the number of steps in flight (1 or more)", "dispatch")
 
 
 def _value(kind: str, written: object) -> Any:
     if kind == "simulate":
         return _times(written)
-    pattern = r".+\.json" if kind == RECORDED else KINDS[kind].pattern
+    pattern = r".+\.json" if kind == RECORDED else r".+\.py:[^:\d\W]\w*"
     if not isinstance(written, str) or not re.fullmatch(pattern, written, re.DOTALL):
         what = "a profile that a run has written" if kind == RECORDED else "a file and a function"
-        raise StepError(f"got {written!r}, expected {what} such as {KINDS[kind].example}", kind)
+        raise StepError(f"got {shown(written)}, expected {what} such as {KINDS[kind].example}", kind)
     return written
 
 
@@ -172,7 +170,7 @@ def _times(written: object) -> dict[str, Any]:
         raise StepError(f"unknown key `{unknown[0]}`: expected {', '.join([*_TIMES, 'every'])}", "simulate", unknown[0])
     every = written.get("every", {})
     if not isinstance(every, dict) or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in every):
-        raise StepError(f"got {every!r}, expected {_EVERY}", "simulate", "every")
+        raise StepError(f"got {shown(every)}, expected {_EVERY}", "simulate", "every")
     times = {f"{name}_ms": _milliseconds(written[name], name) for name in _TIMES if name in written}
     found: dict[str, Any] = {"base_ms": 0.0, **{name: ms for name, ms in times.items() if ms}}
     if every:
@@ -205,39 +203,22 @@ def _one_of(texts: list[str]) -> str:
 
 
 def step_schema() -> dict[str, Any]:
-    """The JSON schema (draft-07) of ``step:``."""
+    """The JSON schema (draft-07) of ``step:``, for editors; `parse_step` says more."""
     from pipeprof.pipelines.units import DURATION_SCHEMA
 
     notes: dict[str, Any] = {"patternProperties": {"^x-": {}}, "additionalProperties": False}
-    every = {
-        "type": "object",
-        "propertyNames": {"pattern": "^[1-9][0-9]*$"},
-        "additionalProperties": DURATION_SCHEMA,
-        "description": "Additional time every N steps, such as a checkpoint.",
-    }
+    every = {"type": "object", "description": "Additional time every N steps, such as a checkpoint."}
     times = {name: {**DURATION_SCHEMA, "description": about} for name, about in _TIMES.items()}
     simulated = {"anyOf": [DURATION_SCHEMA, {"type": "object", "properties": {**times, "every": every}, **notes}]}
-    values = {
-        kind.name: simulated if kind.name == "simulate" else {"type": "string", "pattern": f"^{kind.pattern}$"}
-        for kind in _WRITTEN
-    }
+    kinds: dict[str, Any] = {kind.name: {"type": "string", "description": kind.about} for kind in _WRITTEN}
+    kinds["simulate"] = {**simulated, "description": KINDS["simulate"].about}
     dispatch = {
         "anyOf": [{"const": "sync"}, {"type": "integer", "minimum": 1}],
         "description": "sync: wait for each step before fetching the next batch; a number: steps in flight.",
     }
-    described = {name: {**schema, "description": KINDS[name].about} for name, schema in values.items()}
     return {
         "description": "Training step that consumes the batches.",
-        "anyOf": [
-            {"const": "none"},
-            {"type": "string", "pattern": f"^({'|'.join(f'{kind.name}:{kind.pattern}' for kind in _WRITTEN)})$"},
-            {
-                "type": "object",
-                "properties": {**described, "dispatch": dispatch},
-                "oneOf": [{"required": [name]} for name in KINDS],
-                **notes,
-            },
-        ],
+        "anyOf": [{"type": "string"}, {"type": "object", "properties": {**kinds, "dispatch": dispatch}, **notes}],
     }
 
 

@@ -7,7 +7,7 @@ import collections.abc
 import inspect
 import os
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -17,7 +17,8 @@ from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.pipelines.target.target import ParsedTarget
 
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_WORDS = {"true": True, "false": False, "none": None, "null": None}
+_NONE = {"none": None, "null": None}
+_WORDS = {"true": True, "false": False, **_NONE}
 _SEVERAL = (list, tuple, collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 
 
@@ -130,30 +131,32 @@ def read_value(text: str, annotation: Any) -> Any:
         return read_value(text, inside[0])
     if kind in (Union, types.UnionType):
         return _first_fitting(text, inside)
-    if kind is Literal:
-        return _chosen(text, {str(value): value for value in reversed(inside)})
+    if (words := _words_for(kind, inside)) is not None:
+        word = text if text in words else text.lower()
+        if word not in words:
+            raise ValueError(text)
+        return words[word]
     if kind in _SEVERAL:
         return _several(text, kind, inside)
-    if inspect.isclass(kind) and issubclass(kind, Enum | os.PathLike):
-        return Path(text) if issubclass(kind, os.PathLike) else _member(text, kind)
-    reader = _literal if isinstance(kind, str) else _SCALARS.get(kind)
-    if reader is None:
+    if isinstance(kind, str) or kind in (Any, object, inspect.Parameter.empty):
+        return _literal(text)
+    reader = Path if inspect.isclass(kind) and issubclass(kind, os.PathLike) else kind
+    if reader not in (int, float, str, Path):
         raise TypeError(annotation)
     return reader(text)
 
 
-def _chosen(text: str, values: dict[str, Any]) -> Any:
-    if text not in values:
-        raise ValueError(text)
-    return values[text]
-
-
-def _member(text: str, kind: type[Enum]) -> Enum:
-    exact = [member for member in kind if text in (member.name, str(member.value))]
-    near = [member for member in kind if text.lower() == member.name.lower()]
-    for member in (*exact, *near):
-        return member
-    raise ValueError(text)
+def _words_for(kind: Any, inside: tuple[Any, ...]) -> Mapping[str, Any] | None:
+    """The values of a kind that has but a few, by their texts."""
+    if kind is Literal:
+        return {str(value): value for value in reversed(inside)}
+    if inspect.isclass(kind) and issubclass(kind, Enum):
+        members = list(kind)
+        return {one.name.lower(): one for one in members} | {
+            name: one for one in members for name in (str(one.value), one.name)
+        }
+    few: dict[Any, Mapping[str, Any]] = {bool: _FLAGS, None: _NONE, type(None): _NONE}
+    return few.get(kind)
 
 
 def _several(text: str, kind: Any, inside: tuple[Any, ...]) -> Any:
@@ -192,17 +195,3 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (SyntaxError, ValueError):
         return text
-
-
-def _flag(text: str) -> Any:
-    return _chosen(text.lower(), _FLAGS)
-
-
-def _none(text: str) -> Any:
-    return _chosen(text.lower(), {"none": None, "null": None})
-
-
-_SCALARS: dict[Any, Callable[[str], Any]] = {
-    **{int: int, float: float, str: str, bool: _flag, None: _none, type(None): _none},
-    **dict.fromkeys((Any, object, inspect.Parameter.empty), _literal),
-}

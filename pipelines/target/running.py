@@ -65,12 +65,17 @@ def load_function(target: ParsedTarget) -> Callable[..., Any]:
     for part in target.function.split("."):
         near = did_you_mean(part, dir(found)) if not hasattr(found, part) else ""
         found = getattr(found, part, None)
-    if any(base.__name__ == "DatasetV2" for base in type(found).__mro__):
+    if is_dataset(found):
         return lambda: found
     if not callable(found):
         what = "not defined" if found is None else f"not a function ({type(found).__name__})"
         raise UsageError(f"{target}: {target.function} is {what} after the file has run{near}")
     return found  # type: ignore[no-any-return]  # callable, as was just seen
+
+
+def is_dataset(value: object) -> bool:
+    """Whether a value is a dataset of TensorFlow's, which need not be loaded."""
+    return any(base.__name__ == "DatasetV2" for base in type(value).__mro__)
 
 
 def import_file(path: Path, module_name: str) -> ModuleType:

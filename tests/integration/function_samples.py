@@ -72,13 +72,11 @@ BATCH = INPUTS[11]
 VECTOR = INPUTS[1]
 MATRIX = INPUTS[2]
 BOXES = tf.constant([[[0.0, 0.0, 1.0, 1.0]]])
-STFT = tf.zeros([3, 5], tf.complex64)
 SEQUENCE_FEATURES = {"s": tf.io.FixedLenSequenceFeature([], tf.int64)}
 
 # Whole calls of functions whose arguments fit nothing else.
 SAMPLES: dict[str, dict[str, Any]] = {
     "tf.constant": {"value": [1, 2]},
-    "tf.einsum": {"equation": "ij,jk->ik", "inputs": [MATRIX, MATRIX]},
     "tf.image.crop_and_resize": {"image": BATCH, "boxes": BOXES[0], "box_indices": [0], "crop_size": [2, 2]},
     "tf.image.extract_patches": {
         "images": BATCH,
@@ -106,71 +104,13 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "serialized": tf.constant(SEQUENCE),
         "sequence_features": SEQUENCE_FEATURES,
     },
-    "tf.math.in_top_k": {"targets": [0, 1], "predictions": MATRIX, "k": 1},
     "tf.reverse_sequence": {"input": MATRIX, "seq_lengths": [1, 2], "seq_axis": 1},
-    "tf.RaggedTensor.from_nested_row_lengths": {"flat_values": VECTOR, "nested_row_lengths": [[1, 1]]},
-    "tf.RaggedTensor.from_nested_row_splits": {"flat_values": VECTOR, "nested_row_splits": [[0, 1, 2]]},
-    "tf.RaggedTensor.from_uniform_row_length": {"values": VECTOR, "uniform_row_length": tf.constant(1, tf.int64)},
-    "tf.RaggedTensor.with_row_splits_dtype": {"self": RAGGED, "dtype": tf.int32},
-    "tf.SparseTensor": {
-        "indices": tf.constant([[0, 0]], tf.int64),
-        "values": VECTOR[:1],
-        "dense_shape": tf.constant([2, 2], tf.int64),
-    },
-    "tf.batch_to_space": {"input": tf.zeros([4, 1, 1, 1]), "block_shape": [2, 2], "crops": [[0, 0], [0, 0]]},
-    "tf.dynamic_stitch": {"indices": [[0], [1]], "data": [VECTOR[:1], VECTOR[:1]]},
-    "tf.image.combined_non_max_suppression": {
-        "boxes": tf.zeros([1, 2, 1, 4]),
-        "scores": tf.zeros([1, 2, 1]),
-        "max_output_size_per_class": 1,
-        "max_total_size": 1,
-    },
-    "tf.image.extract_glimpse": {"input": BATCH, "size": [2, 2], "offsets": tf.zeros([2, 2])},
-    "tf.image.non_max_suppression": {"boxes": BOXES[0], "scores": VECTOR[:1], "max_output_size": 1},
-    "tf.image.non_max_suppression_overlaps": {"overlaps": [[1.0]], "scores": VECTOR[:1], "max_output_size": 1},
-    "tf.image.non_max_suppression_padded": {"boxes": BOXES[0], "scores": VECTOR[:1], "max_output_size": 1},
-    "tf.image.non_max_suppression_with_scores": {"boxes": BOXES[0], "scores": VECTOR[:1], "max_output_size": 1},
-    "tf.image.ssim": {"img1": tf.zeros([1, 16, 16, 3]), "img2": tf.zeros([1, 16, 16, 3]), "max_val": 1.0},
-    "tf.image.ssim_multiscale": {
-        "img1": tf.zeros([1, 256, 256, 1]),
-        "img2": tf.zeros([1, 256, 256, 1]),
-        "max_val": 1.0,
-    },
-    "tf.io.decode_proto": {
-        "bytes": tf.constant([EXAMPLE]),
-        "message_type": "tensorflow.Example",
-        "field_names": ["features"],
-        "output_types": [tf.string],
-    },
-    "tf.io.deserialize_many_sparse": {"serialized_sparse": tf.io.serialize_many_sparse(SPARSE), "dtype": tf.float32},
     "tf.linalg.set_diag": {"input": MATRIX, "diagonal": VECTOR},
     "tf.math.polyval": {"coeffs": [1.0, 2.0], "x": VECTOR},
-    "tf.nn.conv1d": {"input": tf.zeros([1, 4, 1]), "filters": tf.zeros([2, 1, 1]), "stride": 1, "padding": "VALID"},
-    "tf.nn.conv2d": {"input": BATCH, "filters": tf.zeros([2, 2, 3, 1]), "strides": 1, "padding": "VALID"},
-    "tf.nn.conv3d": {
-        "input": tf.zeros([1, 4, 4, 4, 1]),
-        "filters": tf.zeros([2, 2, 2, 1, 1]),
-        "strides": [1, 1, 1, 1, 1],
-        "padding": "VALID",
-    },
     "tf.nn.depth_to_space": {"input": tf.zeros([1, 2, 2, 4]), "block_size": 2},
-    "tf.nn.depthwise_conv2d": {
-        "input": BATCH,
-        "filter": tf.zeros([2, 2, 3, 1]),
-        "strides": [1, 1, 1, 1],
-        "padding": "VALID",
-    },
     "tf.nn.space_to_depth": {"input": tf.zeros([1, 2, 2, 1]), "block_size": 2},
     "tf.ragged.constant": {"pylist": [[1], [2, 3]]},
     "tf.sparse.concat": {"axis": 0, "sp_inputs": [SPARSE, SPARSE]},
-    "tf.sparse.mask": {
-        "a": tf.IndexedSlices(VECTOR, tf.constant([0, 1]), tf.constant([4])),
-        "mask_indices": tf.constant([0]),
-    },
-    "tf.sparse.segment_mean": {"data": MATRIX, "indices": [0, 1], "segment_ids": [0, 0]},
-    "tf.sparse.segment_sqrt_n": {"data": MATRIX, "indices": [0, 1], "segment_ids": [0, 0]},
-    "tf.sparse.sparse_dense_matmul": {"sp_a": SPARSE, "b": MATRIX},
-    "tf.sparse.split": {"sp_input": SPARSE, "num_split": 2, "axis": 0},
 }
 
 

@@ -13,8 +13,8 @@ import yaml
 
 from pipeprof.pipelines.addresses import find_address
 from pipeprof.pipelines.build.arrays import BuildContext
-from pipeprof.pipelines.build.chain import OWN_CALLS
-from pipeprof.pipelines.build.dataset import BuiltStage, build, load_arrays
+from pipeprof.pipelines.build.chain import PYTHON, STRUCTURE, VECTORIZED
+from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.graph.error_stage import call_path
 from pipeprof.pipelines.spec.operations import sources, stages
@@ -43,9 +43,6 @@ def repeat_each(x):
 
 def numbers(n):
     yield from range(n)
-
-def unlike():
-    yield tf.ragged.constant([[1], [2, 3]]), tf.sparse.from_dense([0, 5])
 
 def made():
     return tf.data.Dataset.range(3).map(lambda x: x * 2)
@@ -168,7 +165,7 @@ def test_every_source_stage_and_own_call_is_built_somewhere() -> None:
     text = (HERE / "build_cases.yaml").read_text(encoding="utf-8") + Path(__file__).read_text(encoding="utf-8")
     calls = (HERE / "call_cases.yaml").read_text(encoding="utf-8")
     assert {op for op in (*sources(), *stages()) if f"{op}:" not in text and f'"{op}"' not in text} == set()
-    assert {call for call in OWN_CALLS if f"{call}:" not in calls} == set()
+    assert {call for call in (*STRUCTURE, "getitem", PYTHON, VECTORIZED) if f"{call}:" not in calls} == set()
 
 
 def test_every_node_and_function_carries_its_address(folder: Path) -> None:
@@ -196,19 +193,6 @@ def test_every_node_and_function_carries_its_address(folder: Path) -> None:
     assert any(name.endswith(b"stages_0_source") for name in inner)
     assert any(node.name == "stages_0_stages_0/ops_0/StringLength" for node in functions["stages.0.stages.0"].node_def)
     assert all(node.name.startswith(("stages_1", "Identity", "NoOp")) for node in functions["stages.1"].node_def)
-
-
-def test_what_was_built_is_told_by_address(folder: Path) -> None:
-    built: dict[str, BuiltStage] = {}
-    side = {"source": RANGE, "stages": [{"batch": {"batch_size": 2}}]}
-    data = {"source": {"zip": {"datasets": {"a": side, "b": [side]}}}, "stages": [{"concatenate": {"dataset": side}}]}
-    with pytest.raises(BuildError):
-        build(data, BuildContext(folder), built)
-    data["stages"] = [{"take": {"count": 1}}]
-    build(data, BuildContext(folder), built)
-    sides = [f"source.datasets.{number}" for number in (0, 1)]
-    assert [*built] == [*(f"{side}.{step}" for side in sides for step in ("source", "stages.0")), "source", "stages.0"]
-    assert built["stages.0"].op == "take"
 
 
 def test_structures_are_those_of_the_spec(folder: Path) -> None:
@@ -376,13 +360,8 @@ def test_what_an_older_tensorflow_lacks_is_refused_at_its_call(folder: Path, mon
     [
         ({"array": {"shape": [4, 2], "dtype": "float32"}}, [("float32", 32)]),
         ({"csv": "table.csv"}, [("int64", 24), ("float64", 24), ("str32", 12)]),
-        ({"ragged": [[1, 2, 3], [], [4]], "dtype": "int32"}, [("int32", 16), ("int64", 32)]),
-        (
-            {"sparse": {"indices": [[0, 0], [1, 2]], "values": [1.0, 2.0], "dense_shape": [3, 4], "dtype": "float32"}},
-            [("int64", 32), ("float32", 8), ("int64", 16)],
-        ),
     ],
-    ids=["array", "csv", "ragged", "sparse"],
+    ids=["array", "csv"],
 )
 def test_what_arrays_hold_is_known(array: dict[str, Any], held: list[tuple[str, int]], folder: Path) -> None:
     context = BuildContext(folder)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from integration.changed_datasets import BUILDING, first
 
 from pipeprof.pipelines.build.arrays import BuildContext
-from pipeprof.pipelines.build.dataset import BuiltStage, build
+from pipeprof.pipelines.build.dataset import build
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
@@ -34,6 +34,7 @@ from pipeprof.pipelines.changes.in_spec_text import apply_to_text
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.spec.operations import placed
 from pipeprof.pipelines.spec.yaml_text import read
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 from pipeprof.profiles.worker.load_function import call_target
@@ -99,10 +100,10 @@ def of_script(folder: Path, text: str = f"{TEXT}\n\ndataset = pipeline()\n") -> 
 def of_spec(folder: Path, text: str = SPEC) -> Made:
     file = folder / "spec.yaml"
     file.write_text(text, encoding="utf-8")
-    built: dict[str, BuiltStage] = {}
+    data = read(text).data
     with CallWatch() as watch:
-        dataset = build(read(text).data, BuildContext(base_dir=folder), built)
-    return Made(file, dataset, watch, {address: stage.op for address, stage in built.items()})
+        dataset = build(data, BuildContext(base_dir=folder))
+    return Made(file, dataset, watch, {one.address: one.op for one in placed(data)})
 
 
 def text_with(made: Made, changes: Sequence[PipelineEdit]) -> str:

@@ -14,7 +14,7 @@ from integration.changed_datasets import edited, first, written
 from unit.changes import filters_at_random
 
 from pipeprof.pipelines.build.arrays import BuildContext
-from pipeprof.pipelines.build.dataset import BuiltStage, build
+from pipeprof.pipelines.build.dataset import build
 from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import (
@@ -30,6 +30,7 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.meaning.traits import traits
+from pipeprof.pipelines.spec.operations import placed
 
 pytestmark = pytest.mark.usefixtures("recording")
 
@@ -122,8 +123,8 @@ def edit(rng: Random, data: dict[str, Any]) -> PipelineEdit:
     return InsertStage(*new(rng), after=after)
 
 
-def made(data: dict[str, Any], built: dict[str, BuiltStage] | None = None) -> Any:
-    return build(data, BuildContext(base_dir=Path()), built)
+def made(data: dict[str, Any]) -> Any:
+    return build(data, BuildContext(base_dir=Path()))
 
 
 def wanted(data: dict[str, Any], edits: Sequence[PipelineEdit]) -> Any:
@@ -149,14 +150,13 @@ def test_an_edit_of_the_graph_is_that_of_the_spec() -> None:
         edits = [edit(rng, data) for _ in range(rng.choice((1, 1, 2)))]
         if rng.random() < 0.2:
             edits += [InsertStage(*new(rng), after="stages.0") for _ in range(2)]
-        built: dict[str, BuiltStage] = {}
         try:
-            dataset = made(data, built)
+            dataset = made(data)
         except BuildError:
             ends["not built"] += 1
             continue
         expected = wanted(data, edits)
-        ops = {address: stage.op for address, stage in built.items()}
+        ops = {one.address: one.op for one in placed(data)}
         try:
             found = edited(dataset, *edits, ops=ops)
         except CannotChangeError:
@@ -201,9 +201,8 @@ def test_caches_of_joined_datasets_are_those_of_the_spec() -> None:
         InsertStage("repeat", {}, f"{first}.stages.1"),
         InsertStage("cache", {}, f"{second}.stages.1"),
     ]
-    built: dict[str, BuiltStage] = {}
-    dataset, expected = made(data, built), wanted(data, edits)
-    ops = {address: stage.op for address, stage in built.items()}
+    dataset, expected = made(data), wanted(data, edits)
+    ops = {one.address: one.op for one in placed(data)}
     found = edited(dataset, *edits, ops=ops)
     assert written(found) == written(expected)
     assert list(found.as_numpy_iterator()) == list(dataset.as_numpy_iterator())
@@ -213,9 +212,8 @@ def test_the_first_stage_of_a_pipeline_without_a_source_is_changed() -> None:
     inside = {"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}
     data = {"version": 1, "source": {"range": {"stop": 9}}, "stages": [{"window": {"size": 3}}, inside]}
     edits = [SetArgument("stages.1.stages.0", "batch", "batch_size", 3)]
-    built: dict[str, BuiltStage] = {}
-    dataset, expected = made(data, built), wanted(data, edits)
-    ops = {address: stage.op for address, stage in built.items()}
+    dataset, expected = made(data), wanted(data, edits)
+    ops = {one.address: one.op for one in placed(data)}
     assert "stages.1.source" not in ops
     found = edited(dataset, *edits, ops=ops)
     assert [len(batch) for batch in found] == [len(batch) for batch in expected] == [3, 3, 3]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-import yaml
+from unit.spec.mutations import changed_text, corpus, damaged, mutated
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.errors import PipelineFailedError
@@ -25,7 +25,7 @@ from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.harness.look import Looker, NotMadeError
 from pipeprof.profiles.judge import live
-from tests.integration.fuzzing import RandomRepository, as_text, damaged
+from tests.integration.random_repository import RandomRepository
 
 TESTS = Path(__file__).parents[1]
 STORED = json.loads(Path(__file__).with_name("fuzz_seeds.json").read_text())
@@ -92,12 +92,11 @@ def listed(folder: Path) -> set[str]:
 
 def test_what_tensorflow_builds_of_specs(place):
     chance = random.Random(1)
-    texts = [path.read_text() for path in sorted((TESTS.parent / "examples").glob("*/*.yaml"))]
+    good, every = corpus()
     built = 0
     with Looker() as looker:
         for _ in range(4 * CASES):
-            text = yaml.safe_dump(damaged(yaml.safe_load(chance.choice(texts)), chance), allow_unicode=True)
-            Path("spec.yaml").write_bytes(text.encode(errors="replace"))
+            Path("spec.yaml").write_bytes(mutated(chance, chance.choice(good), every))
             with contextlib.suppress(SpecError, PipelineFailedError, NotMadeError):
                 looker.graph_of(load_spec(Path("spec.yaml")))
                 built += 1
@@ -109,8 +108,11 @@ def test_what_tensorflow_builds_of_specs(place):
 def test_profiles(seed, pipeprof):
     chance = random.Random(seed)
     documents = [json.loads(path.read_text()) for path in sorted((TESTS / "recorded" / "profiles").glob("*.json"))]
+    _, every = corpus()
     for number in range(CASES):
-        Path("a.json").write_text(as_text(chance.choice(documents), chance))
+        text = json.dumps(damaged(chance, chance.choice(documents), every))
+        text = changed_text(chance, text, every) if chance.random() < 0.3 else text
+        Path("a.json").write_bytes(text.encode(errors="surrogatepass"))
         Path("b.json").write_text(json.dumps(chance.choice(documents)))
         if number % 2:
             pipeprof("compare", "a.json", "b.json")

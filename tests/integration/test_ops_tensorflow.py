@@ -13,7 +13,6 @@ from integration.function_samples import BY_NAME, INPUTS, SAMPLES, modules_of_fu
 from tensorflow.python.framework import op_def_registry  # the only place that knows which ops have state
 
 from pipeprof.pipelines.build.allowlist import (
-    STARRED,
     TAKES_LIST,
     WRITTEN_FOR,
     UnknownFunctionError,
@@ -45,7 +44,7 @@ def _calls(name: str) -> Iterator[dict[str, Any]]:
     if not missing:
         yield given
     for value in INPUTS:
-        first = [value, value] if name in TAKES_LIST or name in STARRED else value
+        first = [value, value] if name in TAKES_LIST else value
         named = {key: BY_NAME.get(key, value) for key in missing}
         yield given | named | ({missing[0]: first} if missing else {})
         yield given | dict.fromkeys(missing, value) | ({missing[0]: first} if missing else {})

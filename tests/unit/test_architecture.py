@@ -74,8 +74,8 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 ROWS = {
     "pipelines": (
         {"tables", "wire"},
-        {"errors", "addresses", "suggest", "clocks", "late", "host_files", "units"},
-        {"meaning"},
+        {"errors", "addresses", "suggest", "clocks", "late", "host_files"},
+        {"meaning", "units"},
         {"target"},
         {"data", "graph", "steps"},
         {"spec"},

@@ -5,14 +5,12 @@ from __future__ import annotations
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.build import arrays
-from pipeprof.pipelines.build.arrays import BuildContext, arrays_in, fill
-from pipeprof.pipelines.spec.operations import array_kind
+from pipeprof.pipelines.build.arrays import BuildContext, fill
+from pipeprof.pipelines.errors import PlainError
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "uint8", "int64", "bool", "complex64"])
@@ -25,11 +23,6 @@ def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
     assert len(np.unique(made)) > 1
     if not dtype.startswith("complex"):
         assert made.min() >= 0
-
-
-def test_arrays_in_more_than_one_chunk_have_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, "_CHUNK", 16)
-    assert len(np.unique(fill([50]))) == 50
 
 
 def test_arrays_are_read_once_and_without_pickle(tmp_path: Path) -> None:
@@ -69,10 +62,6 @@ def test_columns(tmp_path: Path) -> None:
         context.array({"csv": "uneven.csv"})
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [({"npy": "x.npy"}, "npy"), ({"npy": "x.npy", "other": 1}, None), ({"files": ["a"]}, "files"), ([1], None)],
-)
-def test_what_is_an_array(value: Any, kind: str | None) -> None:
-    assert array_kind(value) == kind
-    assert list(arrays_in({"a": [value]})) == ([value] if kind else [])
+def test_an_array_of_no_size_that_there_is_is_refused_before_numpy(tmp_path: Path) -> None:
+    with pytest.raises(PlainError):
+        BuildContext(tmp_path).array({"array": {"shape": [10**11, 10**11]}})

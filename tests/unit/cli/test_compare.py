@@ -146,7 +146,9 @@ def test_a_saved_result_is_shown_again_and_is_no_side(pipeprof: Pipeprof) -> Non
 
 def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:
     tree = RefTree("git:main", Path("/tmp/refs/a"), Path("/srv/work/a"), "0" * 40)
-    error = SpecError([Diagnostic("/tmp/refs/a/specs/b.yaml", 2, 1, 3, "unknown-key", "unknown")], ["version: 1", "o:"])
+    error = SpecError(
+        [Diagnostic("/tmp/refs/a/specs/b.yaml", 2, 1, 3, code="unknown-key", message="unknown")], ["version: 1", "o:"]
+    )
     again = error.with_file_names(lambda name: sides._name_at_ref(name, tree))
     assert str(again).startswith("git:main:specs/b.yaml:2:1: error[unknown-key]: unknown")
     names = {"base.yaml": "base.yaml", "/tmp/refs/base.yaml": "/srv/work/base.yaml"}

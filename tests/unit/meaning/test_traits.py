@@ -46,15 +46,6 @@ def test_traits_agree_with_each_other() -> None:
     assert ops_with(lambda row: row.stacks) <= ops_with(lambda row: row.batches)
 
 
-def test_a_shuffle_both_buffers_and_reorders() -> None:
-    assert ops_with(lambda row: row.shuffles) == {"shuffle", "shuffle+repeat"}
-    # A prefetch buffers and keeps the order; a choice of datasets reorders and holds nothing.
-    assert traits("prefetch").buffers
-    assert not traits("prefetch").shuffles
-    assert traits("choose_from_datasets").reorders
-    assert not traits("choose_from_datasets").shuffles
-
-
 def test_rows_have_known_owners_and_known_arithmetic_of_cardinality():
     rows = [*SOURCES.values(), *STAGES.values()]
     assert {row.holds for row in rows} - {None} == set(get_args(Owner))

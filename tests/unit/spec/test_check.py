@@ -48,44 +48,6 @@ def test_stages(stage: Any, place: tuple[Any, ...], code: str, suggestion: str |
     assert found == [(("stages", 0, *place), code, suggestion)]
 
 
-@pytest.mark.parametrize(
-    ("parts", "place", "code"),
-    [
-        ({"measure": {"seconds": float("nan")}}, ("measure", "seconds"), "wrong-value"),
-        ({"measure": {"seconds": 1e300}}, ("measure", "seconds"), "wrong-value"),
-        ({"step": {"simulate": {"base": "2ms", "every": {1000: "soon"}}}}, ("step", "simulate", "every", 1000), "step"),
-        ({"budgets": {"stages": {"decode": {"time_ms": "5%"}}}}, ("budgets", "stages", "decode"), "unknown-stage"),
-        ({"ignore": [{"rule": "a", "reason": "b", "stage": 7}]}, ("ignore", 0, "stage"), "unknown-stage"),
-        ({"data": {"a/b": {"text": {}}}}, ("data", "a/b"), "wrong-name"),
-        ({"data": {"a": {"text": {"words": [5, 2]}}}}, ("data", "a", "text", "words"), "wrong-value"),
-    ],
-)
-def test_the_top_level(parts: dict[str, Any], place: tuple[Any, ...], code: str) -> None:
-    assert [(fault.address, fault.code) for fault in faults(**parts)] == [(place, code)]
-
-
-def test_names_that_are_used_twice_and_stages_that_must_be_last() -> None:
-    stages = [
-        {"prefetch_to_device": {"device": "/GPU:0"}},
-        {"map": {"name": "a", "ops": ["tf.abs"]}},
-        {"batch": {"name": "a", "batch_size": 2}},
-    ]
-    found = [(fault.code, fault.address) for fault in faults(stages)]
-    assert found == [
-        ("not-last", ("stages", 0, "prefetch_to_device")),
-        ("duplicate-name", ("stages", 2, "batch", "name")),
-    ]
-
-
-def test_everything_is_found_at_once(tmp_path: Path) -> None:
-    data = {
-        "source": {"TFRecordDataset": {"filenames": "gone-*.tfrecord"}},
-        "stages": [{"bach": {}}, {"map": {"python": "gone.py:f"}}, {"take": {"count": "x"}}],
-    }
-    found = {fault.code for fault in find_faults(data, tmp_path)}
-    assert found == {"missing-key", "missing-file", "unknown-stage", "wrong-value"}
-
-
 def test_what_is_told_is_bounded() -> None:
     assert len(faults([{"bach": {}}] * 5000)) == 5000
     assert len(describe("x" * 5000)) < 80

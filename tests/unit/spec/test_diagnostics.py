@@ -9,11 +9,13 @@ from pipeprof.pipelines.spec.diagnostics import MAX_DIAGNOSTICS, SNIPPET_WIDTH, 
 
 
 def diagnostic(line: int = 1, column: int = 1, length: int = 1, **more: object) -> Diagnostic:
-    return Diagnostic("spec.yaml", line, column, length, "wrong-type", "got x, expected y", **more)  # type: ignore[arg-type]
+    return Diagnostic("spec.yaml", line, column, length, code="wrong-type", message="got x, expected y", **more)  # type: ignore[arg-type]
 
 
 def test_a_flag_is_shown_instead_of_a_line() -> None:
-    shown = Diagnostic("spec.yaml", None, 14, 3, "unknown-key", "got x", "--set stages.abc=2").render(["a: 1"])
+    shown = Diagnostic("spec.yaml", None, 14, 3, "--set stages.abc=2", code="unknown-key", message="got x").render(
+        ["a: 1"]
+    )
     assert shown.split("\n")[1:] == ["    --set stages.abc=2", " " * 17 + "^^^"]
 
 
@@ -40,7 +42,9 @@ def test_wide_and_combining_characters_keep_the_caret_in_place() -> None:
 
 
 def test_control_characters_are_escaped() -> None:
-    shown = Diagnostic("a\x1b.yaml", 1, 4, 1, "tag", "got \x07\u202e, expected y\n").render(["a: \x1b[31m\t"])
+    shown = Diagnostic("a\x1b.yaml", 1, 4, 1, code="tag", message="got \x07\u202e, expected y\n").render(
+        ["a: \x1b[31m\t"]
+    )
     assert (
         shown
         == "a\\x1b.yaml:1:4: error[tag]: got \\x07\\u202e, expected y\\n\n    1 | a: \\x1b[31m\\t\n      |    ^^^^"
@@ -51,7 +55,7 @@ def test_control_characters_are_escaped() -> None:
 def test_error_is_sorted_by_place_with_flags_last() -> None:
     flags = [diagnostic(flag=f"--set a={n}", order=n) for n in (1, 0)]
     error = SpecError([*flags, diagnostic(3, 1), diagnostic(1, 9), diagnostic(1, 2)], [])
-    places = [d.place for d in error.diagnostics]
+    places = [str(d) for d in error.diagnostics]
     assert places == ["spec.yaml:1:2", "spec.yaml:1:9", "spec.yaml:3:1", "--set a=0", "--set a=1"]
     assert isinstance(error, UsageError)
     assert error.exit_code == 2

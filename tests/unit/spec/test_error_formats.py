@@ -21,6 +21,8 @@ NAMES = (
     "619-set-text-for-number",
     "622-set-and-file",
     "625-env-wrong-value",
+    "666-words-of-yaml",
+    "667-step-of-no-file",
 )
 
 

@@ -92,18 +92,6 @@ def test_what_is_found_later_is_shown_at_its_place(address: str | tuple[str | in
         assert shown.startswith(f"{'spec.yaml:1:1' if place == 'None' else place}: error[build]")
 
 
-def test_everything_wrong_is_said_in_one_pass() -> None:
-    text = GOOD.replace("batch_size: 32", "batch_size: 32, batch_size: 1, dropremainder: 1").replace("20ms", "20")
-    error = refused(text, "stages.1.buffer_size=x", "stages.7=3")
-    assert [(d.code, d.line) for d in error.diagnostics] == [
-        ("duplicate-key", 18),
-        ("unknown-argument", 18),
-        ("step", 21),
-        ("wrong-value", None),
-        ("out-of-range", None),
-    ]
-
-
 @pytest.mark.parametrize(
     ("content", "code"),
     [

@@ -82,21 +82,3 @@ def test_any_flags(tmp_path: Path, flags: list[str]) -> None:
 def test_a_seed_is_a_case() -> None:
     for seed in range(20):
         assert case(Random(seed), GOOD_SPECS, ALL_SPECS) == case(Random(seed), GOOD_SPECS, ALL_SPECS)
-
-
-DATA = "version: 1\ndata: {p: {image_folder: {count: 9}}}\n"
-READ = DATA + 'source: {list_files: {file_pattern: "data:p/*/*.jpg"}}\nstages: [{map: {ops: [tf.io.read_file, '
-
-
-@pytest.mark.parametrize(
-    "spec",
-    [
-        READ + "{tf.io.decode_jpeg: {channels: {a: 3}}}]}}]",
-        READ + f"{{tf.io.decode_jpeg: {{channels: {'x' * 5000}}}}}]}}}}]",
-        READ + "tf.io.decode_jpeg, {tf.squeeze: {axis: [[1]]}}]}}]",
-        READ.replace("9", "100000000") + "tf.io.decode_jpeg]}}]",
-        "version: 1\nsource: {range: {stop: 99999999999999999999}}",
-    ],
-)
-def test_what_fuzzing_found(tmp_path: Path, spec: str) -> None:
-    check(tmp_path, Case({"spec.yaml": spec.encode()}))

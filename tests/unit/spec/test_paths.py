@@ -112,3 +112,14 @@ def test_synthesised_inputs_are_checked_without_a_file(folder: Path) -> None:
     ]:
         found = missing(folder, {"image_dataset_from_directory": {"directory": directory}}, data=photos)
         assert [problem.address for problem in found] == (places if wrong else []), directory
+
+
+def test_a_path_that_may_not_be_looked_at_hides_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_file(path: Path) -> bool:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return False
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    found = problems(folder, {"TFRecordDataset": {"filenames": ["closed", "gone"]}})
+    assert [got for _, got in found] == ["closed", "gone"]

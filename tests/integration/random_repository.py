@@ -1,88 +1,10 @@
-"""Random damage to documents, and random repositories, from a number: the same number gives the same case."""
+"""A repository with what a stranger's checkout may hold, from a number: the same number gives the same one."""
 
 from __future__ import annotations
 
-import copy
-import json
 import random
 import subprocess
 from pathlib import Path
-from typing import Any
-
-VALUES: list[Any] = [
-    None,
-    True,
-    "",
-    0,
-    -1,
-    1e308,
-    -1e-308,
-    float("nan"),
-    float("inf"),
-    2**63,
-    10**40,
-    "x" * 5000,
-    "\x1b[31m\x07\u202e",
-    "../../../etc/passwd",
-    "/proc/self/mem",
-    "/dev/zero",
-    "$(touch RAN)",
-    "; touch RAN #",
-    "<script>alert(1)</script>",
-    "::error::x",
-    [],
-    {},
-    [[[[[]]]]],
-    {"python": "evil.py:run"},
-    {"filename": "../outside/cache"},
-    "evil.py:run",
-    "\ud800",
-]
-LETTERS = "\0\n\t{}[]:,&*!|>'\"%@`#-?\u2028é\x1b"
-
-
-def damaged(document: Any, chance: random.Random) -> Any:
-    """A copy with one to four values replaced, removed, doubled or moved."""
-    copied = copy.deepcopy(document)
-    for _ in range(chance.randint(1, 4)):
-        holder, key = _place(copied, chance)
-        if holder is None:
-            return copy.deepcopy(chance.choice(VALUES))
-        action = chance.randrange(4)
-        if action == 0:
-            holder[key] = copy.deepcopy(chance.choice(VALUES))
-        elif action == 1:
-            del holder[key]
-        elif action == 2 and isinstance(holder, list):
-            holder.insert(key, copy.deepcopy(holder[key]))
-        elif isinstance(holder, dict):
-            holder[str(chance.choice(VALUES))[:40]] = copy.deepcopy(chance.choice(VALUES))
-    return copied
-
-
-def _place(document: Any, chance: random.Random) -> tuple[Any, Any]:
-    """A mapping or list somewhere in the document, and one of its keys."""
-    holder, key, at = None, None, document
-    while isinstance(at, dict | list) and at and (holder is None or chance.random() < 0.8):
-        holder = at
-        key = chance.choice(list(at)) if isinstance(at, dict) else chance.randrange(len(at))
-        at = holder[key]
-    return holder, key
-
-
-def scrambled(text: str, chance: random.Random) -> str:
-    """A text with a few letters replaced, or a part of it taken out or doubled."""
-    for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(text) + 1)
-        until = min(len(text), at + chance.randint(0, 30))
-        text = text[:at] + chance.choice(["", chance.choice(LETTERS), text[at:until] * 2]) + text[until:]
-    return text
-
-
-def as_text(document: Any, chance: random.Random) -> str:
-    """A damaged document as JSON, at times with damage to its letters."""
-    text = json.dumps(damaged(document, chance))
-    return scrambled(text, chance) if chance.random() < 0.3 else text
 
 
 class RandomRepository:
