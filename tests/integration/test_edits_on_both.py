@@ -175,14 +175,13 @@ def test_a_filter_moves_over_maps_in_the_spec_as_in_the_recorded_calls() -> None
     ends: Counter[str] = Counter()
     for seed in range(FILTERS):
         data, at, before = filters_at_random.pipeline(Random(seed))
-        built: dict[str, BuiltStage] = {}
         edits = [MoveFilter(at, before)]
         try:
-            dataset, expected = made(data, built), made(apply_to_data(data, edits))
+            dataset, expected = made(data), made(apply_to_data(data, edits))
         except (BuildError, EditError) as error:
             ends[type(error).__name__] += 1
             continue
-        found = edited(dataset, *edits, ops={address: stage.op for address, stage in built.items()})
+        found = edited(dataset, *edits, ops={one.address: one.op for one in placed(data)})
         assert written(found) == written(expected), data
         assert first(found) == first(expected) == first(dataset), data
         ends["same"] += 1

@@ -13,7 +13,7 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.profiles.protocol.messages import SoakFreed, SoakReading
+from pipeprof.profiles.protocol.messages import SoakReading
 from pipeprof.profiles.worker.memory.memory_log import heap, read_memory
 
 if TYPE_CHECKING:

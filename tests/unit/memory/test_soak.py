@@ -187,7 +187,9 @@ def test_what_takes_long_is_read_seldom(monkeypatch: pytest.MonkeyPatch, heap_ms
 
     monkeypatch.setattr(soak_watch, "heap", heap)
     monkeypatch.setattr(memory_log, "tensor_bytes", lambda: (0, 0))
-    watch = SoakWatch(lambda **changes: sent.append(changes.get("soak")), 150.0, clock=lambda: now[0], cpu=lambda: cpu[0])
+    watch = SoakWatch(
+        lambda **changes: sent.append(changes.get("soak")), 150.0, clock=lambda: now[0], cpu=lambda: cpu[0]
+    )
     while not watch.is_over:
         watch.look(0, 0, None)
         now[0] += 0.25
