@@ -55,7 +55,7 @@ def test_a_dataset_that_ends_settles_by_epochs(monkeypatch: pytest.MonkeyPatch, 
             return None
         return rule.offer(looked.seconds, looked.steps, looked.median_ms, models.parameters(feed), looked.epoch_start)
 
-    window = PhaseWindow("warmup", StepStatistics(), feed, FakeChannel(clock), finished, device=False)  # type: ignore[arg-type]
+    window = PhaseWindow("warmup", StepStatistics(device=False), feed, FakeChannel(clock), finished)  # type: ignore[arg-type]
     drain(feed, window)
     assert window.reason is not None
     assert window.reason.endswith("whole epochs took as long as each other") == (longer == 1.0)

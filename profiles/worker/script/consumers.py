@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeprof.pipelines.late import np
-from pipeprof.profiles.worker.script.readings import Readings
-from pipeprof.profiles.worker.steps.statistics import StepReading
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 """Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
@@ -105,27 +106,8 @@ class Pass:
         return times, steps
 
 
-@dataclass
-class Folded:
-    """Readings of steps, and the indices of those whose batch began a pass."""
-
-    readings: Readings = field(default_factory=Readings)
-    restarts: list[int] = field(default_factory=list)
-
-    def add(self, asked: int, got: int, end: int, *, starts: bool) -> None:
-        """Append a step, which began when its batch came."""
-        if starts:
-            self.restarts.append(len(self.readings))
-        self.readings.append(StepReading(asked, asked, asked, got, got, max(end, got)))
-
-    def extend(self, other: Folded) -> None:
-        """Append those of another one."""
-        self.restarts += [len(self.readings) + index for index in other.restarts]
-        self.readings.extend(other.readings)
-
-
 class StepClock:
-    """Folding of passes into step readings.
+    """Folding of passes into step readings: as arrays, since the garbage collector would look at an object of each.
 
     Attributes:
         fetch_ns: Of all batches whose fetch is known.
@@ -149,6 +131,8 @@ class StepClock:
         self.first_ns = self.firsts = 0
         self.call_ns = self.calls = 0
         self.apart_ns = self.aparts = 0
+        self._parts: list[Nanoseconds] = []
+        self._rows: list[tuple[int, ...]] = []
         self._paused = 0
         self._end: int | None = None
         self._found_end = 0
@@ -161,20 +145,35 @@ class StepClock:
         self._fetch = 0.0
         self._owed = 0.0
 
-    def loop(self, one: Pass, times: Sequence[int]) -> Folded:
+    def take(self) -> Nanoseconds:
+        """Return the readings since the last time, shape (n, 7), in the order of `StepReading`."""
+        self._close_rows()
+        parts, self._parts = self._parts, []
+        return np.concatenate(parts) if parts else np.empty((0, 7), np.int64)
+
+    def _close_rows(self) -> None:
+        if self._rows:
+            self._parts.append(np.asarray(self._rows, dtype=np.int64))
+            self._rows = []
+
+    def _add(self, asked: int, got: int, end: int, *, begins: bool) -> None:
+        """Append a step, which began when its batch came."""
+        self._rows.append((asked, asked, asked, got, got, max(end, got), begins))
+
+    def loop(self, one: Pass, times: Sequence[int]) -> None:
         """Fold what Python requested and got, in the order in which it happened."""
-        folded, number = Folded(), 0
+        number = 0
         while number < len(times):
             batches = (len(times) - number) // 2
             if one.asked is None and one.began_folding and batches >= _MANY:
-                self._loop_on(times[number : number + 2 * batches], folded)
+                self._loop_on(times[number : number + 2 * batches])
                 number += 2 * batches
                 continue
             time = times[number]
             number += 1
             if one.asked is None:
                 one.asked = self._ask(one, time)
-                self._close_taken(one.asked, folded)
+                self._close_taken(one.asked)
                 continue
             # What finding the end and making the iterator took is a part of the first fetch.
             self._paused -= self._extra
@@ -186,20 +185,20 @@ class StepClock:
                 self.first_ns += time - max(one.began, one.asked + self._paused)
                 self.firsts += 1
             # Of two threads that wait for batches at once, the first one's has no step of its own.
-            self._close_taken(one.asked, folded)
+            self._close_taken(one.asked)
             self._taken = (one.asked, got, one.starts)
             one.asked, one.starts = None, False
-        return folded
 
-    def _loop_on(self, times: Sequence[int], folded: Folded) -> None:
+    def _loop_on(self, times: Sequence[int]) -> None:
         """Fold batches of a pass that goes on, each requested and got, all at once."""
         self._end, self._extra = None, 0
         at = np.asarray(times, dtype=np.int64) - self._paused
         asked, got = at[::2], at[1::2]
-        self._close_taken(int(asked[0]), folded)
+        self._close_taken(int(asked[0]))
+        self._close_rows()
         ends = np.maximum(asked[1:], got[:-1])
         begun, came = asked[:-1], got[:-1]
-        folded.readings.extend(np.stack([begun, begun, begun, came, came, ends], axis=1))
+        self._parts.append(np.stack([begun, begun, begun, came, came, ends, np.zeros_like(ends)], axis=1))
         self._taken = (int(asked[-1]), int(got[-1]), False)
         self.fetch_ns += int((got - asked).sum())
         self.batches += len(got)
@@ -236,12 +235,11 @@ class StepClock:
             self._paused = time - end - made
         return end
 
-    def _close_taken(self, at: int, folded: Folded) -> None:
-        if self._taken is None:
-            return
-        asked, got, starts = self._taken
-        self._taken = None
-        folded.add(asked, got, at, starts=starts)
+    def _close_taken(self, at: int) -> None:
+        if self._taken is not None:
+            asked, got, begins = self._taken
+            self._taken = None
+            self._add(asked, got, at, begins=begins)
 
     def end_loop(self, one: Pass) -> None:
         """Note that a pass has ended: its last step did when the end was requested."""
@@ -253,7 +251,7 @@ class StepClock:
             # An epoch of `fit` is over, its dataset is not.
             self._end, self._found_end = one.ended - self._paused, one.ended
 
-    def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> Folded:
+    def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> None:
         """Fold steps of `fit`.
 
         Args:
@@ -293,13 +291,12 @@ class StepClock:
                     closed.append((self._returned[0], end, self._returned[1]))
                 self._end, self._found_end = end, one.ended
             self._running = self._returned = None
-        return self._fold_closed(closed, gap, executions)
+        self._fold_closed(closed, gap, executions)
 
-    def _fold_closed(self, closed: Sequence[tuple[int, int, bool]], gap: int | None, executions: int) -> Folded:
+    def _fold_closed(self, closed: Sequence[tuple[int, int, bool]], gap: int | None, executions: int) -> None:
         usual = [end - begin for begin, end, starts in closed if not starts]
         if usual and gap is not None:
             self._fetch = self._share(sum(usual), gap, len(usual) * executions)
-        folded = Folded()
         for begin, end, starts in closed:
             length = max(0, end - begin) / executions
             fetch = min(self._fetch, length)
@@ -307,10 +304,9 @@ class StepClock:
                 fetch = max(fetch, length - gap)
             for number in range(executions):
                 at = begin + number * length
-                folded.add(round(at), round(at + fetch), round(at + length), starts=starts and not number)
+                self._add(round(at), round(at + fetch), round(at + length), begins=starts and not number)
             self.fetch_ns += round(fetch * executions)
             self.batches += executions
-        return folded
 
     def _share(self, spent: int, gap: int, batches: int) -> float:
         """Return the fetch of each of so many batches: what the gaps leave of the time that was spent.
@@ -321,7 +317,7 @@ class StepClock:
         self._owed = max(min(left, 0.0), -spent / batches)
         return max(0.0, left) / batches
 
-    def polled(self, since: int, now: int, elements: int, gap: int | None) -> Folded:
+    def polled(self, since: int, now: int, elements: int, gap: int | None) -> None:
         """Fold batches that a graph took between two looks, as steps of equal length.
 
         Args:
@@ -331,11 +327,9 @@ class StepClock:
         fetch = min(length, self._share(now - since, gap, elements)) if gap is not None else 0.0
         self.fetch_ns += round(fetch * elements)
         self.batches += elements
-        folded = Folded()
         for number in range(elements):
             at = since + number * length
-            folded.add(round(at), round(at + fetch), round(at + length), starts=False)
-        return folded
+            self._add(round(at), round(at + fetch), round(at + length), begins=False)
 
 
 class GapTimes:
@@ -446,13 +440,8 @@ class Consumer:
         """Whether its iterators are left after a batch or two."""
         return self.iterators > 1 and self.steps <= 2 * self.iterators
 
-    def fold(self, now: int, model: Model) -> Folded:
-        """Fold all that has happened since the last time.
-
-        Args:
-            now: The time.
-        """
-        folded = Folded()
+    def fold(self, now: int, model: Model) -> Nanoseconds:
+        """Fold all that has happened since the last time, until `now`; return its readings as `StepClock.take` does."""
         # Of two batches each.
         spans = [(one.times[0], one.times[-1]) for one in self.passes if len(one.times) >= 4]
         self.together = max(self.together, _most_at_once(spans))
@@ -464,45 +453,46 @@ class Consumer:
             if one.in_python:
                 in_python.append((one, times, over))
             elif steps or (over and one.began_folding):
-                folded.extend(self._fold_fit(one, steps, model))
+                self._fold_fit(one, steps, model)
             elif self.role == "loop":
-                folded.extend(self._poll(one, now, model))
+                self._poll(one, now, model)
             if over and not (one.times or one.steps):
                 self.passes.remove(one)
         for one, batches, ends in _in_turn(in_python):
             self.kind = "loop"
-            folded.extend(self.clock.loop(one, batches))
+            self.clock.loop(one, batches)
             if ends and not one.times:
                 self.clock.end_loop(one)
         # Iterators that were never requested a batch, as Keras makes one in each epoch, go here.
         self.passes = [one for one in self.passes if one.times or one.steps or one.iterator() is not None]
-        if folded.readings:
-            self.steps += len(folded.readings)
-            self.seconds += (folded.readings[-1].end - folded.readings[0].asked) / 1e9
+        rows = self.clock.take()
+        if len(rows):
+            self.steps += len(rows)
+            self.seconds += int(rows[-1, 5] - rows[0, 2]) / 1e9
             self.moved_ns = now
-        return folded
+        return rows
 
-    def _fold_fit(self, one: Pass, steps: Sequence[int], model: Model) -> Folded:
+    def _fold_fit(self, one: Pass, steps: Sequence[int], model: Model) -> None:
         self.kind = "fit" if self.executions == 1 else "fit-executions"
         seen = one.last_model or (one.look(model) if steps else None)
         if seen is not None:
             self.gaps.take(seen[1], min(seen[0] - one.polled, len(seen[1])))
             one.polled = seen[0]
-        return self.clock.fit(one, steps, self.gaps.mean_ns, self.executions)
+        self.clock.fit(one, steps, self.gaps.mean_ns, self.executions)
 
-    def _poll(self, one: Pass, now: int, model: Model) -> Folded:
+    def _poll(self, one: Pass, now: int, model: Model) -> None:
         """Look whether a graph takes batches from the iterator of a pass that Python has not requested any."""
         seen = one.look(model)
         if seen is None or not seen[0]:
-            return Folded()
+            return
         (elements, gaps), before, since = seen, one.polled, one.polled_at
         one.polled, one.polled_at = elements, now
         if not before or elements <= before:
             # The first look opens the window.
-            return Folded()
+            return
         self.kind, one.began_folding = "graph", True
         self.gaps.take(gaps, elements - before)
-        return self.clock.polled(since, now, elements - before, self.gaps.mean_ns)
+        self.clock.polled(since, now, elements - before, self.gaps.mean_ns)
 
 
 def _most_at_once(spans: Sequence[tuple[int, int]]) -> int:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import (
@@ -31,20 +32,18 @@ from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
-from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
-from pipeprof.profiles.worker.script.readings import Readings
 from pipeprof.profiles.worker.script.script_feed import ScriptFeed, read_model
 from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, look_again_ns
-from pipeprof.profiles.worker.steps.window_clock import WindowClock
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WindowClock, look_again_ns
 from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Place, Role
+    from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 LEAST_STEPS = 2
 """Steps from which a dataset may be the main one."""
@@ -110,8 +110,7 @@ class ScriptRun(ScriptJob):
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
         self._main: Consumer | None = None
-        self._kept = Readings()
-        self._starts: list[int] = []
+        self._kept: list[Nanoseconds] = []
         self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
         self._closing = threading.Event()
@@ -297,9 +296,9 @@ class ScriptRun(ScriptJob):
         self._choose(now)
         self._soak_on()
         main = self._main
-        found = folded.get(main) if main is not None else None
-        if main is not None and found is not None and found.readings:
-            self._take(main, found)
+        rows = folded.get(main) if main is not None else None
+        if main is not None and rows is not None and len(rows):
+            self._take(main, rows)
         else:
             self._give_sign()
         if self._reason is None and self._channel.stop.is_set():
@@ -361,7 +360,7 @@ class ScriptRun(ScriptJob):
     def _change_main(self, main: Consumer) -> None:
         first, self._main = self._main is None, main
         self._observer.attention = True
-        self._kept, self._starts = Readings(), []
+        self._kept = []
         self._told_from = TOLD_FROM
         self._previous = None
         self._models = ModelLog()
@@ -377,8 +376,8 @@ class ScriptRun(ScriptJob):
         self._follow_pass(main)
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
-        self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
-        self._clock.begin()
+        self._warming = self._open("warmup", self._warm)
+        self._clock = WindowClock()
 
     def _follow_pass(self, main: Consumer, ended: int = 0) -> None:
         """Follow the main dataset's latest object and iterator.
@@ -401,20 +400,20 @@ class ScriptRun(ScriptJob):
             shown = self._hand_out.of(dataset) if self._hand_out.has(dataset) else dataset
             self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
-    def _take(self, main: Consumer, found: Folded) -> None:
+    def _take(self, main: Consumer, rows: Nanoseconds) -> None:
         if self._device_steps.began:
             return
-        readings, restarts = found.readings, found.restarts
         before, window = self._script_feed.reference, self._window
         count = (self._warming if window is None else window).statistics.count
-        ends, begins = (restarts[0], restarts[-1]) if restarts else (len(readings), len(readings))
+        restarts = [int(number) for number in rows[:, -1].nonzero()[0]] or [len(rows)]
+        ends, begins = restarts[0], restarts[-1]
         self._follow_pass(main, count + ends)
         followed = before is not self._script_feed.reference
         if window is None:
             if followed:
                 self._models.follow(count + begins)
-            self._keep(readings, restarts)
-            if self._warming.followed(readings, restarts):
+            self._kept.append(rows)
+            if self._warming.take(rows):
                 self._begin_measure(self._warming.reason)
             else:
                 self._tell_warm_up()
@@ -426,13 +425,10 @@ class ScriptRun(ScriptJob):
             # The readings are of steps until now: from a snapshot of now on, the model would lack what they cost.
             self._models.follow(count + begins)
         if self._kept:
-            self._keep(readings, restarts)
+            self._kept.append(rows)
             if window.statistics.seconds >= ENOUGH_SECONDS:
-                self._kept, self._starts, self._warm_models = Readings(), [], None
-        most = window.most()
-        if most is not None and len(readings) > most:
-            readings, restarts = readings[:most], [index for index in restarts if index < most]
-        if window.followed(readings, restarts) and self._reason is None:
+                self._kept, self._warm_models = [], None
+        if window.take(rows[: window.most()]) and self._reason is None:
             self._reason = window.reason
 
     def _tell_warm_up(self) -> None:
@@ -441,16 +437,12 @@ class ScriptRun(ScriptJob):
         if seconds < self._told_from:
             return
         self._told_from = 2 * seconds
-        first = max(len(self._kept) // 4, len(self._kept) - MOST_TOLD)
-        statistics = StepStatistics(self._floor)
-        statistics.fold_device(self._kept[first:], [index - first for index in self._starts if index >= first])
+        rows = np.concatenate(self._kept)
+        statistics = StepStatistics(self._floor, device=self._device)
+        statistics.fold(rows[max(len(rows) // 4, len(rows) - MOST_TOLD) :])
         if statistics.count:
-            self._channel.send(statistics.measured(device=self._device))
+            self._channel.send(statistics.measured())
             self._channel.send(TrainingSeen(self._training()))
-
-    def _keep(self, readings: Readings, restarts: list[int]) -> None:
-        self._kept.extend(readings)
-        self._starts += [len(self._kept) - len(readings) + index for index in restarts]
 
     def _warm(self, looked: Looked) -> str | None:
         feed = self._script_feed
@@ -467,20 +459,18 @@ class ScriptRun(ScriptJob):
             return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
         return reason
 
-    def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
+    def _begin_measure(self, note: str | None, *, over: bool = False) -> PhaseWindow:
         self._memory.read("warmup")
         self._enter("measure", note)
-        statistics = StepStatistics(self._floor)
-        last = self._warming.last
-        if last is not None:
-            statistics.begin(*last)
+        self._previous = self._warming.statistics.previous
         if not over:
             self._warm_models, self._models = self._models, ModelLog()
             if self._script_feed.alive:
                 self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
-        self._window = self._open("measure", statistics, self._measured, **limits)
-        self._clock.begin()
+        self._window = self._open("measure", self._measured, **limits)
+        self._clock = WindowClock()
+        return self._window
 
     def _measured(self, looked: Looked) -> str | None:
         feed, window = self._script_feed, self._window
@@ -529,10 +519,9 @@ class ScriptRun(ScriptJob):
             raise NeverIteratedError(self._why_nothing())
         if self.job.edits and not self._hand_out.handed:
             raise NeverIteratedError(f"{self._not_again()}: the change was not made")
-        if self._window is None or (self._kept and self._reason is None):
-            self._measure_warm_up()
         window = self._window
-        assert window is not None  # noqa: S101 - for the type checker; set in the line before
+        if window is None or (self._kept and self._reason is None):
+            window = self._measure_warm_up()
         if self._script_feed.alive:
             self._models.observe(self._script_feed, window.statistics.count)
         self._leave(window.reason or reason)
@@ -562,29 +551,23 @@ class ScriptRun(ScriptJob):
             with suppress(Exception):
                 self._look()
 
-    def _measure_warm_up(self) -> None:
+    def _measure_warm_up(self) -> PhaseWindow:
         """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others.
 
         Of a limit of steps, the last ones count.
         """
-        readings, starts, first = self._kept, self._starts, len(self._kept) // 4
-        if self.job.steps is not None:
-            first = max(first, len(readings) - self.job.steps)
-        last = readings[first - 1] if first else None
-        if self._window is None:
-            self._begin_measure("the script ended before it was over", over=True)
+        rows = np.concatenate([np.empty((0, 7), np.int64), *self._kept])
+        first = max(len(rows) // 4, len(rows) - self.job.steps if self.job.steps is not None else 0)
+        window = self._window or self._begin_measure("the script ended before it was over", over=True)
         self._models = self._warm_models or self._models
-        window = self._window
-        assert window is not None  # noqa: S101 - for the type checker; set in the line before
-        window.statistics = StepStatistics(self._floor)
-        if last is not None:
-            window.statistics.begin(last.start, last.end)
-        if readings[first:]:
-            window.followed(readings[first:], [index - first for index in starts if index >= first])
+        previous = (int(rows[first - 1, 4]), int(rows[first - 1, 5])) if first else None
+        window.statistics = StepStatistics(self._floor, device=self._device, previous=previous)
+        window.take(rows[first:])
         when = "during the warm-up" if self._warm_models is None else "soon after the warm-up"
         text = f"{self.subject} ended {when}: its last steps are what was measured."
         text += f" {self.advice}" if not self._failed else ""
         self.warn("short-script", text)
+        return window
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
@@ -673,7 +656,7 @@ class ScriptRun(ScriptJob):
                 cpu_ns=self._clock.cpu_ns(window.statistics.count),
                 sizes=self._sizes.mean() if self._sizes_known else None,
             )
-            self._channel.send(window.statistics.measured(device=self._device, loop=loop))
+            self._channel.send(window.statistics.measured(loop=loop))
         if self._observer.consumers:
             self._channel.send(TrainingSeen(self._training()))
 
