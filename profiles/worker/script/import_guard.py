@@ -25,8 +25,8 @@ from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.script.as_main import ImportWatch
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer, nothing
-from pipeprof.profiles.worker.script.import_watch import ImportWatch
 
 MOST_BATCHES = 100
 """Of one dataset, in all its loops."""

@@ -34,11 +34,8 @@ from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
-from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal
-from pipeprof.profiles.worker.script.hooks import Hooks
-from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
-from pipeprof.profiles.worker.script.script_feed import ScriptFeed, read_model
-from pipeprof.profiles.worker.script.script_job import ScriptJob
+from pipeprof.profiles.worker.script.observer import users_place
+from pipeprof.profiles.worker.script.script_job import HANDED, ScriptFeed, ScriptJob, as_long_as, as_refusal, read_model
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
@@ -52,7 +49,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.worker.script.consumers import Place, Role
+    from pipeprof.profiles.worker.script.consumers import GraphSeen, Place, Role
     from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 LEAST_STEPS = 2
@@ -96,19 +93,8 @@ class ScriptRun(ScriptJob):
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._path = Path(job.user_files[0]).absolute()  # the script may go into another folder
-        self._observer = ScriptObserver(
-            self._iterator_made,
-            self._attend,
-            self._end_watch,
-            read_model,
-            saving=self._writes.saving,
-            exiting=self._exiting,
-            give=self._give if job.edits else None,
-            graph_of=lambda dataset: graph_text(dataset, self._watch),
-        )
-        self._hand_out = HandOut(self._edited)
-        self._hooks = Hooks(self._observer, time.perf_counter_ns)
-        self._script_feed = ScriptFeed()
+        self._handed = False
+        self.feed = self._script_feed = ScriptFeed()
         self._main: Consumer | None = None
         self._kept: list[Nanoseconds] = []
         self._warm_models: ModelLog | None = None
@@ -190,13 +176,23 @@ class ScriptRun(ScriptJob):
         self._finish(self._reason)
         self._end_process()
 
+    def _graph_of(self, dataset: Any) -> GraphSeen | None:
+        return graph_text(dataset, self._watch)
+
+    def _gives(self) -> bool:
+        return bool(self.job.edits)
+
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        again = role in ("training", "loop") and self._hand_out.has(dataset)
-        if not again and not self._is_main(place, role):
+        handed, is_main = vars(dataset).get(HANDED), self._is_main(place, role)
+        if handed is not None and (is_main or role in ("training", "loop")):
+            return handed
+        if not is_main:
             return dataset
         with self._not_the_scripts():
             try:
-                return self._hand_out.of(dataset)
+                self._handed = True
+                vars(dataset)[HANDED] = made = as_long_as(dataset, self._edited(dataset))
+                return made
             except Exception as error:
                 # An exception would be the script's own to catch.
                 self._channel.send(describe_error(as_refusal(error), self))
@@ -385,7 +381,7 @@ class ScriptRun(ScriptJob):
         Args:
             ended: Steps of the measurement after which the iterator before it ended, if there was one.
         """
-        feed = self.feed = self._script_feed
+        feed = self._script_feed
         holder = main.current
         if holder is not None and holder is not feed.holder:
             if feed.holder is not None and self._window is not None and holder.iterator is not feed.reference:
@@ -397,7 +393,7 @@ class ScriptRun(ScriptJob):
             # For the graph, should the script end. The object itself may go: then the next one was built again.
             self._last = weakref.ref(dataset)
             tensorflow: Any = sys.modules["tensorflow"]
-            shown = self._hand_out.of(dataset) if self._hand_out.has(dataset) else dataset
+            shown = vars(dataset).get(HANDED, dataset)
             self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
     def _take(self, main: Consumer, rows: Nanoseconds) -> None:
@@ -517,7 +513,7 @@ class ScriptRun(ScriptJob):
         if self._main is None:
             self._channel.send(TrainingSeen(self._training()))
             raise NeverIteratedError(self._why_nothing())
-        if self.job.edits and not self._hand_out.handed:
+        if self.job.edits and not self._handed:
             raise NeverIteratedError(f"{self._not_again()}: the change was not made")
         window = self._window
         if window is None or (self._kept and self._reason is None):
