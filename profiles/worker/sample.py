@@ -420,10 +420,7 @@ class JobRun:
 
         def finished(looked: Looked) -> str | None:
             self._memory.look("warmup", self.feed, window.statistics.count)
-            if looked.median_ms is None:
-                return None
-            parameters = self._models.parameters(self.feed)
-            return rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+            return rule.offer(looked, self._models.parameters(self.feed))
 
         with self._phases.enter("warmup") as phase:
             window = self._open("warmup", finished)

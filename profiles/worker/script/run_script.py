@@ -70,10 +70,6 @@ MOST_TIMES = 3
 ENOUGH_SECONDS = 1.0
 """Of steps after the warm-up. Where a script ends with fewer, its warm-up is measured too: a few steps at the end are
 one epoch's, and TensorFlow's model of an iterator that began with them is empty."""
-TOLD_FROM = 0.25
-"""Seconds of steps of the warm-up from which on they are sent: whoever is killed in it leaves them."""
-MOST_TOLD = 4000
-"""Steps of the warm-up that are sent, the latest: Python's lock is held for 1 ms meanwhile."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 EACH = "the script leaves each iterator after a batch or two"
@@ -357,7 +353,6 @@ class ScriptRun(ScriptJob):
         first, self._main = self._main is None, main
         self._observer.attention = True
         self._kept = []
-        self._told_from = TOLD_FROM
         self._previous = None
         self._models = ModelLog()
         self._rule = WarmUp(self.job.warmup_seconds)
@@ -372,7 +367,8 @@ class ScriptRun(ScriptJob):
         self._follow_pass(main)
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
-        self._warming = self._open("warmup", self._warm)
+        # Whoever is killed in the warm-up leaves its steps.
+        self._warming = self._open("warmup", self._warm, tells_steps=True)
         self._clock = WindowClock()
 
     def _follow_pass(self, main: Consumer, ended: int = 0) -> None:
@@ -385,7 +381,7 @@ class ScriptRun(ScriptJob):
         holder = main.current
         if holder is not None and holder is not feed.holder:
             if feed.holder is not None and self._window is not None and holder.iterator is not feed.reference:
-                self._models.restart(feed, ended) if feed.alive else None
+                self._models.restart(feed, ended)
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
         dataset = main.dataset()
@@ -411,8 +407,6 @@ class ScriptRun(ScriptJob):
             self._kept.append(rows)
             if self._warming.take(rows):
                 self._begin_measure(self._warming.reason)
-            else:
-                self._tell_warm_up()
             return
         if window.reason is not None:
             # The script goes on for a step or two until its thread comes by.
@@ -427,29 +421,19 @@ class ScriptRun(ScriptJob):
         if window.take(rows[: window.most()]) and self._reason is None:
             self._reason = window.reason
 
-    def _tell_warm_up(self) -> None:
-        """Tell what its steps show so far, the next time when it is twice as long."""
-        seconds = self._warming.statistics.seconds
-        if seconds < self._told_from:
-            return
-        self._told_from = 2 * seconds
-        rows = np.concatenate(self._kept)
-        statistics = StepStatistics(self._floor, device=self._device)
-        statistics.fold(rows[max(len(rows) // 4, len(rows) - MOST_TOLD) :])
-        if statistics.count:
-            self._channel.send(statistics.measured())
+    def _look_inside(self, phase: PhaseName, steps: int) -> None:
+        """Look at the running pipeline after so many steps, and tell from time to time how they are taken."""
+        self._models.observe(self.feed, steps)
+        self._memory.look(phase, self.feed, steps, self._models.latest)
+        now = time.perf_counter()
+        if now >= self._tell_at:
+            self._tell_at = now + self._send_every
             self._channel.send(TrainingSeen(self._training()))
 
     def _warm(self, looked: Looked) -> str | None:
-        feed = self._script_feed
-        if feed.alive:
-            # Of use only where no measurement follows.
-            self._models.observe(feed, self._warming.statistics.count)
-            self._memory.look("warmup", feed, self._warming.statistics.count)
-        if looked.median_ms is None:
-            return None
-        parameters = self._models.parameters(feed) if feed.alive else None
-        reason = self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        # Of use only where no measurement follows.
+        self._look_inside("warmup", self._warming.statistics.count)
+        reason = self._rule.offer(looked, self._models.parameters(self.feed))
         if reason is None and self.job.warmup_seconds is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
             # Steps alone may take minutes to get there, where most of the time lies between epochs.
             return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
@@ -469,16 +453,10 @@ class ScriptRun(ScriptJob):
         return self._window
 
     def _measured(self, looked: Looked) -> str | None:
-        feed, window = self._script_feed, self._window
         if self._main is not None:
             self._clock.look(looked.steps, self._main.clock.between_ns)
-        if feed.alive and window is not None:
-            self._models.observe(feed, window.statistics.count)
-            self._memory.look("measure", feed, window.statistics.count, self._models.latest)
-            now = time.perf_counter()
-            if now >= self._tell_at:
-                self._tell_at = now + self._send_every
-                self._channel.send(TrainingSeen(self._training()))
+        if self._window is not None:
+            self._look_inside("measure", self._window.statistics.count)
         if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
@@ -518,8 +496,7 @@ class ScriptRun(ScriptJob):
         window = self._window
         if window is None or (self._kept and self._reason is None):
             window = self._measure_warm_up()
-        if self._script_feed.alive:
-            self._models.observe(self._script_feed, window.statistics.count)
+        self._models.observe(self._script_feed, window.statistics.count)
         self._leave(window.reason or reason)
         self._memory.read("measure")
         self._channel.send(TrainingSeen(self._training()))

@@ -88,7 +88,7 @@ class PhaseWindow(Window):
     """Window that accumulates steps until `finished` gives a reason to end.
 
     Args:
-        phase: Of the beats, and in the measurement of partial results; None for neither.
+        phase: Of the beats; None for no beats.
         statistics: Where the steps go.
         channel: Where beats and partial results go.
         finished: Called with every look; returns why the window is over, or `None`.
@@ -97,6 +97,7 @@ class PhaseWindow(Window):
         seconds: End when so many have been measured. Then looks that take long become rare.
         see: Called with the batch that the loop holds at a look.
         tells_ns: Nanoseconds from one beat, and from one partial result, to the next.
+        tells_steps: Whether there are partial results; None for those of the measurement.
     """
 
     def __init__(
@@ -112,9 +113,10 @@ class PhaseWindow(Window):
         seconds: float | None = None,
         see: Callable[[Any], None] = lambda _batch: None,
         tells_ns: tuple[int, int] = TELLS_NS,
+        tells_steps: bool | None = None,
     ) -> None:
         self._beat_ns, self._partial_ns = tells_ns
-        self._phase = phase
+        self._phase, self._tells_steps = phase, phase == "measure" if tells_steps is None else tells_steps
         self.statistics = statistics
         self._feed = feed
         self._channel = channel
@@ -195,7 +197,7 @@ class PhaseWindow(Window):
         if self._phase is not None and (began >= self._beat_at or reason):
             self._beat_at = began + self._beat_ns
             self._channel.send(Beat(self._phase, count, seconds, count / seconds if seconds else None))
-        if began >= self._partial_at and self._phase == "measure":
+        if began >= self._partial_at and self._tells_steps:
             self._partial_at = began + min(self._partial_ns, began - self._opened)
             self._channel.send(self.statistics.measured())
 

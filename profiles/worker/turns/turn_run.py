@@ -449,14 +449,10 @@ class TurnRun(JobRun):
             statistics = window.statistics
             if statistics.count < self._turns.warm_steps:
                 return None
-            if looked.median_ms is not None:
-                # A paced feed has no iterator of TensorFlow's own.
-                parameters = self._models.parameters(self.feed) if self._paced is None else None
-                reason = rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
-                settled = reason is not None and reason.startswith("settled")
-                if reason is not None:
-                    return reason
-            return "long enough" if statistics.seconds >= turn.seconds else None
+            # A paced feed has no iterator of TensorFlow's own.
+            reason = rule.offer(looked, self._models.parameters(self.feed) if self._paced is None else None)
+            settled = reason is not None and reason.startswith("settled")
+            return reason or ("long enough" if statistics.seconds >= turn.seconds else None)
 
         window = self._open("warmup", finished)
         take_steps(self.feed, step, window)

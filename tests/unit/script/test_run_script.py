@@ -30,6 +30,7 @@ from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
 from pipeprof.profiles.worker.script import device_window, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
 from pipeprof.profiles.worker.writes.writes import Loss
@@ -228,21 +229,19 @@ def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypat
 
 
 def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run()
+    run, clock = Run(), FakeTime()
+    monkeypatch.setattr(windows, "time", clock)
     monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     monkeypatch.setattr(run, "_warm", lambda _looked: None)
     monkeypatch.setattr(run, "_send_libraries", lambda: None)
     run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
-    run.feed = run._script_feed  # type: ignore[assignment]
     run._change_main(iterated(run, 3))
-    counts = []
     for look in range(16):
+        clock.pass_ms(100)
         at = 100 * MS * look
         run._take(run._main, rows_of(*range(at, at + 100 * MS, 10 * MS)))  # type: ignore[arg-type]
-        counts.append(len(run.channel.of(Measured)))
-    # When there are 0.25 s of steps, 0.5, 1, …; each time without the first quarter.
-    assert [counts.index(number) for number in (1, 2, 3)] == [2, 5, 11]
-    assert [one.steps.count for one in run.channel.of(Measured)] == [22, 44, 89]
+    # After 0.25 s, and each time when it has lasted twice as long.
+    assert [one.steps.count for one in run.channel.of(Measured)] == [29, 59, 119]
     assert run.phase == "warmup"
 
 
@@ -271,7 +270,8 @@ def test_steps_that_come_after_those_asked_for_are_left_out(monkeypatch: pytest.
     run = Run()
     monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
-    run.job, run.feed = replace(run.job, steps=60), run._script_feed  # type: ignore[assignment]
+    monkeypatch.setattr(run, "_look_inside", lambda *_: None)
+    run.job = replace(run.job, steps=60)
     run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))  # type: ignore[assignment]
     run._begin_measure(None)
     assert run._window is not None
@@ -281,10 +281,11 @@ def test_steps_that_come_after_those_asked_for_are_left_out(monkeypatch: pytest.
     assert (run._reason, run._window.statistics.count) == ("60 steps", 60)
 
 
-def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for() -> None:
+def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
+    monkeypatch.setattr(run, "_look_inside", lambda *_: None)
     run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
-    run.job, run.feed = replace(run.job, steps=10), run._script_feed  # type: ignore[assignment]
+    run.job = replace(run.job, steps=10)
     run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))  # type: ignore[assignment]
     run._kept = [read(0, 40)]
     run._measure_warm_up()
