@@ -403,16 +403,14 @@ class Training(Record):
     apart_ms: float | None = None
     """Mean time from its return to its next call: Keras and callbacks."""
     own_ms: float | None = None
-    """Of a loop: time per step on a core in the script's thread, at least, without fetches, saves and tf.functions;
-    `null` where its own steps may compute there."""
+    """Of a loop: time per step on a core in the script's thread, without saves; `null` where its own steps may compute
+    there."""
     save_seconds: float | None = None
     """In calls that save a model or a checkpoint."""
     saver: CodePlace | None = None
     """The latest of them."""
     callbacks: list[CodePlace] = field(default_factory=list)
     """Callbacks that make `fit` wait for the results of each step."""
-    eager: list[CodePlace] = field(default_factory=list)
-    """Calls that make functions run eagerly, op by op, as for debugging."""
     functions: list[FunctionUse] = field(default_factory=list)
     """Those that were called, the costliest first."""
     source: CodePlace | None = None

@@ -6,7 +6,7 @@ import inspect
 import weakref
 from collections.abc import Callable, Sequence
 from threading import get_ident
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import CodePlace, FunctionUse
@@ -19,30 +19,6 @@ _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
 _LONG_NS = 5_000_000
 """A call that traces takes longer: only after such a one the traces are counted."""
 _MOST = 100
-_LEAST_SAMPLES = 8
-"""Calls whose time on a core is known, from which on it stands for that of all."""
-
-
-class FunctionCalls(NamedTuple):
-    """Time in calls of tf.functions.
-
-    Attributes:
-        seconds: In all calls.
-        sampled: Calls whose time on a core is known.
-        cpu_ns: That time.
-        whole_ns: What these calls took.
-    """
-
-    seconds: float = 0.0
-    sampled: int = 0
-    cpu_ns: int = 0
-    whole_ns: int = 0
-
-    def cpu_since(self, before: FunctionCalls) -> float:
-        """Return seconds of the script's thread on a core in calls since then; all of them without enough samples."""
-        since = [now - then for now, then in zip(self, before, strict=True)]
-        seconds, calls, cpu_ns, whole_ns = since
-        return seconds * (min(1.0, cpu_ns / whole_ns) if calls >= _LEAST_SAMPLES and whole_ns else 1.0)
 
 
 class Habits:
@@ -59,9 +35,7 @@ class Habits:
         own_steps: Whether steps compute outside of tf.functions.
         callbacks: Those that make `fit` wait for the results of each step.
         source: What gives batches, if it is no tf.data dataset.
-        sequences: Such objects whose batches a loop took by index, by name: their class, the batches and their time.
         calls: By the number of a tf.function that was called, what counts a call of it.
-        eager: What makes functions run eagerly.
     """
 
     def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
@@ -69,44 +43,18 @@ class Habits:
         self.saver: CodePlace | None = None
         self.own_steps = False
         self.callbacks: list[CodePlace] = []
-        self.eager: dict[str, CodePlace] = {}
         self.source: CodePlace | None = None
         self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
-        self.sequences: dict[str, tuple[CodePlace, int, int]] = {}
         self._place, self._clock = place, clock
         self._thread = get_ident()
         self.calls: dict[int, _Returned] = {}
         self._uses: dict[Any, FunctionUse] = {}
         self._saving: list[tuple[bool, int]] = []
-        self._sampled = (0, 0, 0)
 
     @property
     def functions(self) -> list[FunctionUse]:
         """The tf.functions that were called, those with most time first."""
         return sorted(self._uses.values(), key=lambda use: -use.seconds)[:_MOST]
-
-    @property
-    def function_seconds(self) -> float:
-        """Time in calls of tf.functions."""
-        return sum(use.seconds for use in list(self._uses.values()))
-
-    @property
-    def function_calls(self) -> FunctionCalls:
-        """Time in calls of tf.functions so far, and a sample of it."""
-        return FunctionCalls(self.function_seconds, *self._sampled)
-
-    def sampled(self, counted: _Returned, cpu: Callable[[], int]) -> _Returned:
-        """Return what counts a call and also notes its time on a core, by the clock of this thread."""
-        if get_ident() != self._thread:
-            return counted
-        began = cpu()
-
-        def returned(function: Any, duration_ns: int) -> None:
-            calls, cpu_ns, whole_ns = self._sampled
-            self._sampled = (calls + 1, cpu_ns + cpu() - began, whole_ns + duration_ns)
-            counted(function, duration_ns)
-
-        return returned
 
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """Count a call."""
@@ -168,13 +116,6 @@ class Habits:
         if counts:
             self.save_ns += self._clock() - began
 
-    def runs_eagerly(self, written: str, *, wanted: bool = True) -> None:
-        """Note what makes functions run eagerly, as a user writes it; or that it does so no more."""
-        self.eager.pop(written, None)
-        if wanted:
-            file, line = self._place()
-            self.eager[written] = CodePlace(name=written, file=file, line=line)
-
     def began_training(self, callbacks: Sequence[Any]) -> None:
         """Note the callbacks that make Keras wait for each step: see `CallbackList._configure_async_dispatch`."""
         for callback in callbacks:
@@ -205,12 +146,6 @@ class Habits:
         rows = getattr(source, "dataset", source) if kind == "DataLoader" else source
         self.source_kind = "PyDataset" if kind == "PyDataset" else "DataLoader"
         self.source = self._class_of(rows)
-
-    def indexed(self, batches: Any, duration_ns: int) -> None:
-        """Count a batch that a loop took of a `PyDataset` by its index."""
-        name = type(batches).__name__
-        place, calls, spent = self.sequences.get(name) or (self._class_of(batches), 0, 0)
-        self.sequences[name] = place, calls + 1, spent + duration_ns
 
     def _class_of(self, rows: Any) -> CodePlace:
         """Return the class of what gives batches, with the place of its code, else of the call."""

@@ -19,8 +19,7 @@ from pipeprof.pipelines.graph.observe.reading import serialised
 from pipeprof.pipelines.target.names_in_file import functions_in
 from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
-from pipeprof.profiles.wording import as_typed, milliseconds
-from pipeprof.profiles.worker.habits import FunctionCalls
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.script.consumers import GraphSeen
 
 if TYPE_CHECKING:
@@ -55,23 +54,20 @@ UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within Te
 
 
 class Moment(NamedTuple):
-    """State of a script at a time; `own`: seconds that its thread was on a core, less fetches and saves."""
+    """State of a script at a time; `own`: seconds that its thread was on a core, less saves."""
 
     time_ns: int
     own: float | None
     steps: int
-    calls: FunctionCalls = FunctionCalls()
 
     @classmethod
     def now(cls, observer: ScriptObserver) -> Moment:
         """Read it; in any thread."""
-        habits, cpu = observer.habits, 0.0
+        own: float | None = None
         with suppress(AttributeError, OSError):
             clock = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
-            cpu = time.clock_gettime(clock)
-        elsewhere = habits.save_ns / 1e9 + observer.fetch_cpu_ns / 1e9
-        steps = sum(one.steps for one in observer.consumers)
-        return cls(time.perf_counter_ns(), cpu - elsewhere if cpu else None, steps, habits.function_calls)
+            own = time.clock_gettime(clock) - observer.habits.save_ns / 1e9
+        return cls(time.perf_counter_ns(), own, sum(one.steps for one in observer.consumers))
 
 
 def training_facts(
@@ -96,7 +92,6 @@ def training_facts(
     habits = observer.habits
     facts = Training(
         saves=habits.saves,
-        eager=list(habits.eager.values()),
         ended=ended,
         datasets=uses,
         source=habits.source,
@@ -194,8 +189,7 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
         and now.time_ns - since.time_ns >= LEAST_OWN_NS
         and not computes
     ):
-        own = max(0.0, now.own - since.own - now.calls.cpu_since(since.calls))
-        own = 1e3 * own / max(1, now.steps - since.steps)
+        own = 1e3 * max(0.0, now.own - since.own) / max(1, now.steps - since.steps)
     return {
         "seconds": (now.time_ns - main.began_ns) / 1e9,
         "call_ms": clock.call_ns / clock.calls / 1e6 if clock.calls else None,
@@ -328,9 +322,6 @@ def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
     taken = ""
     if source is not None:
         taken = f"; its batches come from {_with_place(source)}, a {observer.habits.source_kind}"
-    for used, calls, spent in observer.habits.sequences.values():
-        each = milliseconds(spent / calls / 1e6)
-        taken += f"; it indexed {_with_place(used)}, a PyDataset, {calls:,} times, {each} each"
     children = os.times().children_user
     if children >= LEAST_CHILDREN:
         taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
