@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
 from pipeprof.profiles.worker.script.hooks import Inner, Observer, nothing
+from pipeprof.profiles.worker.script.training_facts import Habits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
