@@ -104,11 +104,6 @@ class Steps(Record):
     epoch_steps: float | None = None
     """Steps of a whole epoch: from the first restart to the last one, over the epochs between them. `None` with fewer
     than two restarts."""
-    slow_every: int | None = None
-    """Every how many steps one takes several times as long as the others, without its wait; `None` where there is no
-    clear rhythm."""
-    slow_ms: float | None = None
-    """Mean time of these."""
 
     @property
     def known_wait_ms(self) -> float:

@@ -7,7 +7,6 @@ a histogram with bins 0.5 % wide, interpolated within a bin: a quantile is off b
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -28,14 +27,6 @@ _BOUNDS = [round(10 ** (index / 20), 6) for index in range(-60, 120)]
 LONGEST = 10
 MOST_STRETCHES = 120
 """Stretches of steps over time that are kept; twice as many are put together two by two."""
-LATEST = 5000
-"""Steps among which a rhythm is looked for."""
-SLOW = 3.0
-"""Times the usual step, from which on one is slow."""
-REPEATED = 3
-"""Equal distances between slow steps, at least."""
-CLEAR = 0.75
-"""Share of the distances between slow steps that are equal, from which on their rhythm is clear."""
 MOST_WAITING = 1000
 """Durations added before they are sorted into bins."""
 
@@ -133,39 +124,6 @@ class Durations:
         counts = np.bincount(_coarse_of_bins(), weights=self._bins, minlength=len(_BOUNDS) + 1).astype(np.int64)
         bounds = [*_BOUNDS, self.max_ns / 1e6]
         return [(bounds[i], int(n)) for i, n in enumerate(counts) if n]
-
-
-class Rhythm:
-    """How often a slow step comes, among the latest ones."""
-
-    def __init__(self) -> None:
-        self._latest: deque[Nanoseconds] = deque()
-        self._count = 0
-
-    def add(self, values: Nanoseconds) -> None:
-        """Fold in the steps' own time, in nanoseconds, in order."""
-        self._latest.append(values)
-        self._count += len(values)
-        while self._count - len(self._latest[0]) >= LATEST:
-            self._count -= len(self._latest.popleft())
-
-    def slow(self) -> tuple[int, float] | None:
-        """Return every how many steps one is slow, and the mean of these in milliseconds; None where it is not clear.
-
-        Slow are steps about as long as the longest ones, not what comes oftener and takes less.
-        """
-        values = np.concatenate([np.empty(0, dtype=np.int64), *self._latest])[-LATEST:]
-        if len(values) <= REPEATED:
-            return None
-        usual = float(np.median(values))
-        # One that is longer than all others by far hides none of them.
-        long = float(np.sort(values)[-1 - REPEATED])
-        slow = np.flatnonzero((values >= SLOW * usual) & (values - usual >= (long - usual) / 2))
-        distances = Counter(np.diff(slow).tolist())
-        every, times = max(distances.items(), key=lambda item: item[1], default=(0, 0))
-        if every < 2 or times < max(REPEATED, CLEAR * distances.total()):
-            return None
-        return every, float(values[slow].mean()) / 1e6
 
 
 class LongestGaps:

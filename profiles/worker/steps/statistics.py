@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.document.shared import Gaps, Quantiles, Steps
 from pipeprof.profiles.protocol.messages import Measured, StepHistograms
-from pipeprof.profiles.worker.steps.durations import Course, Durations, LongestGaps, Rhythm, median_ms
+from pipeprof.profiles.worker.steps.durations import Course, Durations, LongestGaps, median_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +105,6 @@ class StepStatistics:
         self.intervals, self.busy, self.gaps = Durations(), Durations(), Durations()
         self.waits, self.fetches = (Durations(), Durations()) if device else (self.intervals, self.intervals)
         self.longest = LongestGaps()
-        self.rhythm = Rhythm()
         self.course = Course()
         self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
         self.restarts = 0
@@ -169,7 +168,6 @@ class StepStatistics:
             return median_ms(intervals)
         gaps = np.maximum(start - ends, 0)
         late = _overlap(ends, start, deadline, woke)
-        self.rhythm.add(intervals - waits)
         self.course.add(intervals, waits, end - start)
         self.fetches.add(got - asked)
         self.waits.add(waits)
@@ -197,7 +195,7 @@ class StepStatistics:
 
     def measured(self, *, loop: LoopCost | None = None) -> Measured:
         """Return the message about the steps so far; `loop` makes it final."""
-        restart_ns, slow, whole = self.restart_ns, self.rhythm.slow(), self.intervals.total_ns
+        restart_ns, whole = self.restart_ns, self.intervals.total_ns
         steps = Steps(
             count=self.count,
             seconds=self.seconds,
@@ -210,8 +208,6 @@ class StepStatistics:
             floor_ms=self.floor.summary,
             epochs=self.restarts,
             epoch_steps=self.epoch_steps,
-            slow_every=slow[0] if slow is not None else None,
-            slow_ms=slow[1] if slow is not None else None,
         )
         histograms = StepHistograms(interval=self.intervals.histogram(), fetch=self.fetches.histogram())
         found = Measured(steps=steps, histograms=histograms, course=self.course.summary(), loop=loop)
