@@ -353,7 +353,7 @@ def _knowledge(main: Consumer) -> Mapping[str, Any]:
     if main.kind == "loop":
         wait = None if why_asynchronous else "exact"
         return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": why_asynchronous}
-    gaps = main.gaps.mean_ns is not None
+    gaps = main.gap_ns is not None
     no_model = None if gaps else SEVERAL if main.devices > 1 else NO_MODEL
     fetch = "mean" if gaps else None
     if main.kind == "fit":

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.worker.script.consumers import Consumer, GapTimes, Pass, Place, StepClock
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, StepClock
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
@@ -68,7 +68,7 @@ class TestLoop:
                 one = a_pass(began=at, made=at, ended=taken[-1])
                 for start in range(0, len(taken), size):
                     folded += loop(clock, one, taken[start : start + size])
-                clock.end_loop(one)
+                clock.end(one)
             found.append((folded, clock.fetch_ns, clock.batches, clock.between_ns))
         assert found[0] == found[1] == found[2]
 
@@ -76,7 +76,7 @@ class TestLoop:
         clock = StepClock()
         first = a_pass(ended=65)
         readings = [*loop(clock, first, [10, 30, 40, 60, 62])]
-        clock.end_loop(first)
+        clock.end(first)
         # A validation of 1,000 ns, then an iterator that takes 5.
         readings += loop(clock, a_pass(began=1065, made=1070), [1071, 1091, 1100, 1120, 1130, 1150])
         assert clock.between_ns == 1000
@@ -261,10 +261,7 @@ class TestConsumer:
 
 
 def test_only_gaps_that_are_new_count():
-    gaps = GapTimes()
-    gaps.take([1, 2, 3], 3)
-    assert gaps.mean_ns == 2000
-    gaps.take([2, 3, 10, 20], 2)
-    assert gaps.mean_ns == 15000
-    gaps.take([2, 3, 10, 20], 0)
-    assert gaps.mean_ns == 15000
+    consumer = Consumer(Place("train.py", 3), "training")
+    for gaps, new, mean in (([1, 2, 3], 3, 2000), ([2, 3, 10, 20], 2, 15000), ([2, 3, 10, 20], 0, 15000)):
+        consumer._take_gaps(gaps, new)
+        assert consumer.gap_ns == mean
