@@ -11,15 +11,15 @@ from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.harness.event_loop import Ended, Reason
 from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.harness import Run
+from pipeprof.profiles.harness.outside import Outside
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.host.cgroup import CgroupWatch
 from pipeprof.profiles.host.contention import ContentionProbe
 from pipeprof.profiles.host.processes import FamilyReader
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import WorkerMessage
+from pipeprof.profiles.protocol.channel import Changes
+from pipeprof.profiles.protocol.options import Options
 
 SAMPLE_SECONDS = 0.5
 """Between two samples: one takes 0.3 ms of a core, with Python's lock."""
@@ -34,30 +34,30 @@ FOREVER_SECONDS = 1e9
 class LocalRun(Run):
     """State of a measurement of this process."""
 
-    def __init__(self, settings: RunSettings, writer: ProfileWriter) -> None:
-        super().__init__(settings, plan(settings), writer, Silent(), time.monotonic())
+    def __init__(self, options: Options, writer: ProfileWriter) -> None:
+        super().__init__(options, writer, Silent(), time.monotonic())
         self._observed = Observed()
-        self._pid = os.getpid()
+        pid = os.getpid()
         # What this process does is the training: nothing of it is pipeprof's alone.
-        self._contention = ContentionProbe(self._pid, self._cgroup, own_cpu=lambda: 0.0)
         self._oom = CgroupWatch(self._cgroup)
-        self._sampler = Sampler(FamilyReader(self._pid), interval=SAMPLE_SECONDS)
+        self._sampler = Sampler(FamilyReader(pid), interval=SAMPLE_SECONDS)
         self._thread = SamplerThread(self._sampler)
+        probe = ContentionProbe(pid, self._cgroup, own_cpu=lambda: 0.0)
+        self._outside = Outside(self._facts, pid, probe, lambda: self._thread.cpu_seconds)
         self._failure: Failure | None = None
         self._save_at = time.monotonic() + SAVE_SECONDS
 
-    def job(self) -> Job:
+    def job(self) -> Options:
         """Return the job for the hooks' side."""
-        job = job_of(self._settings, self._plan, {}, memory_limit=None)
-        return replace(job, seconds=FOREVER_SECONDS)
+        return replace(self._options, memory_limit=None, seconds=FOREVER_SECONDS)
 
     def begin(self) -> None:
         """Start to sample memory."""
         self._thread.start()
 
-    def take(self, message: WorkerMessage) -> None:
-        """Take a message of the hooks' side."""
-        self._observed.take(message)
+    def take(self, changes: Changes) -> None:
+        """Take what has changed on the hooks' side."""
+        self._observed.take(changes)
         self._follow_phases(self._sampler)
         began = time.monotonic()
         if self._observed.measured is not None and began >= self._save_at:
@@ -67,7 +67,8 @@ class LocalRun(Run):
 
     def fail(self, reason: Reason) -> None:
         """Diagnose an end before its time, with the phase in which it came."""
-        self._failure = self._failure or diagnose(Ended(reason, 0), self._observed, self._circumstances())
+        around = Circumstances(self._options, self._sampler, self._limit, self._oom.report())
+        self._failure = self._failure or diagnose(Ended(reason, 0), self._observed, around)
 
     def discard(self) -> None:
         """Stop to sample; nothing is written."""
@@ -79,21 +80,3 @@ class LocalRun(Run):
         self.fail("exit")
         failure = self._failure
         return self._finish(self._sampler, failure.problem if failure else None, failure.exit_code if failure else 0)
-
-    def _own_cpu(self) -> float:
-        return self._thread.cpu_seconds
-
-    def _circumstances(self) -> Circumstances:
-        return Circumstances(
-            limit=self._limit,
-            oom=self._oom.report(),
-            growth=self._sampler.growth(),
-            seconds=self._sampler.elapsed(),
-            timeout=self._plan.timeout,
-            max_time=None,
-            planned=self._plan.length,
-            peaks=self._sampler.peaks(),
-            stages={},
-            stacks="",
-            script=True,
-        )

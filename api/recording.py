@@ -21,10 +21,9 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places, slug
 from pipeprof.profiles.harness.event_loop import Reason
-from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.local_channel import LocalEnd
-from pipeprof.profiles.protocol.messages import Done
+from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.protocol.channel import LocalEnd
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.wording import PROFILE_CALL, as_typed
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
@@ -48,7 +47,7 @@ class WatchRun(ScriptRun):
 
     def __init__(
         self,
-        job: Job,
+        job: Options,
         channel: LocalEnd,
         *,
         registered: Sequence[Callable[[], Any]],
@@ -95,7 +94,7 @@ class WatchRun(ScriptRun):
                 self._finish_with(reason, error, failed)
             else:
                 self._finish(reason)
-            self._channel.send(Done())
+            self._channel.send(done=True)
         finally:
             self._hooks.uninstall()
             self._end_watch()
@@ -125,7 +124,7 @@ class WatchRun(ScriptRun):
             ending = error or nothing
         finally:
             if ending is not None and not isinstance(ending, KeyboardInterrupt):
-                self._channel.send(describe_error(ending, self))
+                self._channel.send(error=describe_error(ending, self))
             if error is not None:
                 failed()
 
@@ -172,7 +171,7 @@ class WatchRun(ScriptRun):
         return super()._why_nothing() if self._observer.in_graph else "no tf.data dataset had two batches taken from it"
 
     def _end_process(self) -> None:
-        self._channel.send(Done())
+        self._channel.send(done=True)
         self._over()
 
 
@@ -205,7 +204,7 @@ class Recording:
         name = slug(Path(script).stem)
         # The folder may change until the end.
         self._writer = ProfileWriter(places(name, out=out.absolute() if out else None, cwd=Path.cwd()))
-        settings = RunSettings(
+        settings = make_options(
             target=ParsedTarget("script", Path(script)),
             command=[Path(sys.executable).name, *sys.argv],
             script_args=sys.argv[1:],

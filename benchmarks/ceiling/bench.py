@@ -43,9 +43,9 @@ def jobs_of(function: str) -> JobMaker:
     from pipeprof.pipelines.steps.step import Step
     from pipeprof.pipelines.target.target import parse_target
     from pipeprof.profiles.experiment.jobs import JobMaker
-    from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.harness.settings import make_options
 
-    settings = RunSettings(parse_target(f"{HERE / 'pipelines.py'}:{function}"), step=Step(), lock=False)
+    settings = make_options(parse_target(f"{HERE / 'pipelines.py'}:{function}"), step=Step(), lock=False)
     return JobMaker(settings, memory_limit=None, digest_seconds=0.2, data_progress=lambda *_: None)
 
 

@@ -32,9 +32,9 @@ from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.lines import main_line
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnRequest
 from pipeprof.profiles.tries.track import as_json
 
@@ -123,13 +123,13 @@ class Session:
 
     def __init__(self, case: Case, start: Version, interval: float, team: Team) -> None:
         target = parse_target(case.target)
-        settings = RunSettings(target=target, loaded=start.loaded, step=parse_step(case.step), lock=False)
+        settings = make_options(target=target, loaded=start.loaded, step=parse_step(case.step), lock=False)
         self._case, self._team = case, team
         self._maker = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None)
         seconds = block_seconds(interval)
         self._block = TurnRequest("block", seconds, LEAST_STEPS, max(SETTLE_SECONDS, interval))
 
-    def _jobs(self, name: str, version: Version) -> dict[str, Job]:
+    def _jobs(self, name: str, version: Version) -> dict[str, Options]:
         steps = as_json(version.call_steps) if version.loaded is None else []
         return {name: self._maker.of_version(version.loaded, steps, version.environment)}
 

@@ -22,11 +22,12 @@ from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process
 from pipeprof.profiles.judge.result import Result, Side
 from pipeprof.profiles.judge.verdict import conclude_gate, has_seen_enough
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.plan import DIGEST_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,11 +46,11 @@ class Case:
     target: str
     step: str | None = None
 
-    def settings(self) -> RunSettings:
+    def settings(self) -> Options:
         """What is measured."""
         target = parse_target(self.target)
         loaded = load_spec(target.path) if target.function is None else None
-        return RunSettings(target, loaded, step=parse_step(self.step) if self.step else None, lock=False)
+        return make_options(target, loaded, step=parse_step(self.step) if self.step else None, lock=False)
 
 
 CASES = {

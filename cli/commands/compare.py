@@ -30,7 +30,6 @@ from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.git.calls import git_calls
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import plan
 from pipeprof.profiles.host.host import versions
 from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
@@ -168,7 +167,7 @@ def _live(side: GivenSide) -> LiveSide:
 
 def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
     """Warn where sides have different steps, so that their intervals do not compare, or one that proves nothing."""
-    planned = [plan(side.settings) for side in sides if side.settings is not None]
+    planned = [side.settings for side in sides if side.settings is not None]
     # Each side has a file of its own with the times of a recorded step.
     recorded = [one.step.arguments if one.step.kind == RECORDED else {} for one in planned]
     steps = [

@@ -26,9 +26,10 @@ from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import reason, write_atomically
 from pipeprof.profiles.experiment.version import Version
-from pipeprof.profiles.harness.harness import run_undisturbed, target_of
+from pipeprof.profiles.harness.harness import run_undisturbed
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import target_of
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.fix import find_best
 from pipeprof.profiles.tries.outcome import taken
 from pipeprof.profiles.tries.plan import proposed_by
@@ -96,7 +97,7 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
         raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.patch")
 
 
-def _take(given: FixOptions, change: SavedChange, settings: RunSettings, outputs: Outputs) -> None:
+def _take(given: FixOptions, change: SavedChange, settings: Options, outputs: Outputs) -> None:
     """Make a change that a run has proposed, as a search would that had found it; nothing is measured."""
     profile = change.profile.model_copy(deep=True)
     profile.command = ["pipeprof", *sys.argv[1:]]

@@ -24,7 +24,6 @@ from pipeprof.profiles.git.calls import GitCalls, git_calls
 from pipeprof.profiles.git.refs import merge_base
 from pipeprof.profiles.git.work_tree import tracked_files
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import RunSettings, plan
 from pipeprof.profiles.host.host import host_facts, versions
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
 from pipeprof.profiles.judge.messages import other_budgets
@@ -43,6 +42,7 @@ from pipeprof.profiles.judge.verdict import (
     judged_of,
     not_measured,
 )
+from pipeprof.profiles.protocol.options import Options
 
 _STAGE = "stage:"
 
@@ -58,7 +58,7 @@ class _Question:
 
     given: GateOptions
     sides: Sequence[GivenSide]
-    settings: tuple[RunSettings, RunSettings]
+    settings: tuple[Options, Options]
     judged: Mapping[str, Judged]
     most: int
     end_at: float | None
@@ -115,13 +115,13 @@ def limits(texts: Iterable[str]) -> dict[str, Budget | None]:
     return found
 
 
-def _settings(side: GivenSide) -> RunSettings:
+def _settings(side: GivenSide) -> Options:
     if side.settings is None:
         raise UsageError(f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now")
     return side.settings
 
 
-def _budgets_of(side: RunSettings) -> Mapping[str, Budget]:
+def _budgets_of(side: Options) -> Mapping[str, Budget]:
     return side.loaded.spec.budgets if side.loaded is not None else {}
 
 
@@ -133,9 +133,7 @@ def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
             raise UsageError(f"--limit: {loaded.path} has no stage {stage!r}{did_you_mean(stage, names)}")
 
 
-def _unchanged(
-    given: GateOptions, a: RunSettings, b: RunSettings, judged: Mapping[str, Judged], calls: GitCalls
-) -> str | None:
+def _unchanged(given: GateOptions, a: Options, b: Options, judged: Mapping[str, Judged], calls: GitCalls) -> str | None:
     # A limit is about one side alone, whatever the other one is.
     if given.measure or given.self_test or any(one.limit is not None for one in judged.values()):
         return None
@@ -189,7 +187,7 @@ def _warn(question: _Question, result: Result) -> None:
 
 def _pass_unchanged(question: _Question, result: Result) -> None:
     """Write the verdict of two sides that are the same pipeline."""
-    planned = plan(question.settings[1])
+    planned = question.settings[1]
     result.step, result.dispatch = planned.step_text, planned.dispatch
     for side in (result.a, result.b):
         side.host, side.versions = host_facts(), versions()

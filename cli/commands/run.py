@@ -30,10 +30,11 @@ from pipeprof.profiles.advise.text.source_diff import add_diffs
 from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places
-from pipeprof.profiles.harness.fork_server import EarlyServer
-from pipeprof.profiles.harness.harness import run_undisturbed, target_of
+from pipeprof.profiles.harness.fork_server import Copies
+from pipeprof.profiles.harness.harness import run_undisturbed
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import target_of
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.run import try_changes
 
 DEFAULT_BUDGET = 30.0
@@ -48,7 +49,7 @@ class Measuring:
         end_at: When all of it has to be over, by the monotonic clock.
     """
 
-    settings: RunSettings
+    settings: Options
     outputs: Outputs
     writer: ProfileWriter
     progress: RunProgress
@@ -81,7 +82,7 @@ def run(given: RunOptions) -> int:
 
     report = ReportOnStdout(outputs)
     with ExitStack() as ending:
-        early = ending.enter_context(closing(EarlyServer())) if tries else None
+        early = ending.enter_context(closing(Copies())) if tries else None
         try:
             profile, left = run_undisturbed(
                 going.settings,
@@ -107,7 +108,7 @@ def run(given: RunOptions) -> int:
     return profile.exit_code or OK
 
 
-def settings_for(given: TrialOptions, **more: Any) -> partial[RunSettings]:
+def settings_for(given: TrialOptions, **more: Any) -> partial[Options]:
     """Parse the options of a measurement of one target, which is left to be given.
 
     Raises:
@@ -173,7 +174,7 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
         raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 
 
-def begin(settings: RunSettings, outputs: Outputs, given: TrialOptions) -> Measuring:
+def begin(settings: Options, outputs: Outputs, given: TrialOptions) -> Measuring:
     """Say what is to be known before anything runs, and make what a measurement writes to."""
     for note in _notes(settings):
         say(f"pipeprof: note: {note}")
@@ -182,22 +183,20 @@ def begin(settings: RunSettings, outputs: Outputs, given: TrialOptions) -> Measu
     return Measuring(settings, outputs, make_writer(settings, outputs), progress, end_at)
 
 
-def _notes(settings: RunSettings) -> Sequence[object]:
+def _notes(settings: Options) -> Sequence[object]:
     if settings.target.kind == "script":
         return [what_a_script_does(settings, tries=settings.tries)]
     again = "so does each process that tries a change" if settings.tries else ""
     return [*(settings.loaded.notes if settings.loaded is not None else ()), *registrations(settings, again)]
 
 
-def make_writer(settings: RunSettings, outputs: Outputs) -> ProfileWriter:
+def make_writer(settings: Options, outputs: Outputs) -> ProfileWriter:
     """Make the writer of a profile."""
     found = places(profile_name(settings.target, settings.loaded), out=outputs.profile)
     return ProfileWriter(found, redact_here if outputs.redact else None)
 
 
-def _try_changes(
-    profile: Profile, going: Measuring, seconds: float, *, spent: float, early: EarlyServer | None
-) -> None:
+def _try_changes(profile: Profile, going: Measuring, seconds: float, *, spent: float, early: Copies | None) -> None:
     """Try the proposed changes; the profile is saved after each."""
     try:
         try_changes(

@@ -23,7 +23,7 @@ from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.experiment.version import Version
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.tries.outcome import write_best
 
 
@@ -56,7 +56,7 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
         PipeprofError: It is about no spec below the current folder, or that is another one by now.
     """
     # Of other targets, nothing of what measures is needed, which takes longer to import than a report to show.
-    from pipeprof.profiles.harness.harness import target_of
+    from pipeprof.profiles.harness.settings import target_of
 
     target = profile.target
     if target.kind != "spec":
@@ -67,7 +67,7 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
     parsed, loaded = load_target(
         target.text, Changes(target.overrides, env=target.variables is not None), no_python=False
     )
-    if (why := why_other(profile, target_of(RunSettings(parsed, loaded)), loaded)) is not None:
+    if (why := why_other(profile, target_of(make_options(parsed, loaded)), loaded)) is not None:
         raise ProfileError(why)
     if loaded is None:
         raise ProfileError(f"{target.text} is no spec")

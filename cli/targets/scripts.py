@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeprof.cli.options import TrialOptions
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.harness.settings import RunSettings, plan
+from pipeprof.profiles.protocol.options import Options
 
 NOT_OF_SCRIPTS: Mapping[str, str] = {
     "step": "--step replaces a step, but a script has its own",
@@ -39,9 +39,9 @@ def check_script_options(given: TrialOptions, *, script: bool) -> None:
             raise UsageError(f"{flag} is for a training script, but {given.target} is none: remove it")
 
 
-def what_a_script_does(settings: RunSettings, *, tries: bool) -> str:
+def what_a_script_does(settings: Options, *, tries: bool) -> str:
     """State, before it runs, that the script trains for real, when it ends, and whether changes are tried then."""
-    length = plan(settings).length
+    length = settings.length
     if settings.soak:
         end = f"while its memory is watched for {length}"
     elif settings.to_end:

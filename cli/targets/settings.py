@@ -19,12 +19,12 @@ from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.git.calls import git_calls
 from pipeprof.profiles.git.repository import repository_root
 from pipeprof.profiles.git.work_tree import tracked_files
-from pipeprof.profiles.harness.settings import RunSettings, main_place
-from pipeprof.profiles.protocol.job import SERVICE
+from pipeprof.profiles.harness.settings import main_place, make_options
+from pipeprof.profiles.protocol.options import SERVICE, Options
 from pipeprof.profiles.service.plan import what_is_registered
 
 
-def settings_of(given: MeasuringOptions) -> partial[RunSettings]:
+def settings_of(given: MeasuringOptions) -> partial[Options]:
     """Parse the options; the target, and what only one command has, are left to be given.
 
     Raises:
@@ -32,7 +32,7 @@ def settings_of(given: MeasuringOptions) -> partial[RunSettings]:
     """
     refuse_tracked_cache()
     return partial(
-        RunSettings,
+        make_options,
         command=["pipeprof", *sys.argv[1:]],
         step=step(given.step),
         timeout=duration("--timeout", given.timeout),
@@ -82,7 +82,7 @@ def refuse_tracked_cache() -> None:
         raise UsageError(said) from None
 
 
-def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
+def settings_with(settings: Options, change: SavedChange) -> Options:
     """The settings of a measurement with a saved change; its variables are set for the processes that follow.
 
     Raises:
@@ -101,7 +101,7 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     return replace(settings, edits=[steps] if steps else [], changed_by=documents, main=main)
 
 
-def registrations(settings: RunSettings, again: str) -> list[str]:
+def registrations(settings: Options, again: str) -> list[str]:
     """What a build does to tf.data services that were not started for it; `again` says which processes do the same."""
     if any(SERVICE in value for _, value in settings.target.arguments):
         return []

@@ -27,11 +27,10 @@ from pipeprof.profiles.git.calls import GitCalls
 from pipeprof.profiles.git.refs import RefTarget, parse_ref
 from pipeprof.profiles.git.tree import RefTree, check_out, lacking
 from pipeprof.profiles.git.work_tree import is_dirty
-from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.metrics import impossible
 from pipeprof.profiles.judge.result import Side
 from pipeprof.profiles.judge.saved import is_result, values_of
-from pipeprof.profiles.protocol.job import RefPlace
+from pipeprof.profiles.protocol.options import Options, RefPlace
 
 _REF = re.compile(r"[\w/~^-]+")
 """What a branch, a tag or a commit is called, and no target is."""
@@ -50,7 +49,7 @@ class GivenSide:
     """
 
     shown: Side
-    settings: RunSettings | None = None
+    settings: Options | None = None
     profile: Profile | None = None
     withheld: tuple[str, ...] = ()
 

@@ -1,6 +1,6 @@
 """Parts of the document that are handed over as they are: dataclasses, for the worker must not import pydantic.
 
-The harness checks them where it reads a message (`protocol.records`); pydantic checks those of a saved profile.
+The harness checks them where it reads a message (`protocol.channel`); pydantic checks those of a saved profile.
 """
 
 from __future__ import annotations

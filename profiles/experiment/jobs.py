@@ -14,8 +14,7 @@ from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import BASELINES
-from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
 
@@ -45,7 +44,7 @@ class JobMaker:
             tried.
     """
 
-    settings: RunSettings
+    settings: Options
     _: KW_ONLY
     memory_limit: int | None
     digest_seconds: float
@@ -54,7 +53,6 @@ class JobMaker:
     ops: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
-        self.planned = plan(self.settings)
         self._files = _files_of(self.settings, self.sha256)
 
     def changed_file(self) -> str | None:
@@ -69,9 +67,9 @@ class JobMaker:
     @property
     def timeout(self) -> float:
         """Seconds without a step after which a pipeline is taken to hang."""
-        return self.planned.timeout
+        return self.settings.timeout
 
-    def untouched(self, hold_bytes: int = 0, *, paced: bool = False, times_stages: bool = False) -> Job:
+    def untouched(self, hold_bytes: int = 0, *, paced: bool = False, times_stages: bool = False) -> Options:
         """A worker of the pipeline as the user made it.
 
         Args:
@@ -81,15 +79,15 @@ class JobMaker:
         turns = TurnsJob(paced=paced, hold_bytes=hold_bytes, times_stages=times_stages)
         return self._job(self.settings.loaded, turns)
 
-    def as_it_is(self) -> dict[str, Job]:
+    def as_it_is(self) -> dict[str, Options]:
         """The two workers of the pipeline without a change."""
         return {name: self.untouched() for name in BASELINES}
 
-    def replayed(self, replay: ReplayJob) -> Job:
+    def replayed(self, replay: ReplayJob) -> Options:
         """A worker of the pipeline in which a replay of their outputs replaces stages."""
         return self._job(self.settings.loaded, TurnsJob(replay=replay))
 
-    def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> Job:
+    def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> Options:
         """A worker of the pipeline with a change.
 
         Args:
@@ -119,11 +117,11 @@ class JobMaker:
         *,
         compares: bool = False,
         source: ChangedSource | None = None,
-    ) -> Job:
+    ) -> Options:
         """A worker of a version of the pipeline.
 
         Args:
-            steps: Edits of a Python target's calls, as `Job.edits`.
+            steps: Edits of a Python target's calls, as `Options.edits`.
             source: The same in the text of its files, in place of `steps`.
         """
         turns = TurnsJob(environment=list((environment or {}).items()), warm_steps=warm_steps, compare_epochs=compares)
@@ -140,18 +138,22 @@ class JobMaker:
         edits = edits_of_calls(finding)
         return Change(edits=tuple(edits), environment=environment) if edits is not None else None
 
-    def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Job:
+    def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Options:
         from pipeprof.pipelines.data.cache import ensure
 
         folders: Mapping[str, Path] = {}
         if loaded is not None and loaded.spec.data:
             folders = ensure(loaded.spec.data, progress=self.data_progress)
-        settings = replace(self.settings, loaded=loaded)
-        job = job_of(settings, self.planned, folders, memory_limit=self.memory_limit)
-        return replace(job, turns=replace(turns, digest_seconds=self.digest_seconds))
+        return replace(
+            self.settings,
+            loaded=loaded,
+            data_dirs={name: str(folder) for name, folder in folders.items()},
+            memory_limit=self.memory_limit,
+            turns=replace(turns, digest_seconds=self.digest_seconds),
+        )
 
 
-def with_source(job: Job, source: ChangedSource) -> Job:
+def with_source(job: Options, source: ChangedSource) -> Options:
     """The job of a Python target whose files have changed; where its script iterates the dataset moves with them."""
     main, paths = job.main, {str(Path(name).expanduser().absolute()): name for name in source.texts}
     if main is not None and main.file in paths:
@@ -159,7 +161,7 @@ def with_source(job: Job, source: ChangedSource) -> Job:
     return replace(job, edits=[], texts={path: source.texts[name] for path, name in paths.items()}, main=main)
 
 
-def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | None]:
+def _files_of(settings: Options, sha256: str | None) -> dict[Path, str | None]:
     """Hashes of the files that make the pipeline: those of the spec as they were read, others as they are."""
     loaded = settings.loaded
     if loaded is None:

@@ -15,7 +15,7 @@ from pipeprof.profiles.experiment.schedule import Mode, order_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn
 from pipeprof.profiles.host.machine import CoresClock
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 
 START_SECONDS = 60.0
@@ -63,7 +63,7 @@ class Rounds:
             fewer()
             return measure()
 
-    def start(self, jobs: Mapping[str, Job], lost: Lost | None = None) -> dict[str, Built]:
+    def start(self, jobs: Mapping[str, Options], lost: Lost | None = None) -> dict[str, Built]:
         """Start workers and wait until their pipelines are built; `lost` takes those that fail.
 
         Raises:
@@ -120,7 +120,7 @@ class Rounds:
     def alone(
         self,
         order: Sequence[str],
-        job: Callable[[str], Job],
+        job: Callable[[str], Options],
         warm: TurnRequest,
         request: Request,
         *,

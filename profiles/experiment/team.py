@@ -8,26 +8,25 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from pipeprof.profiles.harness.event_loop import SUSPENDED_SECONDS
 from pipeprof.profiles.harness.failure import describe_end
-from pipeprof.profiles.harness.fork_server import ForkServer, ForkServers
+from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.protocol.messages import Graphs, Raised
-from pipeprof.profiles.protocol.services import SERVICE_FAILED
-from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest
+from pipeprof.profiles.protocol.messages import SERVICE_FAILED, Graphs, Sample
+from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from pipeprof.profiles.harness.event_loop import Signals
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.messages import WorkerMessage
+    from pipeprof.profiles.protocol.options import Options
 
 LOOK_SECONDS = 0.25
 """Between two looks at the memory of all workers."""
@@ -35,7 +34,9 @@ SERVER_SECONDS = 60.0
 """For TensorFlow to be imported, in one process; where it takes longer, each worker imports it."""
 _FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 """Signals that no fault of a program raises."""
-_Message = TypeVar("_Message", "Built", "Graphs", "TurnEnded")
+_Answer = TypeVar("_Answer", Built, Graphs, TurnEnded)
+_Read: TypeAlias = "Callable[[Sample], _Answer | None]"
+"""What is waited for, in a sample."""
 
 
 class MemberFailedError(Exception):
@@ -75,7 +76,7 @@ class _Member:
     name: str
     worker: WorkerProcess
     family: RunFamily
-    inbox: list[WorkerMessage] = field(default_factory=list)
+    said: Sample = field(default_factory=Sample)
     open: bool = True
 
     def pump(self) -> None:
@@ -85,7 +86,12 @@ class _Member:
         if messages is None:
             self.open = False
         else:
-            self.inbox += messages
+            for changes in messages:
+                vars(self.said).update(changes)
+
+
+def _built(said: Sample) -> Built | None:
+    return said.built
 
 
 class Team:
@@ -94,7 +100,7 @@ class Team:
     Args:
         end_at: When the time of the whole command is over, in seconds of `clock`; None for never. What waits for a
             worker then raises `OutOfTimeError`.
-        server: Makes the copies for the environment as it is; it ends with the team.
+        copies: Starts the workers; ends with the team.
     """
 
     def __init__(
@@ -104,7 +110,7 @@ class Team:
         clock: Callable[[], float] = time.monotonic,
         *,
         end_at: float | None = None,
-        server: ForkServer | None = None,
+        copies: Copies | None = None,
     ) -> None:
         self._signals = signals
         self._limit = limit_bytes
@@ -112,34 +118,35 @@ class Team:
         self._end_at = end_at
         self._members: dict[str, _Member] = {}
         self._oom = CgroupWatch(Cgroup())
-        self._servers = ForkServers(self._is_readable, server)
+        self._copies = copies or Copies()
 
-    def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
+    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built]:
         """Start workers and wait until all have built their pipelines, `seconds` at most; each is stopped once it has.
 
         Raises:
             MemberFailedError: One of them did not.
         """
         self._launch(jobs)
-        return {name: self._await(name, Built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
+        return {name: self._await(name, _built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
 
-    def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
+    def start_each(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built | MemberFailedError]:
         """Start workers as `start` does; one that fails is ended, and the others go on."""
         self._launch(jobs)
         found: dict[str, Built | MemberFailedError] = {}
         for name in self._in_order_of_answer(jobs, seconds):
             try:
-                found[name] = self._await(name, Built, seconds)
+                found[name] = self._await(name, _built, seconds)
             except MemberFailedError as error:
                 found[name] = error
                 self.end(name)
         return found
 
-    def _launch(self, jobs: Mapping[str, Job]) -> None:
+    def _launch(self, jobs: Mapping[str, Options]) -> None:
+        start = partial(self._copies.start, self._is_readable)
         for name, job in jobs.items():
             family = RunFamily()
             try:
-                self._members[name] = _Member(name, WorkerProcess(job, family, self._servers.start), family)
+                self._members[name] = _Member(name, WorkerProcess(job, family, start), family)
             except BaseException:
                 family.__exit__()
                 raise
@@ -167,11 +174,11 @@ class Team:
         if self._end_at is not None and self._clock() >= self._end_at:
             raise OutOfTimeError
 
-    def _in_order_of_answer(self, jobs: Mapping[str, Job], seconds: float) -> Iterator[str]:
+    def _in_order_of_answer(self, jobs: Mapping[str, Options], seconds: float) -> Iterator[str]:
         """Yield the workers as they get ready: one that waits for the others must not fill its buffers meanwhile."""
         left, until = set(jobs), self._clock() + seconds
         while left:
-            ready = {name for name in left if self._has_answer(self._members[name], Built)}
+            ready = {name for name in left if self._has_answer(self._members[name], _built)}
             if not ready and self._clock() < until:
                 until += self._pump(left)
                 continue
@@ -184,7 +191,7 @@ class Team:
         Raises:
             MemberFailedError: It did not come to the end of the turn.
         """
-        return self._ask(name, request, TurnEnded, seconds)
+        return self._ask(name, request, lambda said: said.turn, seconds)
 
     def stages(self, name: str, *, seconds: float) -> Graphs:
         """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
@@ -192,13 +199,13 @@ class Team:
         Raises:
             MemberFailedError: It gave none.
         """
-        return self._ask(name, TurnRequest("stages"), Graphs, seconds)
+        return self._ask(name, TurnRequest("stages"), lambda said: said.graphs, seconds)
 
-    def _ask(self, name: str, request: TurnRequest, kind: type[_Message], seconds: float) -> _Message:
+    def _ask(self, name: str, request: TurnRequest, read: _Read[_Answer], seconds: float) -> _Answer:
         worker = self._members[name].worker
         worker.send_turn(request)
         worker.resume()
-        return self._await(name, kind, seconds)
+        return self._await(name, read, seconds)
 
     def end(self, *names: str) -> None:
         """End workers; all without names."""
@@ -216,44 +223,45 @@ class Team:
             yield self
         finally:
             self.end()
-            self._servers.close()
+            self._copies.close()
 
     def bytes_used(self) -> int:
         """Resident memory of all workers."""
         return sum(procfs.rss_bytes(member.worker.pid) or 0 for member in self._members.values())
 
-    def _await(self, name: str, kind: type[_Message], seconds: float) -> _Message:
+    def _await(self, name: str, read: _Read[_Answer], seconds: float) -> _Answer:
         member, until = self._members[name], self._clock() + seconds
-        while not self._has_answer(member, kind):
+        while not self._has_answer(member, read):
             if self._clock() >= until:
                 raise MemberFailedError(name, f"took longer than {seconds:.0f} s")
             until += self._pump({name})
-        for message in member.inbox:
-            if isinstance(message, Raised):
-                first, *_ = message.message.strip().splitlines() or ["raised an error"]
-                if message.code == SERVICE_FAILED:
-                    raise MemberFailedError(name, first, outside=True)
-                raise MemberFailedError(name, f"raised: {first}")
-            if isinstance(message, EditRefused):
-                raise MemberFailedError(name, message.reason, refused=True)
-            if isinstance(message, kind):
-                member.worker.pause()
-                member.inbox.clear()
-                return message
-        raise self._ended(member)
+        said, member.said = member.said, Sample()
+        if said.error is not None:
+            first, *_ = said.error.message.strip().splitlines() or ["raised an error"]
+            if said.error.code == SERVICE_FAILED:
+                raise MemberFailedError(name, first, outside=True)
+            raise MemberFailedError(name, f"raised: {first}")
+        if said.refused is not None:
+            raise MemberFailedError(name, said.refused, refused=True)
+        answer = read(said)
+        if answer is None:
+            raise self._ended(member)
+        member.worker.pause()
+        return answer
 
     def _ended(self, member: _Member) -> MemberFailedError:
         """The error of a worker that has ended without a word."""
         returncode, oom = member.worker.returncode, self._oom.report()
-        reason = describe_end(returncode, member.worker.output.text(), oom, limits.address_space())
+        reason = describe_end(returncode, member.worker.output.text(), oom)
         if returncode == -signal.SIGKILL and oom.killed:
             return MemberFailedError(member.name, reason, crowded=len(self._members) > 1)
         outside = returncode is not None and -returncode in _FROM_OUTSIDE
         return MemberFailedError(member.name, reason, outside=outside)
 
-    def _has_answer(self, member: _Member, kind: type[_Message]) -> bool:
+    def _has_answer(self, member: _Member, read: _Read[_Answer]) -> bool:
         """Whether a worker has said what is waited for, or can say nothing any more."""
-        return not member.open or any(isinstance(message, (kind, Raised, EditRefused)) for message in member.inbox)
+        said = member.said
+        return not member.open or any(one is not None for one in (read(said), said.error, said.refused))
 
     def _pump(self, names: set[str]) -> float:
         """Wait for some of the workers to say something, and look at the memory of all.

@@ -29,10 +29,10 @@ def account_memory(
     Args:
         stages: The written stages by address.
     """
-    report, graphs = observed.memory, observed.graphs
+    report, graphs = observed.memory, observed.parsed
     if report is None or graphs is None:
-        if observed.last_model is not None:
-            _state_last_buffers(profile.stages or (), observed.last_model)
+        if observed.model is not None:
+            _state_last_buffers(profile.stages or (), observed.model)
         return
     spec = loaded is not None
 

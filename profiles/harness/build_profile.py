@@ -15,9 +15,9 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
-from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
+from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
 from pipeprof.profiles.memory.soak import soak_of
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
@@ -38,10 +38,11 @@ from pipeprof.profiles.wording import milliseconds, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pipeprof.pipelines.steps.consumer import StepFacts
     from pipeprof.profiles.harness.received import Observed
-    from pipeprof.profiles.harness.settings import Plan
     from pipeprof.profiles.host.sampler import Sampler
-    from pipeprof.profiles.protocol.messages import Measured, StepTold, Trace
+    from pipeprof.profiles.protocol.messages import Measured, Trace
+    from pipeprof.profiles.protocol.options import Options
 
 DELETION_SECONDS = 0.05
 """Mean seconds of a deletion of an iterator from which a training notices it at the end of an epoch."""
@@ -59,12 +60,11 @@ _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measu
 class RunFacts:
     """The harness's own facts about a run, in addition to the worker's messages; filled in as the run goes on."""
 
-    command: list[str]
     target: Target
     tool: Tool
     host: Host
     versions: dict[str, str | None]
-    plan: Plan
+    options: Options
     started: str
     stages: Mapping[str, Stage]
     written: list[Stage] | None = None
@@ -73,9 +73,7 @@ class RunFacts:
     sampler_cores: float | None = None
     warnings: list[Message] = field(default_factory=list)
     output: str | None = None
-    data_size: DataSize | None = None
     gpus: list[GpuUse] = field(default_factory=list)
-    no_cache: bool = False
     commit: str | None = None
 
     @property
@@ -95,25 +93,26 @@ def assemble(
 ) -> Profile:
     """Build the document as of now; `exit_code` makes it final."""
     steps = _steps(facts, observed)
-    graphs = observed.graphs.pair(facts.ops) if observed.graphs is not None else None
+    graphs = observed.parsed.pair(facts.ops) if observed.parsed is not None else None
     stages, notes = _stages(facts, observed, graphs)
     stages, cpu = _attribute_time(facts, observed, stages, steps, graphs)
     throughput = _throughput(facts, observed, steps, stages)
     stages = _per_element(stages, throughput)
+    told = [Message(code=warning.code, message=warning.text) for warning in observed.warnings]
     unread = unread_note(stages, steps.epochs, notes) if steps is not None else None
     notes = [*notes, *([unread] if unread is not None else [])]
     host = facts.host.model_copy(update={"gpus": observed.gpus or facts.host.gpus})
     profile = Profile(
         tool=facts.tool,
-        command=facts.command,
+        command=facts.options.command,
         target=facts.target,
         complete=exit_code == 0 and observed.complete,
         exit_code=exit_code,
         started=facts.started,
         commit=facts.commit,
-        seed=facts.plan.seed,
-        data_size=facts.data_size,
-        no_cache=facts.no_cache,
+        seed=facts.options.seed,
+        data_size=facts.options.data_size,
+        no_cache=facts.options.no_cache,
         host=host,
         versions={**facts.versions, **observed.versions},
         phases=_phases(observed, sampler, ran_out=problem is not None and problem.code == "out-of-memory"),
@@ -123,8 +122,8 @@ def assemble(
         device=_device(facts, observed, stages),
         disk=facts.disk,
         stages=stages,
-        options=dict(observed.graphs.options)
-        if observed.graphs is not None and observed.graphs.options is not None
+        options=dict(observed.parsed.options)
+        if observed.parsed is not None and observed.parsed.options is not None
         else None,
         cpu=cpu,
         ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
@@ -132,7 +131,7 @@ def assemble(
         overhead=_overhead(facts, observed),
         contention=_contention(facts, observed, steps),
         headspace=_headspace(steps, observed),
-        warnings=[*facts.warnings, *observed.warnings, *_warnings(facts, observed, steps, stages), *notes],
+        warnings=[*facts.warnings, *told, *_warnings(facts, observed, steps, stages), *notes],
         errors=[problem] if problem else [],
         output=facts.output,
     )
@@ -140,10 +139,10 @@ def assemble(
     if profile.device is not None and profile.device.too_optimistic is not None:
         profile.warnings.append(claims.warning(profile.device.too_optimistic))
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
-    if observed.soak is not None:
+    if observed.soak_log is not None:
         last = sampler.last.used_bytes if sampler is not None and sampler.last is not None else None
         profile.memory.soak, profile.memory.growth = soak_of(
-            observed.soak, observed.soak_freed, facts.host.memory_limit_bytes, last
+            observed.soak_log, observed.soak_freed, facts.host.memory_limit_bytes, last
         )
     profile.causes = collect_causes(profile.contention, facts.disk, steps, stages, observed.trace)
     if profile.causes is not None:
@@ -181,8 +180,8 @@ def _steps(facts: RunFacts, observed: Observed) -> Steps | None:
     measured = observed.measured
     if measured is None or not measured.steps.count:
         return None
-    steps = replace(measured.steps, dispatch="sync" if observed.own_step else facts.plan.dispatch)
-    if facts.plan.step.kind == SCRIPT and (observed.training is None or observed.training.wait is None):
+    steps = replace(measured.steps, dispatch="sync" if observed.own_step else facts.options.dispatch)
+    if facts.options.step.kind == SCRIPT and (observed.training is None or observed.training.wait is None):
         return replace(steps, wait_ms=None, wait_share=None, busy_ms=None, restart_share=None)
     window = observed.training.window if observed.training is not None else None
     return _by_window(steps, window) if window is not None else steps
@@ -200,7 +199,7 @@ def _by_window(steps: Steps, window: DeviceWindow) -> Steps:
 
 def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
     device = _device_of_loop(facts, observed, stages)
-    seen = observed.device
+    seen = observed.device_seen
     if seen is None:
         return device.model_copy(update={"gpus": facts.gpus}) if device.on == "gpu" else device
     gpus = joined(seen.gpus, facts.gpus)
@@ -213,22 +212,22 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
 
 def _device_of_loop(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
     """The device as the loop sees it, and as its step describes itself."""
-    measured, told = observed.measured, observed.step_told
+    measured, told = observed.measured, observed.step
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
-    if facts.plan.step.kind == SCRIPT:
+    if facts.options.step.kind == SCRIPT:
         cpu_ms = _script_cpu_ms(observed, stages, facts.host.cores)
-        if observed.device is not None or observed.training is None or observed.training.wait is None:
-            return Device(kind=facts.plan.step.kind, text=facts.plan.step_text, cpu_ms=cpu_ms)
-    planned, own = facts.plan.step, observed.own_step
+        if observed.device_seen is not None or observed.training is None or observed.training.wait is None:
+            return Device(kind=facts.options.step.kind, text=facts.options.step_text, cpu_ms=cpu_ms)
+    planned, own = facts.options.step, observed.own_step
     return Device(
         kind="python" if own else planned.kind,
-        text=f"python: returned by {facts.target.text}" if own else facts.plan.step_text,
+        text=f"python: returned by {facts.target.text}" if own else facts.options.step_text,
         idle_share=measured.idle_share if measured is not None else None,
         gaps=_with_copies(measured, told) if measured is not None else None,
         **(vars(told) if told is not None else {}),
         cpu_ms=cpu_ms,
         too_optimistic=None if own else too_optimistic(planned.arguments),
-        from_init=facts.plan.step_from_init,
+        from_init=facts.options.step_from_init,
     )
 
 
@@ -250,7 +249,7 @@ def _script_cpu_ms(observed: Observed, stages: list[Stage] | None, cores: float)
     return step_cpu_ms(used_ms, stages or [], observed.training, cores)
 
 
-def _with_copies(measured: Measured, told: StepTold | None) -> Gaps | None:
+def _with_copies(measured: Measured, told: StepFacts | None) -> Gaps | None:
     """The gaps with the hand-over of batches as its own cause: the loop has counted it as Python between steps."""
     gaps = measured.gaps
     handed_ms = (told.numpy_ms or 0.0) + (told.copy_ms or 0.0) if told is not None else 0.0
@@ -296,7 +295,7 @@ def _per_element(stages: list[Stage] | None, throughput: Throughput | None) -> l
 def _elements_per_batch(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> float | None:
     if not stages:
         return None
-    graphs = observed.graphs
+    graphs = observed.parsed
     loop = observed.measured.loop if observed.measured is not None else None
     return elements_per_batch(
         graphs.written if graphs is not None else None,
@@ -309,7 +308,7 @@ def _elements_per_batch(facts: RunFacts, observed: Observed, stages: list[Stage]
 
 
 def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tuple[list[Stage] | None, list[Message]]:
-    graphs = observed.graphs
+    graphs = observed.parsed
     if graphs is None or pair is None:
         return facts.written, []
 
@@ -349,7 +348,7 @@ def _attribute_time(
 
 def _pool(facts: RunFacts, observed: Observed) -> float | None:
     """Return the number of threads for functions: the pipeline's own pool, else one per core of the machine."""
-    options = (observed.graphs.options if observed.graphs is not None else None) or {}
+    options = (observed.parsed.options if observed.parsed is not None else None) or {}
     own = options.get("threading.private_threadpool_size")
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores
 
@@ -382,13 +381,13 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
     could = steps.seconds * (facts.host.schedulable_cores or 1)
     return CpuUsage(
         # That of a script has its step's, which no reading tells apart.
-        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.plan.step.kind != SCRIPT else None,
+        total_ms=cpu_ns / 1e6 / steps.count if cpu_ns and facts.options.step.kind != SCRIPT else None,
         loop_ms=observed.replayed.loop_cpu_ms if observed.replayed is not None else None,
         pipeprof_ms=overhead_ns / 1e6 / steps.count if overhead_ns is not None else None,
         waiting_share=contention.runnable_wait_share if contention is not None else None,
         throttled_share=min(1.0, throttled / could) if throttled is not None and could else None,
         interval_ms=steps.interval_ms.mean,
-        batches=observed.graphs.batches if observed.graphs is not None else 0,
+        batches=observed.parsed.batches if observed.parsed is not None else 0,
         traced_share=_traced_share(observed.trace) if observed.trace is not None else None,
         idle_cores=idle_cores(contention, facts.host),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.harness.process import WorkerProcess
     from pipeprof.profiles.harness.received import Observed
-    from pipeprof.profiles.host.sampler import Sample, Sampler
+    from pipeprof.profiles.host.sampler import MemorySample, Sampler
 
 Asked = Literal["interrupted", "terminated", "hung-up"]
 Reason = Literal["exit", "silent", "memory-limit", "hung", "long-trace", "max-time"] | Asked
@@ -59,7 +59,7 @@ class Ended:
     reason: Reason
     returncode: int
     stacks: bool = False
-    last: Sample | None = None
+    last: MemorySample | None = None
     suspended: bool = False
     successor: str | None = None
     waited: float | None = None

@@ -4,56 +4,69 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.meaning.traits import holder, traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Problem
-from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.harness.received import GROWING_TIMES
+from pipeprof.profiles.host import limits
+from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.memory.buffers import kind_of
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
-from pipeprof.profiles.protocol.services import SERVICE_FAILED
+from pipeprof.profiles.protocol.messages import SERVICE_FAILED
 from pipeprof.profiles.service.faults import cause_of_error
 from pipeprof.profiles.user_frames import users_frame_of_stacks
 from pipeprof.profiles.view.from_sketch import row_of
 from pipeprof.profiles.wording import as_typed, phase_words, size, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.harness.event_loop import Ended
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.cgroup import OomReport
     from pipeprof.profiles.host.limits import MemoryLimit
+    from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import Raised
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.view.view import PipelineView
 
-EXIT_SPEC, EXIT_PIPELINE = 2, 5
+EXIT_INTERNAL, EXIT_SPEC, EXIT_PIPELINE = 1, 2, 5
 _LARGE_BUFFER = 50_000_000
 """Bytes from which a buffer is named in a report of lacking memory."""
 _MOST_COMMAND = 200
 """Characters of a command line in a message."""
-EXIT_INTERNAL = 1
-EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED = 129, 130, 143
-_ASKED = {
-    "interrupted": ("interrupted", "Interrupted", EXIT_INTERRUPTED),
-    "terminated": ("terminated", "Ended by SIGTERM", EXIT_TERMINATED),
-    "hung-up": ("hung-up", "Ended by SIGHUP (the terminal was closed)", EXIT_HUNG_UP),
+_CUT: Final = "the gain of a free pipeline and the ops inside stages are n/a."
+_EXEC: Final = "`{successor}`: look for os.exec…()."
+_CLOSED: Final = "look for os.close() and os.closerange()."
+_EXIT: Final = "look for os._exit(), or exit() in a library that your code calls."
+_SENT: Final = "another process sent it, or your code did."
+ENDS: Final = {
+    "interrupted": ("interrupted", 130, "Interrupted in phase {phase}."),
+    "terminated": ("terminated", 143, "Ended by SIGTERM in phase {phase}."),
+    "hung-up": ("hung-up", 129, "Ended by SIGHUP (the terminal was closed) in phase {phase}."),
+    "max-time": ("max-time", 5, "Stopped after {max_time:g} s (--max-time) in phase {phase}."),
+    "cut": ("max-time", 5, "Stopped after {max_time:g} s (--max-time): {measured} were measured of {planned}; " + _CUT),
+    "replaced": ("exited", 5, "Your code replaced the worker by another program in phase {phase}, " + _EXEC),
+    "closed": ("channel-closed", 5, "Your code closed descriptors that are not its own in phase {phase}: " + _CLOSED),
+    "not-started": ("not-started", 1, "The worker process could not start (exit status {status}): {said}"),
+    "exited": ("exited", 5, "The worker exited with status {status} in phase {phase} without an exception: " + _EXIT),
+    "crashed": ("crashed", 5, "The worker crashed with {crash} ({signal}) in phase {phase}.{place}"),
+    "killed": ("killed", 5, "Another process killed the worker (SIGKILL) in phase {phase}. {unsure}{complete}"),
+    "signal": ("killed", 5, "The worker ended by {signal} in phase {phase}: " + _SENT + "{complete}"),
 }
+"""Code, exit code and sentence of each end that needs no further look."""
 _DID = {
-    "raised": "The pipeline raised an exception",
-    "exited": "The pipeline's code called exit",
+    "exited": "Your code called exit",
     "step-raised": "The step raised an exception",
+    "killed": "A signal ended the script",
     SERVICE_FAILED: "The tf.data service failed",
 }
-_DID_SCRIPT = {
-    "raised": "The script raised an exception",
-    "exited": "The script called exit",
-    "killed": "A signal ended the script",
-}
+"""What an error of a code did; any other one was raised."""
 _CRASHES: dict[int, str] = {
     signal.SIGSEGV: "a segmentation fault",
     signal.SIGBUS: "a bus error",
@@ -61,8 +74,6 @@ _CRASHES: dict[int, str] = {
     signal.SIGILL: "an illegal instruction",
     signal.SIGABRT: "an abort",
 }
-
-
 _REFUSED = re.compile(
     r"MemoryError|bad_alloc|[Cc]annot allocate memory|failed to map segment|[Uu]nable to allocate|OOM when allocating"
     r"|can't start new thread|pthread_create failed|Resource temporarily unavailable|ENOMEM|[Oo]ut of memory"
@@ -76,38 +87,20 @@ class Circumstances:
 
     Attributes:
         oom: Kills by the kernel for lack of memory.
-        growth: Bytes per second at the end.
-        seconds: Since the worker started.
-        timeout: The `--timeout` in force, in seconds.
-        max_time: The `--max-time` in force, in seconds.
-        planned: Planned length of the measurement: ``10 s``, ``500 steps``.
-        peaks: Largest sampled memory by phase, in bytes.
         stages: The written stages by address.
-        stacks: Stacks of the worker's threads, if they were dumped.
-        address_space: The limit of virtual memory, in bytes; None for none.
         view: The pipeline as written, as far as it is known.
-        last_bytes: The last sample of the worker's memory.
-        lacks_proc: Linux without its process file system.
-        script: Whether a training script ran, not a pipeline alone.
+        stacks: Stacks of the worker's threads, if they were dumped.
         silent_services: What is wrong with the tf.data services that it waited for, when it was taken to hang.
     """
 
+    options: Options
+    sampler: Sampler
     limit: MemoryLimit | None
     oom: OomReport
-    growth: float | None
-    seconds: float
-    timeout: float
-    max_time: float | None
-    planned: str
-    peaks: Mapping[PhaseName, int]
-    stages: Mapping[str, Stage]
-    stacks: str
-    printed: str = ""
-    address_space: int | None = None
+    stages: Mapping[str, Stage] = field(default_factory=dict)
     view: PipelineView | None = None
-    last_bytes: int | None = None
-    lacks_proc: bool = False
-    script: bool = False
+    printed: str = ""
+    stacks: str = ""
     silent_services: Sequence[str] = ()
 
 
@@ -119,30 +112,22 @@ class Failure:
     exit_code: int
 
 
-def describe_end(returncode: int | None, printed: str, oom: OomReport, address_space: int | None) -> str:
-    """State how a process ended that can say nothing any more, as in "it crashed with an abort (SIGABRT)".
+def describe_end(returncode: int | None, printed: str, oom: OomReport) -> str:
+    """State how a process ended that can say nothing any more, as in "it was ended by SIGSEGV".
 
     Args:
         returncode: Its exit status, or minus the signal; None where it closed its channel and goes on.
         oom: Kills by the kernel for lack of memory since it was started.
-        address_space: The limit of virtual memory, in bytes; None for none.
     """
     if returncode is None or returncode == CHANNEL_LOST:
         return "closed descriptors that it had not opened"
-    if address_space is not None and _REFUSED.search(printed):
-        return f"was refused memory by the system at the limit of {size(address_space)} for addresses (ulimit -v)"
+    if _REFUSED.search(printed):
+        return "could not allocate memory"
     if returncode >= 0:
         return f"ended with exit status {returncode}"
-    number = -returncode
-    name = _name_of_signal(number)
-    if number == signal.SIGKILL:
-        return (
-            f"was killed by the kernel at {_whose_memory(oom)}" if oom.killed else f"was killed from outside ({name})"
-        )
-    if number == signal.SIGABRT and _REFUSED.search(printed):
-        return f"could not allocate memory ({name})"
-    crash = _CRASHES.get(number)
-    return f"crashed with {crash} ({name})" if crash else f"was ended from outside ({name})"
+    if returncode == -signal.SIGKILL and oom.killed:
+        return f"was killed by the kernel at {_whose_memory(oom)}"
+    return f"was ended by {_name_of_signal(-returncode)}"
 
 
 def _name_of_signal(number: int) -> str:
@@ -157,27 +142,32 @@ def _whose_memory(oom: OomReport) -> str:
     return f"the memory limit{most} of its control group" if oom.by == "cgroup" else "the machine's memory"
 
 
-def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure | None:
+def diagnose(  # noqa: PLR0911 - one for each kind of end
+    ended: Ended, observed: Observed, around: Circumstances
+) -> Failure | None:
     """Diagnose an end; None if the measurement was complete."""
-    if ended.reason in _ASKED:
-        code, words, exit_code = _ASKED[ended.reason]
-        return _plain(code, f"{words} in phase {_where(observed)}.", exit_code)
-    if observed.complete:
-        return _after_measurement(ended, observed, around)
-    if ended.reason in ("exit", "silent"):
-        return _by_itself(ended, observed, around)
-    if ended.reason == "memory-limit":
-        return _out_of_memory(ended, observed, around, None)
-    if ended.reason == "hung":
-        return _hang_failure(ended, observed, around)
-    text = f"Stopped after {around.max_time:g} s (--max-time) in phase {_where(observed)}."
-    return _plain("max-time", text, EXIT_PIPELINE)
-
-
-def _after_measurement(ended: Ended, observed: Observed, around: Circumstances) -> Failure | None:
-    if _was_ended(ended, observed, around):
-        return _death_failure(ended, observed, around)
-    return _diagnose_cut(observed, around) if ended.reason == "max-time" and observed.was_cut else None
+    error, reason = observed.error, ended.reason
+    if observed.complete and reason not in ("interrupted", "terminated", "hung-up"):
+        if reason == "max-time":
+            return _plain("cut", ended, observed, around) if observed.was_cut else None
+        return _death(ended, observed, around) if _was_ended(ended, observed, around) else None
+    if reason == "hung":
+        return _hang(ended, observed, around)
+    if reason == "memory-limit":
+        return _out_of_memory(ended, observed, around, "limit")
+    if reason not in ("exit", "silent"):
+        return _plain(reason, ended, observed, around)
+    if error is not None and _cause_in_service(observed, error) is not None:
+        # Also where memory was refused: to a worker of the service, and not here.
+        return _raised(observed, error, around)
+    said = f"{error.code} {error.message}" if error is not None else around.printed
+    if limits.address_space() is not None and (said.startswith("out-of-memory") or _REFUSED.search(said)):
+        return _out_of_memory(ended, observed, around, "ulimit")
+    if error is None:
+        return _death(ended, observed, around)
+    if error.code == "out-of-memory":
+        return _out_of_memory(ended, observed, around, "python")
+    return _raised(observed, error, around)
 
 
 def _was_ended(ended: Ended, observed: Observed, around: Circumstances) -> bool:
@@ -188,51 +178,56 @@ def _was_ended(ended: Ended, observed: Observed, around: Circumstances) -> bool:
     return number != signal.SIGKILL or not around.oom.killed
 
 
-def _diagnose_cut(observed: Observed, around: Circumstances) -> Failure:
-    """Diagnose a measurement that `--max-time` ended early."""
+def _plain(end: str, ended: Ended, observed: Observed, around: Circumstances) -> Failure:
+    """The failure of a row of `ENDS`."""
+    code, exit_code, sentence = ENDS[end]
     steps = observed.measured.steps if observed.measured is not None else None
-    seconds, count = (steps.seconds, steps.count) if steps is not None else (0.0, 0)
-    text = (
-        f"Stopped after {around.max_time:g} s (--max-time): {seconds:.1f} s and {count:,} steps were measured of "
-        f"{around.planned}; the gain of a free pipeline and the ops inside stages are n/a."
+    printed = [line.strip() for line in around.printed.splitlines() if line.strip()]
+    frame = _typed(users_frame_of_stacks(around.stacks))
+    place = f" Your code was at {frame.file}:{frame.line}." if frame else ""
+    if is_missing() and observed.phase == "import":
+        place = " /proc is not mounted, and TensorFlow cannot be loaded without it."
+    message = sentence.format(
+        phase=_where(observed),
+        max_time=around.options.max_time or 0.0,
+        measured=f"{steps.seconds:.1f} s and {steps.count:,} steps" if steps is not None else "0 steps",
+        planned=around.options.length,
+        successor=(ended.successor or "")[:_MOST_COMMAND],
+        status=ended.returncode,
+        said=printed[-1] if printed else "it said nothing",
+        signal=_name_of_signal(-ended.returncode),
+        crash=_CRASHES.get(-ended.returncode),
+        place=place,
+        unsure="The kernel reported no lack of memory."
+        if around.oom.killed is False
+        else "It may have run out of memory.",
+        complete=" What was to be measured is complete." if observed.complete else "",
     )
-    return _plain("max-time", text, EXIT_PIPELINE)
-
-
-def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    error = observed.error
-    if error is not None and _cause_in_service(observed, error) is not None:
-        # Also where memory was refused: to a worker of the service, and not here.
-        return _exception_failure(observed, error, around)
-    said = f"{error.code} {error.message}" if error is not None else around.printed
-    if around.address_space is not None and (said.startswith("out-of-memory") or _REFUSED.search(said)):
-        return _out_of_memory(ended, observed, around, "ulimit")
-    if error is None:
-        return _death_failure(ended, observed, around)
-    if error.code == "out-of-memory":
-        return _out_of_memory(ended, observed, around, "python")
-    if error.kind == "installation":
-        return _plain(error.code, error.message, EXIT_INTERNAL)
-    return _exception_failure(observed, error, around)
-
-
-def _channel_closed(observed: Observed, successor: str | None, *, script: bool) -> Failure:
-    who = "The script" if script else "The pipeline's code"
-    if successor is not None:
-        text = (
-            f"{who} replaced the worker process by another program in phase {_where(observed)}: look for "
-            f"os.exec…() in front of `{successor[:_MOST_COMMAND]}`."
-        )
-        return _plain("exited", text, EXIT_PIPELINE)
-    text = (
-        f"{who} closed descriptors that it had not opened, in phase {_where(observed)}, and with them "
-        "the pipe on which the worker reports: look for os.close() and os.closerange()."
-    )
-    return _plain("channel-closed", text, EXIT_PIPELINE)
-
-
-def _plain(code: str, message: str, exit_code: int) -> Failure:
     return Failure(Problem(code=code, message=message), exit_code)
+
+
+def _death(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
+    """The failure of a worker that ended without a word."""
+    code = ended.returncode
+    if ended.successor is not None:
+        end = "replaced"
+    elif ended.reason == "silent" or code == CHANNEL_LOST:
+        end = "closed"
+    elif code >= 0:
+        end = "exited" if observed.phases else "not-started"
+    elif code == -signal.SIGKILL and around.oom.killed:
+        return _out_of_memory(ended, observed, around, "kernel")
+    else:
+        end = "crashed" if -code in _CRASHES else "killed" if code == -signal.SIGKILL else "signal"
+    failure = _plain(end, ended, observed, around)
+    if end == "crashed" and (cause := cause_of_error(around.printed)) is not None:
+        failure.problem.code = SERVICE_FAILED
+        failure.problem.message += f" {_sentence(cause)}"
+    return failure
+
+
+def _sentence(cause: str) -> str:
+    return f"{cause[0].upper()}{cause[1:]}."
 
 
 def _where(observed: Observed) -> str:
@@ -242,10 +237,10 @@ def _where(observed: Observed) -> str:
     return f"{phase_words(observed.phase)}{after}"
 
 
-def _exception_failure(observed: Observed, error: Raised, around: Circumstances) -> Failure:
+def _raised(observed: Observed, error: Raised, around: Circumstances) -> Failure:
     stage = around.stages.get(error.address or "")
-    frame = _typed_frame(error.frame)
-    exit_code = EXIT_SPEC if error.kind == "spec" and error.code != "build" else EXIT_PIPELINE
+    frame = _typed(error.frame)
+    cause = _cause_in_service(observed, error)
     message = error.message
     if error.code in {"empty", "never-iterated", "write-before-steps"}:
         message = f"Nothing to measure: {message}."
@@ -254,24 +249,32 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
         named = stage_label(stage) if stage else error.words or unknown
         place = f" at {frame.file}:{frame.line}" if frame else ""
         of = f" in {named}" if named else ""
-        words = _DID_SCRIPT if around.script else _DID
-        did = words.get(error.code, words["raised"])
+        did = _DID.get(
+            error.code, f"The {'script' if around.options.kind == 'script' else 'pipeline'} raised an exception"
+        )
         message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
-    location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
-    cause = _cause_in_service(observed, error)
     if cause is not None:
-        message = f"{message}{'' if message.endswith('.') else '.'} {cause[0].upper()}{cause[1:]}."
+        message = f"{message}{'' if message.endswith('.') else '.'} {_sentence(cause)}"
     problem = Problem(
         code=SERVICE_FAILED if cause is not None else error.code,
         message=message,
         stage=error.address,
         address=error.address,
-        frames=_as_typed(error.frames),
-        traceback=error.traceback,
     )
-    if location is not None:
-        problem.file, problem.line, problem.column = location.file, location.line, location.column
-    return Failure(problem, exit_code)
+    if error.kind == "installation":
+        return Failure(problem, EXIT_INTERNAL)
+    _pin(problem, stage, frame, error)
+    return Failure(problem, EXIT_SPEC if error.kind == "spec" and error.code != "build" else EXIT_PIPELINE)
+
+
+def _pin(problem: Problem, stage: Stage | None, frame: ErrorFrame | None, error: Raised | None = None) -> None:
+    """Set the place of a problem: that of the stage, else the user's line; and the frames of an error."""
+    at = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
+    if at is not None:
+        problem.file, problem.line, problem.column = at.file, at.line, at.column
+    if error is not None:
+        problem.frames = [replace(frame, file=as_typed(frame.file)) for frame in error.frames]
+        problem.traceback = error.traceback
 
 
 def _cause_in_service(observed: Observed, error: Raised) -> str | None:
@@ -280,105 +283,61 @@ def _cause_in_service(observed: Observed, error: Raised) -> str | None:
     return cause_of_error(f"{error.message}\n{error.traceback or ''}", python) if error.kind == "pipeline" else None
 
 
-def _as_typed(frames: Iterable[ErrorFrame]) -> list[ErrorFrame]:
-    return [replace(frame, file=as_typed(frame.file)) for frame in frames]
-
-
-def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    if ended.successor is not None or ended.reason == "silent" or ended.returncode == CHANNEL_LOST:
-        return _channel_closed(observed, ended.successor, script=around.script)
-    if ended.returncode >= 0 and not observed.phases:
-        said = next((line.strip() for line in reversed(around.printed.splitlines()) if line.strip()), "it said nothing")
-        text = f"The worker process could not start (exit status {ended.returncode}): {said}"
-        return _plain("not-started", text, EXIT_INTERNAL)
-    if ended.returncode >= 0:
-        whose = "script" if around.script else "pipeline's code"
-        text = (
-            f"The worker process exited with status {ended.returncode} in phase {_where(observed)}, and Python raised "
-            f"nothing: look for os._exit() in the {whose}, or exit() in a library that it calls."
-        )
-        return _plain("exited", text, EXIT_PIPELINE)
-    number = -ended.returncode
-    if number == signal.SIGKILL and around.oom.killed:
-        return _out_of_memory(ended, observed, around, "kernel")
-    name = _name_of_signal(number)
-    frame = _typed_frame(users_frame_of_stacks(around.stacks))
-    place = f" Your code was at {frame.file}:{frame.line}." if frame else ""
-    crash = _CRASHES.get(number)
-    if crash and around.lacks_proc and observed.phase == "import":
-        place = " /proc is not mounted, and TensorFlow cannot be loaded without it."
-    if crash:
-        text = f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}"
-        cause = cause_of_error(around.printed)
-        because = f" {cause[0].upper()}{cause[1:]}." if cause is not None else ""
-        return _plain(SERVICE_FAILED if cause is not None else "crashed", f"{text}{because}", EXIT_PIPELINE)
-    whose = "the script itself" if around.script else "the pipeline's code"
-    text = f"The worker ended by {name} in phase {_where(observed)}: another process sent it, or {whose} did."
-    if number == signal.SIGKILL:
-        unsure = "It may have run out of memory."
-        if around.oom.killed is False:
-            unsure = "The kernel reported no lack of memory."
-        text = f"Another process killed the worker ({name}) in phase {_where(observed)}. {unsure}"
-    measured = " What was to be measured is complete." if observed.complete else ""
-    return _plain("killed", f"{text}{measured}", EXIT_PIPELINE)
-
-
-def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str | None) -> Failure:
-    limit = around.limit
-    if by == "kernel":
-        enforced = f"the kernel killed the worker at {_whose_memory(around.oom)}"
-    elif by == "ulimit" and around.address_space is not None:
-        enforced = f"the system refused memory at the limit of {size(around.address_space)} for addresses (ulimit -v)"
-    elif by == "python":
-        message = observed.error.message if observed.error else ""
-        who = "TensorFlow" if message.startswith("ResourceExhausted") else "Python"
-        enforced = f"{who} could not allocate more memory ({message})"
-    elif limit is not None:
-        source = {"option": "--memory-limit", "cgroup": "the control group's limit minus a reserve"}.get(
-            limit.source, "the machine's free memory minus a reserve"
-        )
-        enforced = f"pipeprof stopped the worker at the limit of {size(limit.bytes)} ({source})"
-    else:
-        enforced = "the worker was stopped"
-    held = f"; it used {size(ended.last.used_bytes)}" if ended.last else ""
-    grew = f", growing by {size(around.growth)} per second" if around.growth and around.growth > 0 else ""
-    phases = ", ".join(f"{phase_words(name)} {size(peak)}" for name, peak in around.peaks.items())
-    largest = f"Peak by phase: {phases}." if phases else "Its memory was not sampled."
-    stage, buffer = _largest_buffer(observed, around)
+def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str) -> Failure:
     error = observed.error if by in ("python", "ulimit") else None
-    raised = _stage_at(error.address, around) if error is not None else None
+    held = f"; it used {size(ended.last.used_bytes)}" if ended.last else ""
+    growth = around.sampler.growth()
+    grew = f", growing by {size(growth)} per second" if growth and growth > 0 else ""
+    phases = ", ".join(f"{phase_words(name)} {size(peak)}" for name, peak in around.sampler.peaks().items())
+    largest = f"Peak by phase: {phases}." if phases else "Its memory was not sampled."
+    stage, buffer = _largest_buffer(ended, observed, around)
     blamed = f" Last seen: {stage_label(stage) if stage else buffer[0]} buffered {size(buffer[1])}." if buffer else ""
-    frame = _typed_frame(error.frame) if error is not None else None
+    raised = _stage_at(error.address, around) if error is not None else None
+    frame = _typed(error.frame) if error is not None else None
     at = f" at {frame.file}:{frame.line}" if frame else ""
     named = stage_label(raised) if raised else (error.words if error is not None else None)
     refused = f" It was refused{f' in {named}' if named else ''}{at}." if named or at else ""
     text = (
-        f"Out of memory in phase {_where(observed)}, {around.seconds:.1f} s after the start: {enforced}{held}{grew}. "
-        f"{largest}{refused}{blamed}"
+        f"Out of memory in phase {_where(observed)}, {around.sampler.elapsed():.1f} s after the start: "
+        f"{_enforced(by, error, around)}{held}{grew}. {largest}{refused}{blamed}"
     )
     stage = stage or raised
     problem = Problem(code="out-of-memory", message=text, stage=stage.id if stage else None)
-    location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
-    if location is not None:
-        problem.file, problem.line, problem.column = location.file, location.line, location.column
-    if error is not None:
-        problem.frames, problem.traceback = _as_typed(error.frames), error.traceback
+    _pin(problem, stage, frame, error)
     return Failure(problem, EXIT_PIPELINE)
 
 
-def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[Stage | None, tuple[str, int] | None]:
+def _enforced(by: str, error: Raised | None, around: Circumstances) -> str:
+    """Who enforced which limit of memory."""
+    limit, message = around.limit, error.message if error is not None else ""
+    if by == "kernel":
+        return f"the kernel killed the worker at {_whose_memory(around.oom)}"
+    if by == "ulimit":
+        return (
+            f"the system refused memory at the limit of {size(limits.address_space() or 0)} for addresses (ulimit -v)"
+        )
+    if by == "python":
+        who = "TensorFlow" if message.startswith("ResourceExhausted") else "Python"
+        return f"{who} could not allocate more memory ({message})"
+    if limit is None:
+        return "the worker was stopped"
+    source = {"option": "--memory-limit", "cgroup": "the control group's limit minus a reserve"}.get(
+        limit.source, "the machine's free memory minus a reserve"
+    )
+    return f"pipeprof stopped the worker at the limit of {size(limit.bytes)} ({source})"
+
+
+def _largest_buffer(
+    ended: Ended, observed: Observed, around: Circumstances
+) -> tuple[Stage | None, tuple[str, int] | None]:
     """Return op and bytes of the largest buffer at the last look, and its stage where only one is meant."""
     model = observed.answer.model if observed.answer is not None else None
-    nodes = model["nodes"] if model is not None else []
-    known = [index for index, node in enumerate(nodes) if holder(kind_of(node)) is not None]
-    largest = max(known, key=lambda index: nodes[index]["buffered_bytes"], default=None)
-    last = around.last_bytes
-    nbytes = int(nodes[largest]["buffered_bytes"]) if largest is not None else 0
+    known = [(holder(kind_of(node)), int(node["buffered_bytes"])) for node in (model["nodes"] if model else ())]
+    nodes = [(held[1], nbytes) for held, nbytes in known if held is not None]
+    op, nbytes = max(nodes, key=lambda node: node[1], default=("", 0))
     # What is more than the process had is no reading.
-    if largest is None or nbytes < _LARGE_BUFFER or (last is not None and nbytes > last):
+    if nbytes < _LARGE_BUFFER or (ended.last is not None and nbytes > ended.last.used_bytes):
         return None, None
-    held = holder(kind_of(nodes[largest]))
-    op = held[1] if held is not None else ""
     same = [stage.id for stage in around.view.stages if stage.op == op] if around.view is not None else []
     return _stage_at(same[0], around) if len(same) == 1 else None, (op, nbytes)
 
@@ -392,38 +351,34 @@ def _stage_at(address: str | None, around: Circumstances) -> Stage | None:
     return row_of(stage) if stage is not None else None
 
 
-def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
+def _hang(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     frames = observed.answer.frames if observed.answer is not None else []
-    frame = _typed_frame(frames[0] if frames else users_frame_of_stacks(around.stacks))
-    place = (
-        f" Your code was at {frame.file}:{frame.line}{f', in {frame.function}' if frame.function else ''}."
-        if frame
-        else ""
-    )
-    seconds = observed.patience(around.timeout)
-    option = " (--timeout)" if seconds == around.timeout else ""
+    frame = _typed(frames[0] if frames else users_frame_of_stacks(around.stacks))
+    function = f", in {frame.function}" if frame and frame.function else ""
+    place = f" Your code was at {frame.file}:{frame.line}{function}." if frame else ""
+    seconds = observed.patience(around.options.timeout)
+    option = " (--timeout)" if seconds == around.options.timeout else ""
     who = "Starting takes too long" if observed.phase == "import" else "The pipeline hangs"
     if ended.suspended:
         who = "The process was stopped (SIGSTOP, or a debugger) and not continued"
     progress = f"no progress for {seconds:g} s{option} in phase {_where(observed)}"
-    if observed.grows_at_its_end(around.timeout):
-        seconds = GROWING_TIMES * around.timeout
+    if observed.grows_at_its_end(around.options.timeout):
+        seconds = GROWING_TIMES * around.options.timeout
         progress = f"it was still building after {seconds:g} s ({GROWING_TIMES} × --timeout), with growing memory"
     if ended.waited is not None:
         progress = f"no progress for {ended.waited:.0f} s in phase {_where(observed)}"
     causes = around.silent_services
-    because = "".join(f" {cause[0].upper()}{cause[1:]}." for cause in causes)
+    because = "".join(f" {_sentence(cause)}" for cause in causes)
     if causes and around.oom.killed:
         because += f" Meanwhile the kernel killed a process at {_whose_memory(around.oom)}."
-    text = f"{who}: {progress}.{place}{because}"
-    problem = Problem(code=SERVICE_FAILED if causes else "hung", message=text)
+    problem = Problem(code=SERVICE_FAILED if causes else "hung", message=f"{who}: {progress}.{place}{because}")
     stage = next((row for row in around.stages.values() if traits(row.op).remote), None) if causes else None
-    if frame:
-        problem.file, problem.line = frame.file, frame.line
-    elif stage is not None and stage.location is not None:
+    if frame is None and stage is not None and stage.location is not None:
         problem.stage, problem.file, problem.line = stage.id, stage.location.file, stage.location.line
+    else:
+        _pin(problem, None, frame)
     return Failure(problem, EXIT_PIPELINE)
 
 
-def _typed_frame(frame: ErrorFrame | None) -> ErrorFrame | None:
+def _typed(frame: ErrorFrame | None) -> ErrorFrame | None:
     return replace(frame, file=as_typed(frame.file)) if frame is not None else None

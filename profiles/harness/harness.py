@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Target, Tool, spec_target
+from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.git.repository import checked_out
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, diagnose
-from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.lock import measuring_lock
+from pipeprof.profiles.harness.outside import Outside
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, with_made
+from pipeprof.profiles.harness.settings import target_of, with_made, written_stages
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.contention import ContentionProbe
 from pipeprof.profiles.host.machine import machine_memory
-from pipeprof.profiles.host.nvml import GpuWatch
 from pipeprof.profiles.host.page_cache import evict, in_memory
-from pipeprof.profiles.host.processes import LOOK_SHARE, FamilyReader, bytes_read
-from pipeprof.profiles.host.procfs import is_missing, uncounted
+from pipeprof.profiles.host.processes import LOOK_SHARE, FamilyReader
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth import judge
 from pipeprof.profiles.protocol.messages import UNTRACED
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.service.faults import cause_of_silence, listens
 from pipeprof.profiles.time.limits.cores import scheduled_on
 from pipeprof.profiles.time.verdict import conclude
@@ -49,21 +47,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
-    from pipeprof.profiles.harness.fork_server import EarlyServer
+    from pipeprof.profiles.harness.fork_server import Copies
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.view.view import PipelineView
 
 
 ROOM_BYTES = 4 * 1024**3
 """For a worker, from which a second process that holds TensorFlow (0.6 GB) takes nothing that it needs."""
-COUNTED_FROM = 1e6
-"""Bytes per second from the disk above which a process is known to read from it."""
 SOAK_BEFORE = 0.6
 """Part of a soak in which memory is only read; in the rest Python's allocations are traced if it grows."""
-SOAK_SAVES = 20
 SOAK_SAVE_SECONDS = 10.0
 SOAK_SAVING = 0.0002
 """Share of the time of a soak that may go into saving, where it takes a minute or more."""
@@ -80,11 +74,11 @@ READ_TO_THE_END = (
 
 
 def run_sample(
-    settings: RunSettings,
+    options: Options,
     writer: ProfileWriter,
     progress: RunProgress,
     tell: Callable[[Profile], object] | None = None,
-    early: EarlyServer | None = None,
+    early: Copies | None = None,
 ) -> Profile:
     """Measure the target once.
 
@@ -100,27 +94,22 @@ def run_sample(
         PipeprofError: Something was wrong before the worker started.
     """
     began = time.monotonic()
-    planned = plan(settings)
-    if not settings.lock:
-        return Run(settings, planned, writer, progress, began, tell, early).run()
-
-    waiting = waiting_note(progress.note, settings.lock_patience)
-    with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
-        run = Run(settings, planned, writer, progress, began, tell, early)
-        if state.warning:
-            run.warn("no-lock", state.warning)
+    with measuring_lock(progress.note, options.patience) as warning:
+        run = Run(options, writer, progress, began, tell, early)
+        if warning:
+            run.warn("no-lock", warning)
         return run.run()
 
 
 def run_undisturbed(
-    settings: RunSettings,
+    options: Options,
     writer: ProfileWriter,
     progress: RunProgress,
     *,
     budget: float,
     end_at: float | None,
     tell: Callable[[Profile], object] = lambda _profile: None,
-    early: EarlyServer | None = None,
+    early: Copies | None = None,
 ) -> tuple[Profile, float]:
     """Measure the target; once more where other processes took the cores meanwhile and there is time for that.
 
@@ -142,11 +131,11 @@ def run_undisturbed(
         late = end_at is not None and time.monotonic() + took > end_at
         return profile.verdict is None or not profile.verdict.disturbed or took > budget * AGAIN_SHARE or late
 
-    first = run_sample(settings, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None, early)
+    first = run_sample(options, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None, early)
     if first.exit_code or is_enough(first):
         return first, budget
     progress.note("other processes used the cores: measuring once more")
-    again = run_sample(with_made(settings, first), writer, progress)
+    again = run_sample(with_made(options, first), writer, progress)
     if again.exit_code in EXIT_CODES.values():
         # Who ends the second measurement keeps the first.
         first.exit_code = again.exit_code
@@ -172,16 +161,14 @@ class Run:
 
     def __init__(  # noqa: PLR0917 - what a run has
         self,
-        settings: RunSettings,
-        planned: Plan,
+        options: Options,
         writer: ProfileWriter,
         progress: RunProgress,
         began: float,
         tell: Callable[[Profile], object] | None = None,
-        early: EarlyServer | None = None,
+        early: Copies | None = None,
     ) -> None:
-        self._settings = settings
-        self._plan = planned
+        self._options = options
         self._writer = writer
         self._progress = progress
         self._began = began
@@ -190,29 +177,21 @@ class Run:
         self._headline = ""
         self._traces = False
         self._cgroup = Cgroup()
-        self._limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
-        stages = written_stages(settings.loaded)
+        self._limit = limits.memory_limit(options.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
+        stages = written_stages(options.loaded)
         self._facts = RunFacts(
-            command=settings.command,
-            target=target_of(settings),
+            target=target_of(options),
             tool=Tool(version=hosts.versions()["pipeprof"] or "unknown"),
             host=hosts.host_facts(self._limit, self._cgroup),
             versions=hosts.versions(),
-            plan=planned,
+            options=options,
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             stages=stages,
-            data_size=settings.data_size,
-            no_cache=settings.no_cache,
-            commit=checked_out(settings.target.path, os.environ),
-            written=list(stages.values()) if settings.loaded is not None else None,
+            commit=checked_out(options.target.path, os.environ),
+            written=list(stages.values()) if options.loaded is not None else None,
         )
         self._phases_told = 0
-        self._cpu_at_measure: float | None = None
-        self._gpus: GpuWatch | None = None
-        self._soak_began: tuple[float, float] | None = None
-        self._read_at_measure: int | None = None
         self._evicted: list[Path] = []
-        self._uncounted: frozenset[str] = frozenset()
         self._examines = False
         self._judge_at = 0.0
         self._silent_services: list[str] = []
@@ -229,7 +208,8 @@ class Run:
         self._observed = Observed()
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
-            job = job_of(self._settings, self._plan, folders, memory_limit=limit)
+            data_dirs = {name: str(folder) for name, folder in folders.items()}
+            job = replace(self._options, data_dirs=data_dirs, memory_limit=limit)
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
                 if self._early is not None and self._has_room_for_two():
@@ -250,22 +230,14 @@ class Run:
     def _conclude(self, worker: WorkerProcess, ended: Ended, sampler: Sampler, oom: CgroupWatch) -> Profile:
         self._facts.output = worker.output.users()
         around = Circumstances(
-            limit=self._limit,
-            oom=oom.report(),
-            growth=sampler.growth(),
-            seconds=sampler.elapsed(),
-            timeout=self._plan.timeout,
-            max_time=self._settings.max_time,
-            planned=self._plan.length,
-            peaks=dict(sampler.peaks()),
+            self._options,
+            sampler,
+            self._limit,
+            oom.report(),
             stages=self._facts.stages,
-            stacks=worker.stacks.text(),
-            printed=worker.output.text(),
-            address_space=limits.address_space(),
             view=self._seen_view,
-            last_bytes=ended.last.used_bytes if ended.last is not None else None,
-            lacks_proc=is_missing(),
-            script=self._is_script,
+            printed=worker.output.text(),
+            stacks=worker.stacks.text(),
             silent_services=self._silent_services,
         )
         failure = diagnose(ended, self._observed, around)
@@ -288,20 +260,20 @@ class Run:
         if self._facts.written is None and self._seen_view is not None:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
-        account_memory(profile, self._observed, sampler, self._settings.loaded, self._facts.stages)
-        graphs = self._observed.graphs
+        account_memory(profile, self._observed, sampler, self._options.loaded, self._facts.stages)
+        graphs = self._observed.parsed
         profile.findings, messages = findings_for(
             profile,
             graphs.written if graphs is not None else None,
             graphs.executed if graphs is not None else None,
-            loaded=self._settings.loaded,
+            loaded=self._options.loaded,
             made=graphs.made if graphs is not None else (),
             constants=graphs.constants if graphs is not None else (),
             sketch_view=self._seen_view,
-            slips=slips_in(self._settings.target.path, self._settings.target.function)
-            if self._settings.loaded is None
+            slips=slips_in(self._options.target.path, self._options.target.function)
+            if self._options.loaded is None
             else (),
-            tries=self._settings.tries,
+            tries=self._options.tries,
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.
@@ -312,10 +284,10 @@ class Run:
     def _seen_view(self) -> PipelineView | None:
         """The view of the stages as they were seen being made, where nothing better came."""
         sketch, host = self._observed.sketch, self._facts.host
-        if sketch is None or sketch.written["root"] is None or self._observed.graphs is not None:
+        if sketch is None or sketch.written["root"] is None or self._observed.parsed is not None:
             return None
         try:
-            spec = list(self._facts.stages.values()) if self._settings.loaded is not None else None
+            spec = list(self._facts.stages.values()) if self._options.loaded is not None else None
             return view_of_sketch(sketch, cores=host.cores, memory_limit=host.memory_limit_bytes, spec=spec)
         except Exception as error:  # It must never cost the report of the run.
             self.warn("no-sketch", f"The stages are unknown ({type(error).__name__}: {error}).")
@@ -323,7 +295,7 @@ class Run:
 
     def _pin_to_op(self, problem: Problem) -> None:
         """Return the place of the op that TensorFlow refused inside the stage, more exact than the stage's line."""
-        error, loaded = self._observed.error, self._settings.loaded
+        error, loaded = self._observed.error, self._options.loaded
         if error is None or loaded is None or not error.op_path:
             return
         problem.address = f"{error.address}.{error.op_path}"
@@ -348,7 +320,7 @@ class Run:
             )
 
     def _make_data(self) -> dict[str, Path]:
-        loaded = self._settings.loaded
+        loaded = self._options.loaded
         if loaded is None or not loaded.spec.data:
             return {}
         from pipeprof.pipelines.data.cache import ensure, locate
@@ -359,9 +331,9 @@ class Run:
         return ensure(loaded.spec.data, progress=self._progress.data, cache=cache)
 
     def _evict(self, folders: Mapping[str, Path]) -> None:
-        if not self._plan.cold:
+        if not self._options.cold:
             return
-        loaded = self._settings.loaded
+        loaded = self._options.loaded
         if loaded is None:
             return
         from pipeprof.pipelines.spec.paths import source_files
@@ -375,12 +347,11 @@ class Run:
 
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
         sampler = Sampler(
-            FamilyReader(worker.pid, look_share=SOAK_LOOK_SHARE if self._settings.soak else LOOK_SHARE),
+            FamilyReader(worker.pid, look_share=SOAK_LOOK_SHARE if self._options.soak else LOOK_SHARE),
             limit_bytes=self._limit.bytes if self._limit else None,
-            calm=SOAK_INTERVAL if self._settings.soak else MEASURE_INTERVAL,
+            calm=SOAK_INTERVAL if self._options.soak else MEASURE_INTERVAL,
         )
-        self._contention = ContentionProbe(worker.pid, self._cgroup)
-        self._pid = worker.pid
+        self._outside = Outside(self._facts, worker.pid, ContentionProbe(worker.pid, self._cgroup))
 
         def follow() -> None:
             self._follow_phases(sampler)
@@ -389,20 +360,20 @@ class Run:
             if awaited is not None and self._observed.phase == "build" and not listens(awaited):
                 watch.cut_short()
 
-        soaks, limit = self._settings.soak, self._settings.max_time
-        rarely = saving_of(self._plan.seconds or 0.0) if soaks else (SAVE_SECONDS, MOST_SAVING)
+        limit = self._options.max_time
+        rarely = self._options.soak and (self._options.seconds or 0.0) >= SHORT_SOAK
         watch = Watch(
             worker=worker,
             observed=self._observed,
             sampler=sampler,
             signals=signals,
-            timeout=self._plan.timeout,
-            end_at=self._began + limit - self._settings.spent if limit is not None else None,
+            timeout=self._options.timeout,
+            end_at=self._began + limit - self._options.spent if limit is not None else None,
             on_message=follow,
             on_hang=self._ask_services,
             save=lambda: self._save(sampler),
-            save_seconds=rarely[0],
-            most_saving=rarely[1],
+            save_seconds=SOAK_SAVE_SECONDS if rarely else SAVE_SECONDS,
+            most_saving=SOAK_SAVING if rarely else MOST_SAVING,
         )
 
         def over_limit(_sample: object) -> None:
@@ -429,11 +400,11 @@ class Run:
             if self._early is not None and phase.name != "import":
                 self._early.pause()
             if phase.name == "measure":
-                self._begin_measure()
-            elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:
+                self._outside.begin()
+            elif self._outside.is_open:
                 self._end_measure(sampler)
             sampler.enter_phase(phase.name)
-            self._progress.phase(self._name_of(phase), self._plan.seconds if phase.name == "measure" else None)
+            self._progress.phase(self._name_of(phase), self._options.seconds if phase.name == "measure" else None)
         self._phases_told = len(observed.phases)
         if observed.traces and not self._traces and not self._is_script:
             self._traces = True
@@ -441,20 +412,20 @@ class Run:
             self._progress.close()
             self._tell_headline(sampler)
             self._progress.phase("trace", None)
-        if observed.phase == "measure" and observed.final and self._facts.sampler_cores is None:
+        if observed.phase == "measure" and observed.final and self._outside.is_open:
             self._end_measure(sampler)
         if observed.phase == "measure":
             sampler.count_batches(observed.steps)
         if observed.phase in ("warmup", "measure"):
-            total = self._plan.seconds if observed.phase == "measure" else None
-            done = observed.beat_seconds
-            if self._plan.seconds is None and observed.phase == "measure":
-                done, total = float(observed.steps), float(self._plan.steps or 0) or None
+            total = self._options.seconds if observed.phase == "measure" else None
+            done = observed.phase_seconds
+            if self._options.seconds is None and observed.phase == "measure":
+                done, total = float(observed.steps), float(self._options.steps or 0) or None
             self._progress.tick(observed.rate, done, total)
 
     @property
     def _is_script(self) -> bool:
-        return self._settings.target.kind == "script"
+        return self._options.kind == "script"
 
     def _name_of(self, phase: Phase) -> str:
         """The name of a phase for the progress: before a trace, stored batches take the place of the pipeline's."""
@@ -467,52 +438,17 @@ class Run:
             self._headline = profile.verdict.headline if profile.verdict is not None else ""
             self._tell(profile)
 
-    def _begin_measure(self) -> None:
-        self._contention.start()
-        if self._facts.host.gpus:
-            self._gpus = GpuWatch()
-            self._gpus.start()
-        self._cpu_at_measure = self._own_cpu()
-        self._measure_began = time.monotonic()
-        self._read_at_measure = bytes_read(self._pid)
-        self._uncounted = uncounted(self._pid)
-
-    def _own_cpu(self) -> float:
-        """CPU seconds that watching the worker took so far."""
-        return time.process_time()
-
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
-        # What follows is read once, after the window.
-        watched, now = self._own_cpu(), time.monotonic()
-        self._facts.contention = self._contention.stop()
-        self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
-        seconds = time.monotonic() - self._measure_began
+        self._outside.end()
         if in_memory(self._evicted):
             self.warn("cold", READ_TO_THE_END)
-        if self._cpu_at_measure is not None and seconds > 0:
-            # A soak may be over before a window of steps is complete.
-            began, cpu = self._soak_began or (self._measure_began, self._cpu_at_measure)
-            self._facts.sampler_cores = (watched - cpu) / (now - began)
-        self._facts.disk = self._disk(seconds)
-
-    def _disk(self, seconds: float) -> Disk:
-        """Return the bytes read from storage while measuring."""
-        cold = self._facts.disk.cold if self._facts.disk else None
-        now = bytes_read(self._pid)
-        if now is None or self._read_at_measure is None:
-            return Disk(source="unknown: the system does not count them for this process", cold=cold)
-        counted = now - self._read_at_measure
-        kinds = self._uncounted | uncounted(self._pid)
-        if kinds and counted < COUNTED_FROM * seconds:
-            return Disk(source=f"{' and '.join(sorted(kinds))} does not count them", cold=cold)
-        return Disk(bytes=counted, source="proc-io", cold=cold)
 
     def _follow_soak(self, worker: WorkerProcess) -> None:
         """Let the worker trace Python's allocations, once memory grows."""
-        log, seconds = self._observed.soak, self._plan.seconds
-        if log is not None and self._soak_began is None:
-            self._soak_began = time.monotonic(), self._own_cpu()
+        log, seconds = self._observed.soak_log, self._options.seconds
+        if log is not None:
+            self._outside.begin_watching()
         if log is None or not log.points or seconds is None or self._examines:
             return
         at = log.points[-1].t
@@ -531,42 +467,3 @@ class Run:
 
     def _save(self, sampler: Sampler) -> None:
         self._writer.write(assemble(self._facts, self._observed, sampler))
-
-
-def saving_of(seconds: float) -> tuple[float, float]:
-    """Return the seconds from one save of the profile to the next in a soak of so many, and the share for saving."""
-    return min(SOAK_SAVE_SECONDS, seconds / SOAK_SAVES), SOAK_SAVING if seconds >= SHORT_SOAK else MOST_SAVING
-
-
-def target_of(settings: RunSettings) -> Target:
-    """The target of a run as its profile has it, with the hashes of its files as they are now."""
-    target, loaded = settings.target, settings.loaded
-    edits = [Edit.model_validate(document) for document in settings.changed_by]
-    if loaded is not None:
-        return spec_target(str(target), loaded).model_copy(update={"edits": edits})
-    import hashlib
-
-    return Target(
-        kind="script" if target.kind == "script" else "function",
-        text=str(target),
-        sha256=hashlib.sha256(target.path.read_bytes()).hexdigest() if target.path.is_file() else None,
-        arguments=dict(target.arguments) if target.kind == "function" else None,
-        script_arguments=list(settings.script_args) if target.kind == "script" else None,
-        edits=edits,
-    )
-
-
-def written_stages(loaded: LoadedSpec | None) -> dict[str, Stage]:
-    """Return the stages of a spec by address, without measurements; empty for a Python target."""
-    found = {}
-    for placed in loaded.spec.placed() if loaded is not None else ():
-        at = loaded.locate(placed.address) if loaded is not None else None
-        found[placed.address] = Stage(
-            id=placed.address,
-            name=placed.name,
-            origin="written",
-            depth=(placed.address.count("stages") + placed.address.count("source")) - 1,
-            op=placed.op,
-            location=Location(file=at.file, line=at.line, column=at.column) if at and at.line else None,
-        )
-    return found

@@ -8,16 +8,15 @@ import os
 import select
 import sys
 import time
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError
 from pipeprof.pipelines.host_files import nameless_file
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
-from pipeprof.profiles.protocol.job import as_pairs
-from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob
-from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.channel import encode
+from pipeprof.profiles.protocol.options import READY, LookAnswer, LookJob, as_pairs
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
@@ -46,7 +45,8 @@ class Looker:
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
-        self._started: _Started | None = None
+        self._stack = contextlib.ExitStack()
+        self._process: LedProcess | None = None
 
     def __enter__(self) -> Looker:
         return self
@@ -63,12 +63,11 @@ class Looker:
             PipelineFailedError: The user's Python raised, or building did not come to its end.
             PipeprofError: The process could not be started, or TensorFlow is not there.
         """
-        if self._started is None or not self._started.runs:
-            self._end()
-            self._started = _Started()
         job = LookJob(str(loaded.path), as_pairs(loaded.data), str(loaded.base_dir), _made(loaded))
         try:
-            answer = self._started.ask(job, self._seconds)
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            answer = self._ask(job)
         except BaseException:
             self._end()
             raise
@@ -79,10 +78,80 @@ class Looker:
             raise _error_of(answer, loaded)
         return answer.graph
 
+    def _start(self) -> None:
+        self._end()
+        self._printed = self._stack.enter_context(nameless_file())
+        family = self._stack.enter_context(RunFamily())
+        reads, self._jobs = os.pipe()
+        self._answers, writes = os.pipe()
+        for ours in (self._jobs, self._answers):
+            self._stack.callback(os.close, ours)
+        command = child_command("pipeprof.profiles.worker.look", str(writes))
+        try:
+            process = family.start(command, (reads, self._printed, self._printed), (writes,), _NO_DEVICES)
+        except OSError as error:
+            raise PipeprofError(f"the process could not be started: {error.strerror or error}") from error
+        finally:
+            os.close(reads)
+            os.close(writes)
+        self._stack.callback(process.wait)
+        self._stack.callback(family.end, process.pid)
+        self._process, self._unread, self._is_ready = process, b"", False
+
     def _end(self) -> None:
-        if self._started is not None:
-            self._started.end()
-            self._started = None
+        """End it, with all that it started."""
+        self._process = None
+        self._stack.close()
+
+    def _ask(self, job: LookJob) -> LookAnswer:
+        """Have a spec built.
+
+        Raises:
+            PipeprofError: There is no answer in time, or at all.
+        """
+        if not self._is_ready:
+            line = self._line(START_SECONDS)
+            if line is None:
+                raise PipeprofError(f"TensorFlow was not loaded after {START_SECONDS:g} s; {_WITHOUT}")
+            if line != READY:
+                return LookAnswer(**json.loads(line))
+            self._is_ready = True
+        text = encode(job).encode()
+        with contextlib.suppress(BrokenPipeError):
+            while text:
+                text = text[os.write(self._jobs, text) :]
+        line = self._line(self._seconds)
+        if line is None:
+            raise PipelineFailedError(f"{job.target}: its dataset was not built after {self._seconds:g} s; {_WITHOUT}")
+        return LookAnswer(**json.loads(line))
+
+    def _line(self, seconds: float) -> bytes | None:
+        """The next line of its answers; None where it does not come in time."""
+        until = time.monotonic() + seconds
+        while b"\n" not in self._unread:
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            data = b""
+            if select.select([self._answers], [], [], min(left, _LOOK_SECONDS))[0]:
+                data = os.read(self._answers, 1 << 16)
+            elif self._process is not None and self._process.poll() is None:
+                continue
+            if not data:
+                raise self._ended()
+            self._unread += data
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line + b"\n"
+
+    def _ended(self) -> PipeprofError:
+        output = WorkerOutput()
+        self._printed.seek(0)
+        while chunk := self._printed.read(1 << 16):
+            output.add(chunk)
+        said = "\n".join((output.users() or "").splitlines()[-20:])
+        return PipelineFailedError(
+            f"the process that builds specs ended by itself; {_WITHOUT}" + (f":\n{said}" if said else "")
+        )
 
 
 def _made(loaded: LoadedSpec) -> dict[str, str]:
@@ -113,97 +182,3 @@ def _error_of(answer: LookAnswer, loaded: LoadedSpec) -> PipeprofError:
     if answer.kind == "unmade":
         return NotMadeError(f"{said}: `pipeprof run {loaded.path}` makes the data; until then only the text is checked")
     return PipelineFailedError("\n".join([said, *(f"    {line}" for line in answer.lines)]))
-
-
-class _Started:
-    """The process, with the ends of its pipes.
-
-    Raises:
-        PipeprofError: It cannot be started.
-    """
-
-    def __init__(self) -> None:
-        self._printed: IO[bytes] = nameless_file()
-        self._family = RunFamily()
-        reads, self._jobs = os.pipe()
-        self._answers, writes = os.pipe()
-        self._unread = b""
-        self._is_ready = False
-        try:
-            command = child_command("pipeprof.profiles.worker.look", str(writes))
-            self._process: LedProcess = self._family.start(
-                command, (reads, self._printed, self._printed), (writes,), _NO_DEVICES
-            )
-        except OSError as error:
-            self._close()
-            self._family.__exit__()
-            raise PipeprofError(f"the process could not be started: {error.strerror or error}") from error
-        finally:
-            os.close(reads)
-            os.close(writes)
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
-
-    def ask(self, job: LookJob, seconds: float) -> LookAnswer:
-        """Have a spec built.
-
-        Raises:
-            PipeprofError: There is no answer in time, or at all.
-        """
-        if not self._is_ready:
-            line = self._line(START_SECONDS)
-            if line is None:
-                raise PipeprofError(f"TensorFlow was not loaded after {START_SECONDS:g} s; {_WITHOUT}")
-            if line != READY:
-                return decode_record(LookAnswer, json.loads(line))
-            self._is_ready = True
-        text = encode_record(job).encode()
-        with contextlib.suppress(BrokenPipeError):
-            while text:
-                text = text[os.write(self._jobs, text) :]
-        line = self._line(seconds)
-        if line is None:
-            raise PipelineFailedError(f"{job.target}: its dataset was not built after {seconds:g} s; {_WITHOUT}")
-        return decode_record(LookAnswer, json.loads(line))
-
-    def _line(self, seconds: float) -> bytes | None:
-        """The next line of its answers; None where it does not come in time."""
-        until = time.monotonic() + seconds
-        while b"\n" not in self._unread:
-            left = until - time.monotonic()
-            if left <= 0:
-                return None
-            if select.select([self._answers], [], [], min(left, _LOOK_SECONDS))[0]:
-                data = os.read(self._answers, 1 << 16)
-                if not data:
-                    raise self._ended()
-                self._unread += data
-            elif not self.runs:
-                raise self._ended()
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line + b"\n"
-
-    def _ended(self) -> PipeprofError:
-        output = WorkerOutput()
-        self._printed.seek(0)
-        while chunk := self._printed.read(1 << 16):
-            output.add(chunk)
-        said = "\n".join((output.users() or "").splitlines()[-20:])
-        return PipelineFailedError(
-            f"the process that builds specs ended by itself; {_WITHOUT}" + (f":\n{said}" if said else "")
-        )
-
-    def _close(self) -> None:
-        os.close(self._jobs)
-        os.close(self._answers)
-        self._printed.close()
-
-    def end(self) -> None:
-        """End it, with all that it started."""
-        self._close()
-        self._family.end(self._process.pid)
-        self._process.wait()
-        self._family.__exit__()

@@ -15,14 +15,13 @@ from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.processes import is_stopped
 from pipeprof.profiles.host.system_faults import system_fault
-from pipeprof.profiles.protocol.channel import Command, HarnessEnd
+from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipeprof.profiles.host.run_family import RunFamily
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.messages import WorkerMessage
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.protocol.turns import TurnRequest
 
 _WORKER = "pipeprof.profiles.worker.main"
@@ -158,7 +157,7 @@ class WorkerProcess:
         dumped: Descriptor to read the stacks of its threads from.
     """
 
-    def __init__(self, job: Job, family: RunFamily, start: Starter | None = None) -> None:
+    def __init__(self, job: Options, family: RunFamily, start: Starter | None = None) -> None:
         self._family = family
         pipes: list[int] = []
         try:
@@ -207,9 +206,9 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGCONT)
 
-    def read_messages(self) -> list[WorkerMessage] | None:
+    def read_messages(self) -> list[Changes] | None:
         """Return the messages received; `None` once the worker has closed its end."""
-        found: list[WorkerMessage] = []
+        found: list[Changes] = []
         while True:
             try:
                 data = os.read(self.messages, 1 << 20)

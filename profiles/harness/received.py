@@ -1,4 +1,4 @@
-"""Collected messages of the worker."""
+"""What the harness knows of the worker: its sample so far, with the user's places in it, and when it was heard."""
 
 from __future__ import annotations
 
@@ -7,43 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.shared import Phase, PhaseName, Training
-from pipeprof.profiles.harness.source_lines import shorten_training
+from pipeprof.pipelines.meaning.traits import traits
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.shared import Phase, PhaseName
+from pipeprof.profiles.document.stages import Caller
 from pipeprof.profiles.memory.growth import SoakLog
-from pipeprof.profiles.protocol.messages import (
-    STOPPED,
-    Answer,
-    Beat,
-    BuildGrew,
-    DeviceRead,
-    Done,
-    Graphs,
-    Libraries,
-    Measured,
-    MemoryReport,
-    ModelLook,
-    PhaseChanged,
-    Raised,
-    Replayed,
-    Sketch,
-    SoakFreed,
-    SoakReading,
-    StepReturned,
-    StepTold,
-    Swallowed,
-    Trace,
-    TraceBegan,
-    TrainingSeen,
-    Warned,
-    WorkerMessage,
-)
-from pipeprof.profiles.protocol.services import ServiceAwaited, ServiceRead, ServicesRead
+from pipeprof.profiles.protocol.messages import SILENT, STOPPED, Sample
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
+from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.read.records import ModelDict
+    from collections.abc import Iterable
+
+    from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.gaps.steps import DeviceSeen
+    from pipeprof.profiles.protocol.channel import Changes
 
 STARTING_SECONDS = 60.0
 """How long TensorFlow may take to start at least, whatever the timeout of the pipeline."""
@@ -54,59 +33,28 @@ One that reads a large array grows and comes to its end; an endless recursion gr
 """
 
 
-@dataclass
-class Observed:
-    """Collected messages of the worker, with the latest of each kind.
+@dataclass(kw_only=True)
+class Observed(Sample):
+    """The worker's sample, and what the harness makes of it.
 
     Attributes:
-        phases: Phases begun, in order.
-        rate: Batches per second in it.
-        last_model: The latest look at TensorFlow's model, for a worker that died before its report.
-        sketch: A function's graph as it was seen being made.
+        training: The wait is that of the device where its clock knows it.
+        parsed: The graphs.
+        soak_log: All readings of a soak.
+        device_seen: What the clock of the device showed that the steps compute on.
+        answers: Number of them.
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
-        training: How a script takes its batches; the wait is that of `device` where its clock knows it.
-        device: What the clock of the device showed that the steps compute on.
-        own_step: The target returned a step, which takes the batches.
-        step_told: What the step says of itself.
-        swallowed: An error that an ``ignore_errors`` hides.
-        services: The tf.data services that the pipeline reads from.
-        awaited: The address of the one that its build was last seen to wait for.
-        answer: The latest answer to a query of its state.
-        done: Whether the worker has sent its last message.
         heard: When it last made progress, in seconds of `clock`.
         grew: When the memory of a build last grew, in seconds of `clock`.
     """
 
     clock: Callable[[], float] = time.monotonic
-    phases: list[Phase] = field(default_factory=list)
-    measured: Measured | None = None
-    steps: int = 0
-    rate: float | None = None
-    beat_seconds: float = 0.0
-    graphs: ParsedGraphs | None = None
-    memory: MemoryReport | None = None
-    last_model: ModelDict | None = None
-    soak: SoakLog | None = None
-    soak_freed: int | None = None
-    sketch: Sketch | None = None
-    trace: Trace | None = None
-    give_up_at: float | None = None
-    own_step: bool = False
-    step_told: StepTold | None = None
-    training: Training | None = None
-    device: DeviceSeen | None = None
-    replayed: Replayed | None = None
-    swallowed: Swallowed | None = None
-    services: list[ServiceRead] = field(default_factory=list)
-    awaited: str | None = None
-    versions: dict[str, str | None] = field(default_factory=dict)
-    gpus: list[str] = field(default_factory=list)
-    warnings: list[Message] = field(default_factory=list)
-    answer: Answer | None = None
+    parsed: ParsedGraphs | None = None
+    soak_log: SoakLog | None = None
+    device_seen: DeviceSeen | None = None
     answers: int = 0
-    error: Raised | None = None
-    done: bool = False
-    heard: float = 0.0
+    give_up_at: float | None = None
+    heard: float = field(init=False)
     grew: float = 0.0
 
     def __post_init__(self) -> None:
@@ -169,79 +117,98 @@ class Observed:
         """Whether the measurement ended early, at the harness's request."""
         return any(phase.name == "measure" and phase.note == STOPPED for phase in self.phases)
 
-    def take(self, message: WorkerMessage) -> None:  # noqa: PLR0912, PLR0915 - one branch for each kind of message
-        """Fold in one message."""
-        if isinstance(message, Answer):
-            self.answer, self.answers = message, self.answers + 1
-            if message.measured is not None and not self.final:
-                self.measured = message.measured
-            self.last_model = message.model or self.last_model
-            return
-        if isinstance(message, ServiceAwaited):
-            self.awaited = message.address
-            return
-        if isinstance(message, BuildGrew):
+    def take(self, changes: Changes) -> None:
+        """Fold in what has changed; nothing at all is a sign of life."""
+        if not changes or not changes.keys() <= SILENT:
+            self.heard = self.clock()
+        changes = dict(changes)
+        for phase in changes.pop("phases", ()):
+            self._take_phase(phase)
+        self.warnings += changes.pop("warnings", ())
+        if self.final:
+            changes.pop("measured", None)
+        vars(self).update(changes)
+        if "answer" in changes and self.answer is not None:
+            self.answers += 1
+            self.model = self.answer.model or self.model
+            self.measured = self.measured if self.final else self.answer.measured or self.measured
+        if "grows" in changes:
             self.grew = self.clock()
+        if "trace_ends_in" in changes and self.trace_ends_in is not None:
+            self.give_up_at = self.heard + self.trace_ends_in
+        if "trace" in changes:
+            self.give_up_at = None
+        if "graphs" in changes and self.graphs is not None:
+            self.parsed = ParsedGraphs.of(self.graphs)
+        if "soak" in changes and self.soak is not None:
+            self.soak_log = self.soak_log or SoakLog()
+            self.soak_log.add(self.soak)
+        if "device" in changes and self.device is not None:
+            # With NumPy: a target that cannot be read needs none.
+            from pipeprof.profiles.gaps.steps import read_device
+
+            self.device_seen = read_device(self.device)
+        if "training" in changes:
+            self._take_training()
+
+    def _take_phase(self, phase: Phase) -> None:
+        if phase.seconds is None:
+            self.steps, self.phase_seconds = 0, 0.0
+            self.phases.append(phase)
+        else:
+            self.phases[-1] = phase
+
+    def _take_training(self) -> None:
+        """Use the wait by the device's clock; that of its dataset where the clock has none."""
+        if self.training is None:
             return
-        self.heard = self.clock()
-        match message:
-            case PhaseChanged(phase):
-                if phase.seconds is None:
-                    self.steps, self.beat_seconds = 0, 0.0
-                    self.phases.append(phase)
-                else:
-                    self.phases[-1] = phase
-            case Beat():
-                self.steps, self.rate, self.beat_seconds = message.steps, message.rate, message.seconds
-            case Measured():
-                if not self.final:
-                    self.measured = message
-            case MemoryReport():
-                self.memory = message
-            case ModelLook():
-                self.last_model = message.model
-            case SoakReading():
-                self.soak = self.soak or SoakLog()
-                self.soak.add(message)
-            case SoakFreed():
-                self.soak_freed = message.freed
-            case Sketch():
-                self.sketch = message
-            case Graphs():
-                self.graphs = ParsedGraphs.of(message)
-            case TraceBegan():
-                self.give_up_at = self.heard + message.seconds
-            case Trace():
-                self.trace, self.give_up_at = message, None
-            case Replayed():
-                self.replayed = message
-            case Swallowed():
-                self.swallowed = message
-            case TrainingSeen():
-                self.training = self._by_clock(shorten_training(message.training))
-            case DeviceRead():
-                # With NumPy: a target that cannot be read needs none.
-                from pipeprof.profiles.gaps.steps import read_device
+        shorten_training(self.training)
+        window = self.device_seen.window if self.device_seen is not None else None
+        if window is not None and self.training.consumer is not None:
+            self.training = replace(self.training, window=window, wait="clock", unknown=None)
 
-                self.device = read_device(message)
-            case ServicesRead():
-                self.services = message.services
-            case StepReturned():
-                self.own_step = True
-            case StepTold():
-                self.step_told = message
-            case Libraries():
-                self.versions, self.gpus = message.versions, message.gpus
-            case Warned():
-                self.warnings.append(Message(code=message.code, message=message.text))
-            case Raised():
-                self.error = message
-            case Done():
-                self.done = True
 
-    def _by_clock(self, training: Training) -> Training:
-        """Return the section with the wait by the device's clock; that of its dataset where the clock has none."""
-        window = self.device.window if self.device is not None else None
-        if window is None or training.consumer is None:
-            return training
-        return replace(training, window=window, wait="clock", unknown=None)
+def locate(stages: Iterable[Stage], graphs: ParsedGraphs, source: CodePlace | None = None) -> None:
+    """Set the place of every stage whose dataset was seen when it was made.
+
+    Args:
+        source: The user's object that Keras takes batches from, whose name stands for that of Keras' own generator.
+    """
+    places = graphs.places
+    if not places:
+        return
+    written = {stage.address: stage for stage in graphs.written.stages()}
+    first: dict[int, str] = {}
+    for stage in stages:
+        nodes = written[stage.id].nodes if stage.id in written else ()
+        place = next((places[node] for node in reversed(nodes) if node in places), None)
+        if place is not None:
+            stage.location = Location(
+                file=place["file"], line=place["line"], column=place["column"], call=place.get("call")
+            )
+            stage.name = stage.name or place.get("given")
+            library = place.get("library")
+            stage.library = Caller(**library) if library is not None else None
+            if source is not None and stage.library is not None and traits(stage.op).python_iterator:
+                stage.name = source.name
+            if (made := place.get("made")) is not None and first.setdefault(made, stage.id) != stage.id:
+                stage.same_as = first[made]
+            stage.called_from = [Caller(**caller) for caller in place["callers"]] or None
+
+
+def shorten(stages: Iterable[Stage]) -> None:
+    """Name the files in which stages are written as the user types them, in place."""
+    for stage in stages:
+        for place in (stage.location, *(stage.called_from or ())):
+            if place is not None:
+                place.file = as_typed(place.file)
+
+
+def shorten_training(training: Training) -> Training:
+    """Name the files of a training script in the same way, in place."""
+    places: list[DatasetUse | FunctionUse | CodePlace | None] = [*training.datasets, *training.functions]
+    places += [*training.callbacks, *training.unread, training.source, training.saver]
+    for place in places:
+        if place is not None and place.file is not None:
+            place.file = as_typed(place.file)
+    return training

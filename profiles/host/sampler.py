@@ -46,7 +46,7 @@ class Reader(Protocol):
 
 
 @dataclass(frozen=True)
-class Sample:
+class MemorySample:
     """One reading and when it was taken.
 
     Attributes:
@@ -147,7 +147,7 @@ class Sampler:
         self._ends: dict[PhaseName, int] = {}
         self._with_children: set[PhaseName] = set()
         self._had_children = False
-        self._last: Sample | None = None
+        self._last: MemorySample | None = None
 
     def enter_phase(self, phase: PhaseName) -> None:
         """Assign further samples to this phase; call :meth:`sample` before, for the end of the last one."""
@@ -159,21 +159,21 @@ class Sampler:
         with self._lock:
             self._batches = batches
 
-    def sample(self) -> Sample | None:
+    def sample(self) -> MemorySample | None:
         """Read the worker now; ``None``, and nothing kept, once it has ended."""
         with self._lock:
             now = self._clock() - self._start
             reading = self._reader.read()
             if reading is None:
                 return None
-            self._last = Sample(now, reading.bytes, reading.cpu_seconds, reading.children, self._phase)
+            self._last = MemorySample(now, reading.bytes, reading.cpu_seconds, reading.children, self._phase)
             self._keep(self._last)
             return self._last
 
     def _is_near_limit(self, used: int) -> bool:
         return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes
 
-    def _keep(self, taken: Sample) -> None:
+    def _keep(self, taken: MemorySample) -> None:
         used, phase = taken.used_bytes, taken.phase
         self._had_children |= taken.children > 0 and phase != "trace"
         self._peaks[phase] = max(self._peaks.get(phase, 0), used)
@@ -198,7 +198,7 @@ class Sampler:
         return self._had_children
 
     @property
-    def last(self) -> Sample | None:
+    def last(self) -> MemorySample | None:
         """The latest sample."""
         with self._lock:
             return self._last
@@ -222,7 +222,7 @@ class Sampler:
         with self._lock:
             return set(self._with_children)
 
-    def over_limit(self, sample: Sample | None = None) -> bool:
+    def over_limit(self, sample: MemorySample | None = None) -> bool:
         """Return whether a sample, by default the last one, exceeds the limit."""
         one = sample or self.last
         return one is not None and self.limit_bytes is not None and one.used_bytes > self.limit_bytes
@@ -294,7 +294,7 @@ class SamplerThread:
         on_over_limit: Called once, from the thread, with the first sample above the limit.
     """
 
-    def __init__(self, sampler: Sampler, on_over_limit: Callable[[Sample], None] | None = None) -> None:
+    def __init__(self, sampler: Sampler, on_over_limit: Callable[[MemorySample], None] | None = None) -> None:
         self.sampler = sampler
         self._on_over_limit = on_over_limit
         self._wake = threading.Condition()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -19,10 +18,8 @@ from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, OutOfTimeError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.lock import LockState, measuring_lock, waiting_note
+from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
-from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.harness.settings import plan as resolve
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
@@ -35,7 +32,7 @@ from pipeprof.profiles.judge.source_changes import changes_of_targets
 from pipeprof.profiles.judge.spec_changes import changes_of_specs
 from pipeprof.profiles.judge.stages import find_stage, rows_of_process, stage_changes, stage_values, stages_without_time
 from pipeprof.profiles.judge.verdict import conclude, counted, main_metric, mark
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.pace import DIGEST_SECONDS
 
 SideName: TypeAlias = str
@@ -48,7 +45,7 @@ _FAILED = 5
 class LiveSide:
     """A side that is measured now; a self-test makes its steps longer by the share `slower`."""
 
-    settings: RunSettings
+    settings: Options
     writer: ProfileWriter
     slower: float = 0.0
     hold_bytes: int = 0
@@ -91,12 +88,10 @@ def measure(
     """
     settings = sides["a"].settings
     run = _Comparison(sides, result, plan, progress, save)
-    waiting = waiting_note(progress.note, settings.lock_patience)
-    held = measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting)
     try:
-        with held if settings.lock else nullcontext(LockState(False)) as state:
-            if state.warning:
-                result.warnings.append(Message(code="no-lock", message=state.warning))
+        with measuring_lock(progress.note, settings.patience) as warning:
+            if warning:
+                result.warnings.append(Message(code="no-lock", message=warning))
             run.run()
     finally:
         progress.close()
@@ -124,7 +119,7 @@ class _Comparison:
 
     def run(self) -> None:
         result = self.result
-        planned = resolve(self.sides["a"].settings)
+        planned = self.sides["a"].settings
         result.step, result.dispatch = planned.step_text, planned.dispatch
         for name, arm in result.arms().items():
             changes = self._changes(name)
@@ -203,7 +198,7 @@ class _Comparison:
         peaks = [profile.memory.peak_bytes or 0 for profile in self._profiles.values()]
         return self._limit is None or (len(self.sides) + 1) * max(peaks, default=0) <= self._limit
 
-    def _job_maker(self, name: SideName) -> Callable[[], Job]:
+    def _job_maker(self, name: SideName) -> Callable[[], Options]:
         side = self.sides[name]
         maker = JobMaker(
             side.settings,
@@ -213,7 +208,7 @@ class _Comparison:
             sha256=self._profiles[name].target.sha256 if name in self._profiles else None,
         )
 
-        def make() -> Job:
+        def make() -> Options:
             changed = maker.changed_file()
             if changed is not None:
                 raise SideFailedError(name, f"{changed} {messages.CHANGED}")

@@ -22,8 +22,8 @@ from pipeprof.profiles.experiment.schedule import Mode, block_seconds, blocks_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import are_enough, undisturbed, usually_taken
 from pipeprof.profiles.host.machine import CoresClock, Taken
-from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import Graphs
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 
 A, AGAIN = "A", "A′"
@@ -75,7 +75,7 @@ class Pairs:
     """
 
     team: Team
-    jobs: Mapping[str, Callable[[], Job]]
+    jobs: Mapping[str, Callable[[], Options]]
     _: KW_ONLY
     timeout: float
     order: Order = "turns"
@@ -113,7 +113,7 @@ class Pairs:
         finally:
             self.team.end()
 
-    def _in_turns(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredPair:
+    def _in_turns(self, number: int, jobs: Mapping[str, Callable[[], Options]]) -> MeasuredPair:
         built = self._rounds.start({name: make() for name, make in jobs.items()})
         self._intervals |= self._rounds.warm_up(jobs, _WARM)
         interval = max((self._intervals.get(name, 0.0) for name in jobs), default=0.0)
@@ -136,7 +136,7 @@ class Pairs:
         }
         return MeasuredPair(found, tuple(name for turn in counted for name in turn.order), usually_taken(counted))
 
-    def _one_by_one(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredPair:
+    def _one_by_one(self, number: int, jobs: Mapping[str, Callable[[], Options]]) -> MeasuredPair:
         found: dict[str, Process] = {}
         graphs: dict[str, Graphs | None] = {}
         interval = 0.0

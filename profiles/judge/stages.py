@@ -10,8 +10,8 @@ from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.harness.harness import written_stages
-from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.harness.received import locate, shorten
+from pipeprof.profiles.harness.settings import written_stages
 from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.result import StageChange
 from pipeprof.profiles.protocol.messages import Graphs

@@ -16,15 +16,15 @@ from typing import Any
 
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.git.tree import CODE_FOLDERS, may_match
-from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge import messages
+from pipeprof.profiles.protocol.options import Options
 
 _DOCUMENTS = ("README", "CHANGELOG", "LICENSE")
 """Beginnings of names at the root of a repository."""
 _DOCUMENT_SUFFIXES = frozenset({"", ".md", ".rst", ".txt"})
 
 
-def why_unchanged(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | None:
+def why_unchanged(a: Options, b: Options, tracked: Collection[Path]) -> str | None:
     """Why two sides are the same pipeline, in words; None where they are not, or may not be.
 
     Args:
@@ -36,7 +36,7 @@ def why_unchanged(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> 
         return None
 
 
-def _why(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | None:
+def _why(a: Options, b: Options, tracked: Collection[Path]) -> str | None:
     refs = [side.at_ref for side in (a, b) if side.at_ref is not None]
     if "script" in {a.target.kind, b.target.kind} or len({ref.work_tree for ref in refs}) > 1:
         return None
@@ -57,7 +57,7 @@ def _why(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | Non
     return messages.unchanged(differing)
 
 
-def _target(side: RunSettings, root: Path) -> tuple[object, ...] | None:
+def _target(side: Options, root: Path) -> tuple[object, ...] | None:
     """What is called, with the place of its file; a link in its place is not followed, as it may be another one."""
     target = side.target
     place = target.path.parent.resolve() / target.path.name
@@ -136,7 +136,7 @@ def _is_document(name: PurePosixPath, roots: Collection[Path]) -> bool:
     return (at_top or below) and name.suffix in _DOCUMENT_SUFFIXES and plain
 
 
-def _named(side: RunSettings, root: Path) -> Iterator[PurePosixPath]:
+def _named(side: Options, root: Path) -> Iterator[PurePosixPath]:
     """What a spec may name in the folder, as patterns: every text in it, and its own file."""
     if side.loaded is None:
         return

@@ -17,17 +17,20 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import IO, ClassVar, Literal
+from functools import cache
+from typing import IO, Any, ClassVar, Literal, TypeAlias
 
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import Answer, Warned, WorkerMessage, decode_message, encode_message
-from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.messages import Answer, Sample, Warned
+from pipeprof.profiles.protocol.options import Options, in_worker, to_worker
 from pipeprof.profiles.protocol.turns import TurnRequest
 
 Command = Literal["look", "stop", "examine"]
 """Commands of the harness after the job: a query of the worker's state, the request to stop, or that to find out whose
 a growth of memory is."""
 
+Changes: TypeAlias = "dict[str, Any]"
+"""Fields of a `Sample`, by their names."""
+_FIELDS = Sample.__dataclass_fields__.keys()
 CHANNEL_LOST = 117
 """Exit status of a worker whose descriptors were closed by the user's code, so that it can say nothing more."""
 
@@ -65,9 +68,9 @@ class WorkerEnd:
         os.set_inheritable(write_fd, False)
         return cls(os.fdopen(read_fd, encoding="utf-8"), os.fdopen(write_fd, "w", encoding="utf-8"))
 
-    def receive_job(self) -> Job:
+    def receive_job(self) -> Options:
         """Read the first line: what to do."""
-        return decode_record(Job, json.loads(self._reading.readline()))
+        return in_worker(json.loads(self._reading.readline()))
 
     def next_turn(self) -> TurnRequest | None:
         """Wait for the next turn; None at the request to stop."""
@@ -78,20 +81,27 @@ class WorkerEnd:
         """Whether the user's code forked this process from the one that was started."""
         return os.getpid() != self._pid
 
-    def send(self, message: WorkerMessage) -> None:
-        """Send one message; ends a copy of the process, and one whose descriptors were closed."""
+    def send(self, **changes: Any) -> None:
+        """Send fields of the `Sample` that have changed; ends a copy of the process, and one without descriptors.
+
+        Without any it is a sign of life.
+        """
         if self.is_copy:
             self._copied[0] = 1
             os._exit(0)
         if self._copied[0]:
             self._copied[0] = 0
-            self.send(_FORKED)
-        line = encode_message(message)
+            self.send(warnings=[_FORKED])
+        line = encode(changes)
         held = self._held.get(threading.get_ident())
         if held is not None:
             held.append(line)
         else:
             self._write(line)
+
+    def warn(self, code: str, text: str) -> None:
+        """Send a warning for the profile."""
+        self.send(warnings=[Warned(code, text)])
 
     def _write(self, text: str) -> None:
         with self._lock:
@@ -122,7 +132,7 @@ class WorkerEnd:
         # A harness that no longer takes answers is gone as well.
         with contextlib.suppress(OSError):
             for line in self._reading:
-                self._obey(_fields(line))
+                self._obey(_fields(line) or {})
         if _identity(self._reading) != self._pipes[0]:
             os._exit(CHANNEL_LOST)
         os.killpg(0, signal.SIGKILL)
@@ -135,17 +145,13 @@ class WorkerEnd:
         elif command == "examine":
             self.examine.set()
         elif isinstance(turn := fields.get("turn"), dict):
-            self._turns.put(decode_record(TurnRequest, turn))
+            self._turns.put(TurnRequest(**turn))
         elif command == "look" and self.answer is not None:
-            self.send(self._answer_with(self.answer))
-
-    @staticmethod
-    def _answer_with(answer: Callable[[], Answer]) -> Answer:
-        """Send an answer. It reads state that the main thread changes: if that fails, the thread must continue."""
-        try:
-            return answer()
-        except Exception as error:
-            return Answer(failed=f"{type(error).__name__}: {error}")
+            answer = Answer()
+            # It reads state that the main thread changes: if that fails, this thread must continue.
+            with contextlib.suppress(Exception):
+                answer = self.answer()
+            self.send(answer=answer)
 
 
 def _identity(file: IO[str]) -> tuple[int, int] | None:
@@ -157,25 +163,30 @@ def _identity(file: IO[str]) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _fields(line: str | bytes) -> dict[str, object]:
-    """Parse the JSON object of a line; empty for any other line, such as one truncated by its writer's death."""
+def encode(record: object) -> str:
+    """Encode a dataclass, or fields of one, as one line of JSON."""
+    return json.dumps(record, separators=(",", ":"), default=vars) + "\n"
+
+
+def _fields(line: str | bytes) -> dict[str, Any] | None:
+    """Parse the JSON object of a line; None for any other line, such as one truncated by its writer's death."""
     try:
         fields = json.loads(line)
     except ValueError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
+        return None
+    return fields if isinstance(fields, dict) else None
 
 
 class HarnessEnd:
-    """The harness's end of the channel: writes the job and commands, decodes bytes to messages."""
+    """The harness's end of the channel: writes the job and commands, reads what has changed in the worker's sample."""
 
     def __init__(self, write_fd: int) -> None:
         self._write_fd = write_fd
         self._pending = b""
 
-    def send_job(self, job: Job) -> bool:
+    def send_job(self, job: Options) -> bool:
         """Send the first line; returns whether the worker could still take it."""
-        return self._send_line(encode_record(job))
+        return self._send_line(encode(to_worker(job)))
 
     def send(self, command: Command) -> bool:
         """Send a command; returns whether the worker could still take it."""
@@ -192,8 +203,54 @@ class HarnessEnd:
             return False
         return True
 
-    def feed(self, data: bytes) -> list[WorkerMessage]:
-        """Return messages completed by `data`; a line truncated by the worker's death is dropped."""
+    def feed(self, data: bytes) -> list[Changes]:
+        """Return the changes completed by `data`; what is none, such as a line cut by the worker's death, is dropped.
+
+        Raises:
+            ValueError: A value is not of its field's type; a number that is not finite is none.
+        """
         *lines, self._pending = (self._pending + data).split(b"\n")
-        messages = (decode_message(_fields(line)) for line in lines)
-        return [message for message in messages if message is not None]
+        found = (_fields(line) for line in lines)
+        return [checked(fields) for fields in found if fields is not None and fields.keys() <= _FIELDS]
+
+
+def checked(fields: dict[str, Any]) -> Changes:
+    """Fields of a `Sample` by their types: the user's code runs in the process that sends them."""
+    sample = _sample().validate_python(fields)
+    return {name: getattr(sample, name) for name in fields}
+
+
+@cache
+def _sample() -> Any:
+    # Not in the worker, whose environment need not have it.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Sample)
+
+
+class LocalEnd(WorkerEnd):
+    """End of a channel without pipes: nothing ends the process, and a copy of it is silent.
+
+    Args:
+        take: Receives what changes in the sample, one at a time, as it would have come through a pipe.
+    """
+
+    def __init__(self, take: Callable[[Changes], None]) -> None:
+        self._take = take
+        self._pid = os.getpid()
+        self._sending = threading.RLock()
+        self.stop = threading.Event()
+        self.answer = None
+
+    def send(self, **changes: Any) -> None:
+        """Hand over changes; what changes in them afterwards is not seen."""
+        if self.is_copy:
+            return
+        copied = checked(json.loads(encode(changes)))
+        with self._sending:
+            self._take(copied)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Hand over each message at once."""
+        yield

@@ -1,74 +1,29 @@
-"""Messages from the worker to the harness: one dataclass for each, the same on both sides.
+"""What a worker can tell: one `Sample`, which it fills as it goes and of which it sends the fields that have changed.
 
-A message is one line of JSON: the fields of the dataclass, and the name of its class as ``m``. A class that derives
-from `WorkerMessage` is one; nothing else has to be registered. Times are seconds, sizes bytes, unless the name says
-otherwise; None stands for an unknown value.
+Times are seconds, sizes bytes, unless the name says otherwise; None stands for an unknown value.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
+from pipeprof.pipelines.steps.consumer import StepFacts
 from pipeprof.profiles.document.shared import ErrorFrame, Gaps, Phase, PhaseName, StepCourse, Steps, Training
-from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.turns import Built, TurnEnded
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
+else:
+    # They stay as they are in JSON: before Python 3.12 pydantic takes no `TypedDict` of the standard library.
+    ConstantDict = GraphDict = MadeDict = ModelDict = PlaceDict = Any
 
 STOPPED: Final = "stopped"
 """Note of a phase that ended early, at the harness's request."""
-
-
+SERVICE_FAILED: Final = "service"
+"""Code of a failure whose cause is a tf.data service."""
 UNTRACED: Final = "times of ops and Python functions inside stages are n/a"
 """Values that are missing without a trace."""
-
-
-class WorkerMessage:
-    """Base of all messages from the worker."""
-
-    classes: ClassVar[dict[str, type[WorkerMessage]]] = {}
-
-    def __init_subclass__(cls) -> None:
-        """Make the message known to `decode_message`."""
-        WorkerMessage.classes[cls.__name__] = cls
-
-
-def encode_message(message: WorkerMessage) -> str:
-    """Encode a message as a line."""
-    return encode_record(message, type(message).__name__)
-
-
-def decode_message(fields: dict[str, object]) -> WorkerMessage | None:
-    """Decode the fields of a line; None for what is no message."""
-    message_class = WorkerMessage.classes.get(str(fields.pop("m", "")))
-    return decode_record(message_class, fields) if message_class is not None else None
-
-
-# Phases
-
-
-@dataclass(frozen=True)
-class PhaseChanged(WorkerMessage):
-    """A phase has begun, without its `seconds`, or it has ended.
-
-    Its peak is the kernel's high-water mark of resident memory in the phase, None where that is not exact.
-    """
-
-    phase: Phase
-
-
-@dataclass(frozen=True)
-class Beat(WorkerMessage):
-    """Progress of the warm-up or the measurement; `rate` is in batches per second."""
-
-    phase: PhaseName
-    steps: int
-    seconds: float
-    rate: float | None
-
-
-@dataclass(frozen=True)
-class Waiting(WorkerMessage):
-    """Sign of life during a simulated step of more than a second."""
 
 
 # What was measured
@@ -112,7 +67,7 @@ class LoopCost:
 
 
 @dataclass(frozen=True)
-class Measured(WorkerMessage):
+class Measured:
     """The measured steps so far.
 
     Attributes:
@@ -135,7 +90,7 @@ LEAST_DEVICE_STEPS: Final = 16
 
 
 @dataclass(frozen=True)
-class DeviceRead(WorkerMessage):
+class DeviceRead:
     """Steps after the measured ones, by the clock of the device that they compute on.
 
     Attributes:
@@ -153,29 +108,7 @@ class DeviceRead(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class StepReturned(WorkerMessage):
-    """The target returned a step, which takes the batches."""
-
-
-@dataclass(frozen=True)
-class StepTold(WorkerMessage):
-    """What the step says of itself after the measurement, as `pipelines.steps.consumer.StepFacts` has it."""
-
-    computes: str | None
-    on: str | None
-    numpy_ms: float | None
-    copy_ms: float | None
-
-
-@dataclass(frozen=True)
-class TrainingSeen(WorkerMessage):
-    """How a script takes its batches, and its other datasets; sent again when more is known."""
-
-    training: Training
-
-
-@dataclass(frozen=True)
-class Replayed(WorkerMessage):
+class Replayed:
     """Steps with preloaded batches.
 
     Attributes:
@@ -191,7 +124,7 @@ class Replayed(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class Swallowed(WorkerMessage):
+class Swallowed:
     """An error that an ``ignore_errors`` hides.
 
     Attributes:
@@ -208,7 +141,7 @@ class Swallowed(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class MemoryReading(WorkerMessage):
+class MemoryReading:
     """The process at the end of a stretch of the run, and its peaks in that stretch.
 
     Attributes:
@@ -236,19 +169,7 @@ class MemoryReading(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class BuildGrew(WorkerMessage):
-    """The process has grown while a user's function builds the dataset."""
-
-
-@dataclass(frozen=True)
-class ModelLook(WorkerMessage):
-    """TensorFlow's model of the running pipeline, in case the worker dies before its report."""
-
-    model: ModelDict
-
-
-@dataclass(frozen=True)
-class SoakReading(WorkerMessage):
+class SoakReading:
     """Memory at one moment of a soak.
 
     Attributes:
@@ -268,13 +189,6 @@ class SoakReading(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class SoakFreed(WorkerMessage):
-    """Bytes in use that Python's garbage collector freed at the end of a soak; None where unknown."""
-
-    freed: int | None = None
-
-
-@dataclass(frozen=True)
 class PipelineLook:
     """The running pipeline at one moment, `t` in seconds of the system's monotonic clock."""
 
@@ -288,7 +202,7 @@ class PipelineLook:
 
 
 @dataclass(frozen=True)
-class MemoryReport(WorkerMessage):
+class MemoryReport:
     """The worker's memory readings, sent after the measurement.
 
     Attributes:
@@ -315,7 +229,7 @@ class CostSegment:
 
 
 @dataclass(frozen=True)
-class Sketch(WorkerMessage):
+class Sketch:
     """The graph of a dataset as it was seen being made, in case that the worker dies before `Graphs`.
 
     Attributes:
@@ -328,7 +242,7 @@ class Sketch(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class Graphs(WorkerMessage):
+class Graphs:
     """The graph as written and as TensorFlow runs it, and the model's snapshots while steps were measured.
 
     Attributes:
@@ -403,14 +317,7 @@ LONGEST_TRACE = 10.0
 
 
 @dataclass(frozen=True)
-class TraceBegan(WorkerMessage):
-    """Start of the trace, after all other results; the harness ends the worker without a `Trace` in `seconds`."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Trace(WorkerMessage):
+class Trace:
     """The trace window.
 
     Attributes:
@@ -448,15 +355,7 @@ class Trace(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class Libraries(WorkerMessage):
-    """Versions of libraries in the worker, and the names of TensorFlow's GPUs."""
-
-    versions: dict[str, str | None]
-    gpus: list[str]
-
-
-@dataclass(frozen=True)
-class Warned(WorkerMessage):
+class Warned:
     """A warning for the profile; `code` is stable."""
 
     code: str
@@ -464,22 +363,16 @@ class Warned(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class Answer(WorkerMessage):
-    """The worker's current state, from the thread that reads the harness's commands.
+class Answer:
+    """The worker's current state, from the thread that reads the harness's commands; empty where it cannot be read."""
 
-    Attributes:
-        failed: Why the state could not be read; None if it was.
-    """
-
-    phase: PhaseName | None = None
     frames: list[ErrorFrame] = field(default_factory=list)
     model: ModelDict | None = None
     measured: Measured | None = None
-    failed: str | None = None
 
 
 @dataclass(frozen=True)
-class Raised(WorkerMessage):
+class Raised:
     """An exception that ended the sample.
 
     Attributes:
@@ -503,5 +396,83 @@ class Raised(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class Done(WorkerMessage):
-    """End of the messages."""
+class ServiceRead:
+    """A tf.data service that the pipeline reads from.
+
+    Attributes:
+        address: The dispatcher's host:port.
+        shares: Arguments by which it takes elements from what others read as well.
+        python: Where the stages before it were made that call Python.
+        workers: How many of them were started for this run; None of another service.
+    """
+
+    address: str | None
+    shares: list[str] = field(default_factory=list)
+    job_name: str | None = None
+    python: list[ErrorFrame] = field(default_factory=list)
+    workers: int | None = None
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """All that a worker can tell, one field each.
+
+    Attributes:
+        phases: Those begun, in order; one without its `seconds` has not ended. Its peak is the kernel's high-water mark
+            of resident memory in it, None where that is not exact. A message has those that begin or end.
+        steps: Of the warm-up or the measurement so far, which took `phase_seconds`; `rate` is in batches per second.
+        step: What the step says of itself after the measurement.
+        own_step: The target returned a step, which takes the batches.
+        training: How a script takes its batches, and its other datasets; sent again when more is known.
+        model: The latest look at TensorFlow's model of the running pipeline.
+        soak: The latest reading of a soak.
+        soak_freed: Bytes in use that Python's garbage collector freed at its end.
+        trace_ends_in: Seconds from the begin of the trace, after which the harness ends the worker.
+        versions: Of libraries in the worker; `gpus` are the names of TensorFlow's.
+        warnings: A message has those that are new.
+        services: Those that the pipeline was seen to read from when it was built; nothing has been read yet.
+        answer: To a query of its state.
+        done: Nothing follows.
+        grows: The process has grown while a user's function builds the dataset.
+        awaited: The address of the dispatcher that the build waits for.
+        built: Of a worker that takes turns, as is `turn`, the end of the last one.
+        refused: Why the pipeline cannot be edited in this way, in one sentence; nothing was measured.
+    """
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
+
+    phases: list[Phase] = field(default_factory=list)
+    steps: int = 0
+    phase_seconds: float = 0.0
+    rate: float | None = None
+    measured: Measured | None = None
+    device: DeviceRead | None = None
+    step: StepFacts | None = None
+    own_step: bool = False
+    training: Training | None = None
+    replayed: Replayed | None = None
+    swallowed: Swallowed | None = None
+    memory: MemoryReport | None = None
+    model: ModelDict | None = None
+    soak: SoakReading | None = None
+    soak_freed: int | None = None
+    sketch: Sketch | None = None
+    graphs: Graphs | None = None
+    trace_ends_in: float | None = None
+    trace: Trace | None = None
+    versions: dict[str, str | None] = field(default_factory=dict)
+    gpus: list[str] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
+    services: list[ServiceRead] = field(default_factory=list)
+    answer: Answer | None = None
+    error: Raised | None = None
+    done: bool = False
+    grows: bool = False
+    awaited: str | None = None
+    built: Built | None = None
+    turn: TurnEnded | None = None
+    refused: str | None = None
+
+
+SILENT: Final = frozenset({"answer", "grows", "awaited"})
+"""Fields that are no sign of progress."""

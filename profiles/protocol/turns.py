@@ -1,6 +1,6 @@
 """Turns: what a worker that alternates with others does.
 
-A worker that takes turns builds its pipeline, sends `Built`, and then works only on request. Between its turns the
+A worker that takes turns builds its pipeline, tells of it, and then works only on request. Between its turns the
 harness stops all of its threads (SIGSTOP to its process group), so that a pipeline that prefetches does not
 work in the turn of another one.
 """
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal
-
-from pipeprof.profiles.protocol.messages import WorkerMessage
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class BatchDigest:
 
 
 @dataclass(frozen=True)
-class Built(WorkerMessage):
+class Built:
     """The pipeline is built and has given its first batches.
 
     Attributes:
@@ -130,14 +128,7 @@ class Built(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class EditRefused(WorkerMessage):
-    """The pipeline cannot be edited in this way, in one sentence; nothing was measured."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class TurnEnded(WorkerMessage):
+class TurnEnded:
     """The end of a turn.
 
     Attributes:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from pipeprof.pipelines.changes.edits import TargetKind, supports
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.spec_file import byte_order_mark
+from pipeprof.pipelines.steps.step import RECORDED
 from pipeprof.profiles.advise.claims import withhold_fix
 from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, different, most_redrawn
@@ -21,8 +22,9 @@ from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificat
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import RunSettings, again
+from pipeprof.profiles.harness.settings import again
 from pipeprof.profiles.lines import written_ops
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries import plan as plans
 from pipeprof.profiles.tries.combine import Contender, TriedChange
 from pipeprof.profiles.tries.outcome import forget_best, mark_rejected, write_best
@@ -43,7 +45,7 @@ LEAST_SPARE = 1.25
 
 def find_best(
     profile: Profile,
-    settings: RunSettings,
+    settings: Options,
     ideas: Ideas,
     budget: float,
     progress: RunProgress,
@@ -85,7 +87,7 @@ class FindBest:
     """One search of `fix`."""
 
     profile: Profile
-    settings: RunSettings
+    settings: Options
     ideas: Ideas
     budget: float
     progress: RunProgress
@@ -150,7 +152,8 @@ class FindBest:
             return f"how long a step of the training takes is not known{why}"
         if self.settings.target.kind == "script" and self.settings.main is None:
             return "it is unknown where the script iterates its main dataset"
-        return plans.cannot_replay(self.settings.replayed)
+        step = self.settings.step
+        return plans.cannot_replay(step.arguments) if step.kind == RECORDED else None
 
     def _track(self, team: CountingTeam) -> WorkerTrack:
         jobs = JobMaker(

@@ -27,7 +27,7 @@ from pipeprof.profiles.experiment.statistics import ERROR, Interval
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn, undisturbed
 from pipeprof.profiles.host.machine import CoresClock
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.decide import AGAIN_ROUNDS, changes_of, comparisons, is_seen_again, rates_of, standings
 from pipeprof.profiles.tries.pace import RacePace
@@ -53,7 +53,7 @@ class Entrant:
         rounding: Whether the last digits of its numbers may be others.
     """
 
-    job: Job
+    job: Options
     semantics: Compared | None
     for_memory: bool = False
     rounding: bool = True
@@ -171,7 +171,7 @@ class Race:
         self._base = {}
 
     def run(
-        self, base: Callable[[], Mapping[str, Job]], entrants: Mapping[str, Entrant], others: float = 0.0
+        self, base: Callable[[], Mapping[str, Options]], entrants: Mapping[str, Entrant], others: float = 0.0
     ) -> dict[str, RaceResult]:
         """Measure changed pipelines until each of them is decided, or the time is over.
 
@@ -192,7 +192,9 @@ class Race:
             found = {**found, **self._race(base, wrong)}
         return found
 
-    def _race(self, base: Callable[[], Mapping[str, Job]], entrants: Mapping[str, Entrant]) -> dict[str, RaceResult]:
+    def _race(
+        self, base: Callable[[], Mapping[str, Options]], entrants: Mapping[str, Entrant]
+    ) -> dict[str, RaceResult]:
         def measure() -> None:
             self.found, self.so_far, self._built, self._again, self._looked = {}, {}, {}, [], 0
             self._entrants = entrants
@@ -216,7 +218,7 @@ class Race:
 
     # Side by side
 
-    def _side_by_side(self, base: Callable[[], Mapping[str, Job]]) -> None:
+    def _side_by_side(self, base: Callable[[], Mapping[str, Options]]) -> None:
         fresh = {} if self._base else dict(base())
         started = self._rounds.start({**fresh, **{name: one.job for name, one in self._entrants.items()}}, self._lost)
         self._base |= {name: started[name] for name in fresh}
@@ -344,7 +346,7 @@ class Race:
 
     # One at a time
 
-    def _one_by_one(self, jobs: Mapping[str, Job]) -> None:
+    def _one_by_one(self, jobs: Mapping[str, Options]) -> None:
         """Measure each process from its start to its end."""
         every = {**jobs, **{name: one.job for name, one in self._entrants.items()}}
         rounds: list[dict[str, TurnEnded]] = []
@@ -426,7 +428,7 @@ def second_of(name: str) -> str:
     return name + _SECOND
 
 
-def without_comparison(job: Job) -> Job:
+def without_comparison(job: Options) -> Options:
     """The job of a second process: the first one has compared two epochs of what a cache keeps."""
     return replace(job, turns=replace(job.turns, compare_epochs=False)) if job.turns is not None else job
 

@@ -25,10 +25,10 @@ from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, memory_for
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
-from pipeprof.profiles.harness.fork_server import EarlyServer
+from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.lines import written_ops
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries import plan as plans
 from pipeprof.profiles.tries import settle
@@ -43,7 +43,7 @@ from pipeprof.profiles.wording import with_name
 
 def try_changes(
     profile: Profile,
-    settings: RunSettings,
+    settings: Options,
     ideas: Sequence[Proposal],
     budget: float,
     progress: RunProgress,
@@ -51,7 +51,7 @@ def try_changes(
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
     spent: float = 0.0,
-    early: EarlyServer | None = None,
+    early: Copies | None = None,
 ) -> None:
     """Race the changes of a profile's findings, and further ones, and write into the profile what they are.
 
@@ -82,8 +82,7 @@ def try_changes(
     with Signals().installed() as signals:
         if contenders:
             progress.note(writing.announcement(len(contenders), until - began))
-            server = early.take() if early is not None else None
-            with ending(stopped), measuring(settings, progress, signals, limit, server) as team:
+            with ending(stopped), measuring(settings, progress, signals, limit, early) as team:
                 track = WorkerTrack(
                     team, pace, jobs, settings, progress, profile, left=lambda: until - time.monotonic(), save=save
                 )

@@ -23,13 +23,12 @@ from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificationError, Team
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
-from pipeprof.profiles.harness.fork_server import ForkServer
+from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
-from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.host.system_faults import system_fault
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
@@ -61,7 +60,7 @@ class WorkerTrack:
     team: Team
     pace: RacePace
     jobs: JobMaker
-    settings: RunSettings
+    settings: Options
     progress: RunProgress
     profile: Profile
     _: KW_ONLY
@@ -162,7 +161,7 @@ class WorkerTrack:
         settings = replace(
             self.settings,
             loaded=version.loaded,
-            warmup_seconds=BEYOND_EPOCH * filled if filled > LONGEST_EPOCH else None,
+            warmup_seconds=BEYOND_EPOCH * filled if filled > LONGEST_EPOCH else self.settings.warmup_seconds,
             seconds=min(LOOK_SECONDS, self.settings.seconds or LOOK_SECONDS),
             lock=False,
             cold=False,
@@ -215,14 +214,14 @@ class WorkerTrack:
             job = self.jobs.edited(change, fill.steps, compares=fill.compares)
         return Entrant(job, proposal.compared_as, for_memory, self.rounding)
 
-    def _job(self, version: Version, source: ChangedSource | None = None) -> Job:
+    def _job(self, version: Version, source: ChangedSource | None = None) -> Options:
         steps = as_json(version.call_steps) if version.loaded is None and source is None else []
         fill = self._fill([edit for step in version.steps for edit in step])
         return self.jobs.of_version(
             version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
         )
 
-    def _base_jobs(self, base: Version) -> dict[str, Job]:
+    def _base_jobs(self, base: Version) -> dict[str, Options]:
         if not base.steps:
             return self.jobs.as_it_is()
         job = self._job(base)
@@ -290,7 +289,7 @@ def _names_of(contenders: Sequence[Contender]) -> str:
 
 @contextlib.contextmanager
 def measuring(
-    settings: RunSettings, progress: RunProgress, signals: Signals, limit: int | None, server: ForkServer | None = None
+    settings: Options, progress: RunProgress, signals: Signals, limit: int | None, copies: Copies | None = None
 ) -> Iterator[CountingTeam]:
     """Wait for other commands that measure; end all workers with the body.
 
@@ -298,15 +297,13 @@ def measuring(
         InterruptedVerificationError: The user wants an end.
         PipeprofError: Another command measures for too long.
     """
-    note_waiting = waiting_note(progress.note, settings.lock_patience)
 
-    def waiting(pid: int | None, seconds: float) -> None:
+    def go_on() -> None:
         if signals.asked is not None:
             raise InterruptedVerificationError
-        note_waiting(pid, seconds)
 
-    lock = measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) if settings.lock else None
-    with lock or contextlib.nullcontext(), CountingTeam(signals, limit, server=server).closing() as team:
+    lock = measuring_lock(progress.note, settings.patience, go_on=go_on)
+    with lock, CountingTeam(signals, limit, copies=copies).closing() as team:
         yield team
 
 

@@ -16,9 +16,8 @@ from typing import Any
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
-from pipeprof.profiles.protocol.job import from_pairs
-from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob
-from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.channel import encode
+from pipeprof.profiles.protocol.options import READY, LookAnswer, LookJob, from_pairs
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import look_like_a_script
@@ -34,7 +33,7 @@ def main() -> int:
         import_tensorflow()
         _load()
     except PipeprofError as error:
-        os.write(answers, encode_record(LookAnswer(kind="installation", message=str(error))).encode())
+        os.write(answers, encode(LookAnswer(kind="installation", message=str(error))).encode())
         return 0
     os.write(answers, READY)
     for line in sys.stdin.buffer:
@@ -60,13 +59,13 @@ def _load() -> None:
 
 
 def _send(answers: int, answer: LookAnswer) -> None:
-    text = encode_record(answer).encode()
+    text = encode(answer).encode()
     while text:
         text = text[os.write(answers, text) :]
 
 
 def _answer(line: bytes) -> LookAnswer:
-    job = decode_record(LookJob, json.loads(line))
+    job = LookJob(**json.loads(line))
     # The jobs that follow are not for the user's code to read.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     look_like_a_script(job.target)

@@ -18,8 +18,7 @@ from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.pipelines.steps.step import SCRIPT
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import WorkerEnd
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import Done
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
@@ -34,7 +33,7 @@ def _raise_oom_score() -> None:
         Path("/proc/self/oom_score_adj").write_text("800")
 
 
-def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
+def _run_of(job: Options, channel: WorkerEnd) -> JobRun:
     if job.kind == "script":
         from pipeprof.profiles.worker.script.run_script import ScriptRun
         from pipeprof.profiles.worker.script.taken_dataset import taken
@@ -90,8 +89,8 @@ def _end(channel: WorkerEnd, sample: JobRun, error: BaseException | None = None)
             os._exit(error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1)
         with contextlib.suppress(Exception):
             sample.send_measured()
-        channel.send(describe_error(error, sample))
-    channel.send(Done())
+        channel.send(error=describe_error(error, sample))
+    channel.send(done=True)
     if sample.exits_normally:
         # A script that came to its own end: its handlers run as without pipeprof.
         return

@@ -9,7 +9,6 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.procfs import PROC
-from pipeprof.profiles.protocol.messages import PhaseChanged, Warned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +44,9 @@ class Phases:
         if not reset and before is not None and not self._warned:
             self._warned = True
             text = "The kernel's memory high-water mark cannot be reset here: peaks by phase are the largest samples."
-            self._channel.send(Warned("no-clear-refs", text))
+            self._channel.warn("no-clear-refs", text)
         began = time.perf_counter()
-        self._channel.send(PhaseChanged(Phase(name=name)))
+        self._channel.send(phases=[Phase(name=name)])
         phase = OpenPhase()
         yield phase
         peak = procfs.peak_rss_bytes("self", self._proc)
@@ -59,4 +58,4 @@ class Phases:
             end_rss_bytes=procfs.rss_bytes("self", self._proc),
             note=phase.note,
         )
-        self._channel.send(PhaseChanged(ended))
+        self._channel.send(phases=[ended])

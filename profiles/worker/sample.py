@@ -32,24 +32,19 @@ from pipeprof.pipelines.steps.simulated import durations, simulated_step
 from pipeprof.pipelines.steps.step import RETURNED, start_step
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.job import SERVICE, Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
     LONGEST_TRACE,
+    SERVICE_FAILED,
     UNTRACED,
     Answer,
     Graphs,
-    Libraries,
     LoopCost,
     Raised,
+    ServiceRead,
     Sketch,
-    StepReturned,
-    StepTold,
     Trace,
-    TraceBegan,
-    Waiting,
-    Warned,
 )
-from pipeprof.profiles.protocol.services import SERVICE_FAILED, ServiceAwaited, ServiceRead, ServicesRead
+from pipeprof.profiles.protocol.options import SERVICE, Options, StepJob, from_pairs
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.local_service import LocalService, start_local_service, wait_for_end
@@ -104,7 +99,7 @@ class JobRun:
     libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "numpy")
     """Whose versions a profile has."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         self.job = job
         self.phase: PhaseName = "import"
         self.dataset: Any = None
@@ -169,15 +164,15 @@ class JobRun:
             measured = self._window.statistics.measured()
         if self.phase == "build" and (address := awaited_service(sys._current_frames().values())) is not None:
             # Who asks may have less patience than there is between two looks at it.
-            self._channel.send(ServiceAwaited(address))
+            self._channel.send(awaited=address)
         # TensorFlow's model cannot be read while the iterator waits for a service.
         readable = self.phase not in ("import", "data", "build") and not self._reads_service
         model = self._models.look(self.feed) if readable else None
-        return Answer(self.phase, frames, model, measured)
+        return Answer(frames, model, measured)
 
     def warn(self, code: str, text: str) -> None:
         """Send a warning for the profile."""
-        self._channel.send(Warned(code, text))
+        self._channel.warn(code, text)
 
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""
@@ -193,7 +188,7 @@ class JobRun:
             sizes=self._sizes.mean(),
             deletions=self.feed.deletions[:],
         )
-        self._channel.send(window.statistics.measured(loop=loop))
+        self._channel.send(measured=window.statistics.measured(loop=loop))
 
     def _import(self) -> None:
         with self._phases.enter("import"):
@@ -204,7 +199,7 @@ class JobRun:
             if self.job.kind == "function":
                 from pipeprof.profiles.worker.load_function import import_early
 
-                for code, text in import_early(self.job.target):
+                for code, text in import_early(str(self.job.target)):
                     self.warn(code, text)
             if self.job.seed is not None:
                 tf.random.set_seed(self.job.seed)
@@ -217,7 +212,8 @@ class JobRun:
 
         def watch() -> None:
             # What is measured from then on is another number of workers.
-            self._channel.send(Raised(phase=self.phase, code=SERVICE_FAILED, message=wait_for_end(service)))
+            error = Raised(phase=self.phase, code=SERVICE_FAILED, message=wait_for_end(service))
+            self._channel.send(error=error)
             end_at_once()
 
         threading.Thread(target=watch, name="pipeprof-service", daemon=True).start()
@@ -227,7 +223,7 @@ class JobRun:
         versions = {name: getattr(module, "__version__", None) for name, module in modules.items()}
         versions["python"] = platform.python_version()
         gpus = [device.name for device in modules["tensorflow"].config.list_physical_devices("GPU")]
-        self._channel.send(Libraries(versions=versions, gpus=gpus))
+        self._channel.send(versions=versions, gpus=gpus)
 
     def _measure_floor(self) -> Floor:
         if not self._device:
@@ -244,7 +240,7 @@ class JobRun:
             seed=self.job.seed or 0,
             returned=self._called.step if self._called is not None else None,
             size_of=bytes_of,
-            waiting=lambda: self._channel.send(Waiting()),
+            waiting=self._channel.send,
         )
 
     def _step(self) -> BatchConsumer:
@@ -289,7 +285,7 @@ class JobRun:
                 from pipeprof.profiles.worker.load_function import call_target
 
                 with BuildWatch(self._channel.send):
-                    self._called = call_target(self.job.target, self._arguments())
+                    self._called = call_target(str(self.job.target), self._arguments())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 watch, self._made = self._watch, self._watch.made
             self._memory.read("build")
@@ -312,8 +308,8 @@ class JobRun:
     def _arguments(self) -> list[tuple[str, str]]:
         """The arguments of a function, with the address of the service that was started for it."""
         if self._service is None:
-            return self.job.arguments
-        return [(name, value.replace(SERVICE, self._service.address)) for name, value in self.job.arguments]
+            return list(self.job.target.arguments)
+        return [(name, value.replace(SERVICE, self._service.address)) for name, value in self.job.target.arguments]
 
     def _meet_services(self) -> None:
         """Tell the services that the pipeline reads from, before it reads anything.
@@ -336,7 +332,7 @@ class JobRun:
             )
             for facts, registered in read
         ]
-        self._channel.send(ServicesRead(services))
+        self._channel.send(services=services)
         shared = next((service for service in services if service.shares and service.workers is None), None)
         if shared is not None:
             raise SharedJobError(what_sharing_does(shared))
@@ -387,13 +383,13 @@ class JobRun:
             return
         self._step_job, self._dispatch, self._device = StepJob(RETURNED), "sync", True
         self._floor = self._measure_floor()
-        self._channel.send(StepReturned())
+        self._channel.send(own_step=True)
 
     def _sketch(self, seen: CallWatch) -> None:
         """Tell the stages, in case that this process dies before their graph can be read."""
         try:
             drawn, created = draw(seen.lines.created(self.dataset))
-            self._channel.send(Sketch(drawn, seen.registered.join(drawn, places_of(created))))
+            self._channel.send(sketch=Sketch(drawn, seen.registered.join(drawn, places_of(created))))
         except Exception as error:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
 
@@ -469,7 +465,7 @@ class JobRun:
         self._memory.read("measure")
         feed.on_restart, feed.counts_deletions = lambda: None, False
         if step is not None and (told := step.told()) != StepFacts():
-            self._channel.send(StepTold(**vars(told)))
+            self._channel.send(step=told)
         self.send_measured()
 
     def _look_ns(self) -> int:
@@ -495,7 +491,7 @@ class JobRun:
             self._describe()
             with self._attempt("no-replay", "The gain of a free pipeline could not be measured"):
                 if (replayed := replay(self.feed, step, self._channel)) is not None:
-                    self._channel.send(replayed)
+                    self._channel.send(replayed=replayed)
             if self._channel.stop.is_set():
                 return
             with self._attempt("no-device-trace", "The device could not be traced"):
@@ -514,10 +510,10 @@ class JobRun:
             return
         from pipeprof.profiles.worker.trace.device_clock import trace_steps
 
-        loop = Loop(self.feed, step, self._channel.stop.is_set, lambda: self._channel.send(Waiting()))
+        loop = Loop(self.feed, step, self._channel.stop.is_set, self._channel.send)
         read = trace_steps(loop, self._step_job.kind)
         if read is not None:
-            self._channel.send(read)
+            self._channel.send(device=read)
 
     def _read_swallowed(self) -> None:
         """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""
@@ -532,12 +528,13 @@ class JobRun:
         for part in parts:
             hidden = read_swallowed(part, self._channel.stop.is_set)
             if hidden is not None:
-                self._channel.send(hidden)
+                self._channel.send(swallowed=hidden)
 
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""
         with self._attempt("no-ledger", "Memory could not be accounted"):
-            self._channel.send(self._memory.report(sources=self._components(), batch_bytes=self._sizes.mean().bytes))
+            report = self._memory.report(sources=self._components(), batch_bytes=self._sizes.mean().bytes)
+            self._channel.send(memory=report)
         with self._attempt("no-graph", "The graph could not be read"):
             self._graphs()
 
@@ -553,7 +550,7 @@ class JobRun:
         self.warn("no-trace", f"No trace: {why.rstrip('.')}; {UNTRACED}.")
 
     def _trace(self) -> Trace:
-        self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
+        self._channel.send(trace_ends_in=TRACE_SECONDS + _FREEING_SECONDS)
         try:
             result = self._run_trace()
         except Exception:
@@ -561,9 +558,9 @@ class JobRun:
                 raise
             # A function of the user's may fail by chance, as Python's own parser does in threads.
             self.feed.restart()
-            self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
+            self._channel.send(trace_ends_in=TRACE_SECONDS + _FREEING_SECONDS)
             result = self._run_trace()
-        self._channel.send(result)
+        self._channel.send(trace=result)
         return result
 
     def _run_trace(self) -> Trace:
@@ -588,7 +585,7 @@ class JobRun:
             self.warn("graph-without-arrays", found.note)
         self._swallows = any(node.traits.swallows for node in StageGraph.from_dict(found.written).nodes.values())
         self._channel.send(
-            Graphs(
+            graphs=Graphs(
                 written=found.written,
                 executed=found.executed,
                 segments=self._models.segments(),

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Final
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.protocol.services import ServiceAwaited, ServiceRead
+from pipeprof.profiles.protocol.messages import ServiceRead
 from pipeprof.profiles.wording import listed
 
 SHARED_JOB: Final = "shared-job"
@@ -46,7 +46,7 @@ def what_sharing_does(service: ServiceRead) -> str:
 class AwaitedService:
     """Tells in a ``with`` block which service the code in it waits for: TensorFlow waits for a dispatcher for ever."""
 
-    def __init__(self, send: Callable[[ServiceAwaited], None]) -> None:
+    def __init__(self, send: Callable[..., None]) -> None:
         self._send = send
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="pipeprof-service", daemon=True)
@@ -62,7 +62,7 @@ class AwaitedService:
         while not self._over.wait(LOOK_SECONDS):
             address = awaited_service(sys._current_frames().values())
             if address is not None and not self._over.is_set():
-                self._send(ServiceAwaited(address))
+                self._send(awaited=address)
 
 
 def awaited_service(frames: Iterable[FrameType]) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeprof.profiles.protocol.job import RefPlace
+from pipeprof.profiles.protocol.options import RefPlace
 
 
 def enter_ref(place: RefPlace) -> None:

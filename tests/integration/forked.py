@@ -343,8 +343,8 @@ def _run(order: _Order, errors: int) -> None:
         # TensorFlow for longer than it does all the rest.
         gc.freeze()
         process.start_process = _fork  # type: ignore[assignment]
-        fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
-        fork_server.EarlyServer.begin = lambda _early: None  # type: ignore[method-assign]
+        fork_server.Copies.start = lambda _copies, _is_readable, *given: _fork(*given)  # type: ignore[assignment]
+        fork_server.Copies.begin = lambda _copies: None  # type: ignore[method-assign]
         exec(order.code, vars(sys.modules["__main__"]))
         code = 0
     except SystemExit as end:

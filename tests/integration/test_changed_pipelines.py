@@ -347,15 +347,15 @@ TRIAL = """\
 import sys
 from threading import Event
 from types import SimpleNamespace
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.protocol.options import Options
+from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 said, turns = [], iter([TurnRequest("block", 0.0, 12), None])
-channel = SimpleNamespace(send=said.append, next_turn=lambda: next(turns), stop=Event())
+channel = SimpleNamespace(send=lambda **changes: said.append(changes), next_turn=lambda: next(turns), stop=Event())
 run = TurnRun(Job("function", "rows.py:pipeline", ["rows.py"], turns=TurnsJob(edits=sys.argv[1:])), channel)
 run.run()
-peaks = [one.peak_bytes for one in said if isinstance(one, TurnEnded)]
+peaks = [changes["turn"].peak_bytes for changes in said if "turn" in changes]
 print(*peaks)
 """
 STATUS = """

@@ -20,7 +20,7 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.harness.source_lines import locate
+from pipeprof.profiles.harness.received import locate
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs

@@ -141,10 +141,10 @@ CASES = {
     ),
     "os._exit": Case("os._exit(3)", 5, "exited", "exited with status 3 in phase build, and Python raised nothing"),
     "all descriptors closed, then waits": Case(
-        "os.closerange(3, 4096)\ntime.sleep(3600)", 5, "channel-closed", "closed descriptors that it had not"
+        "os.closerange(3, 4096)\ntime.sleep(3600)", 5, "channel-closed", "closed descriptors that are not its own"
     ),
     "another program in the worker's place": Case(
-        "os.execv('/bin/sleep', ['sleep', '3600'])", 5, "exited", "replaced the worker process by another program"
+        "os.execv('/bin/sleep', ['sleep', '3600'])", 5, "exited", "replaced the worker by another program"
     ),
     "TensorFlow not installed": Case(
         "from pipeprof.profiles.worker.versions import import_tensorflow\n"

@@ -14,8 +14,7 @@ from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.turns import EditRefused
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
@@ -91,13 +90,13 @@ def test_a_worker_that_takes_turns_refuses_a_pipeline_that_writes_files(tmp_path
     """What becomes of its answer: tests/unit/verify/test_team.py and test_trials.py."""
     path = tmp_path / "spec.yaml"
     path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{SPECS['cache'][0]}\n")
-    settings = RunSettings(parse_target(str(path)), load_spec(path), ["pipeprof"], lock=False)
+    settings = make_options(parse_target(str(path)), load_spec(path), ["pipeprof"], lock=False)
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=0.1, data_progress=lambda *_: None)
     for job in jobs.as_it_is().values():
-        sent: list[Any] = []
-        TurnRun(job, SimpleNamespace(send=sent.append)).run()  # type: ignore[arg-type]
+        sent: dict[str, Any] = {}
+        TurnRun(job, SimpleNamespace(send=sent.update)).run()  # type: ignore[arg-type]
         said = "the pipeline writes files (cache), which several processes cannot do at once"
-        assert sent[-1] == EditRefused(said)
+        assert sent["refused"] == said
     assert [one.name for one in tmp_path.iterdir()] == ["spec.yaml"]
 
 

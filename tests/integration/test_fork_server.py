@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from pipeprof.profiles.harness.fork_server import CopiedProcess, ForkServers
+from pipeprof.profiles.harness.fork_server import CopiedProcess, Copies
 from pipeprof.profiles.host.run_family import RunFamily, marked
 
 SECONDS = 120.0
@@ -24,13 +24,13 @@ def is_readable(descriptor: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServers]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copies]:
     """What a server imports before it is copied counts for nothing here: its TensorFlow is empty."""
     folder = tmp_path_factory.mktemp("empty")
     (folder / "tensorflow.py").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder))
-        made = ForkServers(is_readable)
+        made = Copies()
         yield made
         made.close()
 
@@ -38,12 +38,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServers]:
 class Worker:
     """A worker that waits for its job, with its pipes: of commands, messages, prints and stacks."""
 
-    def __init__(self, servers: ForkServers, **variables: str) -> None:
+    def __init__(self, servers: Copies, **variables: str) -> None:
         self.family = RunFamily()
         self.pipes: list[int] = []
         for _ in range(4):
             self.pipes += os.pipe()
-        self.process = servers.start(self.pipes, self.family, variables)
+        self.process = servers.start(is_readable, self.pipes, self.family, variables)
         for theirs in (0, 3, 5, 7):
             os.close(self.pipes[theirs])
 
@@ -56,7 +56,7 @@ class Worker:
         return status
 
 
-def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(servers: ForkServers) -> None:
+def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(servers: Copies) -> None:
     one, other = Worker(servers), Worker(servers)
     try:
         assert isinstance(one.process, CopiedProcess) is LINUX
@@ -73,7 +73,7 @@ def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(ser
     assert marked(one.family.mark) == []
 
 
-def test_a_copy_has_a_servers_variables_and_not_those_of_another_one(servers: ForkServers) -> None:
+def test_a_worker_with_variables_of_its_own_has_them(servers: Copies) -> None:
     usual, changed = Worker(servers), Worker(servers, MALLOC_ARENA_MAX="2")
     try:
         found = [psutil.Process(worker.process.pid).environ().get("MALLOC_ARENA_MAX") for worker in (usual, changed)]
@@ -83,7 +83,7 @@ def test_a_copy_has_a_servers_variables_and_not_those_of_another_one(servers: Fo
         changed.end()
 
 
-def test_workers_start_in_the_usual_way_once_their_server_is_gone(servers: ForkServers) -> None:
+def test_workers_start_in_the_usual_way_once_their_server_is_gone(servers: Copies) -> None:
     Worker(servers).end()
     for process in psutil.Process().children(recursive=True):
         # Others of this test process may end meanwhile.

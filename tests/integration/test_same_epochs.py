@@ -18,9 +18,9 @@ from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import InsertStage, to_document
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.changes.replay import datasets_before
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import WorkerMessage
-from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnsJob
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.protocol.options import Options
+from pipeprof.profiles.protocol.turns import TurnsJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun, elements_of_each_epoch
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
@@ -118,12 +118,14 @@ def test_a_worker_refuses_a_cache_of_what_differs(
     path = tmp_path / "made.py"
     path.write_text(MODULE, encoding="utf-8")
     edit = json.dumps(to_document(InsertStage("cache", {}, after)))
-    job = Job("function", f"{path}:{function}", [str(path)], turns=TurnsJob(edits=[edit], compare_epochs=True))
-    said: list[WorkerMessage] = []
-    TurnRun(job, SimpleNamespace(send=said.append, next_turn=lambda: None)).run()  # type: ignore[arg-type]
-    refused = [message.reason for message in said if isinstance(message, EditRefused)]
-    built = [message.compared for message in said if isinstance(message, Built)]
+    job = Options(
+        ParsedTarget("function", path, function), [str(path)], turns=TurnsJob(edits=[edit], compare_epochs=True)
+    )
+    said: dict[str, Any] = {}
+    TurnRun(job, SimpleNamespace(send=said.update, next_turn=lambda: None)).run()  # type: ignore[arg-type]
+    refused, built = said.get("refused"), said.get("built")
     if compared is None:
-        assert (refused, built) == (["what a cache would keep differs from epoch to epoch"], [])
+        assert (refused, built) == ("what a cache would keep differs from epoch to epoch", None)
     else:
-        assert (refused, built) == ([], [compared])
+        assert refused is None
+        assert built.compared == compared

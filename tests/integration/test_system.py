@@ -22,7 +22,7 @@ from pipeprof.profiles.host.host import host_facts
 from pipeprof.profiles.host.limits import cgroup_memory, memory_limit
 from pipeprof.profiles.host.page_cache import evict, resident_bytes
 from pipeprof.profiles.host.processes import FamilyReader
-from pipeprof.profiles.host.sampler import Sample, Sampler, SamplerThread
+from pipeprof.profiles.host.sampler import MemorySample, Sampler, SamplerThread
 
 MB = 1_000_000
 LINUX = sys.platform == "linux"
@@ -124,10 +124,10 @@ def test_a_worker_that_outgrows_its_limit_is_caught_on_its_way(child):
     reader = FamilyReader(process.pid)
     start = reader.read().bytes
     sampler = Sampler(reader, limit_bytes=start + 500 * MB)
-    caught: list[Sample] = []
+    caught: list[MemorySample] = []
     seen = threading.Event()
 
-    def over(sample: Sample) -> None:
+    def over(sample: MemorySample) -> None:
         os.killpg(process.pid, signal.SIGKILL)
         caught.append(sample)
         seen.set()
@@ -200,25 +200,24 @@ def test_threads_that_share_a_core_wait_for_it(child):
 def test_the_lock_is_held_by_a_process_and_goes_with_it(tmp_path, child):
     process = child(
         "from pathlib import Path\nfrom pipeprof.profiles.harness.lock import measuring_lock\n"
-        f"with measuring_lock(['other'], folder=Path({str(tmp_path)!r})): step()"
+        f"with measuring_lock(print, 60.0, folder=Path({str(tmp_path)!r})): step()"
     )
     assert process.ready() == "ready"
     with (
         pytest.raises(LockTimeoutError, match=rf"another pipeprof \(pid {process.pid}\) is measuring; waited \d+ s"),
-        measuring_lock(folder=tmp_path, limit=0.1),
+        measuring_lock(print, 0.1, folder=tmp_path),
     ):
         pytest.fail("two have the lock")
-    with measuring_lock(folder=tmp_path, waiting=lambda *_: process.kill(), limit=PATIENCE) as state:
-        assert state.held
-        assert state.waited_seconds > 0
+    with measuring_lock(lambda _: process.kill(), PATIENCE, folder=tmp_path) as warning:
+        assert warning is None
 
 
 def test_a_process_started_under_the_lock_does_not_keep_it(tmp_path, child):
-    with measuring_lock(folder=tmp_path):
+    with measuring_lock(print, 60.0, folder=tmp_path):
         process = child("step()")
         assert process.ready() == "ready"
-    with measuring_lock(folder=tmp_path, limit=0) as state:
-        assert state.held
+    with measuring_lock(print, 0.0, folder=tmp_path) as warning:
+        assert warning is None
 
 
 def in_memory(folder: Path) -> bool:

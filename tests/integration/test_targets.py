@@ -10,7 +10,7 @@ import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from integration import forked
@@ -19,12 +19,13 @@ from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
+from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.harness.source_lines import locate
-from pipeprof.profiles.protocol.channel import HarnessEnd
-from pipeprof.profiles.protocol.job import Job, StepJob
-from pipeprof.profiles.protocol.messages import Graphs, Measured, Warned, WorkerMessage, encode_message
+from pipeprof.profiles.harness.received import locate
+from pipeprof.profiles.protocol.channel import Changes, HarnessEnd, encode
+from pipeprof.profiles.protocol.messages import Graphs, Warned
+from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.worker import sample
@@ -243,29 +244,29 @@ def test_anything_else_is_refused_with_what_would_help() -> None:
     assert len(set(said)) == len(functions) > 15
 
 
-_Sent = TypeVar("_Sent", bound=WorkerMessage)
-
-
 class Recorder:
     """A channel that keeps what the worker would send."""
 
     def __init__(self) -> None:
-        self.sent: list[WorkerMessage] = []
+        self.sent: list[Changes] = []
         self.stop = threading.Event()
 
     def together(self) -> nullcontext[None]:
         return nullcontext()
 
-    def send(self, message: WorkerMessage) -> None:
-        self.sent += HarnessEnd(-1).feed(encode_message(message).encode())
+    def send(self, **changes: Any) -> None:
+        self.sent += HarnessEnd(-1).feed(encode(changes).encode())
 
-    def one(self, kind: type[_Sent]) -> _Sent:
-        return [message for message in self.sent if isinstance(message, kind)][-1]
+    def warn(self, code: str, text: str) -> None:
+        self.send(warnings=[Warned(code, text)])
+
+    def one(self, field: str) -> Any:
+        return [changes[field] for changes in self.sent if field in changes][-1]
 
 
-def job(target: str, **changes: Any) -> Job:
+def job(target: str, **changes: Any) -> Options:
     """What a worker is asked to do."""
-    return replace(Job("function", target, [], steps=3, warmup_seconds=0.0), **changes)
+    return replace(Options(parse_target(target), steps=3, warmup_seconds=0.0), **changes)
 
 
 def sampled(target: str, **changes: Any) -> Recorder:
@@ -284,9 +285,9 @@ def sampled(target: str, **changes: Any) -> Recorder:
 @pytest.mark.parametrize("function", [name for name in functions_of(ELEMENTS) if not name.startswith("_")])
 def test_every_kind_of_element_goes_through_all_phases(function: str) -> None:
     channel = sampled(f"{ELEMENTS}:{function}")
-    assert [one for one in channel.sent if isinstance(one, Warned)] == []
-    assert channel.one(Measured).steps.count == 3
-    graphs = channel.one(Graphs)
+    assert [changes for changes in channel.sent if "warnings" in changes] == []
+    assert channel.one("measured").steps.count == 3
+    graphs = channel.one("graphs")
     assert graphs.written["root"] is not None
     places = graphs.places
     assert set(places) == {node["id"] for node in graphs.written["nodes"]}
@@ -296,7 +297,7 @@ def test_every_kind_of_element_goes_through_all_phases(function: str) -> None:
 def test_a_step_on_the_command_line_replaces_it() -> None:
     given = StepJob("simulate", {"base_ms": 1.0})
     channel = sampled("flowers.input:with_step", step=given, step_given=True, dispatch="sync")
-    assert channel.one(Warned).code == "step-replaced"
+    assert channel.one("warnings")[0].code == "step-replaced"
     assert sys.modules["flowers.input"].calls["step"] == 0
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, VectoriseMap, to_document
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.experiment.same_data import check_data
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import WorkerMessage
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnsJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
@@ -42,10 +43,10 @@ def test_functions_that_draw_while_they_are_traced_give_the_same_data(edit: Pipe
 
     def built(*edits: PipelineEdit) -> Built:
         turns = TurnsJob(edits=[json.dumps(to_document(one)) for one in edits])
-        said: list[WorkerMessage] = []
-        job = Job("function", f"{path}:pipeline", [str(path)], turns=turns)
-        TurnRun(job, SimpleNamespace(send=said.append, next_turn=lambda: None)).run()  # type: ignore[arg-type]
-        return next(message for message in said if isinstance(message, Built))
+        said: dict[str, Any] = {}
+        job = Options(ParsedTarget("function", path, "pipeline"), [str(path)], turns=turns)
+        TurnRun(job, SimpleNamespace(send=said.update, next_turn=lambda: None)).run()  # type: ignore[arg-type]
+        return said["built"]
 
     found = check_data(built(), built(), built(edit), "same")
     assert (found.level, found.same) == ("bytes", True)

@@ -1,13 +1,11 @@
-"""Adding one of each thing takes a row or a class: a function, an op, a message.
+"""Adding one of each thing takes a row: a function, an op.
 
 A format is added in `test_formats`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from pipeprof.pipelines.meaning import traits
 from pipeprof.pipelines.spec import operations, schema
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
-from pipeprof.profiles.protocol import messages
 
 ROWS = {
     "signatures": {"tf.added.scale": "image, factor, name=None"},
@@ -64,15 +61,3 @@ def test_unknown_things_are_refused(tmp_path: Path) -> None:
 def test_a_function_and_an_op_are_rows(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(SPEC)
     assert [one.op for one in load_spec(tmp_path / "spec.yaml").spec.placed()] == ["range", "map", "pairs"]
-
-
-def test_a_message_is_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages.WorkerMessage, "classes", dict(messages.WorkerMessage.classes))
-
-    @dataclass(frozen=True)
-    class TemperatureRead(messages.WorkerMessage):
-        celsius: float
-
-    line = messages.encode_message(TemperatureRead(61.5))
-
-    assert messages.decode_message(json.loads(line)) == TemperatureRead(61.5)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from types import TracebackType
 
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import BuildGrew, WorkerMessage
 
 EVERY_SECONDS = 1.0
 SEND_BYTES = 32_000_000
@@ -24,9 +23,7 @@ class BuildWatch:
         resident: Tells resident memory, None if unknown.
     """
 
-    def __init__(
-        self, send: Callable[[WorkerMessage], None], resident: Callable[[], int | None] = procfs.own_rss_bytes
-    ) -> None:
+    def __init__(self, send: Callable[..., None], resident: Callable[[], int | None] = procfs.own_rss_bytes) -> None:
         self._send = send
         self._resident = resident
         self._sent = resident() or 0
@@ -51,4 +48,4 @@ class BuildWatch:
         now = self._resident() or 0
         if now >= self._sent + SEND_BYTES:
             self._sent = now
-            self._send(BuildGrew())
+            self._send(grows=True)

@@ -17,14 +17,13 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.procfs import PROC, read_text
-from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, ModelLook, PipelineLook
+from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, PipelineLook
 from pipeprof.profiles.worker.memory.glibc_heap import heap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeprof.profiles.document.shared import PhaseName
-    from pipeprof.profiles.protocol.messages import WorkerMessage
     from pipeprof.profiles.worker.steps.loop import Feed
 
 
@@ -108,7 +107,7 @@ class MemoryLog:
 
     def __init__(
         self,
-        send: Callable[[WorkerMessage], None] = lambda _message: None,
+        send: Callable[..., None] = lambda **_changes: None,
         *,
         every: float = SEND_SECONDS,
         counts_arrays: bool = True,
@@ -168,7 +167,7 @@ class MemoryLog:
         self._looks.append((time.monotonic(), rss, live, phase, steps, feed.ended, seen))
         if now >= self._send_at:
             self._send_at = now + self._send_every
-            self._send(ModelLook(seen.to_dict()))
+            self._send(model=seen.to_dict())
         if len(self._looks) > MOST_LOOKS:
             self._looks = self._looks[::2]
             self._every *= 2

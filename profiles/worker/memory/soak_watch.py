@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import MemoryReading, SoakFreed, SoakReading
+from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
 from pipeprof.profiles.worker.memory.glibc_heap import heap
 from pipeprof.profiles.worker.memory.memory_log import tensor_bytes
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
-    from pipeprof.profiles.protocol.messages import WorkerMessage
 
 SHARE, HEAP_SHARE = 0.0004, 0.0006
 """Of one core for readings without the heap, and for the heap's."""
@@ -47,7 +46,7 @@ class SoakWatch:
 
     def __init__(
         self,
-        send: Callable[[WorkerMessage], None],
+        send: Callable[..., None],
         seconds: float,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -86,7 +85,7 @@ class SoakWatch:
         memory = _memory(used)
         if memory is not None:
             self._send(
-                SoakReading(
+                soak=SoakReading(
                     t=now - self._began,
                     epoch=epoch,
                     steps=steps,
@@ -115,7 +114,7 @@ class SoakWatch:
         if not self._examines:
             return
         self._examines = False
-        self._send(SoakFreed(_collected()))
+        self._send(soak_freed=_collected())
         if self._traces:
             tracemalloc.stop()
 

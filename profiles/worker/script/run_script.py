@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.late import np
-from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import (
     ProcessExitedError,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import GraphSeen, Place, Role
     from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
@@ -86,7 +86,7 @@ class ScriptRun(ScriptJob):
     advice: ClassVar[str] = "Let it train longer, by its own arguments."
     """What to do where it ends too early."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._path = Path(job.user_files[0]).absolute()  # the script may go into another folder
         self._handed = False
@@ -191,7 +191,7 @@ class ScriptRun(ScriptJob):
                 return made
             except Exception as error:
                 # An exception would be the script's own to catch.
-                self._channel.send(describe_error(as_refusal(error), self))
+                self._channel.send(error=describe_error(as_refusal(error), self))
                 self._end_process()
 
     def _edited(self, dataset: Any) -> Any:
@@ -232,14 +232,14 @@ class ScriptRun(ScriptJob):
         except NeverIteratedError:
             failed = True
         except BaseException as other:
-            self._channel.send(describe_error(other, self))
+            self._channel.send(error=describe_error(other, self))
             self._end_process()
         if failed:
-            self._channel.send(describe_error(error, self))
+            self._channel.send(error=describe_error(error, self))
             self._end_process()
 
     def _end_process(self) -> None:
-        self._channel.send(Done())
+        self._channel.send(done=True)
         end_at_once()
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
@@ -272,7 +272,7 @@ class ScriptRun(ScriptJob):
                 try:
                     self._finish(self._reason)
                 except BaseException as error:
-                    self._channel.send(describe_error(error, self))
+                    self._channel.send(error=describe_error(error, self))
                 self._end_process()
 
     def _ends_from_outside(self) -> bool:
@@ -428,7 +428,7 @@ class ScriptRun(ScriptJob):
         now = time.perf_counter()
         if now >= self._tell_at:
             self._tell_at = now + self._send_every
-            self._channel.send(TrainingSeen(self._training()))
+            self._channel.send(training=self._training())
 
     def _warm(self, looked: Looked) -> str | None:
         # Of use only where no measurement follows.
@@ -467,7 +467,7 @@ class ScriptRun(ScriptJob):
         if now - self._sign_at < SIGN_SECONDS:
             return
         if cpu - self._sign_cpu >= ALIVE_CORES * (now - self._sign_at):
-            self._channel.send(Waiting())
+            self._channel.send()
         self._sign_at, self._sign_cpu = now, cpu
 
     # The end
@@ -481,7 +481,7 @@ class ScriptRun(ScriptJob):
             self._look_last()
         self._device_steps.close()
         if self._device_steps.read is not None:
-            self._channel.send(self._device_steps.read)
+            self._channel.send(device=self._device_steps.read)
         self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
@@ -489,7 +489,7 @@ class ScriptRun(ScriptJob):
             self._soak.end()
         self._ended = reason
         if self._main is None:
-            self._channel.send(TrainingSeen(self._training()))
+            self._channel.send(training=self._training())
             raise NeverIteratedError(self._why_nothing())
         if self.job.edits and not self._handed:
             raise NeverIteratedError(f"{self._not_again()}: the change was not made")
@@ -499,7 +499,7 @@ class ScriptRun(ScriptJob):
         self._models.observe(self._script_feed, window.statistics.count)
         self._leave(window.reason or reason)
         self._memory.read("measure")
-        self._channel.send(TrainingSeen(self._training()))
+        self._channel.send(training=self._training())
         self._describe_main()
 
     def _claims_end(self) -> bool:
@@ -563,9 +563,9 @@ class ScriptRun(ScriptJob):
             self._note_no_trace(lacking)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
-                self._channel.send(TraceBegan(TRACE_SECONDS))
+                self._channel.send(trace_ends_in=TRACE_SECONDS)
                 result = self._run_trace()
-                self._channel.send(result)
+                self._channel.send(trace=result)
                 if result.note is not None:
                     self._note_no_trace(result.note)
         self._leave()
@@ -629,9 +629,9 @@ class ScriptRun(ScriptJob):
                 cpu_ns=self._clock.cpu_ns(window.statistics.count),
                 sizes=self._sizes.mean() if self._sizes_known else None,
             )
-            self._channel.send(window.statistics.measured(loop=loop))
+            self._channel.send(measured=window.statistics.measured(loop=loop))
         if self._observer.consumers:
-            self._channel.send(TrainingSeen(self._training()))
+            self._channel.send(training=self._training())
 
     def _why_nothing(self) -> str:
         return why_no_step(Path(self.job.user_files[0]), self._path, self._observer)

@@ -34,7 +34,7 @@ from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
 if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
 
 HANDED: Final = "pipeprof_handed_out"
@@ -97,7 +97,7 @@ class ScriptJob(JobRun):
 
     libraries = ("tensorflow", "numpy", "keras", "jax", "torch")
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
@@ -178,7 +178,7 @@ class ScriptJob(JobRun):
         self._imports.begin()
         self._writes.begin()
         try:
-            return run_as_main(self.job.target, self.job.script_args)
+            return run_as_main(str(self.job.target), self.job.script_args)
         finally:
             self._imports.end()
 

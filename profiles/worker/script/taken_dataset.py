@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import Done
-from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.sample import JobRun
@@ -22,7 +20,7 @@ from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Place, Role
 
 
@@ -54,7 +52,7 @@ class TakenDataset(ScriptJob):
             self._begin()
             self._run_dataset()
         except BaseException as error:
-            self._channel.send(describe_error(error, self))
+            self._channel.send(error=describe_error(error, self))
         self._end()
 
     def _begin(self) -> None:
@@ -82,11 +80,11 @@ class TakenDataset(ScriptJob):
 
     def _refuse(self, reason: str) -> NoReturn:
         """End with a reason that says nothing against a change."""
-        self._channel.send(EditRefused(reason))
+        self._channel.send(refused=reason)
         self._end()
 
     def _end(self) -> NoReturn:
-        self._channel.send(Done())
+        self._channel.send(done=True)
         end_at_once()
 
 
@@ -113,10 +111,10 @@ class TakenRun(TakenDataset, JobRun):
         self._memory.read("build")
 
     def _refuse(self, reason: str) -> NoReturn:
-        self._channel.send(describe_error(PipelineFailedError(reason), self))
+        self._channel.send(error=describe_error(PipelineFailedError(reason), self))
         self._end()
 
 
-def taken(job: Job, channel: WorkerEnd) -> TakenDataset:
+def taken(job: Options, channel: WorkerEnd) -> TakenDataset:
     """Return the run of a job."""
     return TakenTurns(job, channel) if job.turns is not None else TakenRun(job, channel)

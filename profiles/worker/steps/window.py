@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.profiles.protocol.messages import STOPPED, Beat
+from pipeprof.profiles.protocol.messages import STOPPED
 from pipeprof.profiles.worker.steps.loop import Chunk, Window
 
 if TYPE_CHECKING:
@@ -196,10 +196,10 @@ class PhaseWindow(Window):
         self.reason = reason
         if self._phase is not None and (began >= self._beat_at or reason):
             self._beat_at = began + self._beat_ns
-            self._channel.send(Beat(self._phase, count, seconds, count / seconds if seconds else None))
+            self._channel.send(steps=count, phase_seconds=seconds, rate=count / seconds if seconds else None)
         if began >= self._partial_at and self._tells_steps:
             self._partial_at = began + min(self._partial_ns, began - self._opened)
-            self._channel.send(self.statistics.measured())
+            self._channel.send(measured=self.statistics.measured())
 
 
 class WindowClock:

@@ -20,15 +20,7 @@ from pipeprof.pipelines.graph.effects import draws_in_any_order, file_writer
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
-from pipeprof.profiles.protocol.turns import (
-    BatchDigest,
-    Built,
-    EditRefused,
-    ReplayJob,
-    TurnEnded,
-    TurnRequest,
-    TurnsJob,
-)
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, ReplayJob, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import Chunk, Feed, Window, take_steps
@@ -44,7 +36,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import GraphDict
     from pipeprof.pipelines.steps.consumer import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.protocol.job import Job
+    from pipeprof.profiles.protocol.options import Options
 
 
 SPIN_SECONDS = 0.0005
@@ -226,7 +218,7 @@ _WRITES = "the pipeline writes files ({}), which several processes cannot do at 
 class TurnRun(JobRun):
     """A job in turns."""
 
-    def __init__(self, job: Job, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._turns: TurnsJob = job.turns or TurnsJob()
         self._runtime: int | None = None
@@ -257,7 +249,7 @@ class TurnRun(JobRun):
         if not self._edit():
             return
         if (reason := self._writes_files()) is not None:
-            self._channel.send(EditRefused(reason))
+            self._channel.send(refused=reason)
             return
         # It runs the pipeline to fill the replay.
         if self._turns.replay is not None and not self._possible(self._replay, self._turns.replay):
@@ -268,7 +260,7 @@ class TurnRun(JobRun):
         graph = self.written_graph()
         racing = graph is not None and draws_in_any_order(graph)
         first = (*self._first_batches(), self._runtime, built, self._filled_seconds)
-        self._channel.send(Built(*first, self._compared, racing, self._reordered))
+        self._channel.send(built=Built(*first, self._compared, racing, self._reordered))
         self.phase = "measure"
         step = self._step() if self._device else None
         while (turn := self._channel.next_turn()) is not None:
@@ -277,7 +269,7 @@ class TurnRun(JobRun):
                 continue
             if turn.dispatch is not None and step is not None:
                 step = self._step_in(turn.dispatch)
-            self._channel.send(self._take(turn, step))
+            self._channel.send(turn=self._take(turn, step))
             step = self._step() if self._device else None
 
     def _step_in(self, dispatch: Dispatch) -> Any:
@@ -321,7 +313,7 @@ class TurnRun(JobRun):
         try:
             change(what)
         except CannotChangeError as error:
-            self._channel.send(EditRefused(str(error)))
+            self._channel.send(refused=str(error))
             return False
         return True
 
@@ -334,7 +326,7 @@ class TurnRun(JobRun):
                 if not guard.asked:
                     raise
         if guard.asked:
-            self._channel.send(EditRefused(_WRITES.format("save, while it is built")))
+            self._channel.send(refused=_WRITES.format("save, while it is built"))
         return not guard.asked
 
     def _replay(self, job: ReplayJob) -> None:
@@ -437,7 +429,7 @@ class TurnRun(JobRun):
             self._graphs()
         except Exception as error:
             unread: GraphDict = {"root": None, "reason": first_line(error), "nodes": []}
-            self._channel.send(Graphs(unread, unread, self._models.segments()))
+            self._channel.send(graphs=Graphs(unread, unread, self._models.segments()))
 
     def _warm(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
         """Run until the step time has settled, and what has to fill is full."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,12 +54,25 @@ def touches_of_method(method: str, arguments: Sequence[Any], named: Mapping[str,
         >>> [touch.path for touch in touches_of_method("keras.Model.save", (None, "/m.keras"), {})]
         ['/m.keras']
     """
-    read = READERS.get(method)
-    try:
-        return read(*arguments, **named) if read is not None else ()
-    except TypeError:
-        # The method itself will say what is wrong with its arguments.
+    if method not in READERS:
         return ()
+    at, name, places = READERS[method]
+
+    def given(at: int, name: str, default: Any = None) -> Any:
+        return named.get(name, arguments[at] if len(arguments) > at else default)
+
+    path = given(at, name)
+    place = _place(getattr(path, "directory", path))
+    flag = given(2, *_FLAGS[method]) if method in _FLAGS else True
+    mode = str(flag)
+    if place is None or not flag or (mode.startswith("r") and "+" not in mode):
+        return ()
+    touches = places(place)
+    if mode in ("x", "w-") or (mode.startswith("a") and not method.startswith("h5py")):
+        return tuple(replace(touch, verb=None) for touch in touches)
+    if method.endswith("gfile.rename"):
+        return _rename(given(0, "src"), path)
+    return touches
 
 
 def _open(path: Any, mode: Any, flags: Any) -> Touches:
@@ -103,107 +116,66 @@ EVENTS: Mapping[str, Callable[..., Touches]] = {
 """Audit events that change files."""
 
 
-# Each reader has the parameter names of the library's own method, which may be called by them.
-def _saved_model(model: Any, filepath: Any, overwrite: bool = True, *_more: Any, **_named: Any) -> Touches:
-    del model
-    # Without `overwrite`, Keras asks at the terminal.
-    return _files(filepath) if overwrite else ()
+def _file(place: str) -> Touches:
+    return (Touch(place),)
 
 
-def _exported(_model: Any, filepath: Any, *_more: Any, **_named: Any) -> Touches:
-    return _saved_folder(None, filepath)
+def _tree(place: str) -> Touches:
+    return (Touch(place, kind="tree"),)
 
 
-def _saved_folder(obj: Any, export_dir: Any, *_more: Any, **_named: Any) -> Touches:
-    del obj
-    place = _place(export_dir)
-    if place is None:
-        return ()
+def _saved_folder(place: str) -> Touches:
     if not Path(place).is_dir():
-        return (Touch(place, kind="tree"),)
-    names = ("saved_model.pb", "fingerprint.pb", "variables/")
-    return tuple(Touch(f"{place}/{name}", kind="prefix") for name in names)
+        return _tree(place)
+    return tuple(Touch(f"{place}/{name}", kind="prefix") for name in ("saved_model.pb", "fingerprint.pb", "variables/"))
 
 
-def _checkpoint(_checkpoint: Any, file_prefix: Any, *_more: Any, **_named: Any) -> Touches:
-    place = _place(file_prefix)
-    if place is None:
-        return ()
+def _numbered(folder: str, prefix: str) -> Touches:
     # The file `checkpoint` names the latest one, so it changes even where the numbers go on.
-    return (Touch(str(Path(place).parent / "checkpoint")), Touch(f"{place}-", None, "prefix"))
+    return (Touch(f"{folder}/checkpoint"), Touch(prefix, None, "prefix"))
 
 
-def _written_checkpoint(_checkpoint: Any, file_prefix: Any, *_more: Any, **_named: Any) -> Touches:
-    place = _place(file_prefix)
-    return (Touch(f"{place}.index"), Touch(f"{place}.data-", kind="prefix")) if place is not None else ()
-
-
-def _managed_checkpoint(manager: Any, *_more: Any, **_named: Any) -> Touches:
-    place = _place(manager.directory)
-    return (Touch(f"{place}/checkpoint"), Touch(f"{place}/", None, "prefix")) if place is not None else ()
-
-
-def _opened(_file: Any, name: Any, mode: Any = "r", *_more: Any, **_named: Any) -> Touches:
-    if str(mode).startswith("r") and "+" not in str(mode):
-        return ()
-    return _files(name, verb=None if str(mode).startswith("a") else "overwrite")
-
-
-def _opened_by_h5py(_file: Any, name: Any, mode: Any = "r", *_more: Any, **_named: Any) -> Touches:
-    if mode == "r":
-        return ()
-    return _files(name, verb=None if mode in ("x", "w-") else "overwrite")
-
-
-def _written_rows(_writer: Any, path: Any, *_more: Any, **_named: Any) -> Touches:
-    return _files(path)
-
-
-def _written_file(filename: Any, *_more: Any, **_named: Any) -> Touches:
-    return _files(filename)
-
-
-def _torch_saved(obj: Any, f: Any, *_more: Any, **_named: Any) -> Touches:
-    del obj
-    return _files(f)
-
-
-def _copied(src: Any, dst: Any, overwrite: bool = False) -> Touches:
-    del src
-    return _files(dst) if overwrite else ()
-
-
-def _renamed(src: Any, dst: Any, overwrite: bool = False) -> Touches:
-    return _rename(_text(src), _text(dst)) if overwrite else ()
-
-
-def _saved_dataset(_dataset: Any, path: Any, *_more: Any, **_named: Any) -> Touches:
-    place = _place(path)
-    return (Touch(place, kind="tree"),) if place is not None else ()
-
-
-READERS: Mapping[str, Callable[..., Touches]] = {
-    "keras.Model.save": _saved_model,
-    "keras.Model.save_weights": _saved_model,
-    "keras.Model.export": _exported,
-    "keras.saving.save_model": _saved_model,
-    "keras.saving.save_weights": _saved_model,
-    "tensorflow.train.Checkpoint.save": _checkpoint,
-    "tensorflow.train.Checkpoint.write": _written_checkpoint,
-    "tensorflow.train.CheckpointManager.save": _managed_checkpoint,
-    "tensorflow.saved_model.save": _saved_folder,
-    "tensorflow.data.Dataset.save": _saved_dataset,
-    "tensorflow.io.write_file": _written_file,
-    "tensorflow.io.TFRecordWriter.__init__": _written_rows,
-    "tensorflow.io.gfile.GFile.__init__": _opened,
-    "tensorflow.io.gfile.copy": _copied,
-    "tensorflow.io.gfile.rename": _renamed,
-    "tensorflow.io.gfile.remove": lambda path: _remove(_text(path)),
-    "tensorflow.io.gfile.rmtree": lambda path: _remove_tree(_text(path)),
-    "h5py.File.__init__": _opened_by_h5py,
-    "torch.save": _torch_saved,
+READERS: Mapping[str, tuple[int, str, Callable[[str], Touches]]] = {
+    "keras.Model.save": (1, "filepath", _file),
+    "keras.Model.save_weights": (1, "filepath", _file),
+    "keras.Model.export": (1, "filepath", _saved_folder),
+    "keras.saving.save_model": (1, "filepath", _file),
+    "keras.saving.save_weights": (1, "filepath", _file),
+    "tensorflow.train.Checkpoint.save": (
+        1,
+        "file_prefix",
+        lambda place: _numbered(str(Path(place).parent), f"{place}-"),
+    ),
+    "tensorflow.train.Checkpoint.write": (
+        1,
+        "file_prefix",
+        lambda place: (Touch(f"{place}.index"), Touch(f"{place}.data-", kind="prefix")),
+    ),
+    "tensorflow.train.CheckpointManager.save": (0, "self", lambda place: _numbered(place, f"{place}/")),
+    "tensorflow.saved_model.save": (1, "export_dir", _saved_folder),
+    "tensorflow.data.Dataset.save": (1, "path", _tree),
+    "tensorflow.io.write_file": (0, "filename", _file),
+    "tensorflow.io.TFRecordWriter.__init__": (1, "path", _file),
+    "tensorflow.io.gfile.GFile.__init__": (1, "name", _file),
+    "tensorflow.io.gfile.copy": (1, "dst", _file),
+    "tensorflow.io.gfile.rename": (1, "dst", _file),
+    "tensorflow.io.gfile.remove": (0, "path", lambda place: (Touch(place, "delete"),)),
+    "tensorflow.io.gfile.rmtree": (0, "path", lambda place: (Touch(place, "delete", "tree"),)),
+    "h5py.File.__init__": (1, "name", _file),
+    "torch.save": (1, "f", _file),
 }
-"""By wrapped method, what reads the places from its arguments."""
+"""By wrapped method: which argument names the place, by position and name, and what is written there."""
+_FLAGS: Mapping[str, tuple[str, Any]] = {
+    "keras.Model.save": ("overwrite", True),
+    "keras.Model.save_weights": ("overwrite", True),
+    "keras.saving.save_model": ("overwrite", True),
+    "keras.saving.save_weights": ("overwrite", True),
+    "tensorflow.io.gfile.copy": ("overwrite", False),
+    "tensorflow.io.gfile.rename": ("overwrite", False),
+    "tensorflow.io.gfile.GFile.__init__": ("mode", "r"),
+    "h5py.File.__init__": ("mode", "r"),
+}
+"""The third argument where it says whether a file that is there is replaced: its name and default."""
 
 
 def _files(path: Any, *, verb: Verb | None = "overwrite") -> Touches:

@@ -16,7 +16,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.tries import pace
 from pipeprof.profiles.tries.run import try_changes
 
@@ -87,7 +87,7 @@ def main() -> None:
     ]
     # A step waits, so that the cores are free for other tests.
     step = parse_step({"simulate": "3ms", "dispatch": "sync"})
-    settings = RunSettings(parse_target(str(path)), load_spec(path), ["pipeprof"], lock=False, step=step)
+    settings = make_options(parse_target(str(path)), load_spec(path), ["pipeprof"], lock=False, step=step)
     writer = ProfileWriter([Path(folder, "saved.json")])
     try_changes(profile, settings, [], float(budget), Progress(), save=lambda: writer.write(profile))
     found = {finding.rule: finding.model_dump() for finding in profile.findings}

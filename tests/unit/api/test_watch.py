@@ -17,10 +17,9 @@ from pipeprof import local_run, recording, watching
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.channel import WorkerEnd
-from pipeprof.profiles.protocol.local_channel import LocalEnd
-from pipeprof.profiles.protocol.messages import Warned, WorkerMessage
+from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.protocol.channel import Changes, LocalEnd, WorkerEnd
+from pipeprof.profiles.protocol.messages import Warned
 from tests.unit.worker.fakes import drained
 
 
@@ -178,13 +177,13 @@ def test_nothing_happens_where_pipeprof_measures_already(monkeypatch: pytest.Mon
 
 
 def test_messages_arrive_as_through_a_pipe_and_not_from_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[WorkerMessage] = []
+    taken: list[Changes] = []
     end = LocalEnd(taken.append)
     with end.together():
-        end.send(Warned("a", "first"))
-    assert taken == [Warned("a", "first")]
+        end.warn("a", "first")
+    assert taken == [{"warnings": [Warned("a", "first")]}]
     monkeypatch.setattr(LocalEnd, "is_copy", True)
-    end.send(Warned("a", "second"))
+    end.warn("a", "second")
     assert len(taken) == 1
 
 
@@ -192,7 +191,7 @@ def test_what_was_measured_is_saved_now_and_then(monkeypatch: pytest.MonkeyPatch
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(local_run, "time", SimpleNamespace(monotonic=lambda: clock.now))
     writer = ProfileWriter([tmp_path / "out.json"])
-    run = local_run.LocalRun(RunSettings(target=ParsedTarget("script", Path("train.py")), to_end=True), writer)
+    run = local_run.LocalRun(make_options(target=ParsedTarget("script", Path("train.py")), to_end=True), writer)
     saved: list[float] = []
 
     def save(_sampler: object) -> None:
@@ -204,7 +203,7 @@ def test_what_was_measured_is_saved_now_and_then(monkeypatch: pytest.MonkeyPatch
     for second in range(100, 400):
         clock.now = max(clock.now, float(second))
         # Before there are steps, there is nothing to save.
-        run.take(Warned("a", "b") if second < 130 else drained())
+        run.take({} if second < 130 else {"measured": drained()})
     # One save takes 50 ms: a thousandth of 50 s.
     assert saved == pytest.approx([130, 181, 232, 283, 334, 385], abs=1)
 

@@ -10,13 +10,14 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.text.source_diff import add_diffs, changed_source
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.jobs import with_source
-from pipeprof.profiles.protocol.job import IteratedAt, Job
+from pipeprof.profiles.protocol.options import IteratedAt, Options
 
 TEXT = "ds = numbers().map(parse)\n\nfor x in ds:\n    step(x)\n"
 PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", 2)
@@ -66,7 +67,7 @@ def test_what_is_proven_is_the_changed_text(script: Profile) -> None:
     cached = InsertStage("cache", {}, "stages.0")
     source = changed_source(script.target, script.stages or (), [[PARALLEL], [cached]])
     path = str(Path("train.py").absolute())
-    job = Job("script", path, [path], edits=[["an edit"]], main=IteratedAt(path, 3, "loop"))
+    job = Options(ParsedTarget("script", Path(path)), [path], edits=[["an edit"]], main=IteratedAt(path, 3, "loop"))
     found = with_source(job, source)
     assert (found.edits, found.texts, found.main) == ([], {path: source.texts["train.py"]}, job.main)
     lines = TEXT.replace("numbers().", "numbers()\nds = ds.")

@@ -17,8 +17,8 @@ from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.version import Version
-from pipeprof.profiles.harness.harness import target_of
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options, target_of
+from pipeprof.profiles.protocol.options import Options
 from tests.unit.cli.reports import finding, measured
 
 TEXT = "version: 1  # mine\nsource: {range: {stop: 9}}\nstages:\n- batch: {batch_size: 3}\n"
@@ -39,13 +39,13 @@ class Harness:
     """
 
     profile: Profile
-    asked: list[RunSettings] = field(default_factory=list)
+    asked: list[Options] = field(default_factory=list)
     tried: list[dict[str, Any]] = field(default_factory=list)
     meanwhile: Callable[[dict[str, Any]], object] = lambda _: None
     result: Fix | None = None
 
     def run_sample(
-        self, settings: RunSettings, writer: ProfileWriter, progress: Any, tell: Any = lambda _: None, *_: object
+        self, settings: Options, writer: ProfileWriter, progress: Any, tell: Any = lambda _: None, *_: object
     ) -> Profile:
         self.asked.append(settings)
         progress.phase("measure", 10.0)
@@ -58,7 +58,7 @@ class Harness:
         return self.profile
 
     def try_changes(
-        self, profile: Profile, settings: RunSettings, ideas: Any, budget: float, progress: Any, **options: Any
+        self, profile: Profile, settings: Options, ideas: Any, budget: float, progress: Any, **options: Any
     ) -> None:
         progress.close()
         known = [one.title for one in ideas(profile, Version()) if one.measured is not None] if callable(ideas) else []
@@ -75,7 +75,7 @@ def save(profile: Profile, *findings: Finding, target: str = "spec.yaml", path: 
     """Save the profile as a run of this target would have."""
     parsed, loaded = load_target(target, Changes(), no_python=False, scripts=True)
     arguments = ("loop",) if parsed.kind == "script" else ()
-    profile.target = target_of(RunSettings(parsed, loaded, script_args=arguments))
+    profile.target = target_of(make_options(parsed, loaded, script_args=arguments))
     profile.command = ["pipeprof", "run", target, *(("--", *arguments) if arguments else ())]
     profile.findings = list(findings)
     Path(path).write_text(profile.model_copy(update=changes).model_dump_json())

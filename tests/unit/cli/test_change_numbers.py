@@ -15,7 +15,7 @@ from pipeprof.cli.command_line import change_command
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.protocol.job import IteratedAt
+from pipeprof.profiles.protocol.options import IteratedAt
 from pipeprof.profiles.redaction.document import redact
 from tests.unit.cli.patches import CACHE, FUNCTION, SAVED, TEXT, Harness, proven, save
 from tests.unit.cli.reports import Pipeprof, Recorded

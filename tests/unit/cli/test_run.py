@@ -62,12 +62,16 @@ def test_options_reach_the_harness_and_what_is_not_given_is_left_to_the_spec(
     asked, left, _ = harness.asked
     assert (asked.seconds, asked.steps, asked.timeout, asked.max_time) == (120.0, 7, 9.0, 3600.0)
     assert (asked.memory_limit, asked.data_size, asked.no_cache) == (8 << 30, DataSize(elements=500_000), True)
-    assert asked.step is not None
-    assert (asked.step.kind, asked.step.dispatch) == ("simulate", 2)
-    unset = (left.seconds, left.steps, left.step, left.cold, left.timeout, left.max_time, left.memory_limit)
-    assert unset == (None,) * 7
-    assert left.loaded is not None
-    assert left.loaded.spec.measure.seconds == 4
+    assert (asked.step.kind, asked.dispatch, asked.step_given) == ("simulate", 2, True)
+    unset = (left.steps, left.dispatch, left.max_time, left.memory_limit)
+    assert unset == (None,) * 4
+    assert (left.seconds, left.step.kind, left.step_given, left.cold, left.timeout) == (
+        4.0,
+        "none",
+        False,
+        False,
+        120.0,
+    )
 
 
 def test_options_that_contradict_each_other_or_the_target_are_refused(harness: Harness, pipeprof: Pipeprof) -> None:
@@ -76,12 +80,10 @@ def test_options_that_contradict_each_other_or_the_target_are_refused(harness: H
         "spec.yaml --to-end", "spec.yaml --allow-writes", "train.py --to-end --steps 3", "train.py --budget 3",
         "train.py --step none", "train.py --arg a=1", "train.py --dataset-size 9", "spec.yaml --arg a=1",
         "train.py:make --set a=1", "train.py:make -- x", "train.py --cold", "-",
+        "spec.yaml --workers 2",
     ):  # fmt: skip
         result = pipeprof("run", *words.split())
         assert (result.code, result.out, harness.asked) == (2, "", []), words
-    # Whether there is a service to start is known when the job is made.
-    pipeprof("run", "spec.yaml", "--workers", "2")
-    assert harness.asked[0].workers == 2
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

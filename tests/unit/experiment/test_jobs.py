@@ -19,8 +19,7 @@ from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.experiment.jobs import Change, JobMaker, edits_of_calls
-from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.job import as_pairs
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.protocol.turns import TurnsJob
 
 ARGUMENT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
@@ -39,13 +38,13 @@ def finding(*edits: PipelineEdit, **facts: Any) -> Finding:
 def maker(tmp_path: Path) -> JobMaker:
     path = tmp_path / "input.py"
     path.write_text("def make(): ...\n")
-    return JobMaker(RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"]), **GIVEN)
+    return JobMaker(make_options(parse_target(f"{path}:make"), None, ["pipeprof"]), **GIVEN)
 
 
 def of_spec(folder: Path, *ops: tuple[str, str]) -> JobMaker:
     path = folder / "spec.yaml"
     path.write_text(SPEC)
-    return JobMaker(RunSettings(parse_target(str(path)), load_spec(path), ["pipeprof"]), **GIVEN, ops=ops)
+    return JobMaker(make_options(parse_target(str(path)), load_spec(path), ["pipeprof"]), **GIVEN, ops=ops)
 
 
 def turns_of(maker: JobMaker, change: Change, warm_steps: int = 0) -> TurnsJob:
@@ -72,7 +71,7 @@ def test_what_the_data_of_a_spec_cannot_say_is_made_in_its_calls(tmp_path: Path)
     by_data = finding(SetArgument("source", "range", "stop", 9), in_spec=True)
     change = jobs.change_of(by_data)
     assert change == Change(in_spec=by_data.edits)
-    assert jobs.edited(change).data == as_pairs({"version": 1, "source": {"range": {"stop": 9}}})
+    assert jobs.edited(change).loaded.data == {"version": 1, "source": {"range": {"stop": 9}}}
     assert jobs.change_of(finding(CODE)) is None
 
 

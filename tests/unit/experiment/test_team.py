@@ -13,8 +13,9 @@ import pytest
 from pipeprof.profiles.experiment import team
 from pipeprof.profiles.experiment.team import MemberFailedError, OutOfTimeError, Team
 from pipeprof.profiles.host.cgroup import OomReport
-from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
-from pipeprof.profiles.protocol.turns import BatchDigest, Built, EditRefused
+from pipeprof.profiles.protocol.channel import Changes
+from pipeprof.profiles.protocol.messages import Raised
+from pipeprof.profiles.protocol.turns import BatchDigest, Built
 
 BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.1)
 
@@ -22,15 +23,15 @@ BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.
 class Worker:
     """A process that has said one thing and waits; its pipes are ready to be read."""
 
-    def __init__(self, said: WorkerMessage, _family: object, _start: object) -> None:
+    def __init__(self, said: Any, _family: object, _start: object) -> None:
         self.messages, write = os.pipe()
         os.close(write)
         self.printed = self.messages
         self.returncode: int | None = None
         self.state = "runs"
-        self._said = [said]
+        self._said = [{"built": said} if isinstance(said, Built) else said]
 
-    def read_messages(self) -> list[WorkerMessage]:
+    def read_messages(self) -> list[Changes]:
         said, self._said = self._said, []
         return said
 
@@ -82,7 +83,7 @@ def dead(made: Team, monkeypatch: pytest.MonkeyPatch, number: int, oom: OomRepor
     return caught.value
 
 
-def jobs(**said: WorkerMessage | int) -> Any:
+def jobs(**said: Any) -> Any:
     return said
 
 
@@ -104,8 +105,8 @@ def test_no_worker_is_waited_for_when_the_time_of_the_command_is_over(made: Team
 
 
 def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
-    raised = Raised("build", "raised", "ValueError: no\nmore of it")
-    found = made.start_each(jobs(A1=BUILT, C1=raised, C2=EditRefused("writes files")), seconds=5.0)
+    raised = {"error": Raised("build", "raised", "ValueError: no\nmore of it")}
+    found = made.start_each(jobs(A1=BUILT, C1=raised, C2={"refused": "writes files"}), seconds=5.0)
     assert found["A1"] == BUILT
     said = [(str(found[name]), found[name].refused) for name in ("C1", "C2")]
     assert said == [("raised: ValueError: no", False), ("writes files", True)]
@@ -113,7 +114,7 @@ def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
 
 
 def test_the_end_of_a_services_process_says_nothing_against_the_edit(made: Team) -> None:
-    raised = Raised("measure", "service", "worker 1 of 2 was killed")
+    raised = {"error": Raised("measure", "service", "worker 1 of 2 was killed")}
     with pytest.raises(MemberFailedError, match=r"^worker 1 of 2 was killed$") as caught:
         made.start(jobs(A1=raised), seconds=5.0)
     assert caught.value.outside
@@ -129,11 +130,11 @@ def test_a_kill_for_lack_of_memory_says_nothing_against_one_alone(made: Team, mo
 @pytest.mark.parametrize(
     ("number", "printed", "reason", "outside"),
     [
-        (signal.SIGKILL, "", "was killed from outside (SIGKILL)", True),
-        (signal.SIGTERM, "", "was ended from outside (SIGTERM)", True),
-        (signal.SIGSEGV, "", "crashed with a segmentation fault (SIGSEGV)", False),
-        (signal.SIGABRT, "", "crashed with an abort (SIGABRT)", False),
-        (signal.SIGABRT, "std::bad_alloc", "could not allocate memory (SIGABRT)", False),
+        (signal.SIGKILL, "", "was ended by SIGKILL", True),
+        (signal.SIGTERM, "", "was ended by SIGTERM", True),
+        (signal.SIGSEGV, "", "was ended by SIGSEGV", False),
+        (signal.SIGABRT, "", "was ended by SIGABRT", False),
+        (signal.SIGABRT, "std::bad_alloc", "could not allocate memory", False),
     ],
 )
 def test_what_ended_a_worker_is_named(
@@ -147,7 +148,7 @@ def test_the_time_in_which_this_process_was_stopped_does_not_count(made: Team, m
     class Late(Worker):
         looks = 0
 
-        def read_messages(self) -> list[WorkerMessage]:
+        def read_messages(self) -> list[Changes]:
             self.looks += 1
             return [] if self.looks == 1 else super().read_messages()
 

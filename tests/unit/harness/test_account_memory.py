@@ -11,7 +11,6 @@ from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import assemble
-from pipeprof.profiles.protocol.messages import ModelLook
 
 if TYPE_CHECKING:
     from pipeprof.profiles.host.sampler import Sampler
@@ -25,7 +24,7 @@ def test_a_stage_of_which_there_is_one_has_what_it_held_at_the_last_look(
 ) -> None:
     seen = observed()
     node: Any = {"name": "MemoryCacheImpl", "buffered_bytes": 390 * MB, "buffered_elements": 390}
-    seen.take(ModelLook({"nodes": [node]}))  # type: ignore[typeddict-item]
+    seen.take({"model": {"nodes": [node]}})
     profile = assemble(facts(), seen, None, problem=Problem(code="out-of-memory", message="…"), exit_code=5)
     profile.stages = [Stage(id=f"stages.{n}", op=op, origin="written") for n, op in enumerate(ops)]
     account_memory(profile, seen, cast("Sampler", None), None, {})

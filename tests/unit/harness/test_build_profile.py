@@ -15,6 +15,7 @@ from unit.worker.fakes import (
     MIB,
     FakeSampler,
     beat,
+    changes,
     drained,
     error,
     facts,
@@ -25,6 +26,7 @@ from unit.worker.fakes import (
     phase_end,
     plan,
     stage_at,
+    warned,
 )
 
 from pipeprof.profiles.document.measured import Disk
@@ -37,21 +39,9 @@ from pipeprof.profiles.gaps.steps import DeviceSeen
 from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.protocol.channel import HarnessEnd
-from pipeprof.profiles.protocol.job import StepJob
-from pipeprof.profiles.protocol.messages import (
-    Answer,
-    BatchSize,
-    CostSegment,
-    DeviceRead,
-    Graphs,
-    Libraries,
-    Replayed,
-    Trace,
-    TrainingSeen,
-    Warned,
-    encode_message,
-)
+from pipeprof.profiles.protocol.channel import HarnessEnd, encode
+from pipeprof.profiles.protocol.messages import Answer, BatchSize, CostSegment, DeviceRead, Graphs, Replayed, Trace
+from pipeprof.profiles.protocol.options import StepJob
 
 VALIDATOR = jsonschema.Draft202012Validator(Profile.model_json_schema())
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
@@ -137,8 +127,8 @@ SCRIPT = {"step": StepJob(kind="script"), "step_text": "train.py", "dispatch": "
 
 
 def test_a_wait_by_the_gpus_clock_is_put_into_the_measured_steps_in_proportion():
-    seen = observed(phase("measure"), followed(10), by_clock(waits=0.024), TrainingSeen(LOOP))
-    profile = assemble(facts(plan=plan(**SCRIPT)), seen)
+    seen = observed(phase("measure"), followed(10), by_clock(waits=0.024), {"training": LOOP})
+    profile = assemble(facts(options=plan(**SCRIPT)), seen)
     interval = profile.steps.interval_ms.mean
     assert (profile.training.wait, profile.training.unknown, profile.training.window.count) == ("clock", None, 29)
     assert profile.steps.wait_ms.mean == pytest.approx(interval / 2)
@@ -157,10 +147,10 @@ GAPS = Gaps(
 
 @pytest.mark.parametrize("script", [True, False])
 def test_the_gaps_of_a_device_are_those_of_its_trace(script):
-    seen = observed(phase("measure"), followed(10), *([TrainingSeen(LOOP)] if script else []))
-    loop = assemble(facts(plan=plan(**SCRIPT) if script else plan()), seen).device
-    seen.device = DeviceSeen(gaps=GAPS, idle_share=0.5, gpus=(GpuUse(name="GPU 0", idle_share=0.5),))
-    device = assemble(facts(plan=plan(**SCRIPT) if script else plan()), seen).device
+    seen = observed(phase("measure"), followed(10), *([{"training": LOOP}] if script else []))
+    loop = assemble(facts(options=plan(**SCRIPT) if script else plan()), seen).device
+    seen.device_seen = DeviceSeen(gaps=GAPS, idle_share=0.5, gpus=(GpuUse(name="GPU 0", idle_share=0.5),))
+    device = assemble(facts(options=plan(**SCRIPT) if script else plan()), seen).device
     assert loop.gaps != GAPS
     assert (device.gaps, device.idle_share, device.gaps_unknown) == (GAPS, 0.5, None)
     assert [gpu.name for gpu in device.gpus] == ["GPU 0"]
@@ -169,7 +159,7 @@ def test_the_gaps_of_a_device_are_those_of_its_trace(script):
 @pytest.mark.parametrize(("utilisation", "warned"), [(0.9, True), (0.55, False)])
 def test_nvml_that_differs_by_tens_of_points_is_a_warning(utilisation, warned):
     seen = observed(phase("measure"), followed(10))
-    seen.device = DeviceSeen(gaps=GAPS, idle_share=0.5, gpus=(GpuUse(name="GPU 0", idle_share=0.5),))
+    seen.device_seen = DeviceSeen(gaps=GAPS, idle_share=0.5, gpus=(GpuUse(name="GPU 0", idle_share=0.5),))
     profile = assemble(facts(gpus=[GpuUse(name="GPU 0", utilisation=utilisation, seconds=8.0)]), seen)
     assert profile.device.gpus[0].utilisation == utilisation
     texts = [warning.message for warning in profile.warnings if warning.code == "nvml-apart"]
@@ -181,7 +171,7 @@ def test_nvml_that_differs_by_tens_of_points_is_a_warning(utilisation, warned):
 def test_a_trace_that_cannot_tell_leaves_the_gaps_of_the_loop_and_says_why():
     seen = observed(phase("measure"), followed(10))
     loop = assemble(facts(), seen).device
-    seen.device = DeviceSeen(unknown="cannot say: the trace has no events of a device")
+    seen.device_seen = DeviceSeen(unknown="cannot say: the trace has no events of a device")
     device = assemble(facts(), seen).device
     assert device.gaps_unknown == "cannot say: the trace has no events of a device"
     assert (device.gaps, device.idle_share) == (loop.gaps, loop.idle_share)
@@ -194,7 +184,7 @@ def test_no_measured_step_is_no_steps():
 
 
 def test_results_in_an_answer_make_a_partial_document():
-    seen = observed(phase("measure"), Answer(phase="measure", measured=drained(7)))
+    seen = observed(phase("measure"), Answer(measured=drained(7)))
     assert assemble(facts(), seen, exit_code=5).steps.count == 7
 
 
@@ -224,7 +214,7 @@ def test_a_problem_is_in_the_document():
 def test_what_the_worker_says_of_itself_replaces_what_was_known():
     made = facts(host=Host(system="Linux", machine="x", cores=1.0, gpus=["from nvidia-smi"]))
     assert assemble(made, observed()).host.gpus == ["from nvidia-smi"]
-    seen = observed(Libraries({"tensorflow": "2.21"}, ["GPU:0"]))
+    seen = observed({"versions": {"tensorflow": "2.21"}, "gpus": ["GPU:0"]})
     profile = assemble(made, seen)
     assert profile.host.gpus == ["GPU:0"]
     assert profile.versions == {"pipeprof": "1.2.3", "tensorflow": "2.21"}
@@ -233,13 +223,13 @@ def test_what_the_worker_says_of_itself_replaces_what_was_known():
 
 @pytest.mark.parametrize(("version", "codes"), [("2.21.0", []), ("2.99.0", ["newer-tensorflow"]), ("unknown", [])])
 def test_a_tensorflow_that_is_newer_than_the_tested_ones_is_a_warning(version, codes):
-    profile = assemble(facts(), observed(Libraries({"tensorflow": version}, [])))
+    profile = assemble(facts(), observed({"versions": {"tensorflow": version}}))
     assert [warning.code for warning in profile.warnings] == codes
     assert all(f"TensorFlow {version} is newer than 2.21" in warning.message for warning in profile.warnings)
 
 
 def test_what_the_parent_knows_is_passed_on():
-    made = facts(disk=Disk(bytes=7, source="proc-io", cold=True), output="hello", plan=plan(seed=3))
+    made = facts(disk=Disk(bytes=7, source="proc-io", cold=True), output="hello", options=plan(seed=3))
     profile = assemble(made, observed())
     assert (profile.disk.bytes, profile.output, profile.seed) == (7, "hello", 3)
 
@@ -328,7 +318,7 @@ def test_growth_is_told_where_memory_ran_out_and_only_there():
 
 def test_steps_with_a_device_have_its_gaps_and_dispatch():
     seen = observed(phase("measure"), measured(followed(10, fetch_ms=2, busy_ms=8)))
-    profile = assemble(facts(plan=SIMULATED), seen, exit_code=0)
+    profile = assemble(facts(options=SIMULATED), seen, exit_code=0)
     assert profile.steps.dispatch == "sync"
     assert profile.device.text == "simulate: 8ms"
     assert profile.device.idle_share == pytest.approx(0.2)
@@ -473,8 +463,8 @@ def test_histograms_and_samples_are_in_the_series():
 
 
 def test_histograms_come_through_json():
-    seen = observed(*HarnessEnd(-1).feed(encode_message(measured(followed())).encode()))
-    series = assemble(facts(plan=SIMULATED), seen).series
+    seen = observed(*HarnessEnd(-1).feed(encode(changes(measured(followed()))).encode()))
+    series = assemble(facts(options=SIMULATED), seen).series
     assert sum(count for _, count in series.interval_histogram_ms) == 10
 
 
@@ -484,14 +474,14 @@ def test_without_steps_there_are_no_histograms():
 
 def test_what_measuring_cost_is_told_in_shares():
     seen = observed(measured(followed(10, fetch_ms=2, busy_ms=7, late_ms=1), overhead_ns=5_000_000, overhead_cpu_ns=1))
-    overhead = assemble(facts(plan=SIMULATED, sampler_cores=0.02), seen, exit_code=0).overhead
+    overhead = assemble(facts(options=SIMULATED, sampler_cores=0.02), seen, exit_code=0).overhead
     assert overhead.loop_share == pytest.approx(0.05)
     assert overhead.wake_share == pytest.approx(0.1)
     assert overhead.sampler_cores == 0.02
 
 
 def test_no_late_waking_is_none_of_it_and_without_a_device_nothing_is_claimed():
-    assert assemble(facts(plan=SIMULATED), observed(measured(followed()))).overhead.wake_share == 0.0
+    assert assemble(facts(options=SIMULATED), observed(measured(followed()))).overhead.wake_share == 0.0
     assert assemble(facts(), observed(measured(drained()))).overhead.wake_share is None
 
 
@@ -582,7 +572,7 @@ def test_cores_in_use_are_those_of_the_time_that_the_rate_counts(paused_s, used_
 
 
 def test_warnings_of_parent_and_worker_are_joined():
-    seen = observed(Warned("no-trace", "It failed."), beat(1))
+    seen = observed(warned("no-trace", "It failed."), beat(1))
     made = facts(warnings=[Message(code="cold", message="None was evicted.")])
     assert codes(assemble(made, seen)) == ["cold", "no-trace"]
 

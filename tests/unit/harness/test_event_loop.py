@@ -8,13 +8,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from unit.worker.fakes import (
+    DONE,
+    GREW,
     FakeSampler,
     FakeSeconds,
     FakeWorker,
     beat,
+    changes,
     drained,
     error,
     measured,
@@ -26,24 +30,15 @@ from unit.worker.fakes import (
 from pipeprof.profiles.harness import event_loop as watches
 from pipeprof.profiles.harness.event_loop import LAST_LOOK_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
-from pipeprof.profiles.protocol.messages import (
-    Answer,
-    BuildGrew,
-    Done,
-    Trace,
-    TraceBegan,
-    Waiting,
-    WorkerMessage,
-    encode_message,
-)
-from pipeprof.profiles.protocol.services import ServiceAwaited
+from pipeprof.profiles.protocol.channel import encode
+from pipeprof.profiles.protocol.messages import Answer, Trace
 
 TIMEOUT = 60.0
 START = 100.0
 
 
-def line(message: WorkerMessage) -> bytes:
-    return encode_message(message).encode()
+def line(message: Any) -> bytes:
+    return encode(changes(message)).encode()
 
 
 ANSWER = line(Answer())
@@ -70,7 +65,7 @@ class Scene:
         self.plan.append((START + seconds, what))
         self.plan.sort(key=lambda one: one[0])
 
-    def says(self, seconds: float, *messages: WorkerMessage) -> None:
+    def says(self, seconds: float, *messages: Any) -> None:
         self.at(seconds, lambda: self.worker.say(b"".join(map(line, messages))))
 
     def ends(self, seconds: float, status: int = 0) -> None:
@@ -171,7 +166,7 @@ def answers(scene: Scene, after: float | None = None, *more: dict) -> None:
     scene.worker.script = script
 
 
-def finishes(scene: Scene, after: float, *messages: WorkerMessage) -> None:
+def finishes(scene: Scene, after: float, *messages: Any) -> None:
     """The worker says its last words some seconds after it is asked to stop, and ends."""
     note = scene.worker.script
 
@@ -179,7 +174,7 @@ def finishes(scene: Scene, after: float, *messages: WorkerMessage) -> None:
         note(word)
         if word == "stop":
             now = scene.clock.now - START
-            scene.says(now + after, *messages, Done())
+            scene.says(now + after, *messages, DONE)
             scene.ends(now + after + 0.001)
 
     scene.worker.script = script
@@ -189,7 +184,7 @@ def finishes(scene: Scene, after: float, *messages: WorkerMessage) -> None:
 
 
 def test_a_worker_that_ends_by_itself(scene):
-    scene.says(1, phase("measure"), measured(drained()), Done())
+    scene.says(1, phase("measure"), measured(drained()), DONE)
     scene.ends(2)
     ended, seconds = scene.run()
     assert (ended.reason, ended.returncode, ended.stacks) == ("exit", 0, False)
@@ -200,7 +195,7 @@ def test_a_worker_that_ends_by_itself(scene):
 
 def test_last_words_are_heard_after_the_end(scene):
     def dies() -> None:
-        scene.worker.say(line(phase("build")) + line(Done()) + b'{"m":"cut o')
+        scene.worker.say(line(phase("build")) + line(DONE) + b'{"phases":"cut o')
         scene.worker.print(b"the last cry")
         scene.worker.returncode = -11
 
@@ -247,7 +242,7 @@ def test_a_worker_that_another_program_has_replaced_is_recognised(scene):
 
 def test_a_worker_that_closed_what_it_prints_to_is_waited_for_in_peace(scene):
     scene.at(1, scene.worker.close_output)
-    scene.says(5, Done())
+    scene.says(5, DONE)
     scene.ends(30)
     ended, _ = scene.run()
     assert ended.reason == "exit"
@@ -306,8 +301,8 @@ def test_progress_puts_off_the_hang_and_answers_do_not(scene):
 def test_a_build_that_grows_has_more_time_and_comes_to_its_end(scene):
     scene.says(1, phase("build"))
     for seconds in (50, 100, 150):
-        scene.says(seconds, BuildGrew())
-    scene.says(205, phase_end("build"), Done())
+        scene.says(seconds, GREW)
+    scene.says(205, phase_end("build"), DONE)
     scene.ends(206)
     ended, _ = scene.run()
     assert (ended.reason, scene.worker.commands) == ("exit", [])
@@ -315,7 +310,7 @@ def test_a_build_that_grows_has_more_time_and_comes_to_its_end(scene):
 
 def test_a_build_that_grows_no_more_is_ended_one_timeout_later(scene):
     scene.says(1, phase("build"))
-    scene.says(50, BuildGrew())
+    scene.says(50, GREW)
     ended, _ = scene.run()
     assert (ended.reason, scene.asked_at) == ("hung", [("look", 50 + TIMEOUT)])
 
@@ -323,14 +318,14 @@ def test_a_build_that_grows_no_more_is_ended_one_timeout_later(scene):
 def test_a_build_that_grows_without_end_is_ended(scene):
     scene.says(10, phase("build"))
     for seconds in range(11, 3000, 20):
-        scene.says(seconds, BuildGrew())
+        scene.says(seconds, GREW)
     ended, _ = scene.run()
     assert (ended.reason, scene.asked_at) == ("hung", [("look", 10 + GROWING_TIMES * TIMEOUT)])
 
 
 def test_growth_while_it_was_built_gives_a_step_no_more_time(scene):
     scene.says(1, phase("build"))
-    scene.says(40, BuildGrew())
+    scene.says(40, GREW)
     scene.says(45, phase_end("build"), phase("first_element"))
     ended, _ = scene.run()
     assert (ended.reason, scene.asked_at) == ("hung", [("look", 45 + TIMEOUT)])
@@ -341,9 +336,9 @@ def test_a_stop_of_this_process_is_no_time_of_a_build_that_grows(scene):
         scene.clock.now += 600
 
     scene.says(1, phase("build"))
-    scene.says(50, BuildGrew())
+    scene.says(50, GREW)
     scene.at(55, stopped)
-    scene.says(700, phase_end("build"), Done())
+    scene.says(700, phase_end("build"), DONE)
     scene.ends(701)
     ended, _ = scene.run()
     assert (ended.reason, scene.worker.commands) == ("exit", [])
@@ -399,7 +394,7 @@ def test_a_worker_that_hangs_because_it_was_stopped_is_known(scene):
 
 
 def test_a_worker_that_is_done_before_the_kill_has_ended_by_itself(scene):
-    answers(scene, 0.5, measured(drained()), Done())
+    answers(scene, 0.5, measured(drained()), DONE)
     ended, _ = scene.run()
     assert ended.reason == "exit"
 
@@ -428,7 +423,7 @@ def test_over_the_limit_an_answer_ends_it_earlier(scene):
 
 def test_done_does_not_hide_the_memory_limit(scene):
     scene.over_limit(5)
-    answers(scene, 0.05, Done())
+    answers(scene, 0.05, DONE)
     assert scene.run()[0].reason == "memory-limit"
 
 
@@ -527,7 +522,7 @@ def test_a_wish_to_end_is_told_also_when_the_worker_was_done(scene):
 
 
 def test_a_trace_that_takes_too_long_is_given_up_and_costs_nothing_else(scene):
-    scene.says(1, phase("trace"), measured(drained()), TraceBegan(12.0))
+    scene.says(1, phase("trace"), measured(drained()), {"trace_ends_in": 12.0})
     ended, seconds = scene.run()
     assert ended.reason == "long-trace"
     assert seconds == pytest.approx(13)
@@ -536,9 +531,9 @@ def test_a_trace_that_takes_too_long_is_given_up_and_costs_nothing_else(scene):
 
 
 def test_a_trace_that_came_is_not_given_up(scene):
-    scene.says(1, phase("trace"), measured(drained()), TraceBegan(12.0))
+    scene.says(1, phase("trace"), measured(drained()), {"trace_ends_in": 12.0})
     scene.says(5, Trace())
-    scene.says(40, Done())
+    scene.says(40, DONE)
     scene.ends(41)
     ended, seconds = scene.run()
     assert ended.reason == "exit"
@@ -554,7 +549,7 @@ def test_an_error_that_came_while_the_time_ran_out_has_ended_it(scene):
 
 def test_waiting_for_a_long_step_is_progress(scene):
     for second in range(1, 200, 20):
-        scene.says(second, Waiting())
+        scene.says(second, {})
     scene.ends(200)
     assert scene.run()[0].reason == "exit"
 
@@ -689,7 +684,7 @@ def test_what_a_build_waits_for_may_end_it_long_before_its_time(scene: Scene) ->
     hung: list[float] = []
     scene.watch.on_hang = lambda: hung.append(scene.clock.now - START)
     scene.says(1, phase("build"))
-    scene.says(4, ServiceAwaited("h1:5000"))
+    scene.says(4, {"awaited": "h1:5000"})
     scene.at(8, scene.watch.cut_short)
     ended, seconds = scene.run()
     assert scene.observed.awaited == "h1:5000"

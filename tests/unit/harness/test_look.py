@@ -10,7 +10,7 @@ from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.harness.look import NotMadeError, _error_of
-from pipeprof.profiles.protocol.look import LookAnswer
+from pipeprof.profiles.protocol.options import LookAnswer
 
 SPEC = "version: 1\nsource: {range: {stop: 9}}\nstages:\n  - map: {ops: [tf.abs, tf.square]}\n"
 

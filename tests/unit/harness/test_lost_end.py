@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from unit.worker.fakes import beat, drained, measured, observed, phase
+from unit.worker.fakes import DONE, beat, drained, measured, observed, phase
 
 from pipeprof.profiles.harness.event_loop import Ended, Reason
 from pipeprof.profiles.harness.harness import Run
-from pipeprof.profiles.protocol.messages import UNTRACED, Done, Trace, WorkerMessage
+from pipeprof.profiles.protocol.messages import UNTRACED, Trace
 
 
-def warnings(reason: Reason, *messages: WorkerMessage) -> list[tuple[str, str]]:
+def warnings(reason: Reason, *messages: Any) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     run = SimpleNamespace(_observed=observed(*messages), warn=lambda code, text: found.append((code, text)))
     Run._note_lost_end(run, Ended(reason, -9))
@@ -43,7 +44,7 @@ def test_a_worker_that_is_lost_while_tracing(reason: Reason, words: str) -> None
 
 @pytest.mark.parametrize(
     ("reason", "messages"),
-    [("exit", (*MEASURED, Done())), ("exit", (phase("measure"), beat(3))), ("interrupted", MEASURED)],
+    [("exit", (*MEASURED, DONE)), ("exit", (phase("measure"), beat(3))), ("interrupted", MEASURED)],
 )
-def test_other_ends_are_told_elsewhere(reason: Reason, messages: tuple[WorkerMessage, ...]) -> None:
+def test_other_ends_are_told_elsewhere(reason: Reason, messages: tuple[Any, ...]) -> None:
     assert warnings(reason, *messages) == []

@@ -16,11 +16,11 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
-from pipeprof.profiles.harness import harness
-from pipeprof.profiles.harness.harness import RunSettings
+from pipeprof.profiles.harness import harness, settings
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.memory.predict import predict
 from pipeprof.profiles.protocol.messages import CostSegment, Graphs, MemoryReading, MemoryReport, PipelineLook, Trace
+from pipeprof.profiles.protocol.options import Options
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 MB = 1_000_000
@@ -87,9 +87,9 @@ def test_a_run_parses_each_graph_once_and_predicts_once_for_each_view(tmp_path: 
         Graphs(recorded["written"], recorded["executed"], [CostSegment(a, b, 10) for a, b in pairwise(shots)]),
     )
     run = harness.Run.__new__(harness.Run)
-    run._settings = RunSettings(target=Target(kind="spec", text="spec.yaml"), loaded=loaded)
+    run._options = Options(target=Target(kind="spec", text="spec.yaml"), loaded=loaded)
     run._observed = seen
-    run._facts = facts(stages=harness.written_stages(loaded))
+    run._facts = facts(stages=settings.written_stages(loaded))
     run._writer, run._progress, run._headline = Writer(), Silent(), ""
 
     profile = run._finish(Sampled(peaks={"measure": 500 * MB}), None, 0)

@@ -8,15 +8,15 @@ import json
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness import process as processes
 from pipeprof.profiles.harness.process import OUTPUT_BYTES, WorkerOutput, WorkerProcess
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import Done, Waiting
-from pipeprof.profiles.protocol.records import decode_record
+from pipeprof.profiles.protocol.options import Options, in_worker
 from pipeprof.profiles.protocol.turns import TurnsJob
 
 LOG = "2026-01-01 10:00:00.123456: W tensorflow/core/framework/op_kernel.cc:1857] OP_REQUIRES failed: UNKNOWN: bad"
@@ -63,7 +63,7 @@ def test_nothing_printed_is_nothing():
     assert printed(f"{INFO}\n{LOG}\n").users() is None
 
 
-JOB = Job("spec", "a.yaml", ["a.yaml"])
+JOB = Options(ParsedTarget("spec", Path("a.yaml")), ["a.yaml"])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_command_line_that_comes_late_is_read_with_the_first_message(started, 
     monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: "python -u -c worker")
     _, messages, _ = child.inherited
     assert worker.read_messages() == []
-    os.write(messages, b'{"m": "Done"}\n')
+    os.write(messages, b'{"done": true}\n')
     assert len(worker.read_messages()) == 1
     monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: "sleep 3600")
     assert worker.successor == "sleep 3600"
@@ -198,7 +198,7 @@ def test_a_command_line_that_comes_late_is_read_with_the_first_message(started, 
 def test_the_job_is_the_first_command(started):
     worker, child = started
     commands, _, _ = child.inherited
-    assert decode_record(Job, json.loads(os.read(commands, 1000))) == JOB
+    assert in_worker(json.loads(os.read(commands, 1000))) == JOB
     assert worker.send("look")
     assert json.loads(os.read(commands, 1000)) == {"c": "look"}
 
@@ -235,11 +235,11 @@ def test_messages_come_as_they_are_sent_and_end_with_none(started):
     worker, child = started
     _, messages, _ = child.inherited
     assert worker.read_messages() == []
-    os.write(messages, b'{"m":"Waiting"}\n{"m":"Do')
-    assert worker.read_messages() == [Waiting()]
-    os.write(messages, b'ne"}\n{"m":"cut')
+    os.write(messages, b'{}\n{"do')
+    assert worker.read_messages() == [{}]
+    os.write(messages, b'ne":true}\n{"done":"cut')
     os.close(messages)
-    assert worker.read_messages() == [Done()]
+    assert worker.read_messages() == [{"done": True}]
     assert worker.read_messages() is None
 
 

@@ -12,11 +12,11 @@ import pytest
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import Training, WrittenFile
 from pipeprof.profiles.harness import harness
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 
 TOOK = 10.0
 BUDGET = 100.0
-SETTINGS = RunSettings(ParsedTarget("script", Path("train.py")), made=["/earlier"])
+SETTINGS = make_options(ParsedTarget("script", Path("train.py")), made=["/earlier"])
 
 
 def profile(others: float, *, disturbed: bool, exit_code: int = 0) -> SimpleNamespace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,9 +17,9 @@ from pipeprof.pipelines.steps.consumer import StepContext
 from pipeprof.pipelines.steps.step import parse_step, start_step
 from pipeprof.pipelines.target.target import ParsedTarget, parse_target
 from pipeprof.profiles.document.shared import WrittenFile
-from pipeprof.profiles.harness.settings import Plan, RunSettings, again, job_of, main_place, plan
-from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs, from_pairs
-from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.harness.settings import again, main_place, make_options
+from pipeprof.profiles.protocol.channel import encode
+from pipeprof.profiles.protocol.options import Options, StepJob, as_pairs, from_pairs, in_worker, to_worker
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.plan import cannot_replay
 from pipeprof.profiles.worker.script.training_facts import ON_GPU
@@ -48,54 +49,33 @@ def spec(tmp_path):
     return write
 
 
-def settings(loaded: LoadedSpec | None = None, **changes) -> RunSettings:
+def settings(loaded: LoadedSpec | None = None, **changes) -> Options:
     target = ParsedTarget("spec", loaded.path) if loaded else ParsedTarget("function", Path("/somewhere/f.py"), "make")
-    return RunSettings(target=target, loaded=loaded, **changes)
+    return make_options(target=target, loaded=loaded, **changes)
 
 
 def test_without_anything_the_defaults_hold():
-    assert plan(settings()) == Plan(
-        step=StepJob(),
-        step_text="none",
-        dispatch=None,
-        seconds=10.0,
-        steps=None,
-        warmup_seconds=None,
-        seed=None,
-        cold=False,
-        timeout=120.0,
-    )
+    made = settings()
+    assert (made.step, made.step_text, made.dispatch) == (StepJob(), "none", None)
+    assert (made.seconds, made.steps, made.warmup_seconds, made.seed) == (10.0, None, None, None)
+    assert (made.cold, made.timeout, made.patience) == (False, 120.0, 60.0)
 
 
 def test_a_bare_spec_changes_nothing(spec):
-    assert plan(settings(spec(BARE))) == plan(settings())
+    made, bare = settings(spec(BARE)), settings()
+    assert replace(made, target=bare.target, user_files=bare.user_files, loaded=None) == bare
 
 
 def test_the_spec_comes_before_the_defaults(spec):
-    assert plan(settings(spec(FULL))) == Plan(
-        step=StepJob("simulate", {"base_ms": 12.0}),
-        step_text="simulate: 12ms",
-        dispatch=1,
-        seconds=3.0,
-        steps=50,
-        warmup_seconds=0.5,
-        seed=7,
-        cold=True,
-        timeout=120.0,
-    )
+    made = settings(spec(FULL))
+    assert (made.step, made.step_text, made.dispatch) == (StepJob("simulate", {"base_ms": 12.0}), "simulate: 12ms", 1)
+    assert (made.seconds, made.steps, made.warmup_seconds, made.seed, made.cold) == (3.0, 50, 0.5, 7, True)
 
 
 @pytest.mark.parametrize("text", [BARE, FULL])
 def test_the_command_line_comes_before_the_spec(spec, text):
-    planned = plan(
-        settings(
-            spec(text),
-            step=parse_step({"simulate": "5ms", "dispatch": 2}),
-            seconds=1.5,
-            steps=9,
-            cold=False,
-            timeout=4.0,
-        )
+    planned = settings(
+        spec(text), step=parse_step({"simulate": "5ms", "dispatch": 2}), seconds=1.5, steps=9, cold=False, timeout=4.0
     )
     assert planned.step.arguments["base_ms"] == 5.0
     assert (planned.dispatch, planned.seconds, planned.steps) == (2, 1.5, 9)
@@ -104,7 +84,7 @@ def test_the_command_line_comes_before_the_spec(spec, text):
 
 @pytest.mark.parametrize("written", ["0ms", {"per_mb": "1ms"}, {"every": {10: "2ms"}}])
 def test_a_simulated_step_is_run_as_it_is_written(written: object) -> None:
-    job = plan(settings(step=parse_step({"simulate": written}))).step
+    job = settings(step=parse_step({"simulate": written})).step
     line = json.loads(json.dumps(job.arguments))
     start, end = start_step(job.kind, line, StepContext(size_of=lambda _batch: 1_000_000)).submit("batch")
     assert end - start == (1_000_000 if written == {"per_mb": "1ms"} else 0)
@@ -125,18 +105,18 @@ def test_a_simulated_step_is_run_as_it_is_written(written: object) -> None:
     ],
 )
 def test_steps_asked_for_alone_take_as_long_as_they_take(spec, measure, asked, expected):
-    planned = plan(settings(spec(f"{BARE}measure: {measure}\n"), **asked))
+    planned = settings(spec(f"{BARE}measure: {measure}\n"), **asked)
     assert (planned.seconds, planned.steps) == expected
 
 
 def test_without_a_spec_steps_alone_take_as_long_as_they_take():
-    planned = plan(settings(steps=9))
+    planned = settings(steps=9)
     assert (planned.seconds, planned.steps) == (None, 9)
 
 
 def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    planned = plan(settings(spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n')))
+    planned = settings(spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n'))
     assert planned.step == StepJob("python", {"target": f"{tmp_path}/project/maps/f.py:step"})
     assert planned.step_text == "python: maps/f.py:step"
     assert planned.dispatch == "sync"
@@ -144,57 +124,39 @@ def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatc
 
 def test_a_python_step_of_the_command_line_is_found_in_the_working_folder(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    planned = plan(settings(spec(FULL), step=parse_step("python:steps/mine.py:train")))
+    planned = settings(spec(FULL), step=parse_step("python:steps/mine.py:train"))
     assert planned.step.arguments["target"] == f"{tmp_path}/steps/mine.py:train"
 
 
 def test_an_absolute_python_step_stays_where_it_is():
-    assert plan(settings(step=parse_step("python:/opt/s.py:train"))).step.arguments["target"] == "/opt/s.py:train"
+    assert settings(step=parse_step("python:/opt/s.py:train")).step.arguments["target"] == "/opt/s.py:train"
 
 
 def test_every_part_of_a_simulated_step_is_passed_on_and_named():
     step = parse_step({"simulate": {"base": "4ms", "per_mb": "1ms", "stdev": "500us", "every": {1000: "400ms"}}})
-    planned = plan(settings(step=step))
+    planned = settings(step=step)
     assert planned.step == StepJob(
         "simulate", {"base_ms": 4.0, "per_mb_ms": 1.0, "stdev_ms": 0.5, "every": [(1000, 400.0)]}
     )
     assert planned.step_text == "simulate: 4ms, 1ms per MB, stdev 0.5ms, 400ms every 1000"
 
 
-def test_the_job_of_a_spec_comes_through_json(spec, tmp_path):
+def test_a_worker_gets_what_it_needs_of_a_spec(spec, tmp_path):
     loaded = spec(FULL)
-    asked = settings(loaded)
-    folders = {"photos": Path("/cache/photos")}
-    made = job_of(asked, plan(asked), folders, memory_limit=5_000)
-    assert decode_record(Job, json.loads(encode_record(made))) == made
-    assert from_pairs(made.data) == loaded.data
+    made = settings(loaded, data_dirs={"photos": "/cache/photos"}, memory_limit=5_000)
     project = tmp_path / "project"
-    assert made == Job(
-        memory_limit=5_000,
-        kind="spec",
-        target=str(loaded.path),
-        arguments=[],
-        data=as_pairs(loaded.data),
-        base_dir=str(project),
-        data_dirs={"photos": "/cache/photos"},
-        user_files=[str(loaded.path), str(project / "maps" / "f.py")],
-        step=plan(asked).step,
-        step_given=False,
-        dispatch=1,
-        seconds=3.0,
-        steps=50,
-        warmup_seconds=0.5,
-        seed=7,
-    )
+    assert made.user_files == [str(loaded.path), str(project / "maps" / "f.py")]
+    there = in_worker(json.loads(encode(to_worker(made))))
+    assert from_pairs(there.data) == loaded.data
+    assert replace(there, data=None) == replace(made, loaded=None, base_dir=str(project))
 
 
-def test_the_job_of_a_function_names_its_file_and_that_of_the_step():
-    asked = settings(step=parse_step("python:/opt/my:odd/s.py:train"))
-    made = job_of(asked, plan(asked), {}, memory_limit=None)
-    assert (made.kind, made.target) == ("function", "/somewhere/f.py:make")
-    assert (made.data, made.base_dir) == (None, None)
-    assert made.step_given is True
-    assert made.user_files == ["/somewhere/f.py", "/opt/my:odd/s.py"]
+def test_a_worker_gets_the_file_of_a_function_and_that_of_the_step():
+    made = settings(step=parse_step("python:/opt/my:odd/s.py:train"))
+    there = in_worker(json.loads(encode(to_worker(made))))
+    assert (there.kind, str(there.target), there.data) == ("function", "/somewhere/f.py:make", None)
+    assert there.step_given is True
+    assert there.user_files == ["/somewhere/f.py", "/opt/my:odd/s.py"]
 
 
 def test_python_files_are_found_at_any_depth(spec, tmp_path):
@@ -235,7 +197,7 @@ def trained(recorded, tmp_path, monkeypatch):
     """The settings and the profile of a training script."""
     monkeypatch.chdir(tmp_path)
     Path("train.py").write_text("for batch in data(): pass\n")
-    return RunSettings(parse_target("train.py", scripts=True)), recorded("script-loop")
+    return make_options(parse_target("train.py", scripts=True)), recorded("script-loop")
 
 
 def test_the_step_of_a_script_is_replayed_where_it_does_not_train(trained):
@@ -243,10 +205,10 @@ def test_the_step_of_a_script_is_replayed_where_it_does_not_train(trained):
     for cpu_ms, proves in ((0.1, True), (2.4, False), (None, False)):
         profile.device.cpu_ms = cpu_ms
         changed = again(first, profile)
-        step = plan(changed).step
+        step = changed.step
         assert (step.kind, changed.main) == ("recorded", main_place(profile))
         assert step.arguments["mean_ms"] == pytest.approx(2.62, abs=0.01)
-        assert (cannot_replay(changed.replayed) is None) is proves
+        assert (cannot_replay(step.arguments) is None) is proves
     assert cannot_replay({}) is None
 
 

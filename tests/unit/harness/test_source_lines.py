@@ -11,7 +11,7 @@ import pytest
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.document.stages import Caller, Stage
-from pipeprof.profiles.harness.source_lines import locate, shorten
+from pipeprof.profiles.harness.received import locate, shorten
 
 
 def test_files_below_the_working_directory_are_named_from_there(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from unit.worker.fakes import FakeSampler, drained, facts, measured, observed, phase, phase_end
+from unit.worker.fakes import FakeSampler, changes, drained, facts, measured, observed, phase, phase_end
 
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness import harness
-from pipeprof.profiles.harness.harness import Run, RunSettings
-from pipeprof.profiles.protocol.messages import Trace, TraceBegan, WorkerMessage
+from pipeprof.profiles.harness.harness import Run
+from pipeprof.profiles.protocol.messages import Trace
+from pipeprof.profiles.protocol.options import Options
 
 KNOWN = (phase("measure"), measured(drained()), phase_end("measure", peak=1), phase("trace"))
 
@@ -49,15 +52,15 @@ def events() -> Events:
     return Events()
 
 
-def run(events: Events, *messages: WorkerMessage, kind: str = "function", tells: bool = True) -> Run:
+def run(events: Events, *messages: Any, kind: str = "function", tells: bool = True) -> Run:
     made = Run.__new__(Run)
-    made._settings = RunSettings(target=ParsedTarget(kind, Path("train.py")))  # type: ignore[arg-type]
+    made._options = Options(target=ParsedTarget(kind, Path("train.py")))  # type: ignore[arg-type]
     made._observed, made._facts = observed(*messages), facts()
     made._facts.sampler_cores = 0.0
-    made._plan = made._facts.plan
     made._progress, made._tell = events, events.tell if tells else None  # type: ignore[assignment]
     made._early = None
-    made._headline, made._traces, made._phases_told, made._cpu_at_measure = "", False, 1, None
+    made._headline, made._traces, made._phases_told = "", False, 1
+    made._outside = SimpleNamespace(is_open=False)  # type: ignore[assignment]
     return made
 
 
@@ -66,8 +69,8 @@ def test_the_headline_is_told_once_before_the_trace(events: Events, monkeypatch:
     made = run(events, *KNOWN)
     made._follow_phases(Sampled())  # type: ignore[arg-type]
     assert events == ["replay"]
-    for message in (TraceBegan(12.0), Trace()):
-        made._observed.take(message)
+    for message in ({"trace_ends_in": 12.0}, Trace()):
+        made._observed.take(changes(message))
         made._follow_phases(Sampled())  # type: ignore[arg-type]
     assert events == ["replay", "closed", made._headline, "trace"]
     assert made._headline
@@ -79,13 +82,13 @@ def test_the_headline_is_told_once_before_the_trace(events: Events, monkeypatch:
 
 
 def test_a_command_that_tells_nothing_yet_only_follows(events: Events) -> None:
-    made = run(events, *KNOWN, TraceBegan(12.0), tells=False)
+    made = run(events, *KNOWN, {"trace_ends_in": 12.0}, tells=False)
     made._follow_phases(Sampled())  # type: ignore[arg-type]
     assert events == ["replay", "closed", "trace"]
     assert not made._headline
 
 
 def test_of_a_script_nothing_is_told_before_its_device_was_traced(events: Events) -> None:
-    made = run(events, *KNOWN, TraceBegan(12.0), kind="script")
+    made = run(events, *KNOWN, {"trace_ends_in": 12.0}, kind="script")
     made._follow_phases(Sampled())  # type: ignore[arg-type]
     assert events == ["trace"]

@@ -6,27 +6,35 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from unit.worker.fakes import facts
 
-from pipeprof.profiles.harness import harness
+from pipeprof.profiles.harness import outside
 
 
-@pytest.mark.parametrize(("soak_began", "cores"), [(None, 0.05), ((15.0, 0.5), 0.2)])
+@pytest.mark.parametrize(("soaks", "cores"), [(False, 0.05), (True, 0.2)])
 def test_what_is_read_once_after_the_window_is_no_part_of_it(
-    monkeypatch: pytest.MonkeyPatch, soak_began: tuple[float, float] | None, cores: float
+    monkeypatch: pytest.MonkeyPatch, *, soaks: bool, cores: float
 ) -> None:
-    run: Any = harness.Run.__new__(harness.Run)
-    now, cpu = [20.0], [1.5]
+    now, cpu = [5.0], [0.0]
 
     def stop() -> None:
         cpu[0] += 3.0
         now[0] += 5.0
 
-    monkeypatch.setattr(harness, "time", SimpleNamespace(monotonic=lambda: now[0], process_time=lambda: cpu[0]))
-    monkeypatch.setattr(harness, "in_memory", lambda _files: False)
-    run._contention, run._gpus = SimpleNamespace(stop=stop), None
-    run._facts = SimpleNamespace()
-    run._evicted, run._disk, run._soak_began = [], lambda seconds: seconds, soak_began
-    run._measure_began, run._cpu_at_measure = 10.0, 1.0
-    run._end_measure(SimpleNamespace(sample=lambda: None))
-    assert run._facts.sampler_cores == pytest.approx(cores)
-    assert run._facts.disk == 15.0
+    monkeypatch.setattr(outside, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(outside, "bytes_read", lambda _pid: None)
+    monkeypatch.setattr(outside, "uncounted", lambda _pid: frozenset())
+    probe: Any = SimpleNamespace(start=list, stop=stop)
+    made = facts()
+    window = outside.Outside(made, 1, probe, lambda: cpu[0])
+    assert not window.is_open
+    if soaks:
+        window.begin_watching()
+        now[0], cpu[0] = 10.0, 2.5
+    now[0] = 10.0
+    window.begin()
+    assert window.is_open
+    now[0], cpu[0] = 20.0, cpu[0] + 0.5
+    window.end()
+    assert not window.is_open
+    assert made.sampler_cores == pytest.approx(cores)

@@ -11,9 +11,9 @@ import pytest
 
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.judge.unchanged import why_unchanged
-from pipeprof.profiles.protocol.job import RefPlace
+from pipeprof.profiles.protocol.options import Options, RefPlace
 
 SPEC = "version: 1\nsource: {TextLineDataset: {filenames: %s}}\n"
 
@@ -37,11 +37,11 @@ def roots(tmp_path: Path) -> tuple[Path, Path]:
     return tree, work
 
 
-def settings(root: Path, target: str, *, tree: Path | None = None) -> RunSettings:
+def settings(root: Path, target: str, *, tree: Path | None = None) -> Options:
     at_ref = RefPlace(str(tree), str(tree), str(root)) if tree is not None else None
     file = (tree or root) / target
     loaded = load_spec(file) if target.endswith(".yaml") else None
-    return RunSettings(parse_target(str(file)), loaded, at_ref=at_ref)
+    return make_options(parse_target(str(file)), loaded, at_ref=at_ref)
 
 
 def why(roots: tuple[Path, Path], target: str = "train.py:make", tracked: tuple[str, ...] = ()) -> str | None:

@@ -14,13 +14,13 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.team import OutOfTimeError
-from pipeprof.profiles.harness.lock import LockState
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.judge import live, messages
 from pipeprof.profiles.judge.pairs import MeasuredPair, Process
 from pipeprof.profiles.judge.result import Result, Side
 from pipeprof.profiles.judge.verdict import conclude_gate
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
 
 
@@ -60,7 +60,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def side(tmp_path: Path) -> live.LiveSide:
     (tmp_path / "input.py").write_text("def make(): ...\n")
-    settings = RunSettings(parse_target(f"{tmp_path / 'input.py'}:make"), max_time=60.0)
+    settings = make_options(parse_target(f"{tmp_path / 'input.py'}:make"), max_time=60.0)
     return live.LiveSide(settings, ProfileWriter([]))
 
 
@@ -115,9 +115,9 @@ def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(
 def test_what_one_side_has_taken_of_the_time_the_other_has_not(
     side: live.LiveSide, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[RunSettings] = []
+    given: list[Options] = []
 
-    def run_sample(settings: RunSettings, *_: object) -> Any:
+    def run_sample(settings: Options, *_: object) -> Any:
         given.append(settings)
         raise KeyboardInterrupt
 
@@ -137,11 +137,10 @@ def test_it_is_said_for_whom_a_comparison_waits(side: live.LiveSide, monkeypatch
     ran: list[str] = []
 
     @contextmanager
-    def held_by_another(_command: object, *, limit: float, waiting: Callable[..., None]) -> Iterator[LockState]:
+    def held_by_another(note: Callable[[str], None], limit: float) -> Iterator[None]:
         assert limit == 60.0
-        waiting(17, 0.0)
-        waiting(17, 0.25)
-        yield LockState(True)
+        note("waiting for pid 17")
+        yield None
 
     class Comparison:
         def __init__(self, *_given: object) -> None: ...
@@ -154,4 +153,4 @@ def test_it_is_said_for_whom_a_comparison_waits(side: live.LiveSide, monkeypatch
     told = Told()
     live.measure({"a": side, "b": side}, new_result(), live.SessionPlan(lambda _: True), cast("Any", told), list)
     assert ran == ["run"]
-    assert told.notes == ["waiting up to 60 s for another pipeprof (pid 17) to finish measuring"]
+    assert told.notes == ["waiting for pid 17"]

@@ -197,7 +197,9 @@ def test_a_heap_that_takes_long_is_read_seldom(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(soak_watch, "heap", heap)
     monkeypatch.setattr(soak_watch, "tensor_bytes", lambda: (0, 0))
-    watch = SoakWatch(sent.append, 150.0, clock=lambda: now[0], cpu=lambda: cpu[0])
+    watch = SoakWatch(
+        lambda **changes: sent.append(changes.get("soak")), 150.0, clock=lambda: now[0], cpu=lambda: cpu[0]
+    )
     while not watch.is_over:
         watch.look(0, 0, None)
         now[0] += 0.25
@@ -210,7 +212,7 @@ def test_the_heap_is_not_read_while_allocations_are_traced(monkeypatch: pytest.M
     now, sent, heaps = [0.0], [], []
     monkeypatch.setattr(soak_watch, "heap", lambda: heaps.append(now[0]))
     monkeypatch.setattr(soak_watch, "tensor_bytes", lambda: (0, 0))
-    watch = SoakWatch(sent.append, 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
+    watch = SoakWatch(lambda **changes: sent.append(changes.get("soak")), 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
     for second in range(60):
         now[0] = float(second)
         if second == 30:

@@ -9,16 +9,22 @@ import os
 import signal
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol import channel
-from pipeprof.profiles.protocol.channel import HarnessEnd, WorkerEnd
-from pipeprof.profiles.protocol.job import Job, StepJob
-from pipeprof.profiles.protocol.messages import Answer, Done, Waiting, Warned
-from pipeprof.profiles.protocol.records import encode_record
+from pipeprof.profiles.protocol.channel import HarnessEnd, WorkerEnd, encode
+from pipeprof.profiles.protocol.messages import Answer, Warned
+from pipeprof.profiles.protocol.options import Options, StepJob, to_worker
+
+FRAME = ErrorFrame("a.py", 3, "f")
+WARNED = {"warnings": [Warned("a", "b")]}
+DONE = {"done": True}
 
 
 @dataclass
@@ -76,19 +82,19 @@ def test_what_is_sent_together_goes_out_in_one_piece_also_after_an_error():
 
     def say() -> None:
         with worker.together():
-            worker.send(Waiting())
+            worker.send()
             assert out.pieces == []
-            other = threading.Thread(target=worker.send, args=(Answer(),))
+            other = threading.Thread(target=worker.send, kwargs={"answer": Answer()})
             other.start()
             other.join()
-            worker.send(Warned("x", "y"))
+            worker.warn("x", "y")
             raise KeyError
 
     with pytest.raises(KeyError):
         say()
-    worker.send(Done())
-    kinds = [[json.loads(line)["m"] for line in piece.splitlines()] for piece in out.pieces]
-    assert kinds == [["Answer"], ["Waiting", "Warned"], ["Done"]]
+    worker.send(done=True)
+    kinds = [[next(iter(json.loads(line)), "") for line in piece.splitlines()] for piece in out.pieces]
+    assert kinds == [["answer"], ["", "warnings"], ["done"]]
 
 
 def test_nothing_sent_together_wakes_nobody():
@@ -101,14 +107,14 @@ def test_nothing_sent_together_wakes_nobody():
 
 def test_a_message_is_one_line():
     worker, out = worker_end("")
-    worker.send(Warned("x", "two\nlines"))
+    worker.warn("x", "two\nlines")
     assert out.getvalue().count("\n") == 1
-    assert sent(out) == [{"m": "Warned", "code": "x", "text": "two\nlines"}]
+    assert sent(out) == [{"warnings": [{"code": "x", "text": "two\nlines"}]}]
 
 
 def test_the_job_is_the_first_line():
-    job = Job("spec", "a.yaml", ["a.yaml"], step=StepJob("simulate", {"every": [[3, 1.5]]}))
-    worker, _ = worker_end(encode_record(job) + '{"c": "stop"}\n')
+    job = Options(ParsedTarget("spec", Path("a.yaml")), ["a.yaml"], step=StepJob("simulate", {"every": [[3, 1.5]]}))
+    worker, _ = worker_end(encode(to_worker(job)) + '{"c": "stop"}\n')
     assert worker.receive_job() == job
     assert not worker.stop.is_set()
 
@@ -124,9 +130,9 @@ def test_the_wish_to_stop_sets_the_flag(killed):
 
 def test_questions_are_answered(killed):
     worker, out = worker_end('{"c":"look"}\n{"c":"look"}\n')
-    worker.answer = lambda: Answer(phase="build")
+    worker.answer = lambda: Answer([FRAME])
     worker._hear()
-    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [Answer(phase="build")] * 2
+    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [{"answer": Answer([FRAME])}] * 2
     assert killed.calls
 
 
@@ -167,10 +173,7 @@ def test_an_answer_that_fails_is_still_an_answer(killed):
     worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
     worker.answer = fails
     worker._hear()
-    (answer,) = sent(out)
-    assert answer["m"] == "Answer"
-    assert answer["measured"] is None
-    assert "changed while it was read" in answer["failed"]
+    assert sent(out) == [{"answer": {"frames": [], "model": None, "measured": None}}]
     assert worker.stop.is_set()
     assert killed.calls
 
@@ -209,26 +212,26 @@ def in_a_child(do) -> int:
 def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(pipes):
     read, write, theirs, mine = pipes
     worker = WorkerEnd.open(os.dup(read), os.dup(mine))
-    worker.send(Waiting())
+    worker.send()
     assert not worker.is_copy
 
     def as_copy():
-        os._exit(worker.send(Done()) if worker.is_copy else 78)
+        os._exit(worker.send(done=True) if worker.is_copy else 78)
 
     assert in_a_child(as_copy) == 0
-    worker.send(Done())
+    worker.send(done=True)
     found = HarnessEnd(write).feed(os.read(theirs, 10_000))
-    assert [type(message) for message in found] == [Waiting, Warned, Done]
-    assert found[1].code == "forked"
-    assert "ended the copy" in found[1].text
+    alive, forked, done = found
+    assert (alive, done) == ({}, DONE)
+    assert forked["warnings"][0].code == "forked"
 
 
 def test_the_users_own_children_are_no_copies_as_long_as_they_say_nothing(pipes):
     read, write, theirs, mine = pipes
     worker = WorkerEnd.open(os.dup(read), os.dup(mine))
     assert in_a_child(lambda: None) == 77
-    worker.send(Done())
-    assert HarnessEnd(write).feed(os.read(theirs, 10_000)) == [Done()]
+    worker.send(done=True)
+    assert HarnessEnd(write).feed(os.read(theirs, 10_000)) == [DONE]
 
 
 @pytest.mark.parametrize("reused", [False, True])
@@ -242,7 +245,7 @@ def test_closed_pipes_end_the_worker_and_files_with_their_numbers_are_not_writte
         if reused:
             for _ in range(200):
                 os.open(path, os.O_WRONLY | os.O_CREAT)
-        worker.send(Done())
+        worker.send(done=True)
 
     assert in_a_child(close_all) == channel.CHANNEL_LOST
     assert not reused or path.read_bytes() == b""
@@ -288,18 +291,18 @@ def test_what_is_sent_together_within_is_sent_at_the_outermost_end():
     worker = WorkerEnd(io.StringIO(), out)
     with worker.together():
         with worker.together():
-            worker.send(Warned("a", "b"))
+            worker.warn("a", "b")
         assert out.getvalue() == ""
-        worker.send(Done())
-    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [Warned("a", "b"), Done()]
+        worker.send(done=True)
+    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [WARNED, DONE]
 
 
 def test_messages_may_come_in_any_pieces():
     end = HarnessEnd(-1)
-    assert end.feed(b'{"m":"Warn') == []
-    assert end.feed(b'ed","code":"a","text":"b"}') == []
-    assert end.feed(b'\n{"m":"Done"}\n{"m"') == [Warned("a", "b"), Done()]
-    assert end.feed(b':"Done"}\n') == [Done()]
+    assert end.feed(b'{"warn') == []
+    assert end.feed(b'ings":[{"code":"a","text":"b"}]}') == []
+    assert end.feed(b'\n{"done":true}\n{"done"') == [WARNED, DONE]
+    assert end.feed(b":true}\n") == [DONE]
 
 
 @given(st.lists(st.text(), max_size=5), st.data())
@@ -307,19 +310,19 @@ def test_messages_arrive_whole_wherever_the_bytes_are_cut(texts, data):
     out = io.StringIO()
     worker = WorkerEnd(io.StringIO(), out)
     for text in texts:
-        worker.send(Warned("x", text))
+        worker.warn("x", text)
     text = out.getvalue().encode()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
     end = HarnessEnd(-1)
     got = []
     for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True):
         got += end.feed(text[a:b])
-    assert got == [Warned("x", text) for text in texts]
+    assert got == [{"warnings": [Warned("x", text)]} for text in texts]
 
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"hello", b"\xff\xfe\x00", b"{", b'{"m":"beat"', b"", b"17", b"[1]", b'{"x": 1}', b'{"m": "Later", "x": 1}'],
+    [b"hello", b"\xff\xfe\x00", b"{", b'{"steps":', b"", b"17", b"[1]", b'{"x": 1}', b'{"done": true, "x": 1}'],
 )
 def test_garbage_lines_are_dropped(garbage):
-    assert HarnessEnd(-1).feed(garbage + b'\n{"m":"Done"}\n') == [Done()]
+    assert HarnessEnd(-1).feed(garbage + b'\n{"done":true}\n') == [DONE]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
-from pipeprof.profiles.harness.source_lines import shorten_training
+from pipeprof.profiles.harness.received import shorten_training
 from pipeprof.profiles.worker.script.as_main import of_script, run_as_main
 
 SCRIPT = """\

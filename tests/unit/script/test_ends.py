@@ -60,7 +60,7 @@ def test_what_pipeprof_has_to_do_with_an_error(code: Any, words: str) -> None:
     [
         (NeverIteratedError("train.py never iterated"), "never-iterated", "Nothing to measure: train.py never"),
         (WriteRefusedError("train.py:3 would delete a"), "write-before-steps", "Nothing to measure: train.py:3 would"),
-        (ProcessExitedError("os._exit(3)"), "exited", "The script called exit"),
+        (ProcessExitedError("os._exit(3)"), "exited", "Your code called exit"),
         (SignalHandledError("SIGTERM, whose handler called sys.exit(0)"), "killed", "A signal ended the script at "),
         (ValueError("no"), "raised", "The script raised an exception"),
     ],

@@ -19,9 +19,9 @@ import pytest
 
 from pipeprof import recording
 from pipeprof.pipelines.steps.step import SCRIPT
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import WrittenFile
-from pipeprof.profiles.protocol.job import Job, StepJob
-from pipeprof.profiles.protocol.messages import Done, Measured, TrainingSeen, Warned
+from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.ended import SignalHandledError
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
@@ -35,6 +35,8 @@ from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
 from pipeprof.profiles.worker.writes.writes import Loss
 from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
+
+TRAIN = ParsedTarget("script", Path("train.py"))
 
 
 class Channel(FakeChannel):
@@ -50,7 +52,7 @@ class Run(ScriptRun):
 
     def __init__(self, *, soak: bool = False) -> None:
         self.channel = Channel(FakeTime())
-        job = Job("script", "train.py", ["train.py"], soak=soak, seconds=10.0, step=StepJob(SCRIPT))
+        job = Options(TRAIN, ["train.py"], soak=soak, seconds=10.0, step=StepJob(SCRIPT))
         super().__init__(job, self.channel)  # type: ignore[arg-type]
         self.describing, self.described = threading.Event(), threading.Event()
         self.ends: list[str] = []
@@ -154,9 +156,7 @@ def test_after_a_normal_end_a_write_ends_the_process() -> None:
 
 def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     channel: Any = Channel(FakeTime())
-    run = recording.WatchRun(
-        Job("script", "train.py", ["train.py"]), channel, registered=(), lines=False, over=lambda: None
-    )
+    run = recording.WatchRun(Options(TRAIN, ["train.py"]), channel, registered=(), lines=False, over=lambda: None)
     describing, described = threading.Event(), threading.Event()
     run._stop_reporter = lambda: None  # type: ignore[method-assign]
     run._training = lambda: None  # type: ignore[method-assign,assignment,return-value]
@@ -164,7 +164,7 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     def why() -> str:
         describing.set()
         assert described.wait(60)
-        channel.send("described")
+        channel.sent.append("described")
         return "nothing"
 
     run._why_nothing = why  # type: ignore[method-assign]
@@ -175,7 +175,7 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     for thread in (first, last):
         thread.join(60)
         assert not thread.is_alive()
-    assert channel.sent[-2:] == ["described", Done()]
+    assert channel.sent[-2:] == ["described", {"done": True}]
 
 
 @pytest.mark.parametrize("failed", [True, False])
@@ -183,14 +183,12 @@ def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, *, failed: bool
 ) -> None:
     channel: Any = Channel(FakeTime())
-    run = recording.WatchRun(
-        Job("script", "train.py", ["train.py"]), channel, registered=(), lines=False, over=lambda: None
-    )
+    run = recording.WatchRun(Options(TRAIN, ["train.py"]), channel, registered=(), lines=False, over=lambda: None)
     window = SimpleNamespace(take=lambda _rows: False)
     monkeypatch.setattr(run, "_begin_measure", lambda *_, **__: window)
     monkeypatch.setattr(run, "_finish", lambda _reason: run._measure_warm_up())
     run._finish_with("the block", ValueError("loss is nan") if failed else None, lambda: None)
-    (warning,) = channel.of(Warned)
+    (warning,) = channel.warned()
     assert warning.code == "short-script"
     assert warning.text.endswith("Let it go on for longer.") is not failed
 
@@ -200,7 +198,7 @@ def test_the_end_of_a_call_is_that_call_also_after_so_many_steps(monkeypatch: py
     monkeypatch.setattr(ScriptRun, "_finish", lambda _run, reason: reasons.append(reason))
     for call in (None, "pipeprof.profile"):
         channel: Any = Channel(FakeTime())
-        job = Job("script", "train.py", ["train.py"])
+        job = Options(TRAIN, ["train.py"])
         recording.WatchRun(job, channel, registered=(), lines=False, over=lambda: None, call=call)._finish("7 steps")
     assert reasons == ["7 steps", "pipeprof.profile"]
 
@@ -224,7 +222,7 @@ def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypat
     # The first quarter is left out; starts of epochs are counted from there.
     assert taken == [(10, [4]), (30, [6, 24])]
     assert run._models is warm
-    (warning,) = run.channel.of(Warned)
+    (warning,) = run.channel.warned()
     assert "soon after the warm-up" in warning.text
 
 
@@ -241,7 +239,7 @@ def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest
         at = 100 * MS * look
         run._take(run._main, rows_of(*range(at, at + 100 * MS, 10 * MS)))  # type: ignore[arg-type]
     # After 0.25 s, and each time when it has lasted twice as long.
-    assert [one.steps.count for one in run.channel.of(Measured)] == [29, 59, 119]
+    assert [one.steps.count for one in run.channel.of("measured")] == [29, 59, 119]
     assert run.phase == "warmup"
 
 
@@ -323,7 +321,7 @@ def test_facts_are_told_as_often_as_memory(monkeypatch: pytest.MonkeyPatch, soak
     for _ in range(100):
         run._measured(looked)
         time.pass_ms(1000 * every / 10)
-    assert len(run.channel.of(TrainingSeen)) == 10
+    assert len(run.channel.of("training")) == 10
 
 
 def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,7 +350,7 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
 def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "train.py"
     script.write_text("import os\npid = os.fork()\n")
-    run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
+    run = ScriptRun(Options(ParsedTarget("script", Path("train.py")), [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
     assert run._why_nothing() == f"{script} finished without iterating over a tf.data dataset"
     script.write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
@@ -369,7 +367,7 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_script_that_changed_the_folder_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "train.py").write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
     monkeypatch.chdir(tmp_path)
-    run = ScriptRun(Job("script", "train.py", ["train.py"]), Channel(FakeTime()))  # type: ignore[arg-type]
+    run = ScriptRun(Options(TRAIN, ["train.py"]), Channel(FakeTime()))  # type: ignore[arg-type]
     (tmp_path / "run").mkdir()
     monkeypatch.chdir(tmp_path / "run")
     assert run._why_nothing().endswith("name it: train.py:make")
@@ -387,14 +385,14 @@ def test_a_dataset_that_was_never_looked_at() -> None:
     run = Run()
     with run._attempt("no-graph", "The graph could not be read"):
         run._graphs()
-    (warning,) = run.channel.of(Warned)
+    (warning,) = run.channel.warned()
     assert warning.text == "The graph could not be read: the dataset was gone before the first look at it."
 
 
 def test_a_reason_that_is_a_sentence_ends_none() -> None:
     run = Run()
     run._note_no_trace("Another profiler is running.")
-    (warning,) = run.channel.of(Warned)
+    (warning,) = run.channel.warned()
     assert warning.text.startswith("No trace: Another profiler is running; times of ops")
 
 
@@ -560,5 +558,5 @@ def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monk
 
     monkeypatch.setattr(script_job, "run_as_main", ends)
     run.run()
-    assert [warning.code for warning in run.channel.of(Warned)] == ["lost-end"]
+    assert [warning.code for warning in run.channel.warned()] == ["lost-end"]
     assert run.exits_normally

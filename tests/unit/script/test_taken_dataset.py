@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob
-from pipeprof.profiles.protocol.messages import Raised
-from pipeprof.profiles.protocol.turns import EditRefused, TurnsJob
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.protocol.options import IteratedAt, Options, StepJob
+from pipeprof.profiles.protocol.turns import TurnsJob
 from pipeprof.profiles.worker.main import _run_of
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.consumers import Place
@@ -44,8 +45,8 @@ class Dataset:
         return Dataset(count, self)
 
 
-def job(**changes: Any) -> Job:
-    return Job("script", "train.py", ["train.py"], main=MAIN, **changes)
+def job(**changes: Any) -> Options:
+    return Options(ParsedTarget("script", Path("train.py")), ["train.py"], main=MAIN, **changes)
 
 
 def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChannel]:
@@ -84,7 +85,7 @@ def test_the_job_is_done_with_the_scripts_dataset_and_the_process_ends(
     with pytest.raises(EndedError):
         run._give("the dataset", PLACE, "loop")
     assert done == ["the dataset"]
-    assert not channel.of(Raised)
+    assert not channel.of("error")
 
 
 def test_an_error_is_reported_and_none_of_the_scripts_to_catch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,19 +98,19 @@ def test_an_error_is_reported_and_none_of_the_scripts_to_catch(monkeypatch: pyte
     monkeypatch.setattr(TurnRun, "_run_dataset", fails)
     with pytest.raises(EndedError):
         run._give("the dataset", PLACE, "loop")
-    assert [raised.message for raised in channel.of(Raised)] == ["ValueError: no such file"]
+    assert [raised.message for raised in channel.of("error")] == ["ValueError: no such file"]
 
 
-@pytest.mark.parametrize(("turns", "kind"), [(TurnsJob(), EditRefused), (None, Raised)])
+@pytest.mark.parametrize(("turns", "kind"), [(TurnsJob(), "refused"), (None, "error")])
 def test_a_script_that_ends_before_says_nothing_against_a_change(
-    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None, kind: Any
+    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None, kind: str
 ) -> None:
     run, channel = made(monkeypatch, step=REPLAYED, turns=turns)
     monkeypatch.setattr(run, "_run_script", dict)
     with pytest.raises(EndedError):
         run.run()
     (said,) = channel.of(kind)
-    assert "the script did not iterate train.py:7 again" in (said.reason if turns else said.message)
+    assert "the script did not iterate train.py:7 again" in (said if turns else said.message)
 
 
 def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +120,7 @@ def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.M
     assert run._give(dataset, Place("train.py", 8), "loop") is dataset
     assert run._give(dataset, PLACE, "loop") is changed
     assert run._give(dataset, PLACE, "loop") is changed
-    assert not channel.of(Raised)
+    assert not channel.of("error")
 
 
 def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +163,7 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(run, "_edit_graph", refused)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
-    assert "it has no such stage" in channel.of(Raised)[0].message
+    assert "it has no such stage" in channel.of("error")[0].message
 
 
 @pytest.mark.parametrize("step", ["edit", "cardinality"])
@@ -179,5 +180,5 @@ def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.
     monkeypatch.setattr(run, "_edited", fails if step == "edit" else lambda _: changed)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
-    (said,) = channel.of(Raised)
+    (said,) = channel.of("error")
     assert "the changed dataset could not be made: ValueError: shapes do not match" in said.message

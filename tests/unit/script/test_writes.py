@@ -17,8 +17,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import DatasetUse, Training
-from pipeprof.profiles.harness.settings import RunSettings, with_made
+from pipeprof.profiles.harness.settings import with_made
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker.writes.existing import Existing, cache_folders
 from pipeprof.profiles.worker.writes.touches import READERS, touches_of_method
 from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
@@ -274,7 +276,7 @@ def made_by(folder: Path, body: Callable[[], object]) -> list[str]:
     for file in folder.iterdir():
         os.utime(file, (OLD, OLD))
     profile = SimpleNamespace(training=Training(datasets=[main], written=written))
-    settings = RunSettings(target=SimpleNamespace(kind="script"))  # type: ignore[arg-type]
+    settings = Options(ParsedTarget("script", Path("train.py")))
     os.chdir(folder)
     return list(with_made(settings, profile).made)  # type: ignore[arg-type]
 

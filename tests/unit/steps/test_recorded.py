@@ -18,7 +18,7 @@ from pipeprof.pipelines.steps.step import parse_step, start_step
 from pipeprof.profiles.advise.claims import CODE
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles
-from pipeprof.profiles.harness.settings import RunSettings, plan
+from pipeprof.profiles.harness.settings import make_options
 
 SPEC = "version: 1\nsource: {range: {stop: 8}}\n"
 
@@ -115,7 +115,7 @@ def test_a_replay_runs_as_far_ahead_as_the_training_did(tmp_path: Path, trained:
     (tmp_path / "spec.yaml").write_text(SPEC)
     step = parse_step(f"recorded:{saved(tmp_path, trained)}")
     target, loaded = load_target(str(tmp_path / "spec.yaml"), Changes(), no_python=True, step=step)
-    planned = plan(RunSettings(target=target, loaded=loaded, step=step))
+    planned = make_options(target=target, loaded=loaded, step=step)
     assert planned.dispatch == 2
     start, end = start_step("recorded", planned.step.arguments, StepContext(dispatch=2)).submit("batch")
     assert 0 < end - start <= 20e6
@@ -132,7 +132,7 @@ def test_comparisons_warn_of_replays_that_differ_or_prove_nothing(
         trained.steps.busy_ms.p50 = 12.0 * of_first
         (folder / "spec.yaml").write_text(f"{SPEC}step: {{recorded: {saved(folder, trained).name}}}\n")
         target, loaded = load_target(str(folder / "spec.yaml"), Changes(), no_python=True)
-        sides.append(SimpleNamespace(settings=RunSettings(target=target, loaded=loaded)))
+        sides.append(SimpleNamespace(settings=make_options(target=target, loaded=loaded)))
     result: Any = SimpleNamespace(warnings=[])
     warn_of_steps(sides, result)
     assert [one.code for one in result.warnings] == codes

@@ -9,7 +9,8 @@ import pytest
 
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.protocol.options import Options
 
 
 @pytest.fixture
@@ -29,5 +30,5 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def settings(file: Path) -> RunSettings:
-    return RunSettings(parse_target(f"{file}:make"), None, ["pipeprof"])
+def settings(file: Path) -> Options:
+    return make_options(parse_target(f"{file}:make"), None, ["pipeprof"])

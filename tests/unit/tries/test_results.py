@@ -18,7 +18,7 @@ from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import Contender, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest
@@ -68,7 +68,7 @@ def test_only_what_its_time_has_ended_is_unfinished() -> None:
     assert unfinished_of(RaceResult("undecided", late=True), 30.0, 1.0) is None
 
 
-def results(profile: Profile, settings: RunSettings) -> RunResults:
+def results(profile: Profile, settings: Options) -> RunResults:
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data)
     return RunResults(profile, jobs, None, pace_of(profile, 60.0, None), 60.0, 0.0)
 
@@ -79,7 +79,7 @@ def searched(*tried: tuple[Proposal, RaceResult]) -> OneRace:
     return search
 
 
-def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings: RunSettings) -> None:
+def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings: Options) -> None:
     writing = results(profile, settings)
     search = searched(
         (change("a"), result(1.5)),
@@ -97,7 +97,7 @@ def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings
     assert [(one.reason, len(one.changes)) for one in done.not_tried] == [(f"{name}: writes files", 1)]
 
 
-def test_a_run_says_how_far_processes_of_one_pipeline_were_apart(profile: Profile, settings: RunSettings) -> None:
+def test_a_run_says_how_far_processes_of_one_pipeline_were_apart(profile: Profile, settings: Options) -> None:
     one, other = result(1.5), result(1.9)
     again = replace(one, again=result(1.2).evidence)
     copies = replace(other, compared=replace(other.compared, same=Interval(-0.5, 0.1, 4, 3)))
@@ -107,7 +107,7 @@ def test_a_run_says_how_far_processes_of_one_pipeline_were_apart(profile: Profil
         assert profile.verification.apart == apart
 
 
-def test_what_a_bound_advises_is_said_once(profile: Profile, settings: RunSettings) -> None:
+def test_what_a_bound_advises_is_said_once(profile: Profile, settings: Options) -> None:
     bound = (bounded(profile, settings, 3.0).findings or [])[0]
     said = Finding(rule="a", title="b", status="unverified", stage="stages.0")
     said.recommendation = f"{str(bound.recommendation).capitalize()}."
@@ -117,7 +117,7 @@ def test_what_a_bound_advises_is_said_once(profile: Profile, settings: RunSettin
         assert sum(one.rule == "a" for one in profile.findings or ()) == kept
 
 
-def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, settings: RunSettings) -> None:
+def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, settings: Options) -> None:
     own = finding_of(replace(change("a"), rule="parallel-calls"))
     profile.findings = [own]
     writing = results(profile, settings)
@@ -127,7 +127,7 @@ def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, se
     assert own.status == "kept"
 
 
-def test_several_together_are_reported_where_they_are_better(profile: Profile, settings: RunSettings) -> None:
+def test_several_together_are_reported_where_they_are_better(profile: Profile, settings: Options) -> None:
     whole = together([change("a"), OTHER])
     for gain, titles in ((2.5, ["a", "b", whole.title]), (1.5, ["a", "b"])):
         profile.findings = []
@@ -137,13 +137,13 @@ def test_several_together_are_reported_where_they_are_better(profile: Profile, s
         assert [one.title for one in profile.findings or ()] == titles
 
 
-def test_what_may_not_be_tried_is_no_contender(profile: Profile, settings: RunSettings) -> None:
+def test_what_may_not_be_tried_is_no_contender(profile: Profile, settings: Options) -> None:
     writing = results(profile, settings)
     contenders = writing.contenders([change("a"), change("b", number=2, semantics="values")])
     assert [one.proposal.title for one in contenders if not one.is_bound] == ["a"]
 
 
-def bounded(profile: Profile, settings: RunSettings, gain: float, *kept: float) -> Profile:
+def bounded(profile: Profile, settings: Options, gain: float, *kept: float) -> Profile:
     """A run with the upper bound of the costliest stage, and with changes of it that were kept."""
     writing = results(profile, settings)
     stage = next(one for one in profile.stages or () if one.id == "stages.0")
@@ -162,7 +162,7 @@ def bounded(profile: Profile, settings: RunSettings, gain: float, *kept: float) 
     ids=["a finding", "reached by a change", "reached by none", "of stages that cost little a line"],
 )
 def test_what_becomes_of_an_upper_bound(
-    profile: Profile, settings: RunSettings, gain: float, kept: tuple[float, ...], statuses: list[str], lines: int
+    profile: Profile, settings: Options, gain: float, kept: tuple[float, ...], statuses: list[str], lines: int
 ) -> None:
     found = bounded(profile, settings, gain, *kept)
     assert sorted(one.status for one in found.findings or ()) == statuses
@@ -172,7 +172,7 @@ def test_what_becomes_of_an_upper_bound(
     assert (done.tried, len(done.bounds)) == (len(kept), lines)
 
 
-def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: RunSettings) -> None:
+def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: Options) -> None:
     refused, own = (
         finding_of(change(name, number=number, rule="parallel-calls")) for name, number in (("a", 8), ("b", 2))
     )
@@ -186,7 +186,7 @@ def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings
     assert [refused.reason, own.reason] == ["not tried: a.csv", "not tried: interrupted"]
 
 
-def found_best(profile: Profile, settings: RunSettings, *steps: SearchStep) -> FindBest:
+def found_best(profile: Profile, settings: Options, *steps: SearchStep) -> FindBest:
     finding = FindBest(
         profile,
         settings,
@@ -215,7 +215,7 @@ def step(name: str, taken: Any, found: RaceResult) -> SearchStep:
     ],
 )
 def test_what_the_proof_does_not_hold_is_not_written(
-    profile: Profile, settings: RunSettings, taken: str, proof: RaceResult | None, status: str
+    profile: Profile, settings: Options, taken: str, proof: RaceResult | None, status: str
 ) -> None:
     finding = found_best(profile, settings, step("a", taken, result(2.0)))
     finding.describe(proof)
@@ -223,7 +223,7 @@ def test_what_the_proof_does_not_hold_is_not_written(
     assert (finding.result.unfinished is not None) == (proof is not None and proof.late)
 
 
-def test_what_ends_a_search_keeps_its_steps(profile: Profile, settings: RunSettings) -> None:
+def test_what_ends_a_search_keeps_its_steps(profile: Profile, settings: Options) -> None:
     finding = found_best(profile, settings, step("a", "taken", result(2.0)))
     finding.end(TrackClosedError("input.py has changed"), None)
     assert (finding.result.status, len(finding.result.edits), profile.exit_code) == ("interrupted", 1, 1)

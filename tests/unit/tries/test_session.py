@@ -43,16 +43,16 @@ def test_it_is_said_for_whom_the_tries_wait_until_a_signal_ends_that(monkeypatch
         def note(self, text: str) -> None:
             notes.append(text)
 
-    def lock(_command: object, *, waiting: Any, **_: object) -> None:
-        for seconds in (0.0, 0.25):
-            waiting(17, seconds)
+    def lock(note: Any, _limit: float, *, go_on: Any) -> None:
+        note("waiting for pid 17")
+        go_on()
         signals.asked = "interrupted"
-        waiting(17, 0.5)
+        go_on()
 
     notes: list[str] = []
     signals = Signals()
     monkeypatch.setattr(session, "measuring_lock", lock)
-    settings: Any = SimpleNamespace(command=["pipeprof"], lock=True, lock_patience=60.0)
+    settings: Any = SimpleNamespace(command=["pipeprof"], lock=True, patience=60.0)
     with pytest.raises(InterruptedVerificationError), session.measuring(settings, Notes(), signals, None):
         pass
     assert len(notes) == 1

@@ -16,7 +16,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.search import TrackClosedError
@@ -28,7 +28,7 @@ PREFETCH = Contender(Proposal("prefetch", "prefetch", (InsertStage("prefetch", {
 
 
 def track_of(workers: Workers, file: Path, profile: Profile, **more: Any) -> WorkerTrack:
-    settings = RunSettings(parse_target(f"{file}:make"), None, ["pipeprof"])
+    settings = make_options(parse_target(f"{file}:make"), None, ["pipeprof"])
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data)
     options = {"left": lambda: 1000.0, **more}
     track = WorkerTrack(cast("Any", workers), PACE, jobs, settings, Silent(), profile, **options)

@@ -16,7 +16,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries import fix as fix_module
 from pipeprof.profiles.tries import run as run_module
 from pipeprof.profiles.tries import track as track_module
@@ -46,11 +46,11 @@ def use(monkeypatch: pytest.MonkeyPatch, profile: Profile) -> Callable[[Workers]
     return chosen
 
 
-def tried(profile: Profile, settings: RunSettings, *ideas: Proposal, budget: float = 200.0) -> None:
+def tried(profile: Profile, settings: Options, *ideas: Proposal, budget: float = 200.0) -> None:
     try_changes(profile, settings, ideas, budget, Silent())
 
 
-def test_a_run_reports_what_helps(profile: Profile, settings: RunSettings, use: Any) -> None:
+def test_a_run_reports_what_helps(profile: Profile, settings: Options, use: Any) -> None:
     use(Workers({**SLOW, "C1": 20.0, "C2": 9.0}))
     tried(profile, settings, A, B)
     assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept")]
@@ -59,7 +59,7 @@ def test_a_run_reports_what_helps(profile: Profile, settings: RunSettings, use: 
     assert not profile.exit_code
 
 
-def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, settings: RunSettings, use: Any) -> None:
+def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, settings: Options, use: Any) -> None:
     workers = Workers(SLOW)
     use(workers)
     tried(profile, settings, A, budget=0.1)
@@ -69,7 +69,7 @@ def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, s
     assert ([one.out_of_budget for one in done.not_tried], done.needs_seconds > 0.1) == ([True], True)
 
 
-def test_a_pipeline_that_writes_files_has_nothing_tried(profile: Profile, settings: RunSettings, use: Any) -> None:
+def test_a_pipeline_that_writes_files_has_nothing_tried(profile: Profile, settings: Options, use: Any) -> None:
     use(Workers(SLOW, {"A1": MemberFailedError("A1", "the pipeline writes files", refused=True)}))
     tried(profile, settings, A)
     done = profile.verification
@@ -95,7 +95,7 @@ class Ending(Workers):
     ],
 )
 def test_what_ends_a_run_early_keeps_what_is_known(
-    profile: Profile, settings: RunSettings, use: Any, error: Exception, code: int | None, warning: str
+    profile: Profile, settings: Options, use: Any, error: Exception, code: int | None, warning: str
 ) -> None:
     workers = Ending({**SLOW, "C1": 20.0, "C2": 10.5})
     workers.error = error
@@ -107,7 +107,7 @@ def test_what_ends_a_run_early_keeps_what_is_known(
     assert done.tried == (2 if code is not None else 0)
 
 
-def fixed(profile: Profile, settings: RunSettings, ideas: Sequence[Proposal], budget: float = 300.0) -> Any:
+def fixed(profile: Profile, settings: Options, ideas: Sequence[Proposal], budget: float = 300.0) -> Any:
     def proposed(_profile: Profile, version: Version) -> Sequence[Proposal]:
         return [one for one in ideas if all(edits != one.edits for edits in version.steps)]
 
@@ -115,7 +115,7 @@ def fixed(profile: Profile, settings: RunSettings, ideas: Sequence[Proposal], bu
     return profile.fix
 
 
-def test_a_fix_takes_what_helps_and_proves_it(profile: Profile, settings: RunSettings, use: Any) -> None:
+def test_a_fix_takes_what_helps_and_proves_it(profile: Profile, settings: Options, use: Any) -> None:
     workers = Workers({**SLOW, "C1": 20.0, "C2": 9.0})
     use(workers)
     found = fixed(profile, settings, [A, B, change("c", "stages.2", semantics="order")])
@@ -127,14 +127,14 @@ def test_a_fix_takes_what_helps_and_proves_it(profile: Profile, settings: RunSet
     assert (len(found.edits), found.peak_bytes, found.peak_before_bytes) == (1, 1000 * MB, 1000 * MB)
 
 
-def test_a_fix_without_time_names_the_least_budget(profile: Profile, settings: RunSettings, use: Any) -> None:
+def test_a_fix_without_time_names_the_least_budget(profile: Profile, settings: Options, use: Any) -> None:
     use(Workers(SLOW))
     spent = sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "measure")
     found = fixed(profile, settings, [A], budget=spent + 1.0)
     assert (found.status, found.needs_seconds > spent) == ("nothing", True)
 
 
-def test_what_ends_a_fix_early_keeps_its_steps(profile: Profile, settings: RunSettings, use: Any) -> None:
+def test_what_ends_a_fix_early_keeps_its_steps(profile: Profile, settings: Options, use: Any) -> None:
     class Late(Workers):
         def turn(self, name: str, request: Any, *, seconds: float) -> Any:
             if self.started.count("A1") == 2:

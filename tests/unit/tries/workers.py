@@ -6,23 +6,25 @@ import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 
 from pipeprof.pipelines.changes.edits import SetArgument
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.host.machine import CoresClock, Taken
-from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult, Status
 
 MB = 1_000_000
 SLOW = {"A1": 10.0, "A2": 10.0}
-JOB = Job(kind="function", target="a.py:b", user_files=["a.py"])
+JOB = Options(ParsedTarget("function", Path("a.py"), "b"), ["a.py"])
 PACE = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 0.25, 1.5, 1.0)
 
 
@@ -58,7 +60,7 @@ class Workers:
     room: int = 8
     turns: list[tuple[str, str]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
-    jobs: dict[str, Job] = field(default_factory=dict)
+    jobs: dict[str, Options] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     alive: set[str] = field(default_factory=set)
     measured: float = 0.0
@@ -66,7 +68,7 @@ class Workers:
     def __post_init__(self) -> None:
         self._draw = random.Random(3)
 
-    def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
+    def start_each(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built | MemberFailedError]:
         assert seconds >= 60.0
         found: dict[str, Built | MemberFailedError] = {}
         for name, job in jobs.items():
@@ -79,7 +81,7 @@ class Workers:
                 self.alive.discard(name)
         return found
 
-    def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
+    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built]:
         found = self.start_each(jobs, seconds=seconds)
         for one in found.values():
             if isinstance(one, MemberFailedError):
@@ -134,7 +136,7 @@ def racing(
     return Race(cast("Any", workers), pace, timeout=60.0, left=left, cores=lambda: clock)
 
 
-def base() -> dict[str, Job]:
+def base() -> dict[str, Options]:
     return {"A1": JOB, "A2": JOB}
 
 

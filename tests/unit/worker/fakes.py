@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.shared import Phase, PhaseName
@@ -18,16 +20,26 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import Plan
-from pipeprof.profiles.host.sampler import Sample
-from pipeprof.profiles.protocol.channel import Command, HarnessEnd
-from pipeprof.profiles.protocol.job import StepJob
-from pipeprof.profiles.protocol.messages import BatchSize, Beat, LoopCost, Measured, PhaseChanged, Raised, WorkerMessage
+from pipeprof.profiles.host.sampler import MemorySample
+from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd
+from pipeprof.profiles.protocol.messages import (
+    Answer,
+    BatchSize,
+    DeviceRead,
+    Graphs,
+    LoopCost,
+    Measured,
+    MemoryReport,
+    Raised,
+    Replayed,
+    Trace,
+    Warned,
+)
+from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker.steps.loop import Chunk
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.xplane.xplane import NO_STEP, Events
 
-_Sent = TypeVar("_Sent", bound=WorkerMessage)
 MS = 1_000_000
 MIB = 1 << 20
 GIB = 1 << 30
@@ -127,7 +139,7 @@ class FakeChannel:
     """The worker's end of a channel that keeps what is sent, and when."""
 
     def __init__(self, time: FakeTime | None = None) -> None:
-        self.sent: list[WorkerMessage] = []
+        self.sent: list[Changes] = []
         self.at_ms: list[float] = []
         self._time = time
         self.stop = self
@@ -139,15 +151,18 @@ class FakeChannel:
     def together(self) -> nullcontext[None]:
         return nullcontext()
 
-    def send(self, message: WorkerMessage) -> None:
-        self.sent.append(message)
+    def send(self, **changes: Any) -> None:
+        self.sent.append(changes)
         self.at_ms.append(self._time.ns / MS if self._time else 0.0)
 
-    def kinds(self) -> list[type[WorkerMessage]]:
-        return [type(message) for message in self.sent]
+    def warn(self, code: str, text: str) -> None:
+        self.send(warnings=[Warned(code, text)])
 
-    def of(self, kind: type[_Sent]) -> list[_Sent]:
-        return [message for message in self.sent if isinstance(message, kind)]
+    def of(self, field: str) -> list[Any]:
+        return [changes[field] for changes in self.sent if field in changes]
+
+    def warned(self) -> list[Warned]:
+        return [warning for warnings in self.of("warnings") for warning in warnings]
 
 
 class FakeWorker:
@@ -203,7 +218,7 @@ class FakeWorker:
         self.script(command)
         return self.takes_commands
 
-    def read_messages(self) -> list[WorkerMessage] | None:
+    def read_messages(self) -> list[Changes] | None:
         try:
             data = os.read(self.messages, 1 << 16)
         except BlockingIOError:
@@ -229,8 +244,8 @@ class FakeWorker:
         return self.returncode
 
 
-def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> Sample:
-    return Sample(t=t, used_bytes=used, cpu_seconds=1.0, children=0, phase=phase)
+def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> MemorySample:
+    return MemorySample(t=t, used_bytes=used, cpu_seconds=1.0, children=0, phase=phase)
 
 
 class FakeSampler:
@@ -266,6 +281,9 @@ class FakeSampler:
     def ended_with_children(self) -> set[PhaseName]:
         return self._joint
 
+    def elapsed(self) -> float:
+        return 12.34
+
     def growth(self) -> float | None:
         return self._growth
 
@@ -294,16 +312,39 @@ def model_node(name: str, buffered_bytes: int) -> dict[str, Any]:
     return {"name": name, "buffered_bytes": buffered_bytes, "buffered_elements": 1}
 
 
-def observed(*messages: WorkerMessage, clock: Callable[[], float] | None = None) -> Observed:
+_FIELDS: dict[type, str] = {
+    Answer: "answer",
+    DeviceRead: "device",
+    Graphs: "graphs",
+    Measured: "measured",
+    Raised: "error",
+    MemoryReport: "memory",
+    Replayed: "replayed",
+    Trace: "trace",
+}
+DONE: Changes = {"done": True}
+GREW: Changes = {"grows": True}
+
+
+def changes(said: Any) -> Changes:
+    """The change of a sample by its value, where the type tells the field."""
+    return said if isinstance(said, dict) else {_FIELDS[type(said)]: said}
+
+
+def warned(code: str, text: str) -> Changes:
+    return {"warnings": [Warned(code, text)]}
+
+
+def observed(*messages: Any, clock: Callable[[], float] | None = None) -> Observed:
     """What the parent knows after these messages."""
     seen = Observed(clock=clock or FakeSeconds())
     for message in messages:
-        seen.take(message)
+        seen.take(changes(message))
     return seen
 
 
-def phase(name: PhaseName) -> PhaseChanged:
-    return PhaseChanged(Phase(name=name))
+def phase(name: PhaseName) -> Changes:
+    return {"phases": [Phase(name=name)]}
 
 
 def phase_end(
@@ -313,13 +354,13 @@ def phase_end(
     peak: int | None = None,
     end_rss: int | None = None,
     note: str | None = None,
-) -> PhaseChanged:
+) -> Changes:
     ended = Phase(name=name, seconds=seconds, peak_rss_bytes=peak, end_rss_bytes=end_rss, note=note)
-    return PhaseChanged(ended)
+    return {"phases": [ended]}
 
 
-def beat(steps: int, seconds: float = 1.0) -> Beat:
-    return Beat("measure", steps, seconds, steps / seconds)
+def beat(steps: int, seconds: float = 1.0) -> Changes:
+    return {"steps": steps, "phase_seconds": seconds, "rate": steps / seconds}
 
 
 def error(code: str = "raised", *, message: str = "ValueError: bad", **fields: Any) -> Raised:
@@ -356,8 +397,10 @@ def measured(steps: Measured, **fields: Any) -> Measured:
     return replace(steps, loop=LoopCost(**loop))
 
 
-def plan(**changes: Any) -> Plan:
+def plan(**changes: Any) -> Options:
     values: dict[str, Any] = {
+        "target": ParsedTarget("spec", Path("spec.yaml")),
+        "command": ["pipeprof", "run", "spec.yaml"],
         "step": StepJob(),
         "step_text": "none",
         "dispatch": None,
@@ -368,17 +411,16 @@ def plan(**changes: Any) -> Plan:
         "cold": False,
         "timeout": 120.0,
     }
-    return Plan(**{**values, **changes})
+    return Options(**{**values, **changes})
 
 
 def facts(**changes: Any) -> RunFacts:
     values: dict[str, Any] = {
-        "command": ["pipeprof", "run", "spec.yaml"],
         "target": Target(kind="spec", text="spec.yaml"),
         "tool": Tool(version="1.2.3"),
         "host": Host(system="Linux 6.1", machine="x86_64", cores=2.0),
         "versions": {"pipeprof": "1.2.3", "tensorflow": None},
-        "plan": plan(),
+        "options": plan(),
         "started": "2024-01-01T00:00:00+00:00",
         "stages": {},
     }

@@ -1,11 +1,13 @@
 """What is looked at after a measurement, in which order."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import PhaseChanged, Trace, TraceBegan, Warned
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.protocol.messages import Trace
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker import sample
 
 
@@ -14,8 +16,11 @@ class Channel:
         self.sent = []
         self.stop = SimpleNamespace(is_set=lambda: False)
 
-    def send(self, message):
-        self.sent.append(message)
+    def send(self, **changes):
+        self.sent += changes
+
+    def warn(self, code, _text):
+        self.sent.append(code)
 
 
 @pytest.fixture
@@ -35,23 +40,23 @@ def traced(monkeypatch):
 
         monkeypatch.setattr(sample.JobRun, "_run_trace", trace)
         channel = Channel()
-        one = sample.JobRun(Job("spec", "a.yaml", []), channel)
+        one = sample.JobRun(Options(ParsedTarget("spec", Path("a.yaml")), []), channel)
         one.feed = SimpleNamespace(restart=lambda: done.append("restart"))
         one._describe = lambda: done.append("graphs")
         one._measure_extras(None)
-        return done, [type(message) for message in channel.sent if not isinstance(message, PhaseChanged)]
+        return done, [name for name in channel.sent if name != "phases"]
 
     return run
 
 
 def test_the_trace_comes_last(traced):
-    assert traced() == (["graphs", "replay", "trace"], [TraceBegan, Trace])
+    assert traced() == (["graphs", "replay", "trace"], ["trace_ends_in", "trace"])
 
 
 def test_a_trace_that_fails_is_tried_once_more(traced):
     done, sent = traced(failures=1)
     assert done[2:] == ["trace", "restart", "trace"]
-    assert sent == [TraceBegan, TraceBegan, Trace]
+    assert sent == ["trace_ends_in", "trace_ends_in", "trace"]
     done, sent = traced(failures=2)
     assert done[2:] == ["trace", "restart", "trace"]
-    assert sent == [TraceBegan, TraceBegan, Warned]
+    assert sent == ["trace_ends_in", "trace_ends_in", "no-trace"]

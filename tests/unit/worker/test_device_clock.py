@@ -12,9 +12,10 @@ import pytest
 from unit.worker.test_after_the_measurement import Channel
 
 from pipeprof.pipelines.steps.consumer import StepFacts
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.gaps.steps import read_device
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead, Waiting
+from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.steps.loop import Loop
 from pipeprof.profiles.worker.trace import device_clock
@@ -127,7 +128,7 @@ def test_steps_are_traced_where_they_compute_on_a_device(bench: Any, on: str | N
     one = bench(0.1)
     one.on = on
     channel = Channel()
-    run = sample.JobRun(Job("spec", "a.yaml", []), channel)  # type: ignore[arg-type]
+    run = sample.JobRun(Options(ParsedTarget("spec", Path("a.yaml")), []), channel)  # type: ignore[arg-type]
     run.feed, run._step_job = one, SimpleNamespace(kind="jax")  # type: ignore[assignment]
     run._trace_device(one)
-    assert [type(message) for message in channel.sent if not isinstance(message, Waiting)] == [DeviceRead] * sent
+    assert len([changes for changes in channel.sent if "device" in changes]) == sent

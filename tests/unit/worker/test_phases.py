@@ -9,7 +9,6 @@ from unit.worker.fakes import MIB, FakeChannel, FakeTime
 
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import PhaseChanged, Warned
 from pipeprof.profiles.worker import phases
 from pipeprof.profiles.worker.phases import Phases
 
@@ -58,7 +57,7 @@ def grow(all_phases, proc, name, *sizes, **mark):
 
 def ended(channel) -> list[Phase]:
     """The phases that have ended."""
-    return [message.phase for message in channel.of(PhaseChanged) if message.phase.seconds is not None]
+    return [phase for (phase,) in channel.of("phases") if phase.seconds is not None]
 
 
 def test_a_phase_is_announced_and_reported(proc, channel, monkeypatch):
@@ -67,13 +66,13 @@ def test_a_phase_is_announced_and_reported(proc, channel, monkeypatch):
     proc.holds(100)
     proc.allow_reset()
     with Phases(channel, proc.folder).enter("measure") as phase:
-        assert channel.sent == [PhaseChanged(Phase(name="measure"))]
+        assert channel.sent == [{"phases": [Phase(name="measure")]}]
         proc.holds(300)
         proc.holds(200)
         time.pass_ms(2500)
         phase.note = "10 s"
     phase = Phase(name="measure", seconds=2.5, peak_rss_bytes=300 * MIB, end_rss_bytes=200 * MIB, note="10 s")
-    assert channel.sent[1:] == [PhaseChanged(phase)]
+    assert channel.sent[1:] == [{"phases": [phase]}]
     assert proc.asked_to_reset() == "5"
 
 
@@ -82,7 +81,7 @@ def test_where_the_mark_can_be_reset_it_is_exact_also_when_memory_falls(proc, ch
     proc.allow_reset()
     grow(Phases(channel, proc.folder), proc, "warmup", 400)
     assert ended(channel)[0].peak_rss_bytes == 500 * MIB
-    assert channel.of(Warned) == []
+    assert channel.warned() == []
 
 
 @pytest.mark.parametrize("how", ["forbidden", "missing"])
@@ -107,10 +106,10 @@ def test_that_it_cannot_is_said_once(proc, channel, how):
     all_phases = Phases(channel, proc.folder)
     for name in ("import", "data", "build"):
         grow(all_phases, proc, name, 120)
-    (warning,) = channel.of(Warned)
+    (warning,) = channel.warned()
     assert warning.code == "no-clear-refs"
     assert "largest samples" in warning.text
-    assert channel.kinds()[0] is Warned
+    assert "warnings" in channel.sent[0]
 
 
 def test_where_there_is_no_mark_at_all_nothing_is_claimed(proc, channel):
@@ -119,7 +118,7 @@ def test_where_there_is_no_mark_at_all_nothing_is_claimed(proc, channel):
     (end,) = ended(channel)
     assert end.peak_rss_bytes is None
     assert end.end_rss_bytes == 300 * MIB
-    assert channel.of(Warned) == []
+    assert channel.warned() == []
 
 
 def test_without_a_process_file_system_there_is_only_the_time(tmp_path, channel):
@@ -135,4 +134,4 @@ def test_a_phase_that_raises_did_not_end(proc, channel):
     proc.allow_reset()
     with pytest.raises(ZeroDivisionError), Phases(channel, proc.folder).enter("build"):
         _ = 1 // 0
-    assert channel.sent == [PhaseChanged(Phase(name="build"))]
+    assert channel.sent == [{"phases": [Phase(name="build")]}]

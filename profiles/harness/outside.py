@@ -1,0 +1,80 @@
+"""The measured window as it is seen from outside of the worker: other processes, GPUs, the disk, and who watches."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from pipeprof.profiles.document.measured import Disk
+from pipeprof.profiles.host.nvml import GpuWatch
+from pipeprof.profiles.host.processes import bytes_read
+from pipeprof.profiles.host.procfs import uncounted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeprof.profiles.harness.build_profile import RunFacts
+    from pipeprof.profiles.host.contention import ContentionProbe
+
+COUNTED_FROM = 1e6
+"""Bytes per second from the disk above which a process is known to read from it."""
+
+
+class Outside:
+    """What is read at the begin and at the end of the window.
+
+    Args:
+        facts: Gets what was read.
+        pid: The worker.
+        own_cpu: CPU seconds that watching the worker took so far.
+    """
+
+    def __init__(
+        self, facts: RunFacts, pid: int, probe: ContentionProbe, own_cpu: Callable[[], float] = time.process_time
+    ) -> None:
+        self._facts, self._pid, self._probe, self._own_cpu = facts, pid, probe, own_cpu
+        self._gpus = GpuWatch() if facts.host.gpus else None
+        self._began: float | None = None
+        self._watched_since: tuple[float, float] | None = None
+        self._read: int | None = None
+        self._uncounted: frozenset[str] = frozenset()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the window has begun and not ended."""
+        return self._began is not None and self._facts.sampler_cores is None
+
+    def begin(self) -> None:
+        """Begin the window."""
+        self._probe.start()
+        if self._gpus is not None:
+            self._gpus.start()
+        self.begin_watching()
+        self._began = time.monotonic()
+        self._read = bytes_read(self._pid)
+        self._uncounted = uncounted(self._pid)
+
+    def begin_watching(self) -> None:
+        """Count what watching takes from here on: a soak may be over before a window of steps is complete."""
+        self._watched_since = self._watched_since or (time.monotonic(), self._own_cpu())
+
+    def end(self) -> None:
+        """End the window; what takes long is read once, after it."""
+        watched, now = self._own_cpu(), time.monotonic()
+        self._facts.contention = self._probe.stop()
+        self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
+        began, cpu = self._watched_since or (now, watched)
+        self._facts.sampler_cores = (watched - cpu) / (now - began) if now > began else 0.0
+        self._facts.disk = self._disk(time.monotonic() - (self._began or now))
+
+    def _disk(self, seconds: float) -> Disk:
+        """Return the bytes read from storage while measuring."""
+        cold = self._facts.disk.cold if self._facts.disk else None
+        now = bytes_read(self._pid)
+        if now is None or self._read is None:
+            return Disk(source="unknown: the system does not count them for this process", cold=cold)
+        counted = now - self._read
+        kinds = self._uncounted | uncounted(self._pid)
+        if kinds and counted < COUNTED_FROM * seconds:
+            return Disk(source=f"{' and '.join(sorted(kinds))} does not count them", cold=cold)
+        return Disk(bytes=counted, source="proc-io", cold=cold)
