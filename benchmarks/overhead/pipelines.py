@@ -28,6 +28,7 @@ from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.steps import loop
+from pipeprof.profiles.worker.steps.loop import Chunk, Window
 from pipeprof.profiles.worker.steps.window import TELLS_NS
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.steps.consumer import BatchConsumer
     from pipeprof.profiles.host.machine import SystemTimes
-    from pipeprof.profiles.worker.steps.loop import Chunk, Feed
-    from pipeprof.profiles.worker.steps.statistics import StepReading
+    from pipeprof.profiles.worker.steps.loop import Feed
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 
 JOB: dict[str, Any] = json.loads(os.environ["BENCHMARK_CASE"])
@@ -47,7 +47,7 @@ CLOCKED = 50
 """How often in a slice the bare loop looks at the clock."""
 
 
-class Stretch:
+class Stretch(Window):
     """What pipeprof's loop does from one look to the next, cut into slices; the time between slices is left out.
 
     The look at its end opens the next stretch. As the end of this one, its time would not be made up for by what the
@@ -58,9 +58,10 @@ class Stretch:
         self._window = window
         self._slice_ns = slice_ns
         self._left_ns = 0
-        self._slices: list[tuple[int, list[int]]] = []
+        self._slices: list[Chunk] = []
         self._ended = False
         self.check_at = 0
+        self.chunk = Chunk()
 
     def see(self, batch: Any) -> None:
         """Look at the batch that the loop holds."""
@@ -70,28 +71,25 @@ class Stretch:
         """How many steps the window may still take."""
         return self._window.most()
 
-    def fills(self, chunk: Chunk) -> None:
-        """Note the steps of the next slice."""
-        self._window.fills(chunk)
-
     @property
     def is_over(self) -> bool:
         """Whether the next look is due."""
         return self._left_ns <= 0
 
-    def whole(self) -> tuple[int, list[int]]:
-        """When the stretch began, and when each step of it ended, as if its slices were one."""
-        base, times = self._slices[0]
-        merged = list(times)
-        for began, more in self._slices[1:]:
-            shift = began - merged[-1]
-            merged.extend(each - shift for each in more)
-        return base, merged
+    def whole(self) -> Chunk:
+        """The steps of the stretch as if its slices were one."""
+        first = self._slices[0]
+        merged = Chunk(first.base, first.begins, list(first.times))
+        for piece in self._slices[1:]:
+            shift = piece.base - merged.times[-1]
+            merged.times.extend(each - shift for each in piece.times)
+        return merged
 
-    def look(self, whole: tuple[int, list[int]] | None) -> bool:
+    def begin(self, whole: Chunk | None) -> bool:
         """Have the window look at the stretch that is over, and begin another; returns whether the window is over."""
         if whole is not None:
-            self._ended = self._window.drained(*whole)
+            self._window.chunk = whole
+            self._ended = self._window.look()
         else:
             self._window.check_next()
         self._slices = []
@@ -102,23 +100,19 @@ class Stretch:
         """Have the loop end after a slice, or where the next look is due."""
         self.check_at = time.perf_counter_ns() + min(self._slice_ns, self._left_ns)
 
-    def drained(self, base: int, times: list[int]) -> bool:
+    def look(self) -> bool:
         """Keep a slice; returns that the loop is over for now."""
-        self._slices.append((base, times))
-        self._left_ns -= times[-1] - base
+        self._slices.append(self.chunk)
+        self._left_ns -= self.chunk.times[-1] - self.chunk.base
         return True
-
-    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
-        """Never called: a device has whole blocks."""
-        raise NotImplementedError
 
     @property
     def latest(self) -> int:
         """How many steps the latest slice had."""
-        return len(self._slices[-1][1])
+        return len(self._slices[-1].times)
 
 
-class Block:
+class Block(Window):
     """With a device: a stretch of a window, from one look to another.
 
     It ends where the next look is due, which opens the next block.
@@ -126,7 +120,7 @@ class Block:
 
     def __init__(self, window: PhaseWindow, due: Callable[[], bool] | None) -> None:
         self._window = window
-        self.readings: list[StepReading] = []
+        self.chunk = Chunk()
         self.due = due
         self.over = due is not None and due()
         self.check_at = window.check_at
@@ -139,18 +133,9 @@ class Block:
         """How many steps the window may still take."""
         return self._window.most()
 
-    def fills(self, chunk: Chunk) -> None:
-        """Note the steps of the block."""
-        self._window.fills(chunk)
-
-    def drained(self, base: int, times: list[int]) -> bool:
-        """Never called: without a device there are stretches."""
-        raise NotImplementedError
-
-    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
-        """Keep the readings and put the look off; returns that the block is over."""
-        self.readings += readings
-        self.due = lambda: self._window.followed(readings, restarts)
+    def look(self) -> bool:
+        """Put the look off; returns that the block is over."""
+        self._window.chunk, self.due = self.chunk, self._window.look
         return True
 
 
@@ -194,7 +179,7 @@ class Drain:
         self._feed = feed
         self._stretch = Stretch(window, JOB["slice_ms"] * 1_000_000)
         self._steps = 1
-        self.over = self._stretch.look(None)
+        self.over = self._stretch.begin(None)
         self._ours()
 
     def bare(self) -> tuple[int, float]:
@@ -218,7 +203,7 @@ class Drain:
         whole = self._stretch.whole() if self._stretch.is_over else None
         began = time.perf_counter()
         if whole is not None:
-            self.over = self._stretch.look(whole)
+            self.over = self._stretch.begin(whole)
             if self.over:
                 return 0, 0.0
         self._stretch.begin_slice()
@@ -274,8 +259,9 @@ class Follow:
         if self.over:
             return 0, 0.0
         loop.follow(self._feed, self._step, block)
-        self._due, self._steps = block.due, len(block.readings) - 1
-        return self._steps, (block.readings[-1].start - block.readings[0].start) / 1e9
+        readings = block.chunk.readings
+        self._due, self._steps = block.due, len(readings) - 1
+        return self._steps, (readings[-1].start - readings[0].start) / 1e9
 
     def pair(self, *, backwards: bool) -> list[float]:
         """A block of each: what both did."""

@@ -63,10 +63,6 @@ def build_steps(profile: Profile, *, full: bool) -> Iterator[Block]:
     yield Text(_rates(profile, steps))
     yield from _step_of(profile.device)
     yield from _traced(profile.device, full=True)
-    usual, slow = steps.interval_ms.p50, steps.slow_ms
-    if slow and steps.slow_every and slow - usual > _OTHER_FROM * steps.interval_ms.mean * steps.slow_every:
-        every = f"Every {steps.slow_every:,} steps one takes {milliseconds(slow)}"
-        yield Text(f"{every}; the median is {milliseconds(usual)}.")
     if steps.floor_ms is not None:
         taken = "" if steps.dispatch is None else ", subtracted from the wait"
         yield Text(f"Baseline latency of next(): {milliseconds(steps.floor_ms.mean)} on average{taken}.")

@@ -102,11 +102,6 @@ class Steps(Record):
     epoch_steps: float | None = None
     """Steps of a whole epoch: from the first restart to the last one, over the epochs between them. `None` with fewer
     than two restarts."""
-    slow_every: int | None = None
-    """Every how many steps one takes several times as long as the others, without its wait; `None` where there is no
-    clear rhythm."""
-    slow_ms: float | None = None
-    """Mean time of these."""
 
     @property
     def known_wait_ms(self) -> float:
@@ -393,16 +388,14 @@ class Training(Record):
     apart_ms: float | None = None
     """Mean time from its return to its next call: Keras and callbacks."""
     own_ms: float | None = None
-    """Of a loop: time per step on a core in the script's thread, at least, without fetches, saves and tf.functions;
-    `null` where its own steps may compute there."""
+    """Of a loop: time per step on a core in the script's thread, without saves; `null` where its own steps may compute
+    there."""
     save_seconds: float | None = None
     """In calls that save a model or a checkpoint."""
     saver: CodePlace | None = None
     """The latest of them."""
     callbacks: list[CodePlace] = field(default_factory=list)
     """Callbacks that make `fit` wait for the results of each step."""
-    eager: list[CodePlace] = field(default_factory=list)
-    """Calls that make functions run eagerly, op by op, as for debugging."""
     functions: list[FunctionUse] = field(default_factory=list)
     """Those that were called, the costliest first."""
     source: CodePlace | None = None

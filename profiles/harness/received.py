@@ -207,7 +207,7 @@ def shorten(stages: Iterable[Stage]) -> None:
 def shorten_training(training: Training) -> Training:
     """Name the files of a training script in the same way, in place."""
     places: list[DatasetUse | FunctionUse | CodePlace | None] = [*training.datasets, *training.functions]
-    places += [*training.callbacks, *training.eager, *training.unread, training.source, training.saver]
+    places += [*training.callbacks, *training.unread, training.source, training.saver]
     for place in places:
         if place is not None and place.file is not None:
             place.file = as_typed(place.file)

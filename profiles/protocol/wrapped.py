@@ -27,7 +27,7 @@ _DISTRIBUTES = "which dataset is behind one that a strategy distributes"
 _LIST = "callbacks.CallbackList"
 _ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
 # Those that write in Python need no wrapper: their files are heard of when they are opened.
-_WRITERS = tuple(
+WRITERS = tuple(
     Wrapped(module, owner, method, "files that are about to be written or deleted")
     for module, owner, method in (
         ("keras", "Model", "save"),
@@ -51,11 +51,7 @@ _WRITERS = tuple(
         ("torch", "", "save"),
     )
 )
-# Not `Model.compile`: Keras loads no compiled model whose class has another one than `Trainer`.
-EAGER = tuple(
-    Wrapped("tensorflow", owner, method, "functions that run eagerly, as for debugging")
-    for owner, method in (("config", "run_functions_eagerly"), ("data.experimental", "enable_debug_mode"))
-)
+# Never `Model.compile`: Keras loads no compiled model whose class has another one than `Trainer`.
 
 WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "__init__", "when a dataset is built again"),
@@ -71,10 +67,8 @@ WRAPPED = (
     Wrapped("tensorflow", "GradientTape", "gradient", "steps that compute outside of a tf.function"),
     Wrapped("jax", "monitoring", LISTENS, "what JAX compiles: a listener is registered, nothing is wrapped"),
     Wrapped("torch", "utils.data.DataLoader", "__iter__", "batches that come from no tf.data dataset"),
-    Wrapped("keras", "utils.PyDataset", "__init__", "classes whose batches a loop takes by index: their `__getitem__`"),
     Wrapped("keras", "Model", "fit", "where training begins, and from what"),
     Wrapped("keras", _LIST, "on_train_begin", "the model's steps_per_execution, and callbacks that it waits for"),
-    Wrapped("keras", _LIST, "on_train_end", "the end of the training loop"),
     Wrapped("keras", _LIST, "on_epoch_begin", "epochs"),
     Wrapped("keras", _LIST, "on_epoch_end", "checkpoints and other work at the end of an epoch"),
     Wrapped("keras", _LIST, "on_train_batch_begin", "the time from step to step"),
@@ -84,8 +78,7 @@ WRAPPED = (
     Wrapped("keras", _LIST, "on_predict_begin", "prediction"),
     Wrapped("keras", _LIST, "on_predict_end", "its end"),
     *(Wrapped("keras", f"layers.{layer}", "adapt", "passes over a dataset that are no training") for layer in _ADAPTED),
-    *EAGER,
-    *_WRITERS,
+    *WRITERS,
     Wrapped("os", "", "_exit", "the end of a process that runs nothing at its end"),
 )
 """Every method that is wrapped; ``pipeprof doctor`` lists them."""

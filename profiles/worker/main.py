@@ -36,7 +36,7 @@ def _raise_oom_score() -> None:
 def _run_of(job: Options, channel: WorkerEnd) -> JobRun:
     if job.kind == "script":
         from pipeprof.profiles.worker.script.run_script import ScriptRun
-        from pipeprof.profiles.worker.taken_dataset.taken_dataset import taken
+        from pipeprof.profiles.worker.script.taken_dataset import taken
 
         return ScriptRun(job, channel) if job.step.kind == SCRIPT else taken(job, channel)
     if job.turns is None:

@@ -55,10 +55,9 @@ from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, awaited_service, what_sharing_does
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.headspace import measure_floor, replay
+from pipeprof.profiles.worker.steps.headspace import LONGEST_START_SECONDS, measure_floor, read_swallowed, replay
 from pipeprof.profiles.worker.steps.loop import Feed, Loop, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
-from pipeprof.profiles.worker.steps.swallowed import LONGEST_START_SECONDS, read_swallowed
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import (
     TELLS_NS,
@@ -71,7 +70,7 @@ from pipeprof.profiles.worker.steps.window import (
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
     from pipeprof.profiles.document.shared import PhaseName
@@ -103,7 +102,7 @@ class JobRun:
         self.job = job
         self.phase: PhaseName = "import"
         self.dataset: Any = None
-        self.feed: Feed | None = None
+        self.feed = Feed(())
         self.exits_normally = False
         self._channel = channel
         self._phases = Phases(channel)
@@ -112,6 +111,7 @@ class JobRun:
         self._device = job.step.kind != "none"
         self._floor = Floor()
         self._window: PhaseWindow | None = None
+        self._previous: tuple[int, int] | None = None
         self._models = ModelLog()
         self._send_every = SOAK_SEND_SECONDS if job.soak else SEND_SECONDS
         self._memory = MemoryLog(channel.send, every=self._send_every)
@@ -159,13 +159,14 @@ class JobRun:
                     break
         measured = None
         if self._window is not None and self.phase == "measure":
-            self._window.fold_open()
-            measured = self._window.statistics.measured(device=self._device)
+            self._window.fold()
+            measured = self._window.statistics.measured()
         if self.phase == "build" and (address := awaited_service(sys._current_frames().values())) is not None:
             # Who asks may have less patience than there is between two looks at it.
             self._channel.send(awaited=address)
         # TensorFlow's model cannot be read while the iterator waits for a service.
-        model = self._models.look(self.feed) if not self._reads_service else None
+        readable = self.phase not in ("import", "data", "build") and not self._reads_service
+        model = self._models.look(self.feed) if readable else None
         return Answer(frames, model, measured)
 
     def warn(self, code: str, text: str) -> None:
@@ -184,9 +185,9 @@ class JobRun:
             paused_ns=self._paused_ns,
             paused_cpu_ns=self._paused_cpu_ns,
             sizes=self._sizes.mean(),
-            deletions=self.feed.deletions[:] if self.feed is not None else [],
+            deletions=self.feed.deletions[:],
         )
-        self._channel.send(measured=window.statistics.measured(device=self._device, loop=loop))
+        self._channel.send(measured=window.statistics.measured(loop=loop))
 
     def _import(self) -> None:
         with self._phases.enter("import"):
@@ -225,10 +226,11 @@ class JobRun:
 
     def _measure_floor(self) -> Floor:
         if not self._device:
-            return measure_floor(None)
+            return measure_floor(None, self._channel)
         times: dict[str, Any] = self._step_job.arguments
         step_ms = float(times.get("base_ms", times.get("p50_ms", REAL_STEP_MS)))
-        return measure_floor(simulated_step(durations(min(step_ms, FLOOR_STEP_MS)), self._step_context()))
+        step = simulated_step(durations(min(step_ms, FLOOR_STEP_MS)), self._step_context())
+        return measure_floor(step, self._channel)
 
     def _step_context(self) -> StepContext:
         return StepContext(
@@ -406,43 +408,32 @@ class JobRun:
                 self._sketch(self._sketch_later)
                 self._sketch_later = None
 
-    def _loop(self, window: PhaseWindow, step: BatchConsumer | None) -> None:
-        assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier
-        take_steps(self.feed, step, window)
-
     def _warm_up(self) -> BatchConsumer | None:
         self.phase = "warmup"
         rule = WarmUp(self.job.warmup_seconds)
         step = self._step() if self._device else None
 
         def finished(looked: Looked) -> str | None:
-            assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
             self._memory.look("warmup", self.feed, window.statistics.count)
-            if looked.median_ms is None:
-                return None
-            parameters = self._models.parameters(self.feed)
-            return rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+            return rule.offer(looked, self._models.parameters(self.feed))
 
         with self._phases.enter("warmup") as phase:
-            window = self._open("warmup", StepStatistics(self._floor), finished)
-            self._loop(window, step)
+            window = self._open("warmup", finished)
+            take_steps(self.feed, step, window)
             phase.note = window.reason
         self._memory.read("warmup")
-        self._previous = window.last
+        self._previous = window.statistics.previous
         return step
 
-    def _open(self, name: PhaseName, statistics: StepStatistics, finished: Any, **options: Any) -> PhaseWindow:
-        assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
+    def _open(self, name: PhaseName, finished: Callable[[Looked], str | None], **options: Any) -> PhaseWindow:
+        previous = self._previous if name == "measure" else None
+        statistics = StepStatistics(self._floor, device=self._device, previous=previous)
         options["tells_ns"] = TELLS_NS if self._soak is None else TELLS_RARELY_NS
-        return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, **options)
+        return PhaseWindow(name, statistics, self.feed, self._channel, finished, **options)
 
     def _measure(self, step: BatchConsumer | None) -> None:
         self.phase = "measure"
         feed, seconds = self.feed, self.job.seconds
-        assert feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
-        statistics = StepStatistics(self._floor)
-        if self._previous is not None:
-            statistics.begin(*self._previous)
 
         def finished(_looked: Looked) -> str | None:
             self._models.observe(feed, statistics.count)
@@ -451,21 +442,22 @@ class JobRun:
 
         with self._phases.enter("measure") as phase:
             self._models.begin(feed)
-            feed.on_restart = lambda: self._models.restart(feed, statistics.count)
             limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": self._look_ns()}
-            self._window = self._open("measure", statistics, finished, **limits, see=self._sizes.see)
+            window = self._window = self._open("measure", finished, **limits, see=self._sizes.see)
+            statistics = window.statistics
+            feed.on_restart = lambda: self._models.restart(feed, statistics.count)
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
             paused_ns, paused_cpu_ns, cpu_ns = feed.paused_ns, feed.paused_cpu_ns, time.process_time_ns()
             feed.counts_deletions = True
-            self._loop(self._window, step)
+            take_steps(feed, step, window)
             cpu_ns = time.process_time_ns() - cpu_ns
             self._paused_ns = feed.paused_ns - paused_ns
             self._paused_cpu_ns = feed.paused_cpu_ns - paused_cpu_ns
             self._cpu_ns = cpu_ns - self._paused_cpu_ns
             self._models.observe(feed, statistics.count)
-            phase.note = self._window.reason
+            phase.note = window.reason
         if self._soak is not None:
             self._soak.end()
         # Readings take time, in which buffers go on filling: they are no part of the phase.
@@ -494,11 +486,10 @@ class JobRun:
             self._describe()
             return
         self.phase = "trace"
-        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
             self._describe()
             with self._attempt("no-replay", "The gain of a free pipeline could not be measured"):
-                if (replayed := replay(self.feed, step, self._channel.stop.is_set)) is not None:
+                if (replayed := replay(self.feed, step, self._channel)) is not None:
                     self._channel.send(replayed=replayed)
             if self._channel.stop.is_set():
                 return
@@ -514,11 +505,12 @@ class JobRun:
 
     def _trace_device(self, step: BatchConsumer | None) -> None:
         """Record steps on the clock of a GPU or TPU, where they compute on one."""
-        if step is None or self.feed is None or step.told().on not in ("gpu", "tpu"):
+        if step is None or step.told().on not in ("gpu", "tpu"):
             return
         from pipeprof.profiles.worker.trace.device import trace_steps
 
-        read = trace_steps(self._steps(step), self._step_job.kind)
+        loop = Loop(self.feed, step, self._channel.stop.is_set, self._channel.send)
+        read = trace_steps(loop, self._step_job.kind)
         if read is not None:
             self._channel.send(device=read)
 
@@ -536,10 +528,6 @@ class JobRun:
             hidden = read_swallowed(part, self._channel.stop.is_set)
             if hidden is not None:
                 self._channel.send(swallowed=hidden)
-
-    def _steps(self, step: BatchConsumer | None) -> Loop:
-        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
-        return Loop(self.feed, step, self._channel.stop.is_set, self._channel.send)
 
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""
@@ -561,7 +549,6 @@ class JobRun:
         self.warn("no-trace", f"No trace: {why.rstrip('.')}; {UNTRACED}.")
 
     def _trace(self) -> Trace:
-        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         self._channel.send(trace_ends_in=TRACE_SECONDS + _FREEING_SECONDS)
         try:
             result = self._run_trace()
@@ -576,7 +563,6 @@ class JobRun:
         return result
 
     def _run_trace(self) -> Trace:
-        assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         from pipeprof.profiles.worker.trace.record import to_trace
         from pipeprof.profiles.worker.trace.work import traced_ops
 

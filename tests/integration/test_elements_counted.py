@@ -19,8 +19,8 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.steps.headspace import read_swallowed
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.steps.swallowed import read_swallowed
 
 
 class Counted:

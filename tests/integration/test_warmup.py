@@ -51,11 +51,9 @@ def test_a_dataset_that_ends_settles_by_epochs(monkeypatch: pytest.MonkeyPatch, 
 
     def finished(looked: Looked) -> str | None:
         starts.add(looked.epoch_start)
-        if looked.median_ms is None:
-            return None
-        return rule.offer(looked.seconds, looked.steps, looked.median_ms, models.parameters(feed), looked.epoch_start)
+        return rule.offer(looked, models.parameters(feed))
 
-    window = PhaseWindow("warmup", StepStatistics(), feed, FakeChannel(clock), finished, device=False)  # type: ignore[arg-type]
+    window = PhaseWindow("warmup", StepStatistics(device=False), feed, FakeChannel(clock), finished)  # type: ignore[arg-type]
     drain(feed, window)
     assert window.reason is not None
     assert window.reason.endswith("whole epochs took as long as each other") == (longer == 1.0)

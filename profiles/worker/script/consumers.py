@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pipeprof.pipelines.late import np
-from pipeprof.profiles.worker.script.readings import Readings
-from pipeprof.profiles.worker.steps.statistics import StepReading
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 """Returns how many elements an iterator gave, and the latest gaps between them in microseconds; None: no model."""
@@ -28,8 +29,6 @@ MOST_LOOKS = 8
 """Batches up to which a dataset, of whose iterators each gave one or two, was only looked at."""
 MOST_KEPT = 3
 """Datasets that one line iterates in turn: for training, validation and test."""
-_MANY = 16
-"""Batches of a loop from which on they are folded as arrays."""
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
 """Who takes the batches: Python, Keras' `fit` inside its function, the same with several steps in it, a tf.function."""
 
@@ -105,27 +104,11 @@ class Pass:
         return times, steps
 
 
-@dataclass
-class Folded:
-    """Readings of steps, and the indices of those whose batch began a pass."""
-
-    readings: Readings = field(default_factory=Readings)
-    restarts: list[int] = field(default_factory=list)
-
-    def add(self, asked: int, got: int, end: int, *, starts: bool) -> None:
-        """Append a step, which began when its batch came."""
-        if starts:
-            self.restarts.append(len(self.readings))
-        self.readings.append(StepReading(asked, asked, asked, got, got, max(end, got)))
-
-    def extend(self, other: Folded) -> None:
-        """Append those of another one."""
-        self.restarts += [len(self.readings) + index for index in other.restarts]
-        self.readings.extend(other.readings)
-
-
 class StepClock:
-    """Folding of passes into step readings.
+    """Folding of passes into step readings: as arrays, since the garbage collector would look at an object of each.
+
+    A step is two times: when its batch was requested and when it came, or in `fit` when the step began and when its
+    function returned. It ends where the next one begins.
 
     Attributes:
         fetch_ns: Of all batches whose fetch is known.
@@ -142,118 +125,111 @@ class StepClock:
     """
 
     def __init__(self) -> None:
-        self.fetch_ns = 0
-        self.batches = 0
+        self.fetch_ns = self.batches = 0
         self.begun = self.continued = 0
         self.between_ns = 0
         self.first_ns = self.firsts = 0
         self.call_ns = self.calls = 0
         self.apart_ns = self.aparts = 0
+        self._parts: list[Nanoseconds] = []
         self._paused = 0
         self._end: int | None = None
         self._found_end = 0
-        # Of a loop: the batch whose step has not ended.
         self._extra = 0
+        # The batch whose step has not ended.
         self._taken: tuple[int, int, bool] | None = None
-        # Of `fit`: the step whose function has not returned; the one that did, and when.
-        self._running: tuple[int, bool] | None = None
-        self._returned: tuple[int, bool, int] | None = None
-        self._fetch = 0.0
-        self._owed = 0.0
+        self._fetch = self._owed = 0.0
 
-    def loop(self, one: Pass, times: Sequence[int]) -> Folded:
+    def take(self) -> Nanoseconds:
+        """Return the readings since the last time, shape (n, 7), in the order of `StepReading`."""
+        parts, self._parts = self._parts, []
+        return np.concatenate(parts) if parts else np.empty((0, 7), np.int64)
+
+    def _add(self, asked: Any, got: Any, end: Any, begins: Any) -> None:
+        """Append steps, which began when their batches came: numbers, or arrays of shape (n,)."""
+        rows = np.stack(np.broadcast_arrays(asked, asked, asked, got, got, np.maximum(end, got), begins), axis=-1)
+        self._parts.append(rows.astype(np.int64).reshape(-1, 7))
+
+    def loop(self, one: Pass, times: Sequence[int]) -> None:
         """Fold what Python requested and got, in the order in which it happened."""
-        folded, number = Folded(), 0
-        while number < len(times):
-            batches = (len(times) - number) // 2
-            if one.asked is None and one.began_folding and batches >= _MANY:
-                self._loop_on(times[number : number + 2 * batches], folded)
-                number += 2 * batches
-                continue
-            time = times[number]
+        number = 0
+        if times and not one.began_folding:
+            one.asked = self._begin(one, times[0])
+            self._close_taken(one.asked)
+            number = 1
+        if one.asked is not None and number < len(times):
+            self._got(one, one.asked, times[number])
             number += 1
-            if one.asked is None:
-                one.asked = self._ask(one, time)
-                self._close_taken(one.asked, folded)
-                continue
-            # What finding the end and making the iterator took is a part of the first fetch.
-            self._paused -= self._extra
-            self._extra = 0
-            got = time - self._paused
-            self.fetch_ns += got - one.asked
-            self.batches += 1
-            if one.starts:
-                self.first_ns += time - max(one.began, one.asked + self._paused)
-                self.firsts += 1
-            # Of two threads that wait for batches at once, the first one's has no step of its own.
-            self._close_taken(one.asked, folded)
-            self._taken = (one.asked, got, one.starts)
-            one.asked, one.starts = None, False
-        return folded
-
-    def _loop_on(self, times: Sequence[int], folded: Folded) -> None:
-        """Fold batches of a pass that goes on, each requested and got, all at once."""
+        if number == len(times):
+            return
+        # Where another pass has ended, and this one goes on, nothing stood still.
         self._end, self._extra = None, 0
-        at = np.asarray(times, dtype=np.int64) - self._paused
+        at = np.asarray(times[number:], dtype=np.int64) - self._paused
         asked, got = at[::2], at[1::2]
-        self._close_taken(int(asked[0]), folded)
-        ends = np.maximum(asked[1:], got[:-1])
-        begun, came = asked[:-1], got[:-1]
-        folded.readings.extend(np.stack([begun, begun, begun, came, came, ends], axis=1))
-        self._taken = (int(asked[-1]), int(got[-1]), False)
-        self.fetch_ns += int((got - asked).sum())
+        self._close_taken(int(asked[0]))
+        closed = len(asked) - 1
+        self._add(asked[:-1], got[:closed], asked[1:], 0)
+        if len(got) > closed:
+            self._taken = (int(asked[-1]), int(got[-1]), False)
+        else:
+            one.asked = int(asked[-1])
+        self.fetch_ns += int((got - asked[: len(got)]).sum())
         self.batches += len(got)
 
-    def _ask(self, one: Pass, time: int) -> int:
-        """Return when a batch was requested, by the steps' clock: a first one, when its iterator was."""
-        if one.began_folding:
-            # Another pass has ended, and this one goes on: nothing stood still.
-            self._end, self._extra = None, 0
-            return time - self._paused
+    def _begin(self, one: Pass, time: int) -> int:
+        """Begin a pass; return when its first batch was requested, by the steps' clock."""
         one.began_folding = True
-        one.starts = self._begin(one)
+        self.begun += not one.goes_on
+        self.continued += one.goes_on
+        one.starts = self.begun > 1 and not one.goes_on
         if self._end is None:
             # The pass before was left in the middle, or there is none.
             left = self._taken is not None and one.began - self._paused >= self._taken[1]
             return (one.began if left else time) - self._paused
-        return self._go_on(one, time, at_end=True)
-
-    def _begin(self, one: Pass) -> bool:
-        """Count a pass; return whether its dataset has begun again."""
-        self.begun += not one.goes_on
-        self.continued += one.goes_on
-        return self.begun > 1 and not one.goes_on
-
-    def _go_on(self, one: Pass, time: int, *, at_end: bool) -> int:
-        """Continue the clock where the pass before ended; return when this pass began by it."""
-        end, self._end = self._end or 0, None
+        # What finding the end and making the iterator took is a part of the first fetch.
+        end, self._end = self._end, None
         self.between_ns += max(0, one.began - self._found_end)
-        made = one.made - one.began
-        if at_end:
-            self._extra += made
-            self._paused = time - end
-        else:
-            self._paused = time - end - made
+        self._extra += one.made - one.began
+        self._paused = time - end
         return end
 
-    def _close_taken(self, at: int, folded: Folded) -> None:
-        if self._taken is None:
-            return
-        asked, got, starts = self._taken
-        self._taken = None
-        folded.add(asked, got, at, starts=starts)
+    def _got(self, one: Pass, asked: int, time: int) -> None:
+        """Take the batch that was waited for."""
+        self._paused -= self._extra
+        self._extra = 0
+        got = time - self._paused
+        self.fetch_ns += got - asked
+        self.batches += 1
+        if one.starts:
+            self.first_ns += time - max(one.began, asked + self._paused)
+            self.firsts += 1
+        # Of two threads that wait for batches at once, the first one's has no step of its own.
+        self._close_taken(asked)
+        self._taken = (asked, got, one.starts)
+        one.asked, one.starts = None, False
 
-    def end_loop(self, one: Pass) -> None:
-        """Note that a pass has ended: its last step did when the end was requested."""
+    def _close_taken(self, at: int) -> None:
+        if self._taken is not None:
+            asked, got, begins = self._taken
+            self._taken = None
+            self._add(asked, got, at, begins)
+
+    def end(self, one: Pass, at: int | None = None) -> None:
+        """Note that a pass has ended: its last step did when the end was requested.
+
+        Args:
+            at: When its last step ended, if none was; None for when the epoch of `fit` was over.
+        """
         if one.asked is not None:
             self._end, self._found_end = one.asked, one.ended
             self._extra += max(0, one.ended - self._paused - one.asked)
             one.asked = None
         elif self._taken is not None:
             # An epoch of `fit` is over, its dataset is not.
-            self._end, self._found_end = one.ended - self._paused, one.ended
+            self._end, self._found_end = one.ended - self._paused if at is None else at, one.ended
+            self._close_taken(self._end)
 
-    def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> Folded:
+    def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> None:
         """Fold steps of `fit`.
 
         Args:
@@ -261,58 +237,48 @@ class StepClock:
             gap: Mean time between two fetches, of these steps; None where that is not known.
             executions: Steps in one call.
         """
-        closed: list[tuple[int, int, bool]] = []
-        for time in steps:
-            if self._running is not None:
-                begin, starts = self._running
-                self._running, self._returned = None, (begin, starts, time - self._paused)
-                if starts:
-                    self.first_ns += time - self._paused - begin
-                    self.firsts += 1
-                elif self.aparts:
-                    self.call_ns += time - self._paused - begin
-                    self.calls += 1
-                continue
-            begin, starts = time - self._paused, False
-            if not one.began_folding:
-                one.began_folding = True
-                starts = self._begin(one)
-                if self._end is not None:
-                    begin = self._go_on(one, time, at_end=False)
-            if self._returned is not None:
-                closed.append((self._returned[0], time - self._paused, self._returned[1]))
-                self.apart_ns += time - self._paused - self._returned[2]
-                self.aparts += 1
-                self._returned = None
-            self._running = (begin, starts)
+        parts, self._parts = self._parts, []
+        known, first = (self.fetch_ns, self.batches), not self.aparts
+        self.loop(one, steps)
         if one.ended and one.began_folding:
-            if self._returned is not None or self._running is not None:
-                # One that found no batch was no step.
-                end = self._running[0] if self._running is not None else (self._returned or (0, False, 0))[2]
-                if self._returned is not None:
-                    closed.append((self._returned[0], end, self._returned[1]))
-                self._end, self._found_end = end, one.ended
-            self._running = self._returned = None
-        return self._fold_closed(closed, gap, executions)
+            self.end(one, self._taken[1] if self._taken is not None else None)
+        (self.fetch_ns, self.batches), rows, self._parts = known, self.take(), parts
+        if not len(rows):
+            return
+        begin, returned, end, begins = rows.T[[2, 3, 5, 6]]
+        apart = (end - returned)[end > returned]
+        self.apart_ns += int(apart.sum())
+        self.aparts += len(apart)
+        # The first call of all traces.
+        calls = (returned - begin)[first:][begins[first:] == 0]
+        self.call_ns += int(calls.sum())
+        self.calls += len(calls)
+        self._spread(begin, end, begins, gap, executions)
 
-    def _fold_closed(self, closed: Sequence[tuple[int, int, bool]], gap: int | None, executions: int) -> Folded:
-        usual = [end - begin for begin, end, starts in closed if not starts]
-        if usual and gap is not None:
-            self._fetch = self._share(sum(usual), gap, len(usual) * executions)
-        folded = Folded()
-        for begin, end, starts in closed:
-            length = max(0, end - begin) / executions
-            fetch = min(self._fetch, length)
-            if starts and gap is not None and executions == 1:
-                fetch = max(fetch, length - gap)
-            for number in range(executions):
-                at = begin + number * length
-                folded.add(round(at), round(at + fetch), round(at + length), starts=starts and not number)
-            self.fetch_ns += round(fetch * executions)
-            self.batches += executions
-        return folded
+    def polled(self, since: int, now: int, elements: int, gap: int | None) -> None:
+        """Fold batches that a graph took between two looks, as steps of equal length; `gap` as in `fit`."""
+        begin, end = np.asarray([since]), np.asarray([now])
+        self._spread(begin, end, np.zeros(1, dtype=np.int64), gap, elements)
 
-    def _share(self, spent: int, gap: int, batches: int) -> float:
+    def _spread(
+        self, begin: Nanoseconds, end: Nanoseconds, begins: Nanoseconds, gap: int | None, executions: int
+    ) -> None:
+        """Append calls as steps of equal length, each with the mean fetch."""
+        length = (end - begin) / executions
+        usual = begins == 0
+        if gap is not None and usual.any():
+            self._fetch = self._share(float((end - begin)[usual].sum()), gap, int(usual.sum()) * executions)
+        fetch = np.minimum(self._fetch, length)
+        if gap is not None and executions == 1:
+            fetch = np.where(usual, fetch, np.maximum(fetch, length - gap))
+        self.fetch_ns += round(float(fetch.sum()) * executions)
+        self.batches += len(begin) * executions
+        number = np.tile(np.arange(executions), len(begin))
+        length, fetch, begins = (np.repeat(one, executions) for one in (length, fetch, begins))
+        at = np.repeat(begin, executions) + number * length
+        self._add(at.round(), (at + fetch).round(), (at + length).round(), begins * (number == 0))
+
+    def _share(self, spent: float, gap: int, batches: int) -> float:
         """Return the fetch of each of so many batches: what the gaps leave of the time that was spent.
 
         Gaps and steps of a look are not the same to the last one: the next one is shortened by what one lacks.
@@ -320,38 +286,6 @@ class StepClock:
         left = spent - gap * batches + self._owed
         self._owed = max(min(left, 0.0), -spent / batches)
         return max(0.0, left) / batches
-
-    def polled(self, since: int, now: int, elements: int, gap: int | None) -> Folded:
-        """Fold batches that a graph took between two looks, as steps of equal length.
-
-        Args:
-            gap: Mean time between two fetches, of these batches; None where that is not known.
-        """
-        length = (now - since) / elements
-        fetch = min(length, self._share(now - since, gap, elements)) if gap is not None else 0.0
-        self.fetch_ns += round(fetch * elements)
-        self.batches += elements
-        folded = Folded()
-        for number in range(elements):
-            at = since + number * length
-            folded.add(round(at), round(at + fetch), round(at + length), starts=False)
-        return folded
-
-
-class GapTimes:
-    """Mean time between two fetches of an iterator, of those since the look before.
-
-    TensorFlow's model keeps the last hundred: of more that are new these are the sample.
-    """
-
-    def __init__(self) -> None:
-        self.mean_ns: int | None = None
-
-    def take(self, gaps_us: Sequence[int], new: int) -> None:
-        """Take the model's list, whose last `new` have not been seen; without any the mean stays."""
-        found = gaps_us[-new:] if new > 0 else ()
-        if found:
-            self.mean_ns = round(1000 * sum(found) / len(found))
 
 
 @dataclass(eq=False)
@@ -373,6 +307,7 @@ class Consumer:
         equal: Whether the objects have equal graphs; None where that was not seen.
         endless: Whether the first one is known to have no end.
         devices: For which a strategy distributes it; 0: none does.
+        gap_ns: Mean time between two fetches, of the latest look; None where TensorFlow's model does not tell it.
         made: How the first of its objects was made, as `Lines.created` has it; None where that was not seen.
     """
 
@@ -385,7 +320,7 @@ class Consumer:
     executions: int = 1
     passes: list[Pass] = field(default_factory=list)
     clock: StepClock = field(default_factory=StepClock)
-    gaps: GapTimes = field(default_factory=GapTimes)
+    gap_ns: int | None = None
     seconds: float = 0.0
     steps: int = 0
     moved_ns: int = 0
@@ -446,13 +381,8 @@ class Consumer:
         """Whether its iterators are left after a batch or two."""
         return self.iterators > 1 and self.steps <= 2 * self.iterators
 
-    def fold(self, now: int, model: Model) -> Folded:
-        """Fold all that has happened since the last time.
-
-        Args:
-            now: The time.
-        """
-        folded = Folded()
+    def fold(self, now: int, model: Model) -> Nanoseconds:
+        """Fold all that has happened since the last time, until `now`; return its readings as `StepClock.take` does."""
         # Of two batches each.
         spans = [(one.times[0], one.times[-1]) for one in self.passes if len(one.times) >= 4]
         self.together = max(self.together, _most_at_once(spans))
@@ -464,45 +394,55 @@ class Consumer:
             if one.in_python:
                 in_python.append((one, times, over))
             elif steps or (over and one.began_folding):
-                folded.extend(self._fold_fit(one, steps, model))
+                self._fold_fit(one, steps, model)
             elif self.role == "loop":
-                folded.extend(self._poll(one, now, model))
+                self._poll(one, now, model)
             if over and not (one.times or one.steps):
                 self.passes.remove(one)
         for one, batches, ends in _in_turn(in_python):
             self.kind = "loop"
-            folded.extend(self.clock.loop(one, batches))
+            self.clock.loop(one, batches)
             if ends and not one.times:
-                self.clock.end_loop(one)
+                self.clock.end(one)
         # Iterators that were never requested a batch, as Keras makes one in each epoch, go here.
         self.passes = [one for one in self.passes if one.times or one.steps or one.iterator() is not None]
-        if folded.readings:
-            self.steps += len(folded.readings)
-            self.seconds += (folded.readings[-1].end - folded.readings[0].asked) / 1e9
+        rows = self.clock.take()
+        if len(rows):
+            self.steps += len(rows)
+            self.seconds += int(rows[-1, 5] - rows[0, 2]) / 1e9
             self.moved_ns = now
-        return folded
+        return rows
 
-    def _fold_fit(self, one: Pass, steps: Sequence[int], model: Model) -> Folded:
+    def _fold_fit(self, one: Pass, steps: Sequence[int], model: Model) -> None:
         self.kind = "fit" if self.executions == 1 else "fit-executions"
         seen = one.last_model or (one.look(model) if steps else None)
         if seen is not None:
-            self.gaps.take(seen[1], min(seen[0] - one.polled, len(seen[1])))
+            self._take_gaps(seen[1], seen[0] - one.polled)
             one.polled = seen[0]
-        return self.clock.fit(one, steps, self.gaps.mean_ns, self.executions)
+        self.clock.fit(one, steps, self.gap_ns, self.executions)
 
-    def _poll(self, one: Pass, now: int, model: Model) -> Folded:
+    def _poll(self, one: Pass, now: int, model: Model) -> None:
         """Look whether a graph takes batches from the iterator of a pass that Python has not requested any."""
         seen = one.look(model)
         if seen is None or not seen[0]:
-            return Folded()
+            return
         (elements, gaps), before, since = seen, one.polled, one.polled_at
         one.polled, one.polled_at = elements, now
         if not before or elements <= before:
             # The first look opens the window.
-            return Folded()
+            return
         self.kind, one.began_folding = "graph", True
-        self.gaps.take(gaps, elements - before)
-        return self.clock.polled(since, now, elements - before, self.gaps.mean_ns)
+        self._take_gaps(gaps, elements - before)
+        self.clock.polled(since, now, elements - before, self.gap_ns)
+
+    def _take_gaps(self, gaps_us: Sequence[int], new: int) -> None:
+        """Take the times between two fetches, whose last `new` have not been seen; without any the mean stays.
+
+        TensorFlow's model keeps the last hundred: of more that are new these are the sample.
+        """
+        found = gaps_us[-new:] if new > 0 else ()
+        if found:
+            self.gap_ns = round(1000 * sum(found) / len(found))
 
 
 def _most_at_once(spans: Sequence[tuple[int, int]]) -> int:

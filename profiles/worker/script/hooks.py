@@ -12,13 +12,13 @@ import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from pipeprof.profiles.protocol.wrapped import EAGER, LISTENS, WRAPPED, Wrapped
+from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, WRITERS, Wrapped
 
-SAMPLED_EACH = 32
-"""Nanoseconds: what begins at a multiple of it is sampled. The last bits of a time are as good as dice."""
+Inner = Literal["validation", "prediction", "adapt"]
+"""What takes batches for something else than a step."""
 
 
 def nothing(*_arguments: object) -> None:
@@ -69,18 +69,13 @@ class Observer:
     def forget_notes(self) -> None:
         """Remove the notes from all iterators."""
 
-    def sampled(self, note: Callable[[int], object], asked_ns: int) -> Callable[[int], object]:
-        """Return what takes the time of a batch, for a note, that was requested at a multiple of `SAMPLED_EACH`."""
-        del asked_ns
-        return note
-
     def ended(self, iterator: Any) -> None:
         """There is none, or an error came instead."""
 
     def reduced(self, dataset: Any) -> None:
         """A dataset is consumed inside TensorFlow: ``Dataset.reduce``, as AutoGraph makes of a loop over a dataset."""
 
-    def reduce_returned(self, dataset: Any) -> None:
+    def reduce_returned(self) -> None:
         """That call returned or raised; within a tf.function its loop has not begun."""
 
     def function_called(self) -> None:
@@ -88,10 +83,6 @@ class Observer:
 
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """A tf.function returned, called from Python."""
-
-    def function_sampled(self, returned: Callable[[Any, int], object]) -> Callable[[Any, int], object]:
-        """Return what is called, instead of this, after a call that began at a multiple of `SAMPLED_EACH`."""
-        return returned
 
     def compiled(self, function: str, seconds: float) -> None:
         """JAX has compiled a function."""
@@ -102,20 +93,14 @@ class Observer:
     def loader_began(self, loader: Any) -> None:
         """A ``DataLoader`` of torch is iterated."""
 
-    def indexed(self, batches: Any, duration_ns: int) -> None:
-        """A ``PyDataset`` (Sequence) gave a batch for an index."""
-
     def fit_called(self, model: Any, source: Any) -> None:
         """``Model.fit`` is about to run with `source` as its first argument."""
 
-    def fit_returned(self, model: Any) -> None:
+    def fit_returned(self) -> None:
         """``Model.fit`` returned or raised."""
 
     def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
         """The training loop of ``fit`` begins; its callbacks have not heard of it yet."""
-
-    def train_ended(self) -> None:
-        """The training loop has ended."""
 
     def epoch_began(self) -> None:
         """An epoch of ``fit`` begins."""
@@ -126,23 +111,11 @@ class Observer:
     def epoch_ended(self) -> None:
         """Those callbacks are done."""
 
-    def test_began(self, model: Any) -> None:
-        """``evaluate`` begins: the validation of ``fit`` if it is within one."""
+    def entered(self, role: Inner) -> None:
+        """``evaluate``, the validation of ``fit``, ``predict`` or the ``adapt`` of a preprocessing layer begins."""
 
-    def test_ended(self) -> None:
-        """``evaluate`` is over."""
-
-    def predict_began(self, model: Any) -> None:
-        """``predict`` begins."""
-
-    def predict_ended(self) -> None:
-        """``predict`` is over."""
-
-    def adapting(self) -> None:
-        """A preprocessing layer is about to learn from a dataset."""
-
-    def adapted(self) -> None:
-        """It has."""
+    def left(self, role: Inner) -> None:
+        """It is over."""
 
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """Files are about to be written or deleted, by a method of `WRAPPED` with these arguments, its object first."""
@@ -150,15 +123,28 @@ class Observer:
     def saved(self) -> None:
         """That method returned or raised."""
 
-    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """A method of `EAGER` returned."""
-
     def exiting(self, status: int) -> None:
         """The process is about to end by ``os._exit``."""
 
 
 _KNOWN_LATER = ("data.Iterator", "distribute.DistributedDataset", "distribute.DistributedIterator")
 _Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+_Tell = Callable[[Observer, Any], None]
+_TOLD: Mapping[str, tuple[_Tell | None, _Tell | None]] = {
+    "__init__": (None, lambda seen, dataset: seen.dataset_made(dataset)),
+    "__iter__": (lambda seen, loader: seen.loader_began(loader), None),
+    "gradient": (lambda seen, _: seen.tape_read(), None),
+    "reduce": (lambda seen, dataset: seen.reduced(dataset), lambda seen, _: seen.reduce_returned()),
+    "adapt": (lambda seen, _: seen.entered("adapt"), lambda seen, _: seen.left("adapt")),
+    "on_train_begin": (lambda seen, calls: seen.train_began(calls.model, calls.callbacks), None),
+    "on_epoch_begin": (lambda seen, _: seen.epoch_began(), None),
+    "on_epoch_end": (lambda seen, _: seen.epoch_ending(), lambda seen, _: seen.epoch_ended()),
+    "on_test_begin": (lambda seen, _: seen.entered("validation"), None),
+    "on_test_end": (None, lambda seen, _: seen.left("validation")),
+    "on_predict_begin": (lambda seen, _: seen.entered("prediction"), None),
+    "on_predict_end": (None, lambda seen, _: seen.left("prediction")),
+}
+"""What is told before and after a method, with the object that it belongs to."""
 
 
 class Hooks:
@@ -225,38 +211,32 @@ class Hooks:
         setattr(owner, name, wrapped)
 
     def _wrapper(self, row: Wrapped) -> _Wrap:
-        wrappers: dict[str, _Wrap] = {
-            "__iter__": self._around_iter
-            if row.module == "tensorflow"
-            else lambda real: _around(real, self._tell("loader_began")),
-            "gradient": lambda real: _around(real, lambda _: self._seen.tape_read() if self._eagerly() else None),
-            "experimental_distribute_dataset": self._around_distribute,
-            "distribute_datasets_from_function": self._around_distribute_function,
-            "reduce": lambda real: _around(real, self._tell("reduced"), self._tell("reduce_returned")),
-            "fit": self._around_fit,
-            "_exit": self._around_exit,
-            "adapt": lambda real: _around(real, lambda _: self._seen.adapting(), lambda _: self._seen.adapted()),
-            "on_train_begin": lambda real: _around(
-                real, lambda calls: self._seen.train_began(calls.model, calls.callbacks)
-            ),
-            "on_train_end": lambda real: _around(real, after=lambda _: self._seen.train_ended()),
-            "on_epoch_begin": lambda real: _around(real, lambda _: self._seen.epoch_began()),
-            "on_epoch_end": lambda real: _around(
-                real, lambda _: self._seen.epoch_ending(), lambda _: self._seen.epoch_ended()
-            ),
-            "on_train_batch_begin": lambda real: self._around_step(real, 0),
-            "on_train_batch_end": lambda real: self._around_step(real, 1),
-            "on_test_begin": lambda real: _around(real, lambda callbacks: self._seen.test_began(callbacks.model)),
-            "on_test_end": lambda real: _around(real, after=lambda _: self._seen.test_ended()),
-            "on_predict_begin": lambda real: _around(real, lambda callbacks: self._seen.predict_began(callbacks.model)),
-            "on_predict_end": lambda real: _around(real, after=lambda _: self._seen.predict_ended()),
+        wrappers: dict[tuple[str, str], _Wrap] = {
+            ("data.Dataset", "__iter__"): self._around_iter,
+            ("distribute.Strategy", "experimental_distribute_dataset"): self._around_distribute,
+            ("distribute.Strategy", "distribute_datasets_from_function"): self._around_distribute_function,
+            ("Model", "fit"): self._around_fit,
+            ("", "_exit"): self._around_exit,
+            ("callbacks.CallbackList", "on_train_batch_begin"): lambda real: self._around_step(real, 0),
+            ("callbacks.CallbackList", "on_train_batch_end"): lambda real: self._around_step(real, 1),
         }
-        if row.owner == "utils.PyDataset":
-            return lambda real: _around(real, after=self._wrap_index)
-        if row.owner == "data.Dataset" and row.method == "__init__":
-            return lambda real: _around(real, after=self._tell("dataset_made"))
-        other = self._around_eager if row in EAGER else self._around_save
-        return wrappers.get(row.method) or (lambda real: other(real, row))
+        if (wrapper := wrappers.get((row.owner, row.method))) is not None:
+            return wrapper
+        if row in WRITERS:
+            return lambda real: self._around_save(real, row)
+        return lambda real: self._around(real, *_TOLD[row.method])
+
+    def _around(self, real: Callable[..., Any], before: _Tell | None, after: _Tell | None) -> Callable[..., Any]:
+        def wrapped(owner: Any, *arguments: Any, **named: Any) -> Any:
+            if before is not None:
+                before(self._seen, owner)
+            try:
+                return real(owner, *arguments, **named)
+            finally:
+                if after is not None:
+                    after(self._seen, owner)
+
+        return wrapped
 
     def _compiled(self, event: str, seconds: float, **named: Any) -> None:
         if event.endswith("/backend_compile_duration"):
@@ -268,12 +248,6 @@ class Hooks:
             real(status)
 
         return _exit
-
-    def _tell(self, method: str) -> Callable[[Any], None]:
-        def tell(what: Any) -> None:
-            getattr(self._seen, method)(what)
-
-        return tell
 
     def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
         clock = self._clock
@@ -362,8 +336,6 @@ class Hooks:
                 self._seen.function_called()
             returned = find(id(function)) or self._seen.function_returned
             began = clock()
-            if not began % SAMPLED_EACH:
-                returned = self._seen.function_sampled(returned)
             try:
                 return real(function, *arguments, **named)
             finally:
@@ -380,27 +352,9 @@ class Hooks:
             if hasattr(kind, name):
                 self._wrap(kind, name, wrap)
 
-    def _wrap_index(self, batches: Any) -> None:
-        """Wrap what gives batches in the class of such an object, once, where that is the user's own."""
-        kind = next((one for one in type(batches).__mro__ if "__getitem__" in vars(one)), type(None))
-        if self._real and kind not in self._known and kind.__module__.partition(".")[0] != "keras":
-            self._known.add(kind)
-            self._wrap(kind, "__getitem__", self._around_index)
-
-    def _around_index(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        clock = self._clock
-
-        def __getitem__(batches: Any, index: Any) -> Any:
-            began = clock()
-            batch = real(batches, index)
-            self._seen.indexed(batches, clock() - began)
-            return batch
-
-        return __getitem__
-
     def _around_next(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        # Names of this function, not of the module: they are nearer.
-        clock, each = self._clock, SAMPLED_EACH
+        # A name of this function, not of the module: it is nearer.
+        clock = self._clock
 
         def next_batch(iterator: Any) -> Any:
             try:
@@ -408,9 +362,8 @@ class Hooks:
             except AttributeError:
                 got = self._seen.asked(iterator)
             else:
-                now = clock()
-                note(now)
-                got = note if now % each else self._seen.sampled(note, now)
+                note(clock())
+                got = note
             try:
                 batch = real(iterator)
             except BaseException:
@@ -430,14 +383,6 @@ class Hooks:
 
         return on_train_batch
 
-    def _around_eager(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
-            returned = real(*arguments, **named)
-            self._seen.runs_eagerly(str(row), arguments, named)
-            return returned
-
-        return call
-
     def _around_save(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
         method = str(row)
 
@@ -456,21 +401,6 @@ class Hooks:
             try:
                 return real(model, *arguments, **named)
             finally:
-                self._seen.fit_returned(model)
+                self._seen.fit_returned()
 
         return fit
-
-
-def _around(
-    real: Callable[..., Any], before: Callable[[Any], None] = nothing, after: Callable[[Any], None] = nothing
-) -> Callable[..., Any]:
-    """Return the method with calls around it, each with the object that it belongs to."""
-
-    def wrapped(owner: Any, *arguments: Any, **named: Any) -> Any:
-        before(owner)
-        try:
-            return real(owner, *arguments, **named)
-        finally:
-            after(owner)
-
-    return wrapped

@@ -25,8 +25,8 @@ from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.script.hooks import Hooks, Observer, nothing
-from pipeprof.profiles.worker.script.import_watch import ImportWatch
+from pipeprof.profiles.worker.script.as_main import ImportWatch
+from pipeprof.profiles.worker.script.hooks import Hooks, Inner, Observer, nothing
 
 MOST_BATCHES = 100
 """Of one dataset, in all its loops."""
@@ -110,13 +110,13 @@ class ImportGuard(Observer):
         # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.
         self._loops[iterator] = _Loop(dataset, short=type(dataset).__name__ == "_TakeDataset")
 
-    def adapting(self) -> None:
+    def entered(self, role: Inner) -> None:
         """A layer of Keras learns its state from a dataset."""
-        self._adapting += 1
+        self._adapting += role == "adapt"
 
-    def adapted(self) -> None:
+    def left(self, role: Inner) -> None:
         """It has."""
-        self._adapting -= 1
+        self._adapting -= role == "adapt"
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
         """One `next` in a loop, or one of several that stand in a row."""
@@ -156,9 +156,8 @@ class ImportGuard(Observer):
 
         threading.Thread(target=look, name="pipeprof-import-guard", daemon=True).start()
 
-    def reduce_returned(self, dataset: Any) -> None:
+    def reduce_returned(self) -> None:
         """The loop is over, unless a tf.function is about to run it."""
-        del dataset
         if not self._functions:
             self._reduced()
 

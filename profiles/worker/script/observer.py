@@ -7,14 +7,15 @@ import inspect
 import sys
 import threading
 import weakref
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
-from pipeprof.profiles.worker.script.hooks import SAMPLED_EACH, Observer, nothing
+from pipeprof.profiles.worker.script.hooks import Inner, Observer, nothing
+from pipeprof.profiles.worker.script.training_facts import Habits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 _OWN = str(Path(__file__).parent)
 _MOST_COMPARED = 3
 """Objects of a dataset that is built again whose graphs are compared."""
-_MOST_SAMPLED = 256
-"""Fetches after which the time on a core is read half as often."""
 _ENDLESS = -1
 """``tf.data.INFINITE_CARDINALITY``."""
 
@@ -75,8 +74,7 @@ class ScriptObserver(Observer):
         self.in_graph: list[Place] = []
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
-        self._clock, self._cpu = time.perf_counter_ns, time.thread_time_ns
-        self._sampled, self._each, self._fetch_cpu_ns = 0, SAMPLED_EACH, 0
+        self._clock = time.perf_counter_ns
         self.habits = Habits(users_place, self._clock)
         self.calls = self.habits.calls
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
@@ -85,7 +83,8 @@ class ScriptObserver(Observer):
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
         self._executions = 1
-        self._fitting = self._testing = self._predicting = self._adapting = 0
+        self._fitting = 0
+        self._inside: Counter[Inner] = Counter()
         self._ignoring = False
         self._epoch: Pass | None = None
         self._next_epoch: Pass | None = None
@@ -103,11 +102,6 @@ class ScriptObserver(Observer):
             yield
         finally:
             self._ignoring = False
-
-    @property
-    def fetch_cpu_ns(self) -> int:
-        """Time of the script's thread on a core in fetches from Python, from those that were looked at."""
-        return self._fetch_cpu_ns
 
     @property
     def attention(self) -> bool:
@@ -191,30 +185,6 @@ class ScriptObserver(Observer):
         for one in list(self._passes.values()):
             _forget_note(one)
 
-    def sampled(self, note: Callable[[int], object], asked_ns: int) -> Callable[[int], object]:
-        """Return what notes when a batch came, and how long its fetch took of a core.
-
-        It is called for a few requests alone, and looks at half as many after each `_MOST_SAMPLED`: to read that time
-        takes 10 µs and more once a step has emptied the caches, and 40 where system calls are slow.
-        """
-        each = self._each
-        if asked_ns % each:
-            return note
-        self._sampled += 1
-        if self._sampled == _MOST_SAMPLED:
-            self._sampled, self._each = 0, 2 * each
-        began = self._cpu()
-
-        def got(now: int) -> None:
-            note(now)
-            self._fetch_cpu_ns += each * (self._cpu() - began)
-
-        return got
-
-    def function_sampled(self, returned: Callable[[Any, int], object]) -> Callable[[Any, int], object]:
-        """Return what also notes how long a call took of a core; within `fit` it is of no use."""
-        return returned if self._fitting else self.habits.sampled(returned, self._cpu)
-
     def ended(self, iterator: Any) -> None:
         """End the pass."""
         one = self._passes.get(id(iterator))
@@ -241,14 +211,9 @@ class ScriptObserver(Observer):
         if self._role(loader) == "loop":
             self.habits.takes_from(loader)
 
-    def indexed(self, batches: Any, duration_ns: int) -> None:
-        """Count it, but in `fit`, whose steps are seen."""
-        if not self._fitting:
-            self.habits.indexed(batches, duration_ns)
-
     def tape_read(self) -> None:
         """Note that steps compute outside of tf.functions."""
-        self.habits.own_steps = True
+        self.habits.own_steps = self.habits.own_steps or sys.modules["tensorflow"].executing_eagerly()
 
     def fit_called(self, model: Any, source: Any) -> None:
         """Take iterators as those of training."""
@@ -257,9 +222,8 @@ class ScriptObserver(Observer):
         self.habits.takes_from(source)
         self._executions = _executions(model)
 
-    def fit_returned(self, model: Any) -> None:
+    def fit_returned(self) -> None:
         """End the last epoch, also after an error."""
-        del model
         self._fitting -= 1
         self._close_epoch()
         self._building_ns = self._fit_ns = 0
@@ -267,8 +231,6 @@ class ScriptObserver(Observer):
     def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
         """Read how many steps a call has, and for which callbacks it waits."""
         self.habits.began_training(callbacks)
-        if getattr(model, "run_eagerly", False):
-            self.habits.runs_eagerly("run_eagerly=True")
         self._executions = _executions(model)
         self._training()
 
@@ -326,38 +288,22 @@ class ScriptObserver(Observer):
         """Note how long they took."""
         self.epoch_end_ns += self._clock() - self._began_ns
 
-    def test_began(self, model: Any) -> None:
-        """Take iterators as those of validation or evaluation."""
-        del model
-        self._testing += 1
-        if self._fitting:
+    def entered(self, role: Inner) -> None:
+        """Take iterators as those of what begins."""
+        self._inside[role] += 1
+        if role == "validation" and self._fitting:
             self._close_epoch()
             self._began_ns = self._clock()
 
-    def test_ended(self) -> None:
-        """Note how long the validation took."""
-        self._testing -= 1
+    def left(self, role: Inner) -> None:
+        """Take them so no more; note how long a validation took."""
+        self._inside[role] -= 1
+        if role != "validation":
+            return
         self._building_ns = 0
         if self._fitting:
             self.validations += 1
             self.validation_ns += self._clock() - self._began_ns
-
-    def predict_began(self, model: Any) -> None:
-        """Take iterators as those of prediction."""
-        del model
-        self._predicting += 1
-
-    def predict_ended(self) -> None:
-        """Take them so no more."""
-        self._predicting -= 1
-
-    def adapting(self) -> None:
-        """Take iterators as those of preprocessing layers."""
-        self._adapting += 1
-
-    def adapted(self) -> None:
-        """Take them so no more."""
-        self._adapting -= 1
 
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """Count the models and checkpoints, and look at what is about to be written over."""
@@ -368,12 +314,6 @@ class ScriptObserver(Observer):
         """Note how long that took."""
         self.habits.saved()
         self._building_ns = 0
-
-    def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """Note the setting, or that it is taken back."""
-        wanted = named.get("run_eagerly", arguments[0] if arguments else True)
-        written = f"tf.{method.partition('.')[2]}({'True' if arguments or named else ''})"
-        self.habits.runs_eagerly(written, wanted=wanted)
 
     def exiting(self, status: int) -> None:
         """Pass it on if it is the script's own call, not one of a library's in a child."""
@@ -386,11 +326,11 @@ class ScriptObserver(Observer):
     # Datasets
 
     def _role(self, dataset: Any) -> Role:
-        if self._adapting:
+        if self._inside["adapt"]:
             return "adapt"
-        if self._testing:
+        if self._inside["validation"]:
             return "validation" if self._fitting else "evaluation"
-        if self._predicting:
+        if self._inside["prediction"]:
             return "prediction"
         if not self._fitting:
             return "loop"

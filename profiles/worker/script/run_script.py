@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import (
@@ -31,20 +32,15 @@ from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
-from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
-from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal
-from pipeprof.profiles.worker.script.hooks import Hooks
-from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
-from pipeprof.profiles.worker.script.readings import Readings
-from pipeprof.profiles.worker.script.script_feed import ScriptFeed, read_model
-from pipeprof.profiles.worker.script.script_job import ScriptJob
+from pipeprof.profiles.worker.script.observer import users_place
+from pipeprof.profiles.worker.script.script_job import HANDED, ScriptFeed, ScriptJob, as_long_as, as_refusal, read_model
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, look_again_ns
-from pipeprof.profiles.worker.steps.window_clock import WindowClock
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WindowClock, look_again_ns
 from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
@@ -53,7 +49,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
-    from pipeprof.profiles.worker.script.consumers import Place, Role
+    from pipeprof.profiles.worker.script.consumers import GraphSeen, Place, Role
+    from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 LEAST_STEPS = 2
 """Steps from which a dataset may be the main one."""
@@ -73,10 +70,6 @@ MOST_TIMES = 3
 ENOUGH_SECONDS = 1.0
 """Of steps after the warm-up. Where a script ends with fewer, its warm-up is measured too: a few steps at the end are
 one epoch's, and TensorFlow's model of an iterator that began with them is empty."""
-TOLD_FROM = 0.25
-"""Seconds of steps of the warm-up from which on they are sent: whoever is killed in it leaves them."""
-MOST_TOLD = 4000
-"""Steps of the warm-up that are sent, the latest: Python's lock is held for 1 ms meanwhile."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 EACH = "the script leaves each iterator after a batch or two"
@@ -96,22 +89,10 @@ class ScriptRun(ScriptJob):
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._path = Path(job.user_files[0]).absolute()  # the script may go into another folder
-        self._observer = ScriptObserver(
-            self._iterator_made,
-            self._attend,
-            self._end_watch,
-            read_model,
-            saving=self._writes.saving,
-            exiting=self._exiting,
-            give=self._give if job.edits else None,
-            graph_of=lambda dataset: graph_text(dataset, self._watch),
-        )
-        self._hand_out = HandOut(self._edited)
-        self._hooks = Hooks(self._observer, time.perf_counter_ns)
-        self._script_feed = ScriptFeed()
+        self._handed = False
+        self.feed = self._script_feed = ScriptFeed()
         self._main: Consumer | None = None
-        self._kept = Readings()
-        self._starts: list[int] = []
+        self._kept: list[Nanoseconds] = []
         self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
         self._closing = threading.Event()
@@ -191,13 +172,23 @@ class ScriptRun(ScriptJob):
         self._finish(self._reason)
         self._end_process()
 
+    def _graph_of(self, dataset: Any) -> GraphSeen | None:
+        return graph_text(dataset, self._watch)
+
+    def _gives(self) -> bool:
+        return bool(self.job.edits)
+
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        again = role in ("training", "loop") and self._hand_out.has(dataset)
-        if not again and not self._is_main(place, role):
+        handed, is_main = vars(dataset).get(HANDED), self._is_main(place, role)
+        if handed is not None and (is_main or role in ("training", "loop")):
+            return handed
+        if not is_main:
             return dataset
         with self._not_the_scripts():
             try:
-                return self._hand_out.of(dataset)
+                self._handed = True
+                vars(dataset)[HANDED] = made = as_long_as(dataset, self._edited(dataset))
+                return made
             except Exception as error:
                 # An exception would be the script's own to catch.
                 self._channel.send(error=describe_error(as_refusal(error), self))
@@ -297,9 +288,9 @@ class ScriptRun(ScriptJob):
         self._choose(now)
         self._soak_on()
         main = self._main
-        found = folded.get(main) if main is not None else None
-        if main is not None and found is not None and found.readings:
-            self._take(main, found)
+        rows = folded.get(main) if main is not None else None
+        if main is not None and rows is not None and len(rows):
+            self._take(main, rows)
         else:
             self._give_sign()
         if self._reason is None and self._channel.stop.is_set():
@@ -361,8 +352,7 @@ class ScriptRun(ScriptJob):
     def _change_main(self, main: Consumer) -> None:
         first, self._main = self._main is None, main
         self._observer.attention = True
-        self._kept, self._starts = Readings(), []
-        self._told_from = TOLD_FROM
+        self._kept = []
         self._previous = None
         self._models = ModelLog()
         self._rule = WarmUp(self.job.warmup_seconds)
@@ -377,8 +367,9 @@ class ScriptRun(ScriptJob):
         self._follow_pass(main)
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
-        self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
-        self._clock.begin()
+        # Whoever is killed in the warm-up leaves its steps.
+        self._warming = self._open("warmup", self._warm, tells_steps=True)
+        self._clock = WindowClock()
 
     def _follow_pass(self, main: Consumer, ended: int = 0) -> None:
         """Follow the main dataset's latest object and iterator.
@@ -386,11 +377,11 @@ class ScriptRun(ScriptJob):
         Args:
             ended: Steps of the measurement after which the iterator before it ended, if there was one.
         """
-        feed = self.feed = self._script_feed
+        feed = self._script_feed
         holder = main.current
         if holder is not None and holder is not feed.holder:
             if feed.holder is not None and self._window is not None and holder.iterator is not feed.reference:
-                self._models.restart(feed, ended) if feed.alive else None
+                self._models.restart(feed, ended)
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
         dataset = main.dataset()
@@ -398,26 +389,24 @@ class ScriptRun(ScriptJob):
             # For the graph, should the script end. The object itself may go: then the next one was built again.
             self._last = weakref.ref(dataset)
             tensorflow: Any = sys.modules["tensorflow"]
-            shown = self._hand_out.of(dataset) if self._hand_out.has(dataset) else dataset
+            shown = vars(dataset).get(HANDED, dataset)
             self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
 
-    def _take(self, main: Consumer, found: Folded) -> None:
+    def _take(self, main: Consumer, rows: Nanoseconds) -> None:
         if self._device_steps.began:
             return
-        readings, restarts = found.readings, found.restarts
         before, window = self._script_feed.reference, self._window
         count = (self._warming if window is None else window).statistics.count
-        ends, begins = (restarts[0], restarts[-1]) if restarts else (len(readings), len(readings))
+        restarts = [int(number) for number in rows[:, -1].nonzero()[0]] or [len(rows)]
+        ends, begins = restarts[0], restarts[-1]
         self._follow_pass(main, count + ends)
         followed = before is not self._script_feed.reference
         if window is None:
             if followed:
                 self._models.follow(count + begins)
-            self._keep(readings, restarts)
-            if self._warming.followed(readings, restarts):
+            self._kept.append(rows)
+            if self._warming.take(rows):
                 self._begin_measure(self._warming.reason)
-            else:
-                self._tell_warm_up()
             return
         if window.reason is not None:
             # The script goes on for a step or two until its thread comes by.
@@ -426,73 +415,48 @@ class ScriptRun(ScriptJob):
             # The readings are of steps until now: from a snapshot of now on, the model would lack what they cost.
             self._models.follow(count + begins)
         if self._kept:
-            self._keep(readings, restarts)
+            self._kept.append(rows)
             if window.statistics.seconds >= ENOUGH_SECONDS:
-                self._kept, self._starts, self._warm_models = Readings(), [], None
-        most = window.most()
-        if most is not None and len(readings) > most:
-            readings, restarts = readings[:most], [index for index in restarts if index < most]
-        if window.followed(readings, restarts) and self._reason is None:
+                self._kept, self._warm_models = [], None
+        if window.take(rows[: window.most()]) and self._reason is None:
             self._reason = window.reason
 
-    def _tell_warm_up(self) -> None:
-        """Tell what its steps show so far, the next time when it is twice as long."""
-        seconds = self._warming.statistics.seconds
-        if seconds < self._told_from:
-            return
-        self._told_from = 2 * seconds
-        first = max(len(self._kept) // 4, len(self._kept) - MOST_TOLD)
-        statistics = StepStatistics(self._floor)
-        statistics.fold_device(self._kept[first:], [index - first for index in self._starts if index >= first])
-        if statistics.count:
-            self._channel.send(measured=statistics.measured(device=self._device))
+    def _look_inside(self, phase: PhaseName, steps: int) -> None:
+        """Look at the running pipeline after so many steps, and tell from time to time how they are taken."""
+        self._models.observe(self.feed, steps)
+        self._memory.look(phase, self.feed, steps, self._models.latest)
+        now = time.perf_counter()
+        if now >= self._tell_at:
+            self._tell_at = now + self._send_every
             self._channel.send(training=self._training())
 
-    def _keep(self, readings: Readings, restarts: list[int]) -> None:
-        self._kept.extend(readings)
-        self._starts += [len(self._kept) - len(readings) + index for index in restarts]
-
     def _warm(self, looked: Looked) -> str | None:
-        feed = self._script_feed
-        if feed.alive:
-            # Of use only where no measurement follows.
-            self._models.observe(feed, self._warming.statistics.count)
-            self._memory.look("warmup", feed, self._warming.statistics.count)
-        if looked.median_ms is None:
-            return None
-        parameters = self._models.parameters(feed) if feed.alive else None
-        reason = self._rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
+        # Of use only where no measurement follows.
+        self._look_inside("warmup", self._warming.statistics.count)
+        reason = self._rule.offer(looked, self._models.parameters(self.feed))
         if reason is None and self.job.warmup_seconds is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
             # Steps alone may take minutes to get there, where most of the time lies between epochs.
             return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
         return reason
 
-    def _begin_measure(self, note: str | None, *, over: bool = False) -> None:
+    def _begin_measure(self, note: str | None, *, over: bool = False) -> PhaseWindow:
         self._memory.read("warmup")
         self._enter("measure", note)
-        statistics = StepStatistics(self._floor)
-        last = self._warming.last
-        if last is not None:
-            statistics.begin(*last)
+        self._previous = self._warming.statistics.previous
         if not over:
             self._warm_models, self._models = self._models, ModelLog()
             if self._script_feed.alive:
                 self._models.begin(self._script_feed)
         limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
-        self._window = self._open("measure", statistics, self._measured, **limits)
-        self._clock.begin()
+        self._window = self._open("measure", self._measured, **limits)
+        self._clock = WindowClock()
+        return self._window
 
     def _measured(self, looked: Looked) -> str | None:
-        feed, window = self._script_feed, self._window
         if self._main is not None:
             self._clock.look(looked.steps, self._main.clock.between_ns)
-        if feed.alive and window is not None:
-            self._models.observe(feed, window.statistics.count)
-            self._memory.look("measure", feed, window.statistics.count, self._models.latest)
-            now = time.perf_counter()
-            if now >= self._tell_at:
-                self._tell_at = now + self._send_every
-                self._channel.send(training=self._training())
+        if self._window is not None:
+            self._look_inside("measure", self._window.statistics.count)
         if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
@@ -527,14 +491,12 @@ class ScriptRun(ScriptJob):
         if self._main is None:
             self._channel.send(training=self._training())
             raise NeverIteratedError(self._why_nothing())
-        if self.job.edits and not self._hand_out.handed:
+        if self.job.edits and not self._handed:
             raise NeverIteratedError(f"{self._not_again()}: the change was not made")
-        if self._window is None or (self._kept and self._reason is None):
-            self._measure_warm_up()
         window = self._window
-        assert window is not None  # noqa: S101 - for the type checker; set in the line before
-        if self._script_feed.alive:
-            self._models.observe(self._script_feed, window.statistics.count)
+        if window is None or (self._kept and self._reason is None):
+            window = self._measure_warm_up()
+        self._models.observe(self._script_feed, window.statistics.count)
         self._leave(window.reason or reason)
         self._memory.read("measure")
         self._channel.send(training=self._training())
@@ -562,29 +524,23 @@ class ScriptRun(ScriptJob):
             with suppress(Exception):
                 self._look()
 
-    def _measure_warm_up(self) -> None:
+    def _measure_warm_up(self) -> PhaseWindow:
         """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others.
 
         Of a limit of steps, the last ones count.
         """
-        readings, starts, first = self._kept, self._starts, len(self._kept) // 4
-        if self.job.steps is not None:
-            first = max(first, len(readings) - self.job.steps)
-        last = readings[first - 1] if first else None
-        if self._window is None:
-            self._begin_measure("the script ended before it was over", over=True)
+        rows = np.concatenate([np.empty((0, 7), np.int64), *self._kept])
+        first = max(len(rows) // 4, len(rows) - self.job.steps if self.job.steps is not None else 0)
+        window = self._window or self._begin_measure("the script ended before it was over", over=True)
         self._models = self._warm_models or self._models
-        window = self._window
-        assert window is not None  # noqa: S101 - for the type checker; set in the line before
-        window.statistics = StepStatistics(self._floor)
-        if last is not None:
-            window.statistics.begin(last.start, last.end)
-        if readings[first:]:
-            window.followed(readings[first:], [index - first for index in starts if index >= first])
+        previous = (int(rows[first - 1, 4]), int(rows[first - 1, 5])) if first else None
+        window.statistics = StepStatistics(self._floor, device=self._device, previous=previous)
+        window.take(rows[first:])
         when = "during the warm-up" if self._warm_models is None else "soon after the warm-up"
         text = f"{self.subject} ended {when}: its last steps are what was measured."
         text += f" {self.advice}" if not self._failed else ""
         self.warn("short-script", text)
+        return window
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
@@ -673,7 +629,7 @@ class ScriptRun(ScriptJob):
                 cpu_ns=self._clock.cpu_ns(window.statistics.count),
                 sizes=self._sizes.mean() if self._sizes_known else None,
             )
-            self._channel.send(measured=window.statistics.measured(device=self._device, loop=loop))
+            self._channel.send(measured=window.statistics.measured(loop=loop))
         if self._observer.consumers:
             self._channel.send(training=self._training())
 

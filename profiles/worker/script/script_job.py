@@ -1,4 +1,4 @@
-"""What a measured script and one whose dataset is taken do alike: watching imports, datasets and writes."""
+"""What a measured script and one whose dataset is taken do alike: watching imports, datasets, iterators and writes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,25 @@ import sys
 import threading
 import weakref
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.target.running import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.script.as_main import run_as_main
-from pipeprof.profiles.worker.script.import_watch import ImportWatch
+from pipeprof.profiles.worker.script.as_main import ImportWatch, run_as_main
+from pipeprof.profiles.worker.script.hooks import Hooks
+from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.versions import require_tensorflow
 from pipeprof.profiles.worker.writes.existing import Existing
 from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
@@ -30,9 +35,61 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
-    from pipeprof.profiles.worker.script.consumers import Consumer, Place, Role
-    from pipeprof.profiles.worker.script.hooks import Hooks
-    from pipeprof.profiles.worker.script.observer import ScriptObserver
+    from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
+
+HANDED: Final = "pipeprof_handed_out"
+"""Attribute of a dataset of the script's with the one that is iterated instead, which may know it."""
+
+
+class ScriptFeed(Feed):
+    """The dataset and the iterator of a script, as far as the readers of models and memory need them."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+        self.deletions = []
+        self.paused_ns = 0
+        self.on_restart = lambda: None
+        self.holder: Pass | None = None
+        self._between = lambda: None
+        self._dataset: Any = ()
+
+    @property
+    def reference(self) -> Callable[[], Any] | None:
+        """What returns the iterator, the same for all passes with it; None before the first one."""
+        return self.holder.iterator if self.holder is not None else None
+
+    @property
+    def iterator(self) -> Any:  # type: ignore[override]  # held weakly
+        """The script's iterator; an empty one once that is gone."""
+        found = self.holder.iterator() if self.holder is not None else None
+        return found if found is not None else iter(())
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is one."""
+        return self.holder is not None and self.holder.iterator() is not None
+
+
+def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
+    """Return how many elements an iterator gave, and the latest gaps between them; None without a model."""
+    snapshot = take_snapshot(iterator)
+    if snapshot is None:
+        return None
+    nodes, root = snapshot.proto.nodes, snapshot.proto.output
+    return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)
+
+
+def as_long_as(dataset: Any, made: Any) -> Any:
+    """Return a dataset that ends where another one does: `fit` counts its steps by the script's own object."""
+    length = int(dataset.cardinality())
+    return made.take(length) if length >= 0 and int(made.cardinality()) != length else made
+
+
+def as_refusal(error: Exception) -> CannotChangeError:
+    """Return why a change cannot be made, also where TensorFlow's own error says it."""
+    if isinstance(error, CannotChangeError):
+        return error
+    return CannotChangeError(None, f"the changed dataset could not be made: {first_line(error)}")
 
 
 class ScriptJob(JobRun):
@@ -40,14 +97,22 @@ class ScriptJob(JobRun):
 
     libraries = ("tensorflow", "numpy", "keras", "jax", "torch")
 
-    _hooks: Hooks
-    _observer: ScriptObserver
-
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._imports = ImportWatch(LIBRARIES, self._imported)
+        self._observer = ScriptObserver(
+            self._iterator_made,
+            self._attend,
+            self._end_watch,
+            read_model,
+            saving=self._writes.saving,
+            exiting=self._exiting,
+            give=self._give if self._gives() else None,
+            graph_of=self._graph_of,
+        )
+        self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._watching = 0
         self._open_phase: Any = None
         self._phase_note: Any = None
@@ -64,6 +129,28 @@ class ScriptJob(JobRun):
     @abstractmethod
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write."""
+
+    @abstractmethod
+    def _exiting(self, status: int) -> None:
+        """End the run where the script's own code calls `os._exit`."""
+
+    @abstractmethod
+    def _give(self, dataset: Any, place: Place, role: Role) -> Any:
+        """Return what the script iterates instead of a dataset, or do not return."""
+
+    def _gives(self) -> bool:
+        """Whether the script may iterate anything else than its own datasets."""
+        return True
+
+    def _iterator_made(self, consumer: Consumer) -> None:
+        """Look at an iterator that was made."""
+
+    def _attend(self, one: Pass) -> None:
+        """Look at a batch that is about to be taken."""
+
+    def _graph_of(self, _dataset: Any) -> GraphSeen | None:
+        """Return what a dataset's graph shows, where that is of use."""
+        return None
 
     def _begin_build(self) -> None:
         """Begin the phase in which datasets are made, once TensorFlow has been imported."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
 import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from threading import get_ident
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -18,14 +22,11 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held
 from pipeprof.pipelines.graph.observe.reading import serialised
 from pipeprof.pipelines.target.names_in_file import functions_in
 from pipeprof.pipelines.target.user_files import is_users, read_source
-from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
-from pipeprof.profiles.wording import as_typed, milliseconds
-from pipeprof.profiles.worker.habits import FunctionCalls
+from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.script.consumers import GraphSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from pipeprof.pipelines.graph.observe.created import CreatedDataset
     from pipeprof.profiles.document.shared import WrittenFile
 
@@ -52,26 +53,166 @@ NO_MODEL = "TensorFlow keeps no model of this pipeline (autotune is off)"
 SEVERAL = "the strategy fetches for several devices in one call"
 IN_GRAPH = "a tf.function fetches and computes in one call"
 UNSEEN = "`for x in dataset` inside a tf.function fetches and computes within TensorFlow: no step of it can be seen"
+_Place: TypeAlias = tuple[str | None, int | None]
+"""A file and a line."""
+_Returned: TypeAlias = Callable[[Any, int], object]
+"""Hears of a tf.function that returned, and of the nanoseconds that it took."""
+_SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
+_LONG_NS = 5_000_000
+"""A call that traces takes longer: only after such a one the traces are counted."""
+_MOST = 100
+
+
+class Habits:
+    """Records of what a script calls, in its own thread; times in nanoseconds.
+
+    Args:
+        place: Returns the innermost line of the user's code.
+        clock: Nanoseconds of ``time.perf_counter_ns``.
+
+    Attributes:
+        saves: Calls that save a model or a checkpoint, those inside of another one not counted.
+        save_ns: They took so long.
+        saver: Method and line of the latest.
+        own_steps: Whether steps compute outside of tf.functions.
+        callbacks: Those that make `fit` wait for the results of each step.
+        source: What gives batches, if it is no tf.data dataset.
+        calls: By the number of a tf.function that was called, what counts a call of it.
+    """
+
+    def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
+        self.saves = self.save_ns = 0
+        self.saver: CodePlace | None = None
+        self.own_steps = False
+        self.callbacks: list[CodePlace] = []
+        self.source: CodePlace | None = None
+        self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
+        self._place, self._clock = place, clock
+        self._thread = get_ident()
+        self.calls: dict[int, _Returned] = {}
+        self._uses: dict[Any, FunctionUse] = {}
+        self._saving: list[tuple[bool, int]] = []
+
+    @property
+    def functions(self) -> list[FunctionUse]:
+        """The tf.functions that were called, those with most time first."""
+        return sorted(self._uses.values(), key=lambda use: -use.seconds)[:_MOST]
+
+    def function_returned(self, function: Any, duration_ns: int) -> None:
+        """Count a call."""
+        if get_ident() == self._thread:
+            (self.calls.get(id(function)) or self._counts(function))(function, duration_ns)
+
+    def _counts(self, function: Any) -> _Returned:
+        """Return what counts the calls of a function, and its traces after long ones, in this thread."""
+        code = getattr(function.python_function, "__code__", None)
+        name = getattr(function.python_function, "__name__", "tf.function")
+        own = code is not None and is_users(code.co_filename)
+        file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
+        use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line))
+        use.objects += 1
+        thread, known = self._thread, 0
+
+        def returned(function: Any, duration_ns: int) -> None:
+            nonlocal known
+            if get_ident() != thread:
+                return
+            use.calls += 1
+            use.seconds += duration_ns / 1e9
+            if duration_ns < _LONG_NS and known:
+                return
+            traces = function.experimental_get_tracing_count()
+            if traces > known:
+                if use.traces:
+                    use.trace_seconds += duration_ns / 1e9
+                use.traces += traces - known
+                known = traces
+
+        weakref.finalize(function, self.calls.pop, id(function), None).atexit = False
+        self.calls[id(function)] = returned
+        return returned
+
+    def compiled(self, function: str, seconds: float) -> None:
+        """Count a compilation of JAX's, at the line that called the function."""
+        file, line = self._place()
+        if get_ident() != self._thread or file is None:
+            return
+        name = function.removeprefix("jit_").removeprefix("jit(").removesuffix(")")
+        use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line, compiler="JAX"))
+        if use.traces:
+            use.trace_seconds += seconds
+        use.traces += 1
+
+    def saving(self, method: str) -> None:
+        """Start the clock of a save; of one inside another, do not."""
+        counts = method.startswith(_SAVES) and not any(outer for outer, _ in self._saving)
+        if counts:
+            self.saves += 1
+            file, line = self._place()
+            self.saver = CodePlace(name=method, file=file, line=line)
+        self._saving.append((counts, self._clock()))
+
+    def saved(self) -> None:
+        """Stop it."""
+        counts, began = self._saving.pop() if self._saving else (False, 0)
+        if counts:
+            self.save_ns += self._clock() - began
+
+    def began_training(self, callbacks: Sequence[Any]) -> None:
+        """Note the callbacks that make Keras wait for each step: see `CallbackList._configure_async_dispatch`."""
+        for callback in callbacks:
+            kind = type(callback)
+            if getattr(callback, "async_safe", False) or kind.__name__ in ("History", "ProgbarLogger"):
+                continue
+            base = next((one for one in reversed(kind.__mro__) if one.__name__ == "Callback"), object)
+            # Of the object, not of its class: a LambdaCallback has what it was given as attributes.
+            methods = (
+                getattr(callback, name, None)
+                for name in ("on_train_batch_end", "on_batch_end")
+                if getattr(getattr(callback, name, None), "__func__", None) is not getattr(base, name, None)
+            )
+            method = next((one for one in methods if one is not None), None)
+            code = getattr(inspect.unwrap(method), "__code__", None) if method is not None else None
+            if method is None or any(one.name == kind.__name__ for one in self.callbacks):
+                continue
+            own = code is not None and is_users(code.co_filename)
+            place = {"file": code.co_filename, "line": code.co_firstlineno} if own and code is not None else {}
+            self.callbacks.append(CodePlace(name=kind.__name__, **place))
+
+    def takes_from(self, source: Any) -> None:
+        """Note a source of batches that is no tf.data dataset."""
+        names = {kind.__name__ for kind in type(source).__mro__}
+        kind = next((kind for kind in ("PyDataset", "DataLoader") if kind in names), None)
+        if kind is None:
+            return
+        rows = getattr(source, "dataset", source) if kind == "DataLoader" else source
+        self.source_kind = "PyDataset" if kind == "PyDataset" else "DataLoader"
+        self.source = self._class_of(rows)
+
+    def _class_of(self, rows: Any) -> CodePlace:
+        """Return the class of what gives batches, with the place of its code, else of the call."""
+        getter = getattr(type(rows), "__getitem__", None) or getattr(type(rows), "__iter__", None)
+        code = getattr(inspect.unwrap(getter), "__code__", None) if getter is not None else None
+        own = code is not None and is_users(code.co_filename)
+        file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
+        return CodePlace(name=type(rows).__name__, file=file, line=line)
 
 
 class Moment(NamedTuple):
-    """State of a script at a time; `own`: seconds that its thread was on a core, less fetches and saves."""
+    """State of a script at a time; `own`: seconds that its thread was on a core, less saves."""
 
     time_ns: int
     own: float | None
     steps: int
-    calls: FunctionCalls = FunctionCalls()
 
     @classmethod
     def now(cls, observer: ScriptObserver) -> Moment:
         """Read it; in any thread."""
-        habits, cpu = observer.habits, 0.0
+        own: float | None = None
         with suppress(AttributeError, OSError):
             clock = time.pthread_getcpuclockid(threading.main_thread().ident or 0)
-            cpu = time.clock_gettime(clock)
-        elsewhere = habits.save_ns / 1e9 + observer.fetch_cpu_ns / 1e9
-        steps = sum(one.steps for one in observer.consumers)
-        return cls(time.perf_counter_ns(), cpu - elsewhere if cpu else None, steps, habits.function_calls)
+            own = time.clock_gettime(clock) - observer.habits.save_ns / 1e9
+        return cls(time.perf_counter_ns(), own, sum(one.steps for one in observer.consumers))
 
 
 def training_facts(
@@ -96,7 +237,6 @@ def training_facts(
     habits = observer.habits
     facts = Training(
         saves=habits.saves,
-        eager=list(habits.eager.values()),
         ended=ended,
         datasets=uses,
         source=habits.source,
@@ -194,8 +334,7 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
         and now.time_ns - since.time_ns >= LEAST_OWN_NS
         and not computes
     ):
-        own = max(0.0, now.own - since.own - now.calls.cpu_since(since.calls))
-        own = 1e3 * own / max(1, now.steps - since.steps)
+        own = 1e3 * max(0.0, now.own - since.own) / max(1, now.steps - since.steps)
     return {
         "seconds": (now.time_ns - main.began_ns) / 1e9,
         "call_ms": clock.call_ns / clock.calls / 1e6 if clock.calls else None,
@@ -214,7 +353,7 @@ def _knowledge(main: Consumer) -> Mapping[str, Any]:
     if main.kind == "loop":
         wait = None if why_asynchronous else "exact"
         return {"interval": "exact", "fetch": "exact", "wait": wait, "unknown": why_asynchronous}
-    gaps = main.gaps.mean_ns is not None
+    gaps = main.gap_ns is not None
     no_model = None if gaps else SEVERAL if main.devices > 1 else NO_MODEL
     fetch = "mean" if gaps else None
     if main.kind == "fit":
@@ -328,9 +467,6 @@ def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
     taken = ""
     if source is not None:
         taken = f"; its batches come from {_with_place(source)}, a {observer.habits.source_kind}"
-    for used, calls, spent in observer.habits.sequences.values():
-        each = milliseconds(spent / calls / 1e6)
-        taken += f"; it indexed {_with_place(used)}, a PyDataset, {calls:,} times, {each} each"
     children = os.times().children_user
     if children >= LEAST_CHILDREN:
         taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"

@@ -1,4 +1,4 @@
-"""Durations of many steps in little memory: sums, quantiles, histograms and the longest gaps.
+"""Durations of many steps in little memory: sums, quantiles, histograms, their course and the longest gaps.
 
 Everything is folded in chunks of numpy arrays, so that a run of any length takes the same memory. Quantiles come from
 a histogram with bins 0.5 % wide, interpolated within a bin: a quantile is off by less than 0.5 % of its value.
@@ -6,15 +6,13 @@ a histogram with bins 0.5 % wide, interpolated within a bin: a quantile is off b
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections import Counter, deque
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.late import np
-from pipeprof.profiles.document.shared import Gap, Quantiles
+from pipeprof.profiles.document.shared import Gap, Quantiles, StepCourse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,14 +25,8 @@ _GROWTH = math.log(1.005)
 _BINS = math.ceil(math.log(3600 * 1e9) / _GROWTH) + 2
 _BOUNDS = [round(10 ** (index / 20), 6) for index in range(-60, 120)]
 LONGEST = 10
-LATEST = 5000
-"""Steps among which a rhythm is looked for."""
-SLOW = 3.0
-"""Times the usual step, from which on one is slow."""
-REPEATED = 3
-"""Equal distances between slow steps, at least."""
-CLEAR = 0.75
-"""Share of the distances between slow steps that are equal, from which on their rhythm is clear."""
+MOST_STRETCHES = 120
+"""Stretches of steps over time that are kept; twice as many are put together two by two."""
 MOST_WAITING = 1000
 """Durations added before they are sorted into bins."""
 
@@ -134,62 +126,58 @@ class Durations:
         return [(bounds[i], int(n)) for i, n in enumerate(counts) if n]
 
 
-class Rhythm:
-    """How often a slow step comes, among the latest ones."""
-
-    def __init__(self) -> None:
-        self._latest: deque[Nanoseconds] = deque()
-        self._count = 0
-
-    def add(self, values: Nanoseconds) -> None:
-        """Fold in the steps' own time, in nanoseconds, in order."""
-        self._latest.append(values)
-        self._count += len(values)
-        while self._count - len(self._latest[0]) >= LATEST:
-            self._count -= len(self._latest.popleft())
-
-    def slow(self) -> tuple[int, float] | None:
-        """Return every how many steps one is slow, and the mean of these in milliseconds; None where it is not clear.
-
-        Slow are steps about as long as the longest ones, not what comes oftener and takes less.
-        """
-        values = np.concatenate([np.empty(0, dtype=np.int64), *self._latest])[-LATEST:]
-        if len(values) <= REPEATED:
-            return None
-        usual = float(np.median(values))
-        # One that is longer than all others by far hides none of them.
-        long = float(np.sort(values)[-1 - REPEATED])
-        slow = np.flatnonzero((values >= SLOW * usual) & (values - usual >= (long - usual) / 2))
-        distances = Counter(np.diff(slow).tolist())
-        every, times = max(distances.items(), key=lambda item: item[1], default=(0, 0))
-        if every < 2 or times < max(REPEATED, CLEAR * distances.total()):
-            return None
-        return every, float(values[slow].mean()) / 1e6
-
-
 class LongestGaps:
     """The longest gaps seen so far, at most `LONGEST` of them."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, float, GapCause]] = []
+        self._gaps: list[tuple[float, float, GapCause]] = []
 
     def candidates(self, gaps: Nanoseconds) -> list[int]:
         """Return indices into `gaps`, shape (n,), in ns, of those long enough to be offered; at most `LONGEST`."""
-        shortest = self._heap[0][0] if len(self._heap) == LONGEST else 0.0
+        shortest = self._gaps[-1][0] if len(self._gaps) == LONGEST else 0.0
         longer = np.flatnonzero(gaps > shortest * 1e6)
         return [int(i) for i in longer[np.argsort(-gaps[longer], kind="stable")[:LONGEST]]]
 
     def offer(self, start_s: float, ms: float, cause: GapCause) -> None:
         """Consider a gap of `ms` milliseconds that began `start_s` seconds into the measured window."""
-        entry = (float(ms), -float(start_s), cause)
-        if len(self._heap) < LONGEST:
-            heapq.heappush(self._heap, entry)
-        else:
-            heapq.heappushpop(self._heap, entry)
+        self._gaps = sorted([*self._gaps, (float(ms), -float(start_s), cause)], reverse=True)[:LONGEST]
 
     def listed(self) -> list[Gap]:
         """Return the gaps, longest first."""
-        return [
-            Gap(start_s=round(-start, 6), ms=round(ms, 6), cause=cause)
-            for ms, start, cause in sorted(self._heap, reverse=True)
-        ]
+        return [Gap(start_s=round(-start, 6), ms=round(ms, 6), cause=cause) for ms, start, cause in self._gaps]
+
+
+class Course:
+    """Steps over time: means of stretches of equally many steps, in little memory however many there are.
+
+    A row has the number of steps and the sums of their intervals, waits and busy times in nanoseconds.
+    """
+
+    def __init__(self) -> None:
+        self._each = 1
+        self._rows = np.zeros((0, 4), dtype=np.int64)
+        self._has_waits = False
+
+    def add(self, intervals: Nanoseconds, waits: Nanoseconds | None = None, busy: Nanoseconds | None = None) -> None:
+        """Fold in steps, in nanoseconds, shape (n,); without a device there are intervals alone."""
+        self._has_waits = self._has_waits or waits is not None
+        nothing = np.zeros_like(intervals)
+        columns = (np.ones_like(intervals), intervals, *(nothing if one is None else one for one in (waits, busy)))
+        rows = np.concatenate((self._rows, np.stack(columns, axis=1)))
+        steps = np.cumsum(rows[:, 0])
+        while steps.max(initial=0) > 2 * MOST_STRETCHES * self._each:
+            self._each *= 2
+        begins = np.flatnonzero(np.diff((steps - 1) // self._each, prepend=-1))
+        self._rows = np.add.reduceat(rows, begins)
+
+    def summary(self) -> StepCourse | None:
+        """Return the means of each stretch; None without a step."""
+        if not len(self._rows):
+            return None
+        interval, wait, busy = (np.round(self._rows[:, n] / self._rows[:, 0] / 1e6, 6).tolist() for n in (1, 2, 3))
+        return StepCourse(
+            seconds=np.round(np.cumsum(self._rows[:, 1]) / 1e9, 6).tolist(),
+            interval_ms=interval,
+            wait_ms=wait if self._has_waits else None,
+            busy_ms=busy if self._has_waits else None,
+        )

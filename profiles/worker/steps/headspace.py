@@ -1,21 +1,28 @@
-"""Headroom measurement: preloaded batches through the same step, as from an infinitely fast pipeline.
+"""What is measured on other datasets than the pipeline: the loop's floor, the headroom, and hidden errors.
 
-A dataset of its own repeats a few of the pipeline's batches, so that loop and step are unchanged and only the
-pipeline's work is gone. With ``step: none`` the interval of that replay is the floor of the loop itself.
+The headroom comes from preloaded batches through the same step, as from an infinitely fast pipeline: a dataset of its
+own repeats a few of the pipeline's batches, so that loop and step are unchanged and only the pipeline's work is gone.
+With ``step: none`` the interval of that replay is the floor of the loop itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.steps.consumer import BatchConsumer
-from pipeprof.profiles.protocol.messages import Replayed
+from pipeprof.profiles.protocol.messages import Replayed, Swallowed
+from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
-from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, take_steps
-from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
+from pipeprof.profiles.worker.steps.loop import Feed, follow, take_steps
+from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeprof.pipelines.steps.consumer import BatchConsumer
+    from pipeprof.profiles.protocol.channel import WorkerEnd
 
 FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
@@ -29,38 +36,14 @@ MANY = 1000
 """Steps after which half of the time is enough."""
 PATIENCE_SECONDS = 4.0
 _CHECK_NS = 50_000_000
+HIDDEN_SECONDS = 1.0
+LONGEST_START_SECONDS = 2.0
+"""First element from which the pipeline is not started for it."""
+ENOUGH_ERRORS = 20
+"""Errors after which no more are read: where each element raises one, the iterator would never get on."""
 
 
-class _Replay(HandedOver):
-    """A window of the step loop: two seconds, one with a thousand steps; ten steps at least, four seconds at most."""
-
-    def __init__(self, stop: Callable[[], bool]) -> None:
-        self.statistics = StepStatistics(Floor())
-        self._stop = stop
-        self._began = time.perf_counter_ns()
-        self.check_at = self._began + _CHECK_NS
-
-    def most(self) -> int | None:
-        return None
-
-    def drained(self, base: int, times: list[int]) -> bool:
-        self.statistics.fold_drain(base, times)
-        return self._is_over()
-
-    def followed(self, readings: Sequence[StepReading], _restarts: list[int]) -> bool:
-        self.statistics.fold_device(readings)
-        return self._is_over()
-
-    def _is_over(self) -> bool:
-        now = time.perf_counter_ns()
-        self.check_at = now + _CHECK_NS
-        elapsed = (now - self._began) / 1e9
-        count = self.statistics.count
-        enough = elapsed >= (SECONDS / 2 if count >= MANY else SECONDS) and count >= AT_LEAST
-        return enough or elapsed >= PATIENCE_SECONDS or self._stop()
-
-
-def measure_floor(step: BatchConsumer | None) -> Floor:
+def measure_floor(step: BatchConsumer | None, channel: WorkerEnd) -> Floor:
     """Measure the baseline latency of `next()`: a constant dataset under a simulated step; none without a step."""
     import tensorflow as tf
 
@@ -68,21 +51,12 @@ def measure_floor(step: BatchConsumer | None) -> Floor:
     feed.next()
     if step is None:
         return Floor()
-    fetches = Durations()
-    began = time.perf_counter()
-    for n in range(FLOOR_STEPS):
-        step.wait()
-        asked = time.perf_counter_ns()
-        batch = feed.next()
-        got = time.perf_counter_ns()
-        fetches.add([got - asked])
-        step.submit(batch)
-        if time.perf_counter() - began > FLOOR_SECONDS and n >= 4:
-            break
-    return Floor.of(fetches)
+    statistics = StepStatistics(device=True)
+    follow(feed, step, PhaseWindow(None, statistics, feed, channel, steps_limit=FLOOR_STEPS, seconds=FLOOR_SECONDS))
+    return Floor.of(statistics.fetches)
 
 
-def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> Replayed | None:
+def replay(feed: Feed, step: BatchConsumer | None, channel: WorkerEnd) -> Replayed | None:
     """Measure the mean interval of steps on preloaded batches.
 
     Args:
@@ -110,12 +84,20 @@ def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> 
     for _ in kept:
         ready.next()
     cpu_ns, all_cpu_ns = time.thread_time_ns(), time.process_time_ns()
-    statistics = _steps(ready, step, stop)
+    statistics = StepStatistics(device=step is not None)
+    began = time.perf_counter()
+
+    def finished(_looked: Looked) -> str | None:
+        elapsed, count = time.perf_counter() - began, statistics.count
+        enough = count >= AT_LEAST and elapsed >= (SECONDS / 2 if count >= MANY else SECONDS)
+        return "enough" if enough or elapsed >= PATIENCE_SECONDS else None
+
+    take_steps(ready, step, PhaseWindow(None, statistics, ready, channel, finished, check_ns=_CHECK_NS))
     cpu_ns, all_cpu_ns = time.thread_time_ns() - cpu_ns, time.process_time_ns() - all_cpu_ns
     if not statistics.count:
         return None
     return Replayed(
-        replayed_ms=_mean_ms(statistics),
+        replayed_ms=statistics.intervals.total_ns / statistics.count / 1e6,
         steps=statistics.count,
         batches=len(kept),
         loop_cpu_ms=cpu_ns / statistics.count / 1e6,
@@ -123,11 +105,25 @@ def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> 
     )
 
 
-def _steps(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> StepStatistics:
-    window = _Replay(stop)
-    take_steps(feed, step, window)
-    return window.statistics
+def read_swallowed(source: Any, stop: Callable[[], bool]) -> Swallowed | None:
+    """Return an error of those that an ``ignore_errors`` hides; None where none is seen within a second.
 
+    TensorFlow keeps neither the errors nor their number. An iterator of the dataset before raises them, and goes on.
 
-def _mean_ms(statistics: StepStatistics) -> float:
-    return statistics.intervals.total_ns / statistics.count / 1e6
+    Args:
+        source: The dataset before an ``ignore_errors``.
+        stop: Whether the user wants an end.
+    """
+    import tensorflow as tf
+
+    until = time.perf_counter() + HIDDEN_SECONDS
+    iterator, elements, errors, message = iter(source), 0, 0, ""
+    while errors < ENOUGH_ERRORS and time.perf_counter() < until and not stop():
+        try:
+            next(iterator)
+        except StopIteration:
+            break
+        except tf.errors.OpError as error:
+            errors, message = errors + 1, message or first_line(error)
+        elements += 1
+    return Swallowed(message, errors, elements) if errors else None

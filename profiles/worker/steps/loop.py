@@ -9,16 +9,18 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.pipelines.late import np
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pipeprof.pipelines.steps.consumer import BatchConsumer
+    from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 _END = object()
 
@@ -114,63 +116,69 @@ class Loop:
 
 @dataclass
 class Chunk:
-    """Steps that the loop takes before it hands them over; another thread may read it while the loop waits.
+    """Steps that the loop takes from one look to the next; another thread may take them while the loop waits.
 
     Attributes:
         base: Time of the first request, in nanoseconds; of steps without a device.
+        begins: Whether the first batch began an epoch; without a device.
         times: When each batch came, in nanoseconds; without a device.
         readings: With a device, one of each step.
-        restarts: Indices of the readings whose batch began an epoch.
+        taken: Steps that were taken.
     """
 
     base: int = 0
+    begins: bool = False
     times: list[int] = field(default_factory=list)
-    readings: list[StepReading] = field(default_factory=list)
-    restarts: list[int] = field(default_factory=list)
+    readings: Sequence[StepReading] | Nanoseconds = field(default_factory=list)
+    taken: int = 0
+
+    def take(self) -> Nanoseconds:
+        """Return the readings of the steps since the last time, shape (n, 7), in the order of `StepReading`."""
+        if len(self.readings):
+            rows = np.asarray(self.readings[:], dtype=np.int64)
+        else:
+            at = np.asarray([self.base, *self.times], dtype=np.int64)
+            rows = np.repeat(at[1:, None], len(StepReading._fields), axis=1)
+            # Each batch is requested when the one before has come, and the step takes no time.
+            rows[:, :3] = at[:-1, None]
+            rows[:, -1] = 0
+            rows[:1, -1] = self.begins
+        first, self.taken = self.taken, len(rows)
+        return rows[first:]
 
 
-class StepWindow(Protocol):
-    """Receiver of the loop's readings that decides when the loop ends."""
+class Window:
+    """Receiver of the loop's steps that decides when the loop ends.
+
+    Attributes:
+        check_at: When the next look is due, in nanoseconds.
+        chunk: Steps that the loop takes before that.
+    """
 
     check_at: int
+    chunk: Chunk
 
     def see(self, batch: Any) -> None:
         """Look at the batch that the loop holds when a look is due."""
 
     def most(self) -> int | None:
         """Return how many steps the window may still take at most; `None` for any number."""
+        return None
 
-    def fills(self, chunk: Chunk) -> None:
-        """Note the steps that the loop is about to take before it hands them over."""
-
-    def drained(self, base: int, times: list[int]) -> bool:
-        """Take steps without a device; returns whether the window is over."""
-
-    def followed(self, readings: Sequence[StepReading], restarts: list[int]) -> bool:
-        """Take steps with a device, and the indices of those that began an epoch; returns whether it is over."""
+    def look(self) -> bool:
+        """Look at the steps that the loop has taken; return whether the window is over."""
+        raise NotImplementedError
 
 
-class HandedOver:
-    """A window that only sees the steps that are handed over."""
-
-    def see(self, batch: Any) -> None:
-        """Leave the batch alone."""
-
-    def fills(self, chunk: Chunk) -> None:
-        """Leave the steps alone."""
-
-
-def drain(feed: Feed, window: StepWindow) -> None:
+def drain(feed: Feed, window: Window) -> None:
     """Take batches as fast as they come, until the window is over."""
     clock = time.perf_counter_ns
     # The feed may stand at the end of an epoch: only an epoch that began here can be empty.
     base, fresh = clock(), False
     while True:
-        times: list[int] = []
-        note = times.append
-        check_at = window.check_at
-        most = window.most()
-        window.fills(Chunk(base, times))
+        chunk = window.chunk = Chunk(base, begins=fresh)
+        times, note = chunk.times, chunk.times.append
+        check_at, most = window.check_at, window.most()
         try:
             for batch in islice(feed.iterator, most) if most else feed.iterator:
                 now = clock()
@@ -182,11 +190,11 @@ def drain(feed: Feed, window: StepWindow) -> None:
             # The steps before an error are measured as well.
             if times:
                 with suppress(Exception):
-                    window.drained(base, times)
+                    window.look()
             raise
         ended = clock()
         whole = bool(times) and (times[-1] >= check_at or len(times) == most)
-        if window.drained(base, times):
+        if window.look():
             return
         looked = clock()
         if whole:
@@ -201,7 +209,7 @@ def drain(feed: Feed, window: StepWindow) -> None:
         base += feed.paused_ns - paused
 
 
-def take_steps(feed: Feed, step: BatchConsumer | None, window: StepWindow) -> None:
+def take_steps(feed: Feed, step: BatchConsumer | None, window: Window) -> None:
     """Take batches, for a device where there is one, until the window is over."""
     if step is None:
         drain(feed, window)
@@ -209,12 +217,11 @@ def take_steps(feed: Feed, step: BatchConsumer | None, window: StepWindow) -> No
         follow(feed, step, window)
 
 
-def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
+def follow(feed: Feed, step: BatchConsumer, window: Window) -> None:
     """Feed a device, until the window is over."""
     clock = time.perf_counter_ns
     readings: list[StepReading] = []
-    restarts: list[int] = []
-    window.fills(Chunk(readings=readings, restarts=restarts))
+    window.chunk = Chunk(readings=readings)
     while True:
         try:
             deadline, woke = step.wait()
@@ -222,23 +229,22 @@ def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
             asked = clock()
             batch = feed.next()
             got = clock()
-            off = feed.paused_ns
-            if feed.ended != epoch:
-                restarts.append(len(readings))
+            off, begins = feed.paused_ns, feed.ended != epoch
+            if begins:
                 step.shift(off - paused)
             start, end = step.submit(batch)
         except BaseException:
             # The steps before an error are measured as well.
             if readings:
                 with suppress(Exception):
-                    window.followed(readings, restarts)
+                    window.look()
             raise
         # Times exclude the pauses.
-        reading = StepReading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
-        readings.append(reading)
+        times = deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off
+        readings.append(StepReading(*times, begins))
         if got >= window.check_at or len(readings) == window.most():
             window.see(batch)
-            if window.followed(readings, restarts):
+            if window.look():
                 return
-            readings, restarts = [], []
-            window.fills(Chunk(readings=readings, restarts=restarts))
+            readings = []
+            window.chunk = Chunk(readings=readings)

@@ -16,14 +16,13 @@ and the rest is Python between the steps. Without a device (``step: none``) inte
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.document.shared import Gaps, Quantiles, Steps
 from pipeprof.profiles.protocol.messages import Measured, StepHistograms
-from pipeprof.profiles.worker.steps.course import Course
-from pipeprof.profiles.worker.steps.durations import Durations, LongestGaps, Rhythm, median_ms
+from pipeprof.profiles.worker.steps.durations import Course, Durations, LongestGaps, median_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +49,7 @@ class EpochStart(NamedTuple):
 
 
 class StepReading(NamedTuple):
-    """The six clock readings of one step with a device, in nanoseconds."""
+    """The six clock readings of one step, in nanoseconds, and whether its batch began an epoch."""
 
     deadline: int
     woke: int
@@ -58,6 +57,7 @@ class StepReading(NamedTuple):
     got: int
     start: int
     end: int
+    begins: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,29 +90,27 @@ def _overlap(a0: Nanoseconds, a1: Nanoseconds, b0: Nanoseconds, b1: Nanoseconds)
     return common
 
 
-@dataclass
 class StepStatistics:
-    """Accumulator of clock readings for the numbers of a profile."""
+    """Accumulator of clock readings for the numbers of a profile.
 
-    floor: Floor = field(default_factory=Floor)
+    Args:
+        device: Whether steps take time: else interval, fetch and wait are one.
+        previous: Start and end of the last step before the window; without it the first one only opens the window.
+    """
 
-    def __post_init__(self) -> None:
-        """Start empty."""
-        self.intervals = Durations()
-        self.fetches = Durations()
-        self.waits = Durations()
-        self.busy = Durations()
-        self.gaps = Durations()
+    def __init__(self, floor: Floor | None = None, *, device: bool, previous: tuple[int, int] | None = None) -> None:
+        self.floor = floor or Floor()
+        self.device = device
+        self.previous = previous
+        self.intervals, self.busy, self.gaps = Durations(), Durations(), Durations()
+        self.waits, self.fetches = (Durations(), Durations()) if device else (self.intervals, self.intervals)
         self.longest = LongestGaps()
-        self.rhythm = Rhythm()
         self.course = Course()
         self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
         self.restarts = 0
         self.epoch_start: EpochStart | None = None
-        self._before_first: int | None = None
-        self._first_ns = 0
-        self._origin: int | None = None
-        self._previous: tuple[int, int] | None = None
+        self._before_first = self._first_ns = 0
+        self._origin = previous[0] if previous is not None else 0
 
     @property
     def count(self) -> int:
@@ -128,91 +126,54 @@ class StepStatistics:
     def restart_ns(self) -> int | None:
         """Extra wait for the first batches of epochs, compared with other batches; `None` if there are no others."""
         others = self.count - self.restarts
-        waits = self.waits if self.waits.count else self.intervals
         if not self.restarts or not others:
             return None
-        return max(0, round(self._first_ns - self.restarts * (waits.total_ns - self._first_ns) / others))
+        return max(0, round(self._first_ns - self.restarts * (self.waits.total_ns - self._first_ns) / others))
 
     @property
     def epoch_steps(self) -> float | None:
         """Steps of a whole epoch: from the first restart to the latest one; `None` with fewer than two."""
-        if self.epoch_start is None or self._before_first is None or self.restarts < 2:
+        if self.epoch_start is None or self.restarts < 2:
             return None
         return (self.epoch_start.steps - self._before_first) / (self.restarts - 1)
 
-    def fold_drain(self, base: int, times: Sequence[int], *, restarted: bool = False) -> float | None:
-        """Fold in steps without a device.
+    def fold(self, rows: Nanoseconds | Sequence[StepReading]) -> float | None:
+        """Fold in steps, in order.
 
         Args:
-            base: Time of the loop's first request, in nanoseconds.
-            times: When each batch came, in nanoseconds.
-            restarted: The first of these batches began an epoch.
+            rows: Their readings, shape (n, 7), in the order of `StepReading`.
 
         Returns:
-            The median interval of this chunk in milliseconds, or `None` if it is empty.
+            The median of their intervals in milliseconds, or `None` if there is none.
         """
-        if not times:
+        rows = np.asarray(rows, dtype=np.int64)
+        if not len(rows):
             return None
-        readings = np.asarray([base, *times], dtype=np.int64)
-        intervals: Nanoseconds = readings[1:] - readings[:-1]
-        if restarted:
-            self._restarted([0], intervals, intervals)
+        if not self.device:
+            self.previous = int(rows[0, 2]), int(rows[0, 2])
+        elif self.previous is None:
+            self._origin = int(rows[0, 4])
+            self.previous, rows = (int(rows[0, 4]), int(rows[0, 5])), rows[1:]
+            if not len(rows):
+                return None
+        deadline, woke, asked, got, start, end, begins = rows.T
+        intervals: Nanoseconds = np.diff(start, prepend=self.previous[0])
+        ends = np.concatenate(([self.previous[1]], end[:-1]))
+        self.previous = int(start[-1]), int(end[-1])
+        waits = self.floor.excess(_overlap(ends, start, asked, got)) if self.device else intervals
+        self._fold_restarts(np.flatnonzero(begins), intervals, waits)
         self.intervals.add(intervals)
-        self.course.add(intervals)
-        return median_ms(intervals)
-
-    def _restarted(self, restarts: Sequence[int], intervals: Nanoseconds, waits: Nanoseconds) -> None:
-        """Note the restarts in a chunk that is about to be folded in."""
-        if not restarts:
-            return
-        self.restarts += len(restarts)
-        if self._before_first is None:
-            self._before_first = self.count + restarts[0]
-        self._first_ns += int(waits[list(restarts)].sum())
-        before = self.intervals.total_ns + int(intervals[: restarts[-1]].sum())
-        self.epoch_start = EpochStart(self.restarts, self.count + restarts[-1], before / 1e9)
-
-    def begin(self, start: int, end: int) -> None:
-        """Name the device's last step before the window: its start is the window's origin."""
-        self._origin = start
-        self._previous = (start, end)
-
-    def fold_device(self, readings: Sequence[StepReading], restarts: Sequence[int] = ()) -> float | None:
-        """Fold in steps with a device, in order.
-
-        Without a call of `begin` the first reading only opens the window.
-
-        Args:
-            readings: The clock readings, one of each step.
-            restarts: Indices of the readings whose batch began an epoch.
-
-        Returns:
-            The median interval of this chunk in milliseconds, or `None` if there is none.
-        """
-        if self._previous is None and readings:
-            self.begin(readings[0].start, readings[0].end)
-            readings, restarts = readings[1:], [i - 1 for i in restarts if i]
-        if not readings or self._previous is None or self._origin is None:
-            return None
-        deadline, woke, asked, got, start, end = np.asarray(readings, dtype=np.int64).T
-        starts = np.concatenate(([self._previous[0]], start[:-1]))
-        ends = np.concatenate(([self._previous[1]], end[:-1]))
-        self._previous = (int(start[-1]), int(end[-1]))
-
-        intervals = start - starts
+        if not self.device:
+            self.course.add(intervals)
+            return median_ms(intervals)
         gaps = np.maximum(start - ends, 0)
-        waits = self.floor.excess(_overlap(ends, start, asked, got))
-        self._restarted(restarts, intervals, waits)
         late = _overlap(ends, start, deadline, woke)
-        python = gaps - waits - late
-        self.intervals.add(intervals)
-        self.rhythm.add(intervals - waits)
         self.course.add(intervals, waits, end - start)
         self.fetches.add(got - asked)
         self.waits.add(waits)
         self.busy.add(end - start)
         self.gaps.add(gaps[gaps > 0])
-        causes: dict[GapCause, Nanoseconds] = {"pipeline": waits, "python": python, "pipeprof": late}
+        causes: dict[GapCause, Nanoseconds] = {"pipeline": waits, "python": gaps - waits - late, "pipeprof": late}
         for cause, part in causes.items():
             self.causes_ns[cause] += int(part.sum())
         for i in self.longest.candidates(gaps):
@@ -220,34 +181,42 @@ class StepStatistics:
             self.longest.offer((ends[i] - self._origin) / 1e9, gaps[i] / 1e6, longest)
         return median_ms(intervals)
 
-    def measured(self, *, device: bool, loop: LoopCost | None = None) -> Measured:
+    def _fold_restarts(self, restarts: Nanoseconds, intervals: Nanoseconds, waits: Nanoseconds) -> None:
+        """Note which of the steps that are about to be folded in began an epoch."""
+        if not len(restarts):
+            return
+        first, last = int(restarts[0]), int(restarts[-1])
+        if not self.restarts:
+            self._before_first = self.count + first
+        self.restarts += len(restarts)
+        self._first_ns += int(waits[restarts].sum())
+        before = self.intervals.total_ns + int(intervals[:last].sum())
+        self.epoch_start = EpochStart(self.restarts, self.count + last, before / 1e9)
+
+    def measured(self, *, loop: LoopCost | None = None) -> Measured:
         """Return the message about the steps so far; `loop` makes it final."""
-        waits, fetches = (self.waits, self.fetches) if device else (self.intervals, self.intervals)
-        restart_ns, slow = self.restart_ns, self.rhythm.slow()
+        restart_ns, whole = self.restart_ns, self.intervals.total_ns
         steps = Steps(
             count=self.count,
             seconds=self.seconds,
             interval_ms=self.intervals.summary(),
-            wait_ms=waits.summary(),
-            fetch_ms=fetches.summary(),
-            busy_ms=self.busy.summary() if device else None,
-            wait_share=waits.total_ns / self.intervals.total_ns if self.intervals.total_ns else 0.0,
-            restart_share=restart_ns / self.intervals.total_ns if restart_ns is not None else None,
+            wait_ms=self.waits.summary(),
+            fetch_ms=self.fetches.summary(),
+            busy_ms=self.busy.summary() if self.device else None,
+            wait_share=self.waits.total_ns / whole if whole else 0.0,
+            restart_share=restart_ns / whole if restart_ns is not None and whole else None,
             floor_ms=self.floor.summary,
             epochs=self.restarts,
             epoch_steps=self.epoch_steps,
-            slow_every=slow[0] if slow is not None else None,
-            slow_ms=slow[1] if slow is not None else None,
         )
-        histograms = StepHistograms(interval=self.intervals.histogram(), fetch=fetches.histogram())
-        course = self.course.summary()
-        if not device:
-            return Measured(steps=steps, histograms=histograms, course=course, loop=loop)
+        histograms = StepHistograms(interval=self.intervals.histogram(), fetch=self.fetches.histogram())
+        found = Measured(steps=steps, histograms=histograms, course=self.course.summary(), loop=loop)
+        if not self.device:
+            return found
         gaps = Gaps(
             count=self.gaps.count,
             by_cause={cause: ns / 1e9 for cause, ns in self.causes_ns.items() if ns},
             longest=self.longest.listed(),
             histogram=self.gaps.histogram(),
         )
-        idle = self.gaps.total_ns / self.intervals.total_ns if self.intervals.total_ns else None
-        return Measured(steps=steps, histograms=histograms, course=course, gaps=gaps, idle_share=idle, loop=loop)
+        return replace(found, gaps=gaps, idle_share=self.gaps.total_ns / whole if whole else None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeprof.profiles.worker.steps.statistics import EpochStart
+    from pipeprof.profiles.worker.steps.window import Looked
 
 WINDOW_SECONDS = 0.5
 WINDOW_STEPS = 8
@@ -85,32 +86,26 @@ class WarmUp:
         self._epochs = _WholeEpochs()
         self._elapsed = 0.0
 
-    def offer(
-        self,
-        seconds: float,
-        steps: int,
-        median_ms: float,
-        parameters: tuple[float, ...] | None,
-        epoch_start: EpochStart | None = None,
-    ) -> str | None:
-        """Take a chunk of steps.
+    def offer(self, looked: Looked, parameters: tuple[float, ...] | None) -> str | None:
+        """Take the steps between two looks.
 
         Args:
             parameters: The values of all tunable parameters at its end; `None` without a model.
-            epoch_start: What lies before the latest restart of the dataset; `None` before the first one.
 
         Returns:
             Why the warm-up is over, or `None` while it is not.
         """
-        self._elapsed += seconds
+        if looked.median_ms is None:
+            return None
+        self._elapsed += looked.seconds
         if self._fixed is not None:
             return f"{self._fixed:g} s as asked" if self._elapsed >= self._fixed else None
-        if self._epochs.have_settled(epoch_start):
+        if self._epochs.have_settled(looked.epoch_start):
             return f"settled after {self._elapsed:.1f} s: whole epochs took as long as each other"
         window = self._windows[-1]
-        window.seconds += seconds
-        window.steps += steps
-        window.medians.append(median_ms)
+        window.seconds += looked.seconds
+        window.steps += looked.steps
+        window.medians.append(looked.median_ms)
         window.parameters = parameters
         if window.full:
             if self._is_settled():

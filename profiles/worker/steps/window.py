@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import STOPPED
-from pipeprof.profiles.worker.steps.loop import Chunk
+from pipeprof.profiles.worker.steps.loop import Chunk, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.steps.loop import Feed
-    from pipeprof.profiles.worker.steps.statistics import EpochStart, StepReading, StepStatistics
+    from pipeprof.profiles.worker.steps.statistics import EpochStart, Nanoseconds, StepStatistics
 
 CHECK_NS = 250_000_000
 CHECK_LONG_NS = 500_000_000
@@ -84,10 +84,11 @@ class Looked:
     epoch_start: EpochStart | None = None
 
 
-class PhaseWindow:
+class PhaseWindow(Window):
     """Window that accumulates steps until `finished` gives a reason to end.
 
     Args:
+        phase: Of the beats; None for no beats.
         statistics: Where the steps go.
         channel: Where beats and partial results go.
         finished: Called with every look; returns why the window is over, or `None`.
@@ -96,47 +97,43 @@ class PhaseWindow:
         seconds: End when so many have been measured. Then looks that take long become rare.
         see: Called with the batch that the loop holds at a look.
         tells_ns: Nanoseconds from one beat, and from one partial result, to the next.
+        tells_steps: Whether there are partial results; None for those of the measurement.
     """
 
     def __init__(
         self,
-        phase: PhaseName,
+        phase: PhaseName | None,
         statistics: StepStatistics,
         feed: Feed,
         channel: WorkerEnd,
-        finished: Callable[[Looked], str | None],
+        finished: Callable[[Looked], str | None] = lambda _looked: None,
         *,
-        device: bool,
         steps_limit: int | None = None,
         check_ns: int | None = None,
         seconds: float | None = None,
         see: Callable[[Any], None] = lambda _batch: None,
         tells_ns: tuple[int, int] = TELLS_NS,
+        tells_steps: bool | None = None,
     ) -> None:
         self._beat_ns, self._partial_ns = tells_ns
-        self._phase = phase
+        self._phase, self._tells_steps = phase, phase == "measure" if tells_steps is None else tells_steps
         self.statistics = statistics
         self._feed = feed
         self._channel = channel
         self._finished = finished
-        self._device = device
         self._limit = steps_limit
         self._seconds = seconds
-        self.see = see
-        self._epoch = self._looked_epoch = feed.ended
+        self.see = see  # type: ignore[assignment]
+        self._looked_epoch = feed.ended
         self._least_ns = self._most_ns = self._check_ns = check_ns or CHECK_NS
         self._epoch_ns = sys.maxsize
-        now = self._epoch_began = time.perf_counter_ns()
-        self._beat_at = now
+        now = self._opened = self._beat_at = self._epoch_began = time.perf_counter_ns()
         self._partial_at = now + FIRST_PARTIAL_NS
-        self._opened = now
         self._paused_ns = feed.paused_ns
         self.reason: str | None = None
-        self.overhead_ns = 0
-        self.overhead_cpu_ns = 0
-        self.last: tuple[int, int] | None = None
+        self.overhead_ns = self.overhead_cpu_ns = 0
         self._folding = threading.Lock()
-        self._chunk, self._done, self._seconds_before = Chunk(), 0, 0.0
+        self.chunk = Chunk()
         self.check_next()
 
     def check_next(self) -> None:
@@ -151,58 +148,22 @@ class PhaseWindow:
         """Return how many steps are left to the limit, if there is one."""
         return max(1, self._limit - self.statistics.count) if self._limit is not None else None
 
-    def drained(self, base: int, times: list[int]) -> bool:
-        """Take steps without a device; returns whether the window is over."""
-        began = time.perf_counter_ns()
+    def take(self, rows: Nanoseconds) -> bool:
+        """Look at steps that were taken elsewhere, shape (n, 7); return whether the window is over."""
+        self.chunk = Chunk(readings=rows)
+        return self.look()
+
+    def fold(self) -> Looked:
+        """Fold in what the loop has taken; in any thread, as it may wait for a batch that never comes."""
         with self._folding:
-            done = self._take_done()
-            median = self._fold_times(base, times, done)
-        seconds = (times[-1] - base) / 1e9 if times else 0.0
-        return self._look(Looked(seconds, len(times), median, self.statistics.epoch_start), began)
+            before, rows = self.statistics.seconds, self.chunk.take()
+            median = self.statistics.fold(rows)
+            return Looked(self.statistics.seconds - before, len(rows), median, self.statistics.epoch_start)
 
-    def followed(self, readings: Sequence[StepReading], restarts: list[int]) -> bool:
-        """Take steps with a device; returns whether the window is over."""
-        began = time.perf_counter_ns()
-        with self._folding:
-            before, done = self.statistics.seconds, self._take_done()
-            before = self._seconds_before if done else before
-            median = self._fold_readings(readings, restarts, done)
-            seconds, start = self.statistics.seconds - before, self.statistics.epoch_start
-        self.last = (readings[-1].start, readings[-1].end)
-        return self._look(Looked(seconds, len(readings), median, start), began)
-
-    def fills(self, chunk: Chunk) -> None:
-        """Note the steps that the loop is about to take before it hands them over."""
-        with self._folding:
-            self._chunk, self._done, self._seconds_before = chunk, 0, self.statistics.seconds
-
-    def fold_open(self) -> None:
-        """Fold in what the loop has not handed over, from another thread: it may wait for a batch that never comes."""
-        with self._folding:
-            chunk, done = self._chunk, self._done
-            times, readings, restarts = chunk.times[:], chunk.readings[:], chunk.restarts[:]
-            if len(times) > done:
-                self._fold_times(chunk.base, times, done)
-            elif len(readings) > done:
-                self._fold_readings(readings, restarts, done)
-            self._done = max(done, len(times), len(readings))
-
-    def _take_done(self) -> int:
-        """How many steps of the chunk were folded in already."""
-        done, self._done, self._chunk = self._done, 0, Chunk()
-        return done
-
-    def _fold_times(self, base: int, times: list[int], done: int) -> float | None:
-        restarted = self._feed.ended != self._epoch
-        if times:
-            self._epoch = self._feed.ended
-        return self.statistics.fold_drain(times[done - 1] if done else base, times[done:], restarted=restarted)
-
-    def _fold_readings(self, readings: Sequence[StepReading], restarts: list[int], done: int) -> float | None:
-        return self.statistics.fold_device(readings[done:], [at - done for at in restarts if at >= done])
-
-    def _look(self, looked: Looked, began: int) -> bool:
-        cpu = time.thread_time_ns()
+    def look(self) -> bool:
+        """Fold in what the loop has taken; return whether the window is over."""
+        began, cpu = time.perf_counter_ns(), time.thread_time_ns()
+        looked = self.fold()
         with _lock_soon(), self._channel.together():
             self._decide(looked, began)
         now = time.perf_counter_ns()
@@ -221,20 +182,57 @@ class PhaseWindow:
 
     def _decide(self, looked: Looked, began: int) -> None:
         """Check whether the window is over, and send a message from time to time."""
-        self.reason = self._finished(looked)
-        if self.reason is None and self._seconds is not None and self.statistics.seconds >= self._seconds:
-            self.reason = f"{self._seconds:g} s"
-        if self.reason is None and self._limit is not None and self.statistics.count >= self._limit:
-            self.reason = f"{self._limit} steps"
+        count, seconds = self.statistics.count, self.statistics.seconds
         paused_ns = self._feed.paused_ns - self._paused_ns
-        if self.reason is None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * self.statistics.seconds):
-            self.reason = f"ended early: TensorFlow took {paused_ns / 1e9:.0f} s to free finished iterators"
-        if self.reason is None and self._channel.stop.is_set():
-            self.reason = STOPPED
-        if began >= self._beat_at or self.reason:
+        reason = self._finished(looked)
+        if reason is None and self._seconds is not None and seconds >= self._seconds:
+            reason = f"{self._seconds:g} s"
+        if reason is None and self._limit is not None and count >= self._limit:
+            reason = f"{self._limit} steps"
+        if reason is None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * seconds):
+            reason = f"ended early: TensorFlow took {paused_ns / 1e9:.0f} s to free finished iterators"
+        if reason is None and self._channel.stop.is_set():
+            reason = STOPPED
+        self.reason = reason
+        if self._phase is not None and (began >= self._beat_at or reason):
             self._beat_at = began + self._beat_ns
-            rate = self.statistics.count / self.statistics.seconds if self.statistics.seconds else None
-            self._channel.send(steps=self.statistics.count, phase_seconds=self.statistics.seconds, rate=rate)
-        if began >= self._partial_at and self._phase == "measure":
+            self._channel.send(steps=count, phase_seconds=seconds, rate=count / seconds if seconds else None)
+        if began >= self._partial_at and self._tells_steps:
             self._partial_at = began + min(self._partial_ns, began - self._opened)
-            self._channel.send(measured=self.statistics.measured(device=self._device))
+            self._channel.send(measured=self.statistics.measured())
+
+
+class WindowClock:
+    """CPU time of the process per step, from looks in which no epoch ended; of all where there are no such looks.
+
+    It goes by the clock on the wall: what lies between the epochs of a script is in it as well.
+    """
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self._cpu_began = self._cpu = time.process_time_ns()
+        self._between: int | None = None
+        self._clean_ns = self._clean_steps = 0
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.perf_counter() - self.began
+
+    def look(self, steps: int, between_ns: int) -> None:
+        """Take the steps since the last look.
+
+        Args:
+            between_ns: Time between epochs since the script began: validation, checkpoints and callbacks.
+        """
+        cpu, before = time.process_time_ns(), self._cpu
+        if between_ns == self._between:
+            self._clean_ns += cpu - before
+            self._clean_steps += steps
+        self._cpu, self._between = cpu, between_ns
+
+    def cpu_ns(self, steps: int) -> int | None:
+        """Return the CPU time of so many steps."""
+        if self._clean_steps:
+            return round(steps * self._clean_ns / self._clean_steps)
+        return self._cpu - self._cpu_began if steps else None

@@ -6,7 +6,7 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, ReplayJob, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, take_steps
+from pipeprof.profiles.worker.steps.loop import Chunk, Feed, Window, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.steps.consumer import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
-    from pipeprof.profiles.protocol.turns import TurnRequest
-    from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
 SPIN_SECONDS = 0.0005
@@ -177,71 +175,35 @@ CHECK_NS = 10_000_000
 """Interval between checks of the time; a block may overrun by this much."""
 
 
-class BlockWindow(HandedOver):
-    """A window of the step loop that drops the first steps and counts the rest.
-
-    Attributes:
-        ns: Nanoseconds that they took.
-        wait_ns: Of these, those in which the device had no work.
+class BlockWindow(Window):
+    """A window of the step loop that takes so many seconds, and so many steps, at least.
 
     Args:
+        statistics: Where the steps go.
         stop: Whether it has to end early.
-        look: Called with the number of counted steps: when counting begins, and at each look after that.
+        looked: Called at each look.
     """
 
     def __init__(
-        self, turn: TurnRequest, stop: Callable[[], bool], look: Callable[[int], None] = lambda _steps: None
+        self,
+        statistics: StepStatistics,
+        seconds: float,
+        steps: int,
+        stop: Callable[[], bool],
+        looked: Callable[[], None] = lambda: None,
     ) -> None:
-        self._turn = turn
-        self._stop = stop
-        self._settle_ns = turn.settle_seconds * 1e9
-        self._settled_ns = 0
-        self._settled_steps = 0
-        self._last_got: int | None = None
-        self._last_end: int | None = None
-        self.steps = 0
-        self.ns = 0
-        self.wait_ns = 0
-        self._look = look
-        if not self._settle_ns:
-            look(0)
+        self._statistics, self._seconds, self._steps = statistics, seconds, steps
+        self._stop, self._looked = stop, looked
+        self.chunk = Chunk()
         self.check_at = time.perf_counter_ns() + CHECK_NS
 
-    def most(self) -> int | None:
-        """Take any number of steps."""
-        return None
-
-    def drained(self, base: int, times: list[int]) -> bool:
-        """Take steps without a device."""
-        if times:
-            self._add(len(times), times[-1] - base, 0)
-        return self._is_over()
-
-    def followed(self, readings: Sequence[StepReading], restarts: list[int]) -> bool:
-        """Take steps with a device."""
-        del restarts
-        if self._last_got is not None and self._last_end is not None:
-            ends = [self._last_end, *(reading.end for reading in readings)]
-            wait = sum(max(0, reading.start - end) for reading, end in zip(readings, ends, strict=False))
-            self._add(len(readings), readings[-1].got - self._last_got, wait)
-        self._last_got, self._last_end = readings[-1].got, readings[-1].end
-        return self._is_over()
-
-    def _add(self, steps: int, ns: int, wait_ns: int) -> None:
-        if self._settled_ns < self._settle_ns or (self._settle_ns and not self._settled_steps):
-            self._settled_ns += ns
-            self._settled_steps += steps
-            if self._settled_ns >= self._settle_ns and self._settled_steps:
-                self._look(0)
-            return
-        self.steps += steps
-        self.ns += ns
-        self.wait_ns += wait_ns
-        self._look(self.steps)
-
-    def _is_over(self) -> bool:
+    def look(self) -> bool:
+        """Fold in the steps; return whether the block is over."""
+        found = self._statistics
+        found.fold(self.chunk.take())
+        self._looked()
         self.check_at = time.perf_counter_ns() + CHECK_NS
-        return (self.ns >= self._turn.seconds * 1e9 and self.steps >= self._turn.steps) or self._stop()
+        return (found.seconds >= self._seconds and found.count >= self._steps) or self._stop()
 
 
 _Change = TypeVar("_Change")
@@ -435,30 +397,31 @@ class TurnRun(JobRun):
         return time.process_time() + sum(procfs.process_cpu_clock(pid) or 0.0 for pid in workers)
 
     def _freeing_seconds(self) -> float:
-        return sum(self.feed.deletions) if self.feed is not None else 0.0
+        return sum(self.feed.deletions)
 
     def _block(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
-        feed = self.feed
-        assert feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
-        before = self._timed_steps
+        feed, before = self.feed, self._timed_steps
         # A paced feed has no iterator of TensorFlow's own.
         timed = self._turns.times_stages and self._paced is None
         if self._paced is not None:
             self._paced.begin(turn.batch_seconds)
-        window = BlockWindow(turn, self._channel.stop.is_set, partial(self._look, feed) if timed else _no_look)
-        feed.on_restart = lambda: self._models.restart(feed, before + window.steps) if timed else None
-        take_steps(feed, step, window)
-        feed.on_restart = lambda: None
-        self._timed_steps += window.steps
-        wait = window.wait_ns / 1e9 if step is not None else None
-        return self._ended(window.steps, window.ns / 1e9, wait, cpu)
+        stop, statistics = self._channel.stop.is_set, StepStatistics(device=step is not None)
+        if turn.settle_seconds:
+            take_steps(feed, step, BlockWindow(statistics, turn.settle_seconds, 1, stop))
+            statistics = StepStatistics(device=statistics.device, previous=statistics.previous)
+        if timed:
+            self._models.resume(feed, before)
+            feed.on_restart = lambda: self._models.restart(feed, before + statistics.count)
 
-    def _look(self, feed: Feed, steps: int) -> None:
-        """Read the model when a block begins to count, and at each look after that."""
-        if steps:
-            self._models.observe(feed, self._timed_steps + steps)
-        else:
-            self._models.resume(feed, self._timed_steps)
+        def looked() -> None:
+            if timed:
+                self._models.observe(feed, before + statistics.count)
+
+        take_steps(feed, step, BlockWindow(statistics, turn.seconds, turn.steps, stop, looked))
+        feed.on_restart = lambda: None
+        self._timed_steps += statistics.count
+        wait = statistics.gaps.total_ns / 1e9 if step is not None else None
+        return self._ended(statistics.count, statistics.seconds, wait, cpu)
 
     def _send_stages(self) -> None:
         """Send the graphs with what the model said in all blocks; without a graph, the reason."""
@@ -471,24 +434,21 @@ class TurnRun(JobRun):
     def _warm(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
         """Run until the step time has settled, and what has to fill is full."""
         rule = WarmUp()
-        statistics = StepStatistics(self._floor)
         settled = False
 
         def finished(looked: Looked) -> str | None:
             nonlocal settled
+            statistics = window.statistics
             if statistics.count < self._turns.warm_steps:
                 return None
-            if looked.median_ms is not None:
-                # A paced feed has no iterator of TensorFlow's own.
-                parameters = self._models.parameters(self.feed) if self._paced is None else None
-                reason = rule.offer(looked.seconds, looked.steps, looked.median_ms, parameters, looked.epoch_start)
-                settled = reason is not None and reason.startswith("settled")
-                if reason is not None:
-                    return reason
-            return "long enough" if statistics.seconds >= turn.seconds else None
+            # A paced feed has no iterator of TensorFlow's own.
+            reason = rule.offer(looked, self._models.parameters(self.feed) if self._paced is None else None)
+            settled = reason is not None and reason.startswith("settled")
+            return reason or ("long enough" if statistics.seconds >= turn.seconds else None)
 
-        self._loop(self._open("warmup", statistics, finished), step)
-        return self._ended(statistics.count, statistics.seconds, None, cpu, settled=settled)
+        window = self._open("warmup", finished)
+        take_steps(self.feed, step, window)
+        return self._ended(window.statistics.count, window.statistics.seconds, None, cpu, settled=settled)
 
     def _ended(
         self, steps: int, seconds: float, wait: float | None, cpu: float, *, settled: bool | None = None
@@ -496,12 +456,7 @@ class TurnRun(JobRun):
         used = self._cpu_seconds() - cpu
         peak = procfs.peak_rss_bytes("self")
         whole_peak = max(peak, self._making_peak) if peak is not None else None
-        restarts = self.feed.ended if self.feed is not None else None
         # Of a device's time only its wait can be the replay's.
         own = min(steps * self._own_seconds, _MOST_OWN * seconds if wait is None else wait)
         left = wait - own if wait is not None else None
-        return TurnEnded(steps, seconds - own, left, used, whole_peak, settled, restarts, own_seconds=own)
-
-
-def _no_look(_steps: int) -> None:
-    """Look at nothing."""
+        return TurnEnded(steps, seconds - own, left, used, whole_peak, settled, self.feed.ended, own_seconds=own)

@@ -123,9 +123,9 @@ def test_take_may_be_slow_but_not_long(world: World) -> None:
 
 
 def test_adapt_goes_on(world: World) -> None:
-    world.guard.adapting()
+    world.guard.entered("adapt")
     iterator = Iterator(Dataset(world.guard))
-    world.guard.adapted()
+    world.guard.left("adapt")
     for _ in range(10 * MOST_BATCHES):
         next(iterator)
         world.now += SECOND
@@ -172,7 +172,7 @@ def test_a_reduce_that_lasts_is_told_at_the_place_of_its_call(reducing: Reducing
 def test_a_loop_of_a_function_lasts_until_that_returns(reducing: Reducing) -> None:
     reducing.guard.function_called()
     reducing.guard.reduced(None)
-    reducing.guard.reduce_returned(None)
+    reducing.guard.reduce_returned()
     assert reducing.refused()
 
 
@@ -185,14 +185,14 @@ def test_what_is_slow_after_a_reduce_is_no_loop(
     if inside:
         guard.function_called()
     guard.reduced(None)
-    guard.reduce_returned(None)
+    guard.reduce_returned()
     if inside:
         guard.function_returned(None, 1)
     assert not reducing.refused()
 
 
 def test_a_reduce_while_adapting_is_no_loop(reducing: Reducing) -> None:
-    reducing.guard.adapting()
+    reducing.guard.entered("adapt")
     reducing.guard.reduced(None)
     assert not reducing.looks
 

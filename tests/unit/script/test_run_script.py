@@ -7,19 +7,21 @@ import signal
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeprof import recording
+from pipeprof.pipelines.steps.step import SCRIPT
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import WrittenFile
-from pipeprof.profiles.protocol.options import Options
+from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.ended import SignalHandledError
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
@@ -28,8 +30,9 @@ from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
 from pipeprof.profiles.worker.script import device_window, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
-from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
+from pipeprof.profiles.worker.steps.statistics import StepReading
 from pipeprof.profiles.worker.writes.writes import Loss
 from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
 
@@ -49,7 +52,8 @@ class Run(ScriptRun):
 
     def __init__(self, *, soak: bool = False) -> None:
         self.channel = Channel(FakeTime())
-        super().__init__(Options(TRAIN, ["train.py"], soak=soak, seconds=10.0), self.channel)  # type: ignore[arg-type]
+        job = Options(TRAIN, ["train.py"], soak=soak, seconds=10.0, step=StepJob(SCRIPT))
+        super().__init__(job, self.channel)  # type: ignore[arg-type]
         self.describing, self.described = threading.Event(), threading.Event()
         self.ends: list[str] = []
 
@@ -130,9 +134,9 @@ def test_what_a_look_has_to_tell_goes_out_together(monkeypatch: pytest.MonkeyPat
 def test_a_soak_tells_rarely() -> None:
     run = Run(soak=True)
     run.feed = SimpleNamespace(ended=0, paused_ns=0)  # type: ignore[assignment]
-    assert run._open("measure", StepStatistics(), lambda _: None)._partial_ns == 1e9 * SOAK_SEND_SECONDS
+    assert run._open("measure", lambda _: None)._partial_ns == 1e9 * SOAK_SEND_SECONDS
     run._soak = None
-    assert run._open("measure", StepStatistics(), lambda _: None)._partial_ns == 1e9 * SEND_SECONDS
+    assert run._open("measure", lambda _: None)._partial_ns == 1e9 * SEND_SECONDS
 
 
 def test_after_a_normal_end_a_write_ends_the_process() -> None:
@@ -180,12 +184,8 @@ def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(
 ) -> None:
     channel: Any = Channel(FakeTime())
     run = recording.WatchRun(Options(TRAIN, ["train.py"]), channel, registered=(), lines=False, over=lambda: None)
-    window = SimpleNamespace(followed=lambda *_: False)
-
-    def begin(*_: object, **__: object) -> None:
-        run._window = window  # type: ignore[assignment]
-
-    monkeypatch.setattr(run, "_begin_measure", begin)
+    window = SimpleNamespace(take=lambda _rows: False)
+    monkeypatch.setattr(run, "_begin_measure", lambda *_, **__: window)
     monkeypatch.setattr(run, "_finish", lambda _reason: run._measure_warm_up())
     run._finish_with("the block", ValueError("loss is nan") if failed else None, lambda: None)
     (warning,) = channel.warned()
@@ -205,20 +205,19 @@ def test_the_end_of_a_call_is_that_call_also_after_so_many_steps(monkeypatch: py
 
 def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
-    readings = [StepReading(0, 0, at, at + 1, at + 1, at + 10) for at in range(0, 400, 10)]
+    rows = rows_of(*range(0, 400, 10), begins=(80, 160, 340))
     taken: list[tuple[int, list[int]]] = []
-    statistics = SimpleNamespace(count=2, seconds=0.5)
     window = SimpleNamespace(
-        statistics=statistics,
+        statistics=SimpleNamespace(count=2, seconds=0.5),
         most=lambda: None,
-        followed=lambda steps, starts: taken.append((len(steps), starts)),
+        take=lambda steps: taken.append((len(steps), [*steps[:, -1].nonzero()[0]])),
         reason=None,
     )
     run._window, warm = window, run._models  # type: ignore[assignment]
-    run._keep(readings[:30], [8, 16])
+    run._kept = [rows[:30]]
     run._warm_models, run._models = warm, ModelLog()
     monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
-    run._take(SimpleNamespace(), SimpleNamespace(readings=readings[30:], restarts=[4]))  # type: ignore[arg-type]
+    run._take(SimpleNamespace(), rows[30:])  # type: ignore[arg-type]
     run._measure_warm_up()
     # The first quarter is left out; starts of epochs are counted from there.
     assert taken == [(10, [4]), (30, [6, 24])]
@@ -228,49 +227,50 @@ def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypat
 
 
 def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run()
+    run, clock = Run(), FakeTime()
+    monkeypatch.setattr(windows, "time", clock)
     monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     monkeypatch.setattr(run, "_warm", lambda _looked: None)
     monkeypatch.setattr(run, "_send_libraries", lambda: None)
     run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
-    run.feed = run._script_feed  # type: ignore[assignment]
     run._change_main(iterated(run, 3))
-    counts = []
     for look in range(16):
+        clock.pass_ms(100)
         at = 100 * MS * look
-        begins = [at + 10 * MS * one for one in range(10)]
-        readings = [StepReading(0, 0, begin, begin + 1, begin + 1, begin + 2) for begin in begins]
-        run._take(run._main, SimpleNamespace(readings=readings, restarts=[]))  # type: ignore[arg-type]
-        counts.append(len(run.channel.of("measured")))
-    # When there are 0.25 s of steps, 0.5, 1, …; each time without the first quarter.
-    assert [counts.index(number) for number in (1, 2, 3)] == [2, 5, 11]
-    assert [one.steps.count for one in run.channel.of("measured")] == [22, 44, 89]
+        run._take(run._main, rows_of(*range(at, at + 100 * MS, 10 * MS)))  # type: ignore[arg-type]
+    # After 0.25 s, and each time when it has lasted twice as long.
+    assert [one.steps.count for one in run.channel.of("measured")] == [29, 59, 119]
     assert run.phase == "warmup"
 
 
 def test_a_second_of_steps_is_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
-    run._keep([StepReading(0, 0, 0, 1, 1, 10)] * 30, [])
+    run._kept = [rows_of(*[0] * 30)]
     run._window = SimpleNamespace(  # type: ignore[assignment]
-        statistics=SimpleNamespace(count=2, seconds=1.0), most=lambda: None, followed=lambda *_: False, reason=None
+        statistics=SimpleNamespace(count=2, seconds=1.0), most=lambda: None, take=lambda _: False, reason=None
     )
     monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
-    run._take(SimpleNamespace(), SimpleNamespace(readings=[StepReading(0, 0, 0, 1, 1, 10)], restarts=[]))  # type: ignore[arg-type]
+    run._take(SimpleNamespace(), rows_of(0))  # type: ignore[arg-type]
     assert not run._kept
 
 
-def read(first: int, count: int) -> SimpleNamespace:
+def rows_of(*times: int, begins: Sequence[int] = ()) -> Any:
+    """Steps of a loop whose batches came at these times; some began an epoch."""
+    return np.asarray([StepReading(0, 0, at, at + 1, at + 1, at + 2, at in begins) for at in times])
+
+
+def read(first: int, count: int) -> Any:
     """So many steps of a loop, numbered from the first one."""
-    begins = [10 * MS * one for one in range(first, first + count)]
-    return SimpleNamespace(readings=[StepReading(0, 0, at, at + 1, at + 1, at + 2) for at in begins], restarts=[])
+    return rows_of(*[10 * MS * one for one in range(first, first + count)])
 
 
 def test_steps_that_come_after_those_asked_for_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
     monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
-    run.job, run.feed = replace(run.job, steps=60), run._script_feed  # type: ignore[assignment]
-    run._warming = SimpleNamespace(last=None)  # type: ignore[assignment]
+    monkeypatch.setattr(run, "_look_inside", lambda *_: None)
+    run.job = replace(run.job, steps=60)
+    run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))  # type: ignore[assignment]
     run._begin_measure(None)
     assert run._window is not None
     # The first step opens the window; the script's thread is slow to see that it is over.
@@ -279,12 +279,13 @@ def test_steps_that_come_after_those_asked_for_are_left_out(monkeypatch: pytest.
     assert (run._reason, run._window.statistics.count) == ("60 steps", 60)
 
 
-def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for() -> None:
+def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
+    monkeypatch.setattr(run, "_look_inside", lambda *_: None)
     run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
-    run.job, run.feed = replace(run.job, steps=10), run._script_feed  # type: ignore[assignment]
-    run._warming = SimpleNamespace(last=None)  # type: ignore[assignment]
-    run._keep(read(0, 40).readings, [])
+    run.job = replace(run.job, steps=10)
+    run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))  # type: ignore[assignment]
+    run._kept = [read(0, 40)]
     run._measure_warm_up()
     assert run._window is not None
     assert run._window.statistics.count == 10
@@ -298,14 +299,13 @@ def test_costs_of_an_iterator_are_those_of_the_batches_since_it_began(monkeypatc
     statistics = SimpleNamespace(count=100, seconds=9.0)
     run._script_feed = feed  # type: ignore[assignment]
     run._window = SimpleNamespace(  # type: ignore[assignment]
-        statistics=statistics, most=lambda: None, followed=lambda *_: False, reason=None
+        statistics=statistics, most=lambda: None, take=lambda _: False, reason=None
     )
     monkeypatch.setattr(run, "_follow_pass", lambda *_: setattr(feed, "reference", object()))
     monkeypatch.setattr(run._models, "follow", counts.append)
     monkeypatch.setattr(run._models, "resume", lambda *_: counts.append(-1))
-    readings = read(0, 40).readings
-    run._take(SimpleNamespace(), SimpleNamespace(readings=readings, restarts=[12, 32]))  # type: ignore[arg-type]
-    run._take(SimpleNamespace(), SimpleNamespace(readings=readings, restarts=[]))  # type: ignore[arg-type]
+    run._take(SimpleNamespace(), rows_of(*range(40), begins=(12, 32)))  # type: ignore[arg-type]
+    run._take(SimpleNamespace(), rows_of(*range(40)))  # type: ignore[arg-type]
     assert counts == [132, 140]
 
 

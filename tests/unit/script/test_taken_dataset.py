@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from pipeprof.profiles.worker.main import _run_of
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.consumers import Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
-from pipeprof.profiles.worker.taken_dataset.taken_dataset import TakenRun, TakenTurns
+from pipeprof.profiles.worker.script.taken_dataset import TakenRun, TakenTurns
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
@@ -29,10 +31,18 @@ class EndedError(BaseException):
 
 
 class Dataset:
-    """Has three elements."""
+    """Has a number of elements, and what was made of it."""
+
+    element_spec = "x"
+
+    def __init__(self, length: int = 3, of: Dataset | None = None) -> None:
+        self.length, self.of = length, of
 
     def cardinality(self) -> int:
-        return 3
+        return self.length
+
+    def take(self, count: int) -> Dataset:
+        return Dataset(count, self)
 
 
 def job(**changes: Any) -> Options:
@@ -116,11 +126,31 @@ def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.M
 def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr(run._hand_out, "_make", lambda _: changed)
+    monkeypatch.setattr(run, "_edited", lambda _: changed)
     assert run._give(dataset, Place("train.py", 5), "loop") is dataset
     assert run._give(dataset, PLACE, "loop") is changed
     assert run._give(dataset, Place("train.py", 5), "loop") is changed
     assert run._give(dataset, Place("train.py", 9), "validation") is dataset
+
+
+def test_a_changed_dataset_has_as_many_elements(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
+    monkeypatch.setattr(run, "_edited", lambda _: Dataset(-1))
+    assert run._give(Dataset(5), PLACE, "loop").cardinality() == 5
+    assert run._give(Dataset(-1), PLACE, "loop").cardinality() == -1
+
+
+@pytest.mark.parametrize("make", [lambda dataset: dataset, lambda dataset: dataset.take(2)], ids=["own", "made of it"])
+def test_datasets_of_the_script_are_not_kept_alive(monkeypatch: pytest.MonkeyPatch, make: Any) -> None:
+    gc.freeze()  # all that there was before, which takes seconds to look through
+    run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
+    monkeypatch.setattr(run, "_edited", make)
+    own = Dataset()
+    run._give(own, PLACE, "loop")
+    known = weakref.ref(own)
+    del own
+    gc.collect()
+    assert known() is None
 
 
 def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +177,7 @@ def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.
 
     changed = Dataset()
     monkeypatch.setattr(changed, "cardinality", fails if step == "cardinality" else lambda: 3)
-    monkeypatch.setattr(run._hand_out, "_make", fails if step == "edit" else lambda _: changed)
+    monkeypatch.setattr(run, "_edited", fails if step == "edit" else lambda _: changed)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     (said,) = channel.of("error")

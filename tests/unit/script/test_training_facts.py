@@ -107,11 +107,10 @@ def test_a_script_without_a_dataset_says_what_it_took_and_names_what_makes_one(t
         "def make_data(count):\n    return [count]\n"
         "def batches():\n    return tf.data.Dataset.range(3)\n"
     )
-    taken = {"Patches": (CodePlace(name="Patches", file=str(script), line=9), 80, 80 * 15_000_000)}
-    habits = SimpleNamespace(source=None, source_kind=None, sequences=taken)
+    habits = SimpleNamespace(source=CodePlace(name="Rows", file=str(script), line=9), source_kind="DataLoader")
     said = why_no_step(script, script, SimpleNamespace(in_graph=[], consumers=[], habits=habits))
     assert "without iterating over a tf.data dataset" in said
-    assert "80 times, 15.0 ms each" in said
+    assert "train.py:9), a DataLoader" in said
     assert "train.py:batches" in said
     assert "normalize" not in said
     assert "make_data" not in said

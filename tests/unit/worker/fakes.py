@@ -36,6 +36,7 @@ from pipeprof.profiles.protocol.messages import (
     Warned,
 )
 from pipeprof.profiles.protocol.options import Options, StepJob
+from pipeprof.profiles.worker.steps.loop import Chunk
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.xplane.xplane import NO_STEP, Events
 
@@ -368,18 +369,17 @@ def error(code: str = "raised", *, message: str = "ValueError: bad", **fields: A
 
 def drained(steps: int = 10, ms: float = 2.0, *, restarted: bool = False) -> Measured:
     """Steps without a device, not final."""
-    statistics = StepStatistics()
+    statistics = StepStatistics(device=False)
     times = [round(ms * MS * (n + 1)) for n in range(steps)]
-    statistics.fold_drain(0, times, restarted=restarted)
-    return statistics.measured(device=False)
+    statistics.fold(Chunk(0, restarted, times).take())
+    return statistics.measured()
 
 
 def followed(
     steps: int = 10, fetch_ms: float = 2.0, busy_ms: float = 8.0, late_ms: float = 0.0, long_ms: float | None = None
 ) -> Measured:
     """Steps with a device that waits for every batch, not final; one of 20 may take longer."""
-    statistics = StepStatistics()
-    statistics.begin(-round(busy_ms * MS), 0)
+    statistics = StepStatistics(device=True, previous=(-round(busy_ms * MS), 0))
     readings, end = [], 0
     for number in range(steps):
         busy = long_ms if long_ms is not None and number % 20 == 10 else busy_ms
@@ -387,8 +387,8 @@ def followed(
         got = woke + round(fetch_ms * MS)
         readings.append(StepReading(end, woke, woke, got, got, got + round(busy * MS)))
         end = readings[-1].end
-    statistics.fold_device(readings)
-    return statistics.measured(device=True)
+    statistics.fold(readings)
+    return statistics.measured()
 
 
 def measured(steps: Measured, **fields: Any) -> Measured:

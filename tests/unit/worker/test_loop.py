@@ -25,7 +25,7 @@ def time(monkeypatch):
     return fake
 
 
-class Chunks(loop.HandedOver):
+class Chunks(loop.Window):
     """A window that keeps every chunk: checks every `every_ms`, ends after `steps` or `looks`."""
 
     def __init__(self, time: FakeTime, *, every_ms: float, looks: int | None = None, steps: int | None = None) -> None:
@@ -33,9 +33,7 @@ class Chunks(loop.HandedOver):
         self._every = round(every_ms * MS)
         self._looks = looks
         self._steps = steps
-        self.chunks: list[tuple[int, list[int]]] = []
-        self.readings: list[list[StepReading]] = []
-        self.restarts: list[list[int]] = []
+        self.chunks: list[loop.Chunk] = []
         self.seen: list[int] = []
         self.cost_ms = 0.0
         self.check_at = time.ns + self._every
@@ -45,30 +43,29 @@ class Chunks(loop.HandedOver):
 
     @property
     def count(self) -> int:
-        return sum(len(times) for _, times in self.chunks) + sum(map(len, self.readings))
+        return sum(len(chunk.times) + len(chunk.readings) for chunk in self.chunks)
 
     def most(self) -> int | None:
         return None if self._steps is None else max(1, self._steps - self.count)
 
-    def _over(self) -> bool:
+    def look(self) -> bool:
+        self.chunks.append(self.chunk)
         self._time.pass_ms(self.cost_ms)
         self.check_at = self._time.ns + self._every
-        looked = len(self.chunks) + len(self.readings)
-        return (self._looks is not None and looked >= self._looks) or (
+        return (self._looks is not None and len(self.chunks) >= self._looks) or (
             self._steps is not None and self.count >= self._steps
         )
 
-    def drained(self, base: int, times: list[int]) -> bool:
-        self.chunks.append((base, times))
-        return self._over()
+    @property
+    def readings(self) -> list[list[StepReading]]:
+        return [list(chunk.readings) for chunk in self.chunks]
 
-    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
-        self.readings.append(readings)
-        self.restarts.append(restarts)
-        return self._over()
+    @property
+    def restarts(self) -> list[list[int]]:
+        return [[number for number, one in enumerate(rows) if one.begins] for rows in self.readings]
 
     def intervals_ms(self) -> list[list[float]]:
-        return [[(b - a) / MS for a, b in zip([base, *times], times, strict=False)] for base, times in self.chunks]
+        return [[(row[5] - row[2]) / MS for row in chunk.take().tolist()] for chunk in self.chunks]
 
 
 class DeviceClock:
@@ -143,8 +140,8 @@ def test_the_steps_before_an_error_are_measured(time):
 
 def test_an_error_is_not_hidden_by_one_of_the_window(time):
     class Broken(Chunks):
-        def drained(self, *chunk: object) -> bool:
-            raise ValueError(chunk)
+        def look(self) -> bool:
+            raise ValueError
 
     with pytest.raises(KeyError):
         drain(Feed(Failing(time, 5)), Broken(time, every_ms=1000))
@@ -234,7 +231,7 @@ def test_following_reads_the_clock_around_every_part_of_a_step(time):
     window = Chunks(time, every_ms=1000, steps=3)
     began = time.ns
     follow(Feed(FakeDataset(time, [100], ms=2)), simulated(time, 5), window)
-    readings = [[(at - began) / MS for at in reading] for reading in window.readings[0]]
+    readings = [[(at - began) / MS for at in reading[:6]] for reading in window.readings[0]]
     assert readings == [[0, 0, 0, 2, 2, 7], [7, 7, 7, 9, 9, 14], [14, 14, 14, 16, 16, 21]]
 
 

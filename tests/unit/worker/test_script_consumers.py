@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.worker.script.consumers import Consumer, Folded, GapTimes, Pass, Place, StepClock
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, StepClock
+from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
 def a_pass(began: int = 0, made: int = 0, **facts: object) -> Pass:
@@ -17,8 +18,22 @@ def a_pass(began: int = 0, made: int = 0, **facts: object) -> Pass:
     return one
 
 
-def no_model(_iterator: object) -> None:
-    return None
+def readings_of(rows) -> list[StepReading]:
+    return [StepReading(*row) for row in rows.tolist()]
+
+
+def loop(clock: StepClock, one: Pass, times: list[int]) -> list[StepReading]:
+    clock.loop(one, times)
+    return readings_of(clock.take())
+
+
+def fit(clock: StepClock, one: Pass, steps: list[int], gap: int | None, executions: int = 1) -> list[StepReading]:
+    clock.fit(one, steps, gap, executions)
+    return readings_of(clock.take())
+
+
+def folded_by(consumer: Consumer, now: int, model=lambda _iterator: None) -> list[StepReading]:
+    return readings_of(consumer.fold(now, model))
 
 
 def intervals(readings: list) -> list[int]:
@@ -29,17 +44,17 @@ def intervals(readings: list) -> list[int]:
 class TestLoop:
     def test_fetch_and_rest_of_each_step(self):
         clock = StepClock()
-        folded = clock.loop(a_pass(), [10, 30, 40, 60, 70, 90])
-        assert [(one.asked, one.got, one.end) for one in folded.readings] == [(10, 30, 40), (40, 60, 70)]
+        folded = loop(clock, a_pass(), [10, 30, 40, 60, 70, 90])
+        assert [(one.asked, one.got, one.end) for one in folded] == [(10, 30, 40), (40, 60, 70)]
         assert clock.fetch_ns == 60
         assert clock.batches == 3
 
     def test_chunks_give_what_the_whole_gives(self):
         times = [10, 30, 40, 60, 70, 90, 95, 99]
-        whole = list(StepClock().loop(a_pass(), times).readings)
+        whole = loop(StepClock(), a_pass(), times)
         for cut in range(len(times)):
             clock, one = StepClock(), a_pass()
-            assert [*clock.loop(one, times[:cut]).readings, *clock.loop(one, times[cut:]).readings] == whole
+            assert [*loop(clock, one, times[:cut]), *loop(clock, one, times[cut:])] == whole
 
     @given(lengths=st.lists(st.integers(1, 50), min_size=60, max_size=150), piece=st.integers(1, 30))
     def test_many_batches_at_once_give_what_they_give_one_after_the_other(self, lengths, piece):
@@ -48,34 +63,33 @@ class TestLoop:
         first, second = times[:51], [time + 1000 for time in times[51:]]
         found = []
         for size in (1, piece, len(times)):
-            clock, folded = StepClock(), Folded()
+            clock, folded = StepClock(), []
             for taken, at in ((first, 0), (second, 1000 + times[51])):
                 one = a_pass(began=at, made=at, ended=taken[-1])
                 for start in range(0, len(taken), size):
-                    folded.extend(clock.loop(one, taken[start : start + size]))
-                clock.end_loop(one)
-            found.append((list(folded.readings), folded.restarts, clock.fetch_ns, clock.batches, clock.between_ns))
+                    folded += loop(clock, one, taken[start : start + size])
+                clock.end(one)
+            found.append((folded, clock.fetch_ns, clock.batches, clock.between_ns))
         assert found[0] == found[1] == found[2]
 
     def test_time_between_epochs_is_no_step(self):
         clock = StepClock()
         first = a_pass(ended=65)
-        readings = [*clock.loop(first, [10, 30, 40, 60, 62]).readings]
-        clock.end_loop(first)
+        readings = [*loop(clock, first, [10, 30, 40, 60, 62])]
+        clock.end(first)
         # A validation of 1,000 ns, then an iterator that takes 5.
-        folded = clock.loop(a_pass(began=1065, made=1070), [1071, 1091, 1100, 1120, 1130, 1150])
-        readings += folded.readings
+        readings += loop(clock, a_pass(began=1065, made=1070), [1071, 1091, 1100, 1120, 1130, 1150])
         assert clock.between_ns == 1000
         assert clock.begun == 2
         # The last step of the first epoch ended when the end was asked for; 3 ns to find it, 5 for the iterator.
         assert intervals(readings) == [30, 2 + 3 + 5 + 20, 29]
-        assert [readings[len(readings) - len(folded.readings) + index].got for index in folded.restarts] == [90]
+        assert [one.got for one in readings if one.begins] == [90]
 
     def test_an_iterator_for_each_step(self):
         clock, readings = StepClock(), []
         for number in range(4):
             at = 100 * number
-            readings += clock.loop(a_pass(began=at, made=at + 30), [at + 31, at + 60]).readings
+            readings += loop(clock, a_pass(began=at, made=at + 30), [at + 31, at + 60])
         assert intervals(readings) == [100, 100]
         assert readings[1].got - readings[1].asked == 60
         # From the iterator to its batch, without the first one.
@@ -86,32 +100,32 @@ class TestFit:
     def test_interval_is_exact_and_fetch_a_mean(self):
         clock = StepClock()
         one = a_pass(ended=200)
-        folded = clock.fit(one, [0, 28, 30, 58, 60, 88, 90, 120], gap=10, executions=1)
-        assert intervals(folded.readings) == [30, 30, 30]
-        assert [reading.got - reading.asked for reading in folded.readings[:3]] == [20, 20, 20]
+        folded = fit(clock, one, [0, 28, 30, 58, 60, 88, 90, 120], gap=10)
+        assert intervals(folded) == [30, 30, 30]
+        assert [reading.got - reading.asked for reading in folded[:3]] == [20, 20, 20]
         # The first call, which traces, does not count.
         assert (clock.call_ns, clock.calls) == (28 + 28 + 30, 3)
         assert (clock.apart_ns, clock.aparts) == (6, 3)
 
     def test_a_step_that_found_no_batch_is_none(self):
         clock = StepClock()
-        folded = clock.fit(a_pass(ended=200), [0, 28, 30, 58, 60], gap=10, executions=1)
-        assert len(folded.readings) == 2
-        assert folded.readings[-1].end == 60
+        folded = fit(clock, a_pass(ended=200), [0, 28, 30, 58, 60], gap=10)
+        assert len(folded) == 2
+        assert folded[-1].end == 60
 
     def test_epochs_and_the_time_between_them(self):
         clock = StepClock()
-        readings = clock.fit(a_pass(ended=70), [0, 28, 30, 58], gap=10, executions=1).readings
-        folded = clock.fit(a_pass(began=1070, made=1075), [1080, 1120, 1122, 1150, 1152], gap=10, executions=1)
-        assert folded.restarts == [0]
+        readings = fit(clock, a_pass(ended=70), [0, 28, 30, 58], gap=10)
+        folded = fit(clock, a_pass(began=1070, made=1075), [1080, 1120, 1122, 1150, 1152], gap=10)
+        assert [one.begins for one in folded] == [1, 0]
         assert clock.between_ns == 1000
-        assert intervals([*readings, *folded.readings])[1] < 100
+        assert intervals([*readings, *folded])[1] < 100
 
     def test_several_steps_in_a_call(self):
         clock = StepClock()
-        folded = clock.fit(a_pass(), [0, 190, 200, 390, 400], gap=15, executions=10)
-        assert len(folded.readings) == 20
-        assert set(intervals(folded.readings)) == {20}
+        folded = fit(clock, a_pass(), [0, 190, 200, 390, 400], gap=15, executions=10)
+        assert len(folded) == 20
+        assert set(intervals(folded)) == {20}
         assert clock.batches == 20
 
     def test_gaps_of_the_warm_up_are_none_of_the_measurement(self):
@@ -126,7 +140,7 @@ class TestFit:
                 gaps.append(gap)
                 begin += step
             fold.end = begin
-            return consumer.fold(0, lambda _: (len(gaps), gaps[:-1][-100:])).readings
+            return folded_by(consumer, 0, lambda _: (len(gaps), gaps[:-1][-100:]))
 
         fold.end = 0
         # While it compiles steps take 90 us and 80 between two fetches; then 30, with 10 between.
@@ -139,15 +153,15 @@ class TestFit:
 
     def test_what_one_look_lacks_the_next_one_gives_back(self):
         clock, one = StepClock(), a_pass()
-        first = clock.fit(one, [0, 8, 10, 18, 20, 28], gap=12, executions=1).readings
-        then = clock.fit(one, [30, 38, 40, 48, 50, 58], gap=8, executions=1).readings
+        first = fit(clock, one, [0, 8, 10, 18, 20, 28], gap=12)
+        then = fit(clock, one, [30, 38, 40, 48, 50, 58], gap=8)
         assert [reading.got - reading.asked for reading in first] == [0, 0]
         # The gaps were longer than the steps by four, so that of the next three only two are fetches.
         assert sum(reading.got - reading.asked for reading in then) == pytest.approx(2, abs=1)
 
     def test_no_model(self):
-        folded = StepClock().fit(a_pass(), [0, 28, 30, 58, 60], gap=None, executions=1)
-        assert all(reading.got == reading.asked for reading in folded.readings)
+        folded = fit(StepClock(), a_pass(), [0, 28, 30, 58, 60], gap=None)
+        assert all(reading.got == reading.asked for reading in folded)
 
 
 class TestConsumer:
@@ -155,9 +169,9 @@ class TestConsumer:
         consumer = Consumer(Place("train.py", 3), "training")
         one = a_pass(times=[10, 30, 40, 60], steps=[31, 39])
         consumer.passes.append(one)
-        folded = consumer.fold(100, no_model)
+        folded = folded_by(consumer, 100)
         assert consumer.kind == "loop"
-        assert len(folded.readings) == 1
+        assert len(folded) == 1
 
     @pytest.mark.parametrize("cut", range(9))
     def test_two_iterators_in_turn(self, cut: int):
@@ -179,9 +193,9 @@ class TestConsumer:
         readings = []
         for number, (times, time) in enumerate(happened):
             if number == cut:
-                readings += consumer.fold(time, no_model).readings
+                readings += folded_by(consumer, time)
             times.append(time)
-        readings += consumer.fold(40, no_model).readings
+        readings += folded_by(consumer, 40)
         assert [(one.asked, one.got, one.end) for one in readings] == [
             (10, 16, 16),
             (16, 22, 24),
@@ -196,20 +210,20 @@ class TestConsumer:
         # Each is left in the middle, as of `for _ in range(steps): next(iterator)`.
         consumer = Consumer(Place("train.py", 3), "loop")
         consumer.passes += [a_pass(times=[at, at + 10, at + 30, at + 40]) for at in (10, second)]
-        consumer.fold(200, no_model)
+        folded_by(consumer, 200)
         assert consumer.together == together
 
     def test_an_iterator_that_ends_beside_one_that_goes_on(self):
         consumer = Consumer(Place("train.py", 3), "loop")
         ends, goes_on = a_pass(times=[10, 16, 24], ended=25), a_pass(times=[16, 22, 25, 31, 33, 39])
         consumer.passes += [ends, goes_on]
-        readings = consumer.fold(40, no_model).readings
+        readings = folded_by(consumer, 40)
         assert [(one.asked, one.got, one.end) for one in readings] == [(10, 16, 16), (16, 22, 24), (25, 31, 33)]
 
     def test_a_request_that_failed_is_not_answered_by_another_iterator(self):
         consumer = Consumer(Place("train.py", 3), "loop")
         consumer.passes += [a_pass(times=[10, 16, 20]), a_pass(began=50, made=51, times=[52, 58, 60])]
-        readings = consumer.fold(70, no_model).readings
+        readings = folded_by(consumer, 70)
         assert [one.got - one.asked for one in readings] == [6, 6]
 
     def test_a_graph_is_polled(self):
@@ -217,16 +231,16 @@ class TestConsumer:
         one = a_pass()
         consumer.passes.append(one)
         model = {"elements": 5, "gaps": [2]}
-        looks = [consumer.fold(0, lambda _: (model["elements"], model["gaps"]))]
+        looks = [folded_by(consumer, 0, lambda _: (model["elements"], model["gaps"]))]
         model.update(elements=15, gaps=[2] * 15)
-        looks.append(consumer.fold(100, lambda _: (model["elements"], model["gaps"])))
-        assert [len(look.readings) for look in looks] == [0, 10]
+        looks.append(folded_by(consumer, 100, lambda _: (model["elements"], model["gaps"])))
+        assert [len(look) for look in looks] == [0, 10]
         assert consumer.kind == "graph"
 
     def test_iterators_that_are_never_asked_are_forgotten(self):
         consumer = Consumer(Place("train.py", 3), "training")
         consumer.passes.append(Pass(0, 0, lambda: None))
-        consumer.fold(100, no_model)
+        folded_by(consumer, 100)
         assert consumer.passes == []
 
     @pytest.mark.parametrize(
@@ -247,10 +261,7 @@ class TestConsumer:
 
 
 def test_only_gaps_that_are_new_count():
-    gaps = GapTimes()
-    gaps.take([1, 2, 3], 3)
-    assert gaps.mean_ns == 2000
-    gaps.take([2, 3, 10, 20], 2)
-    assert gaps.mean_ns == 15000
-    gaps.take([2, 3, 10, 20], 0)
-    assert gaps.mean_ns == 15000
+    consumer = Consumer(Place("train.py", 3), "training")
+    for gaps, new, mean in (([1, 2, 3], 3, 2000), ([2, 3, 10, 20], 2, 15000), ([2, 3, 10, 20], 0, 15000)):
+        consumer._take_gaps(gaps, new)
+        assert consumer.gap_ns == mean

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Place
+from pipeprof.profiles.worker.script.training_facts import Habits
 
 MS = 1_000_000
 
@@ -83,19 +82,6 @@ def test_calls_of_other_threads_do_not_count(habits: Habits) -> None:
     thread.start()
     thread.join()
     assert habits.functions == []
-
-
-@pytest.mark.parametrize(("calls", "share"), [(7, 1.0), (8, 0.25)])
-def test_functions_that_run_on_other_threads_leave_the_core_to_python(habits: Habits, calls: int, share: float) -> None:
-    cpu = itertools.count(0, 2 * MS)
-    # The first call traces, on this thread.
-    habits.function_returned(Traced(), 9_000 * MS)
-    before = habits.function_calls
-    for _ in range(calls):
-        habits.sampled(habits.function_returned, cpu.__next__)(Traced(), 8 * MS)
-    habits.function_returned(Traced(), 8 * MS)
-    since = habits.function_calls.cpu_since(before)
-    assert since == pytest.approx(share * 0.008 * (calls + 1))
 
 
 def test_a_save_inside_another_is_a_part_of_it(habits: Habits, clock: Clock) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.worker.script import observer as observer_of
+from pipeprof.profiles.worker.script.as_main import ImportWatch
 from pipeprof.profiles.worker.script.consumers import Place
-from pipeprof.profiles.worker.script.hooks import SAMPLED_EACH, Hooks, Observer, nothing
-from pipeprof.profiles.worker.script.import_watch import ImportWatch
+from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 
 
@@ -82,7 +82,7 @@ def test_a_loop_is_told_and_nothing_else_changes(library):
 
 
 class Noting(Log):
-    """Is asked for the first batch only, and samples each one."""
+    """Is asked for the first batch only."""
 
     def asked(self, iterator):
         super().asked()
@@ -93,21 +93,16 @@ class Noting(Log):
     def forget_notes(self):
         del self.iterator.pipeprof_note
 
-    def sampled(self, note, _asked_ns):
-        self.seen.append("sampled")
-        return note
-
 
 def test_an_iterator_with_a_note_is_not_asked_for(library):
     log = Noting()
-    clock = itertools.count(SAMPLED_EACH - 2).__next__
-    hooks = Hooks(log, clock)
+    hooks = Hooks(log, itertools.count().__next__)
     hooks.install("tensorflow")
     iterator = iter(library.data.Dataset())
     assert next(iterator) == 1
-    assert log.seen == ["made", "asked", SAMPLED_EACH - 1]
+    assert log.seen == ["made", "asked", 1]
     assert next(iterator) == 0
-    assert log.seen[3:] == [SAMPLED_EACH, "sampled", SAMPLED_EACH + 1]
+    assert log.seen[3:] == [2, 3]
     hooks.uninstall()
     assert not hasattr(iterator, "pipeprof_note")
 
@@ -254,36 +249,6 @@ def test_arguments_may_be_named(monkeypatch):
     assert (seen, callbacks.epochs) == (["told 3", "exited 3", "an epoch"], [2])
 
 
-@pytest.mark.parametrize("fitting", [False, True])
-def test_batches_that_a_loop_takes_by_index_are_counted(monkeypatch, *, fitting: bool) -> None:
-    class PyDataset:
-        def __init__(self, **_named: object) -> None: ...
-
-        def __getitem__(self, index: int) -> int:
-            raise NotImplementedError
-
-    class Patches(PyDataset):
-        def __getitem__(self, index: int) -> int:
-            return 2 * index
-
-    class Fewer(Patches): ...
-
-    keras = ModuleType("keras")
-    keras.utils = SimpleNamespace(PyDataset=PyDataset)
-    monkeypatch.setitem(sys.modules, "keras", keras)
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    hooks = Hooks(observer, itertools.count(0, 500).__next__)
-    hooks.install("keras")
-    if fitting:
-        observer.fit_called(None, None)
-    batches = [Patches(), Fewer()]
-    assert [one[index] for index in range(3) for one in batches] == [0, 0, 2, 2, 4, 4]
-    hooks.uninstall()
-    assert batches[0][1] == 2
-    seen = {name: numbers[1:] for name, numbers in observer.habits.sequences.items()}
-    assert seen == ({} if fitting else {"Patches": (3, 1500), "Fewer": (3, 1500)})
-
-
 def test_each_wrapped_method_has_a_reason():
     assert all(row.why for row in WRAPPED)
     assert len({str(row) for row in WRAPPED}) == len(WRAPPED)
@@ -336,12 +301,12 @@ def test_datasets_are_told_apart_by_object_and_role():
     observer.epoch_began()
     for note in observer.steps:
         note(0)
-    observer.test_began(model)
+    observer.entered("validation")
     observer.iterator_made(validation, held[1], 0)
-    observer.test_ended()
+    observer.left("validation")
     observer.epoch_ending()
     observer.epoch_ended()
-    observer.fit_returned(model)
+    observer.fit_returned()
     assert [(one.role, one.executions) for one in observer.consumers] == [("training", 4), ("validation", 1)]
     assert (observer.epochs, observer.validations) == (1, 1)
     assert len(observer.consumers[0].passes[0].steps) == 2
@@ -360,9 +325,9 @@ def test_a_look_at_the_validations_data_within_an_epoch_is_not_of_the_training()
             note(0)
         observer.iterator_made(validation, held[number], 0)
         observer.asked(held[number])(0)
-        observer.test_began(None)
+        observer.entered("validation")
         observer.iterator_made(validation, held[number + 1], 0)
-        observer.test_ended()
+        observer.left("validation")
         observer.epoch_ending()
         observer.epoch_ended()
     assert [(one.role, one.iterators) for one in observer.consumers] == [("training", 1), ("validation", 4)]
@@ -408,17 +373,6 @@ def test_an_iterator_is_asked_for_again_once_there_is_attention_or_its_epoch_is_
     assert hasattr(further, "pipeprof_note")
     observer.epoch_ending()
     assert not hasattr(further, "pipeprof_note")
-
-
-def test_what_fetches_take_of_a_core_is_read_more_rarely_the_more_of_them_there_are():
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    observer._cpu = itertools.count().__next__
-    for _ in range(256):
-        observer.sampled(nothing, SAMPLED_EACH)(1)
-    assert observer.fetch_cpu_ns == 256 * SAMPLED_EACH
-    assert observer.sampled(nothing, SAMPLED_EACH) is nothing
-    observer.sampled(nothing, 2 * SAMPLED_EACH)(1)
-    assert observer.fetch_cpu_ns == 258 * SAMPLED_EACH
 
 
 STEPS = ("on_train_batch_begin", "on_train_batch_end")
@@ -626,7 +580,7 @@ def test_what_fit_does_before_it_iterates_is_no_building() -> None:
         observer.iterator_made(dataset, kept[-1], now[0])
         for _ in range(40):
             observer.asked(kept[-1])(now[0])
-        observer.fit_returned(None)
+        observer.fit_returned()
         del dataset
     (consumer,) = observer.consumers
     assert (consumer.builds, consumer.built_ns) == (1, 1000)
@@ -637,7 +591,7 @@ def test_a_validation_takes_no_dataset_from_a_training_that_has_begun(monkeypatc
     dataset, model = Dataset(), SimpleNamespace(steps_per_execution=1)
     observer.fit_called(model, dataset)
     kept = [iterated(observer, dataset, 7, 1, monkeypatch)]
-    observer.test_began(model)
+    observer.entered("validation")
     kept.append(iterated(observer, dataset, 8, 1, monkeypatch))
     assert [(one.role, one.place.line) for one in observer.consumers] == [("training", 7)]
 
@@ -685,42 +639,7 @@ def test_the_loader_that_keras_makes_of_a_dataset_is_no_source():
     model, loader = SimpleNamespace(steps_per_execution=1), type("DataLoader", (), {"dataset": Dataset()})()
     observer.fit_called(model, Dataset())
     observer.loader_began(loader)
-    observer.fit_returned(model)
+    observer.fit_returned()
     assert observer.habits.source is None
     observer.loader_began(loader)
     assert observer.habits.source_kind == "DataLoader"
-
-
-def of_module(library: ModuleType) -> tuple[ScriptObserver, Hooks]:
-    library.config = SimpleNamespace(run_functions_eagerly=lambda run_eagerly: run_eagerly)
-    library.data.experimental = SimpleNamespace(enable_debug_mode=lambda: None)
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    hooks = Hooks(observer, itertools.count().__next__)
-    hooks.install("tensorflow")
-    return observer, hooks
-
-
-@pytest.mark.parametrize(
-    ("calls", "names"),
-    [
-        (lambda tf: tf.config.run_functions_eagerly(True), ["tf.config.run_functions_eagerly(True)"]),
-        (lambda tf: tf.config.run_functions_eagerly(run_eagerly=True), ["tf.config.run_functions_eagerly(True)"]),
-        (lambda tf: tf.config.run_functions_eagerly(False), []),
-        (lambda tf: (tf.config.run_functions_eagerly(True), tf.config.run_functions_eagerly(run_eagerly=False)), []),
-        (lambda tf: tf.data.experimental.enable_debug_mode(), ["tf.data.experimental.enable_debug_mode()"]),
-    ],
-)
-def test_what_makes_functions_run_eagerly_is_noted_until_it_is_taken_back(library, calls, names):
-    observer, hooks = of_module(library)
-    calls(library)
-    hooks.uninstall()
-    calls(library)
-    assert [call.name for call in observer.habits.eager.values()] == names
-
-
-@pytest.mark.parametrize("eagerly", [True, False])
-def test_a_model_that_trains_eagerly_is_noted(library, eagerly):
-    observer, hooks = of_module(library)
-    observer.train_began(SimpleNamespace(run_eagerly=eagerly), [])
-    hooks.uninstall()
-    assert [*observer.habits.eager] == ["run_eagerly=True"] * eagerly

@@ -11,6 +11,7 @@ from pipeprof.pipelines.steps.consumer import Dispatch
 from pipeprof.pipelines.steps.simulated import SimulatedStep, durations
 from pipeprof.profiles.document.shared import Gap
 from pipeprof.profiles.worker.steps.durations import Durations
+from pipeprof.profiles.worker.steps.loop import Chunk
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 MS = 1_000_000
@@ -67,7 +68,7 @@ def run(fetches_ms: list[float], *, dispatch: Dispatch, late: int = 0, python_ms
     """A loop whose n-th `next()` takes `fetches_ms[n]`; the batches are made on demand, not ahead."""
     clock = FakeClock(late)
     device = SimulatedStep(clock, durations(10.0), dispatch)
-    statistics = StepStatistics()
+    statistics = StepStatistics(device=True)
     readings = []
     for fetch in fetches_ms:
         deadline, woke = device.wait()
@@ -76,12 +77,12 @@ def run(fetches_ms: list[float], *, dispatch: Dispatch, late: int = 0, python_ms
         clock.time += round(fetch * MS)
         got = clock.now()
         readings.append(StepReading(deadline, woke, asked, got, *device.submit(None)))
-    statistics.fold_device(readings)
+    statistics.fold(readings)
     return statistics
 
 
 def shares(statistics: StepStatistics) -> tuple[float, dict[str, float]]:
-    document = statistics.measured(device=True)
+    document = statistics.measured()
     return document.idle_share, document.gaps.by_cause
 
 
@@ -117,7 +118,7 @@ def test_a_fetch_longer_than_the_step_starves_the_device_in_any_mode(dispatch: i
 )
 def test_a_planted_stall_is_one_gap_shortened_by_the_steps_in_flight(dispatch: Dispatch, gap_ms: float) -> None:
     statistics = run([0.0] * 8 + [30.0] + [0.0] * 8, dispatch=dispatch)
-    gaps = statistics.measured(device=True).gaps
+    gaps = statistics.measured().gaps
     assert gaps.count == 1
     assert gaps.longest == [Gap(start_s=pytest.approx(0.080), ms=gap_ms, cause="pipeline")]
 
@@ -156,13 +157,13 @@ def test_variation_repeats_with_its_seed_and_is_never_negative() -> None:
 
 def test_a_wait_within_the_floor_is_no_wait_and_a_longer_one_loses_the_floors_median() -> None:
     floor = Floor(p50_ns=200_000, p95_ns=MS)
-    statistics = StepStatistics(floor)
+    statistics = StepStatistics(floor, device=True)
     rows = [
         StepReading(0, 0, 0, 0, 0, 10 * MS),
         StepReading(10 * MS, 10 * MS, 10 * MS, 11 * MS, 11 * MS, 21 * MS),
         StepReading(21 * MS, 21 * MS, 21 * MS, 26 * MS, 26 * MS, 36 * MS),
     ]
-    statistics.fold_device(rows)
+    statistics.fold(rows)
     assert statistics.waits.total_ns == 5 * MS - 200_000
     assert statistics.causes_ns == {"pipeline": 5 * MS - 200_000, "python": MS + 200_000, "pipeprof": 0}
 
@@ -176,11 +177,11 @@ def test_chunks_fold_to_the_same_as_one() -> None:
         asked = clock.now()
         clock.time += (n % 7) * MS
         readings.append(StepReading(deadline, woke, asked, clock.now(), *device.submit(None)))
-    whole, parts = StepStatistics(), StepStatistics()
-    whole.fold_device(readings)
+    whole, parts = StepStatistics(device=True), StepStatistics(device=True)
+    whole.fold(readings)
     for i in range(0, 50, 8):
-        parts.fold_device(readings[i : i + 8])
-    assert whole.measured(device=True) == parts.measured(device=True)
+        parts.fold(readings[i : i + 8])
+    assert whole.measured() == parts.measured()
 
 
 def test_a_pause_moves_the_time_line() -> None:
@@ -193,10 +194,10 @@ def test_a_pause_moves_the_time_line() -> None:
 
 
 def test_without_a_device_interval_fetch_and_wait_are_one() -> None:
-    statistics = StepStatistics()
-    statistics.fold_drain(0, [MS, 2 * MS, 5 * MS])
-    statistics.fold_drain(100 * MS, [101 * MS])
-    document = statistics.measured(device=False)
+    statistics = StepStatistics(device=False)
+    statistics.fold(Chunk(0, times=[MS, 2 * MS, 5 * MS]).take())
+    statistics.fold(Chunk(100 * MS, times=[101 * MS]).take())
+    document = statistics.measured()
     assert document.steps.count == 4
     assert document.steps.seconds == pytest.approx(0.006)
     assert document.steps.interval_ms == document.steps.wait_ms == document.steps.fetch_ms
@@ -215,14 +216,14 @@ def test_quantiles_are_within_half_a_percent() -> None:
 
 
 def test_the_wait_for_a_new_epoch_is_told_apart() -> None:
-    statistics = StepStatistics()
+    statistics = StepStatistics(device=True)
     rows, end = [], 0
     for wait in (5, 5, 8, 5):
         got = end + wait * MS
-        rows.append(StepReading(end, end, end, got, got, got + 10 * MS))
+        rows.append(StepReading(end, end, end, got, got, got + 10 * MS, begins=wait == 8))
         end = rows[-1].end
-    statistics.fold_device(rows, [2])
-    steps = statistics.measured(device=True).steps
+    statistics.fold(rows)
+    steps = statistics.measured().steps
     assert steps.epochs == 1
     assert steps.wait_share == pytest.approx(18 / 48)
     # Its batch took 5 ms like any other.

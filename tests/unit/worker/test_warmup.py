@@ -6,11 +6,12 @@ import pytest
 
 from pipeprof.profiles.worker.steps.statistics import EpochStart
 from pipeprof.profiles.worker.steps.warmup import WarmUp
+from pipeprof.profiles.worker.steps.window import Looked
 
 
 def feed(warmup: WarmUp, chunks: list[tuple[float, int, float, tuple[float, ...] | None]]) -> tuple[int, str | None]:
     for n, chunk in enumerate(chunks, 1):
-        if reason := warmup.offer(*chunk):
+        if reason := warmup.offer(Looked(*chunk[:3]), chunk[3]):
             return n, reason
     return len(chunks), None
 
@@ -57,7 +58,8 @@ def epochs(
             elapsed += length / looks
             looked += 1
             median = medians[look % len(medians)] if medians else 1e3 * length / steps
-            reason = warmup.offer(length / looks, steps // looks, median, (float(looked),) if tuned else None, start)
+            seen = Looked(length / looks, steps // looks, median, start)
+            reason = warmup.offer(seen, (float(looked),) if tuned else None)
             if reason:
                 return elapsed, reason
         start = EpochStart(number + 1, (number + 1) * steps, elapsed)

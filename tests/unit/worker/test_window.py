@@ -9,10 +9,9 @@ import pytest
 from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
 
 from pipeprof.pipelines.steps.simulated import SimulatedStep, durations
-from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
-from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
+from pipeprof.profiles.worker.steps.loop import Chunk, Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 from pipeprof.profiles.worker.turns import turn_run as blocks
@@ -29,10 +28,9 @@ class Bench:
     look_ms: float = 0.0
     looks_at_most: int = 10_000
 
-    def open(self, phase: str = "measure", **options) -> PhaseWindow:
-        return PhaseWindow(
-            phase, StepStatistics(), self.feed, self.channel, self.finished, **{"device": False, **options}
-        )
+    def open(self, phase: str = "measure", *, device: bool = False, previous=None, **options) -> PhaseWindow:
+        statistics = StepStatistics(device=device, previous=previous)
+        return PhaseWindow(phase, statistics, self.feed, self.channel, self.finished, **options)
 
     def finished(self, looked: Looked) -> str | None:
         self.looks.append(looked)
@@ -99,8 +97,7 @@ def test_draining_ends_after_exactly_the_steps_asked_for(bench, limit):
 @pytest.mark.parametrize("limit", [1, 14, 15, 16, 40])
 def test_following_ends_after_exactly_the_steps_asked_for(bench, limit):
     on = bench([9], ms=2)
-    window = on.open(steps_limit=limit, device=True)
-    window.statistics.begin(on.time.ns - 5 * MS, on.time.ns)
+    window = on.open(steps_limit=limit, device=True, previous=(on.time.ns - 5 * MS, on.time.ns))
     follow(on.feed, on.step(5), window)
     assert window.statistics.count == limit
     assert on.feed.next() == limit + 1
@@ -111,16 +108,17 @@ def test_without_a_limit_any_number_of_steps_is_left(bench):
     assert on.open().most() is None
     window = on.open(steps_limit=7)
     assert window.most() == 7
-    window.drained(0, [1, 2, 3])
+    window.chunk = Chunk(0, times=[1, 2, 3])
+    window.look()
     assert window.most() == 4
 
 
 def test_a_wish_to_stop_is_granted_at_the_next_look(bench):
     on = bench([10_000])
     window = on.open()
-    assert not window.drained(on.time.ns, [on.time.ns + MS])
+    assert not window.look()
     on.channel.stopped = True
-    assert window.drained(on.time.ns, [on.time.ns + MS])
+    assert window.look()
     assert window.reason == "stopped"
 
 
@@ -128,7 +126,7 @@ def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench):
     on = bench([10_000], looks=1)
     on.channel.stopped = True
     window = on.open()
-    assert window.drained(on.time.ns, [on.time.ns + MS])
+    assert window.look()
     assert window.reason == "enough"
 
 
@@ -144,7 +142,7 @@ def test_beats_come_every_second_at_most_and_at_the_end(bench):
 
 def test_a_beat_before_the_first_step_has_no_rate(bench):
     on = bench([10])
-    on.open().drained(on.time.ns, [])
+    on.open().look()
     assert on.channel.sent == [{"steps": 0, "phase_seconds": 0.0, "rate": None}]
 
 
@@ -209,26 +207,29 @@ def test_where_every_batch_begins_an_epoch_the_cost_of_restarts_is_unknown(bench
     window = on.open(steps_limit=20)
     drain(on.feed, window)
     assert (window.statistics.restarts, window.statistics.restart_ns) == (20, None)
-    assert window.statistics.measured(device=False).steps.restart_share is None
+    assert window.statistics.measured().steps.restart_share is None
 
 
 def test_an_epoch_is_as_long_as_from_the_first_restart_to_the_latest():
-    statistics = StepStatistics()
+    statistics = StepStatistics(device=False)
+
+    def epoch(steps: int, *, begins: bool) -> None:
+        statistics.fold(Chunk(0, begins, [MS * step for step in range(1, steps + 1)]).take())
+
     for number in range(3):
-        statistics.fold_drain(0, [MS * step for step in range(1, 6)], restarted=number > 0)
+        epoch(5, begins=number > 0)
         assert statistics.epoch_steps == (5.0 if number > 1 else None)
-    statistics.fold_drain(0, [MS * step for step in range(1, 9)])
-    statistics.fold_drain(0, [MS], restarted=True)
+    epoch(8, begins=False)
+    epoch(1, begins=True)
     assert statistics.epoch_steps == 9.0
-    assert statistics.measured(device=False).steps.epoch_steps == 9.0
+    assert statistics.measured().steps.epoch_steps == 9.0
 
 
 @pytest.mark.parametrize("device", [False, True])
 def test_looks_tell_what_lies_before_the_latest_restart(bench, device):
     on = bench([50], ms=2, end_ms=9)
-    window = on.open(steps_limit=160, device=device)
+    window = on.open(steps_limit=160, device=device, previous=(on.time.ns, on.time.ns) if device else None)
     if device:
-        window.statistics.begin(on.time.ns, on.time.ns)
         follow(on.feed, on.step(5), window)
     else:
         drain(on.feed, window)
@@ -251,13 +252,12 @@ def test_an_epoch_before_the_window_is_not_its_own(bench):
 
 def test_following_marks_the_step_that_began_an_epoch(bench):
     on = bench([10], ms=2, end_ms=20)
-    window = on.open(steps_limit=25, device=True)
-    window.statistics.begin(on.time.ns - 5 * MS, on.time.ns)
+    window = on.open(steps_limit=25, device=True, previous=(on.time.ns - 5 * MS, on.time.ns))
     follow(on.feed, on.step(5), window)
     assert window.statistics.restarts == 2
     assert window.statistics.restart_ns == 40 * MS
-    assert window.last is not None
-    assert window.last[1] - window.last[0] == 5 * MS
+    start, end = window.statistics.previous or (0, 0)
+    assert end - start == 5 * MS
 
 
 def test_the_first_reading_alone_only_opens_a_window_with_a_device(bench):
@@ -300,7 +300,8 @@ def test_a_window_ends_early_when_deleting_ended_iterators_takes_most_of_the_tim
     on.feed.paused_ns = 500 * 1000 * MS
     window = on.open()
     on.feed.paused_ns += paused_s * 1000 * MS
-    assert window.drained(0, [round(counted_s * 1000) * MS]) is over
+    window.chunk = Chunk(0, times=[round(counted_s * 1000) * MS])
+    assert window.look() is over
     words = f"ended early: TensorFlow took {paused_s} s to free finished iterators"
     assert window.reason == (words if over else None)
 
@@ -317,16 +318,14 @@ def test_the_time_between_looks_can_be_chosen(bench):
     assert [looked.steps for looked in on.looks] == [400, 400]
 
 
-@pytest.mark.parametrize(("settle", "looks"), [(0.005, [0, 2]), (0.0, [0, 2, 4])])
-def test_a_block_looks_when_counting_begins_and_after_that(
-    settle: float, looks: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[int] = []
+def test_a_block_takes_its_seconds_and_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "time", FakeTime())
-    block = blocks.BlockWindow(TurnRequest("block", 0.01, 1, settle), lambda: False, seen.append)
-    assert not block.drained(0, [3 * MS, 6 * MS])
-    assert block.drained(6 * MS, [9 * MS, 16 * MS]) or settle
-    assert seen == looks
+    statistics, looks = StepStatistics(device=False), []
+    block = blocks.BlockWindow(statistics, 0.01, 4, lambda: False, lambda: looks.append(statistics.count))
+    for times, over in (([3 * MS, 6 * MS], False), ([9 * MS], False), ([1 * MS], False), ([1 * MS], True)):
+        block.chunk = Chunk(0, times=times)
+        assert block.look() is (over or statistics.count == 4)
+    assert looks == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("look_ms", "every_ms"), [(0.1, 100), (1, 200), (3, 600), (40, 1000)])
@@ -371,34 +370,27 @@ def test_steps_that_the_loop_has_not_handed_over_are_folded_in_when_asked_for(be
     on = bench([10])
     window = on.open()
     began = on.time.ns
-    times = [began + 3 * MS, began + 5 * MS]
-    window.fills(loop.Chunk(began, times))
-    window.fold_open()
+    window.chunk = Chunk(began, times=[began + 3 * MS, began + 5 * MS])
+    window.fold()
     assert (window.statistics.count, window.statistics.seconds) == (2, pytest.approx(0.005))
-    window.fold_open()
+    window.fold()
     assert window.statistics.count == 2
     # The loop goes on: what it hands over in the end counts once.
-    times.append(began + 9 * MS)
-    window.drained(began, times)
+    window.chunk.times.append(began + 9 * MS)
+    window.look()
     assert (window.statistics.count, window.statistics.seconds) == (3, pytest.approx(0.009))
-    window.fold_open()
+    window.fold()
     assert window.statistics.count == 3
 
 
 def test_steps_with_a_device_that_were_not_handed_over_are_folded_in_as_well(bench):
     on = bench([10])
-    window = on.open(device=True)
-    window.statistics.begin(0, 0)
-    readings, restarts = [], []
-    window.fills(loop.Chunk(readings=readings, restarts=restarts))
-    for number in range(1, 4):
-        readings.append(StepReading(*[number * 10 * MS] * 6))
-    restarts.append(2)
-    window.fold_open()
+    window = on.open(device=True, previous=(0, 0))
+    readings = [StepReading(*[number * 10 * MS] * 6, begins=number == 3) for number in range(1, 4)]
+    window.chunk = Chunk(readings=readings)
+    window.fold()
     assert (window.statistics.count, window.statistics.restarts) == (3, 1)
-    readings.append(StepReading(*[50 * MS] * 6))
-    restarts.append(3)
-    window.followed(readings, restarts)
+    readings.append(StepReading(*[50 * MS] * 6, begins=True))
+    window.look()
     assert (window.statistics.count, window.statistics.restarts) == (4, 2)
-    # The look is about all of the chunk.
-    assert on.looks[-1].seconds == pytest.approx(0.05)
+    assert window.statistics.seconds == pytest.approx(0.05)

@@ -4,15 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.profiles.worker.steps import window_clock
-from pipeprof.profiles.worker.steps.window_clock import WindowClock
+from pipeprof.profiles.worker.steps import window
+from pipeprof.profiles.worker.steps.window import WindowClock
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     fake = SimpleNamespace(cpu=0, wall=0.0)
     clock = SimpleNamespace(perf_counter=lambda: fake.wall, process_time_ns=lambda: fake.cpu)
-    monkeypatch.setattr(window_clock, "time", clock)
+    monkeypatch.setattr(window, "time", clock)
     return fake
 
 
