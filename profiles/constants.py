@@ -52,33 +52,12 @@ def _constant(
     return value
 
 
-CALL_TURN_US = _constant(
-    "CALL_TURN_US",
-    8.0,
+CALL_US = _constant(
+    "CALL_US",
+    20.0,
     "µs",
-    "A turn of the executor for a call of a function without the time of its ops",
-    "a map of one op over `range`",
-)
-PASSING_PER_SHORT_OP = _constant(
-    "PASSING_PER_SHORT_OP",
-    3.0,
-    "× the op's own time",
-    "CPU time of the executor for an op that is too short for a trace",
-    "maps of 5 to 500 ops on a scalar: 0.3 to 0.6 µs for an op of 0.2",
-)
-MOST_CALL_OVERHEAD = _constant(
-    "MOST_CALL_OVERHEAD",
-    3.0,
-    "× the traced turns of the executor",
-    "CPU time of calling a function at most, its waking threads included",
-    "1 to 3 times the turns in pipelines of small functions, 15 to 50 µs a call",
-)
-MOST_TRACE_SLOWDOWN = _constant(
-    "MOST_TRACE_SLOWDOWN",
-    2.0,
-    "× the time without a trace",
-    "How much longer a stage may take while it is traced",
-    "elements of a microsecond",
+    "CPU time of calling a function, the threads that wake up for it included, at most",
+    "pipelines of small functions, 15 to 50 µs a call",
 )
 HAND_OVER_US = _constant(
     "HAND_OVER_US", 57, "µs", "An element from a Python generator to TensorFlow", "rows of 256 floats"

@@ -27,7 +27,7 @@ def expected(
         return None
     # `check` measures nothing, and starts without these.
     from pipeprof.profiles.predict.predict import predicted
-    from pipeprof.profiles.predict.read import flow_of
+    from pipeprof.profiles.time.read_flow import flow_of
 
     flow = flow_of(view.profile.model_copy(update={"headspace": view.headspace, "options": dict(view.options)}))
     found = predicted(flow, left, calls, prefetched, threads) if flow is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from pipeprof.profiles.predict.flow import ONE_CALL, Flow, Part, Term
+from pipeprof.profiles.time.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.wording import change_text, cores_text, count, listed, milliseconds
 
 _NAMED = 3

@@ -31,7 +31,7 @@ from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_ove
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import own_components
 from pipeprof.profiles.memory.soak import ADVICE
-from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
+from pipeprof.profiles.time.resources import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.predict.flow import Flow
 from pipeprof.profiles.predict.predict import Estimate, predicted
+from pipeprof.profiles.time.flow import Flow
 
 from .flows import line, part, prefetch
 
