@@ -104,7 +104,8 @@ def find_limit(profile: Profile) -> FoundLimit | None:
     waited = disturbed_share(profile.contention, profile.host)
     own_ms = {term: term.ms - term.fixed_ms + _lost_ms(term, flow, waited) for term in terms}
     full = [term for term in terms if own_ms[term] >= LIMIT_FROM * (steps.running_ms - term.fixed_ms)]
-    full.sort(key=lambda term: -own_ms[term] - term.fixed_ms)
+    # More calls of a stage that fills a thread would only take turns where Python's lock is as good as full.
+    full.sort(key=lambda term: (term.resource != "lock", -own_ms[term] - term.fixed_ms))
     threads = [term for term in terms if term.resource in ("serial", "calls", "pool") and term.parts]
     found = _by_term(full[0], flow, stages, profile.causes) if full else None
     if found is None or found.term in threads:
