@@ -7,7 +7,8 @@
    TensorFlow splits up single ops are added. Where nothing was sampled, all of it is computing, but for what the
    kernel counts as waiting.
 3. Where stages, loop and pipeprof come to more CPU time than the process used, all are scaled down to that. What is
-   left pays for calling the stages' functions, which the model does not count; the rest is TensorFlow's runtime.
+   left was no waiting for a core, where stages seem to have waited for one, and pays for calling their functions, which
+   the model does not count; the rest is TensorFlow's runtime.
 
 What TensorFlow fused stays one: its time stands at the first of its parts.
 """
@@ -224,6 +225,7 @@ def _scaled(
     scale = min(1.0, total / parts) if parts > 0 else 1.0
     _scale(list(times.values()), scale)
     left = max(0.0, total - parts * scale)
+    left -= _recover(list(times.values()), left)
     complete = _all_read(stages, times, work)
     calling = {id_: _calls(time) * CALL_US / 1000 for id_, time in times.items() if not time.by_trace}
     paid = min(1.0, left / sum(calling.values())) if complete and sum(calling.values()) > 0 else 0.0
@@ -245,6 +247,19 @@ def _scaled(
         throttled_share=usage.throttled_share,
         scale=scale,
     )
+
+
+def _recover(times: Sequence[_Time], left_ms: float) -> float:
+    """Count as computing what seems to be waiting for a core, as far as the process used CPU time that no stage has.
+
+    How much of its time a stage's threads waited is known of the trace window, in which the samplers want cores, too;
+    of stages that were not sampled it is what the kernel counts of all threads, their waking up included.
+    """
+    waiting = [max(0.0, time.wall - (time.body - time.intra_op)) for time in times]
+    share = min(1.0, left_ms / sum(waiting)) if sum(waiting) > _LEAST_MS else 0.0
+    for time, ms in zip(times, waiting, strict=True):
+        time.cpu += share * ms
+    return share * sum(waiting)
 
 
 def _scale(times: Sequence[_Time], by: float) -> None:
