@@ -5,16 +5,9 @@ glibc, so that another version may change it. Thresholds of rules and of the ver
 layout do not. The file in ``benchmarks/`` that measures a number again stands in brackets.
 """
 
-CALL_TURN_US = 8.0
-"""µs: a turn of the executor for a call of a function without the time of its ops. A map of one op over `range`."""
-PASSING_PER_SHORT_OP = 3.0
-"""× the op's own time: CPU time of the executor for an op that is too short for a trace. Maps of 5 to 500 ops on a
-scalar: 0.3 to 0.6 µs for an op of 0.2."""
-MOST_CALL_OVERHEAD = 3.0
-"""× the traced turns of the executor: CPU time of calling a function at most, its waking threads included. 1 to 3
-times the turns in pipelines of small functions, 15 to 50 µs a call."""
-MOST_TRACE_SLOWDOWN = 2.0
-"""× the time without a trace: how much longer a stage may take while it is traced. Elements of a microsecond."""
+CALL_US = 20.0
+"""µs: CPU time of calling a function, the threads that wake up for it included, at most. Pipelines of small functions,
+15 to 50 µs a call."""
 HAND_OVER_US = 57
 """µs: an element from a Python generator to TensorFlow. Rows of 256 floats."""
 HAND_OVER_COMPONENT_US = 12

@@ -88,5 +88,5 @@ def _in_words(figures: dict[str, Any]) -> str:
     return ", ".join(f"{one} {figures['shares_measured'][one]:.0%} (true {share:.0%})" for one, share in shares)
 
 
-PLAN = Plan("time", SECONDS, judge, _in_words, ("stages", "cpu", "ceiling", "contention", "warnings"))
+PLAN = Plan("time", SECONDS, judge, _in_words, ("stages", "cpu", "contention", "warnings"))
 run_case = PLAN.run

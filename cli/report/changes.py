@@ -9,6 +9,7 @@ from typing import Any
 from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Text
 from pipeprof.cli.report.units import describe_delta, describe_predicted_delta
+from pipeprof.cli.report.worth import describe_epoch, describe_kept, describe_price
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
 from pipeprof.pipelines.changes.environment import assignment
@@ -18,9 +19,8 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.harness.settings import main_place
-from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
-from pipeprof.profiles.time.thresholds import HEADSPACE_FROM
 from pipeprof.profiles.time.verdict import savable_share
+from pipeprof.profiles.time.waits import HEADSPACE_FROM
 from pipeprof.profiles.wording import (
     AT_LEAST,
     LAST_DIGITS,

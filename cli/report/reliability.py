@@ -9,7 +9,7 @@ from pipeprof.cli.report.next_step import FEW_STEPS, next_command
 from pipeprof.cli.report.units import dotted, seconds
 from pipeprof.profiles.document.messages import NOTES
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
+from pipeprof.profiles.time.resources import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import percent, significant, size
 
 SHORTEST_SECONDS = 0.25

@@ -12,11 +12,14 @@ from pipeprof.profiles.advise.proposal import tunes_process
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.time.proven import SLOWER, knows_speed
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.wording import percent, ratio_text, significant, size
 
 CODE = "step-too-optimistic"
+SLOWER = 0.95
+"""Measured speed below which a change that saves memory seems to cost some, however wide the interval is."""
+_KNOWN_WITHIN = 1.25
+"""The upper end of an interval over its lower one, up to which it says something about the speed."""
 NEAR_LIMIT = 0.5
 """Share of the memory limit that the peak takes, from which memory is worth any speed."""
 
@@ -81,6 +84,12 @@ def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | Non
     if saved >= peak or -math.log(high) <= -math.log(1 - saved / peak):
         return None
     return f"{saves}, and costs {percent(1 - measured['speedup'])} of the steps per second"
+
+
+def knows_speed(finding: Finding) -> bool:
+    """Whether the interval of a measured speed is narrow enough to say something about it."""
+    low, high = ((finding.measured or {}).get(end) or 0.0 for end in ("low", "high"))
+    return low > 0 and 0 < high <= _KNOWN_WITHIN * low
 
 
 def cut_to_limit(profile: Profile) -> None:

@@ -66,13 +66,14 @@ from pipeprof.profiles.advise.facts.work import (
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics, strongest
 from pipeprof.profiles.constants import BATCHED_PARSE_GAIN
 from pipeprof.profiles.lines import reader_of
-from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import cores_text, listed, percent, significant, size, stage_name
 
 CALLS: Final = "num_parallel_calls"
 READS: Final = "num_parallel_reads"
 CYCLE: Final = "cycle_length"
+ALL_CORES: Final = 0.8
+"""Share of the cores in use from which a call more has none."""
 POOL: Final = "threading.private_threadpool_size"
 WAITING_CALLS: Final = 16
 """Calls at a time of a stage that waits, each with a thread: 789 pictures of 20 ms per second instead of 48."""
@@ -170,7 +171,7 @@ def _more_calls(view: PipelineView, stage: StageView) -> int | None:
     """
     now, used = round(parallelism(stage)), worker_cores(view)
     waiting = waits(stage) or _hardly_computes(view)
-    all_used = used is None or used >= CPU_FROM * view.cores
+    all_used = used is None or used >= ALL_CORES * view.cores
     enough = MOST_CALLS if waiting else 0 if all_used else view.cores + 1
     if not traits(stage.op).maps or not traits(stage.op).parallel or waits_for_gil(view, stage):
         return None

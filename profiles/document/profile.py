@@ -18,7 +18,7 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.shared import Contention, Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
-from pipeprof.profiles.document.time import Ceiling, CpuAccount
+from pipeprof.profiles.document.time import CpuAccount
 
 SCHEMA_VERSION: Final = 1
 _WHOLE_FETCH = 0.9
@@ -80,8 +80,6 @@ class Profile(Model):
     """Measurements behind `verdict.limit`."""
     cpu: CpuAccount | None = None
     """CPU time by owner; `None` where it was not read."""
-    ceiling: Ceiling | None = None
-    """Upper bound of the rate; `None` where it is unknown."""
     findings: list[Finding] | None = None
     """Changes that rules propose, by their number; `None` where no rule was asked."""
     verification: Verification | None = None

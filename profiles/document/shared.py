@@ -114,6 +114,11 @@ class Steps(Record):
         return min(1.0, self.restart_share or 0.0) * self.interval_ms.mean
 
     @property
+    def running_ms(self) -> float:
+        """The mean interval without the starts of epochs."""
+        return self.interval_ms.mean - self.restart_ms
+
+    @property
     def passes(self) -> float:
         """Epochs in the measured time, as far as restarts tell: with fewer than two, they are counted."""
         return self.count / self.epoch_steps if self.epoch_steps else float(self.epochs)

@@ -194,8 +194,8 @@ class Stage(Model):
     intra_op_ms_per_batch: float | None = None
     """Part of the CPU time: other threads on which TensorFlow splits up single ops."""
     calling_ms_per_batch: float | None = None
-    """Part of the CPU time: calling its functions, whatever they contain, which TensorFlow's model does not count. The
-    process's unattributed CPU time in the trace's proportions."""
+    """Part of the CPU time: calling its functions, which TensorFlow's model does not count: 20 µs a
+    call, as far as the process used CPU time that no stage has."""
     calls_per_batch: float | None = None
     """Calls of its functions per batch: by the graph where that fixes it (32 before a `batch(32)`), else by the model's
     counters, else by the trace."""
@@ -220,10 +220,6 @@ class Stage(Model):
     """Of a prefetch: the elements that it may hold, where TensorFlow chooses at the end."""
     bytes_out_per_batch: float | None = None
     """Bytes it gave out per batch."""
-    ceiling_batches_per_second: float | None = None
-    """Its rate if everything else took no time."""
-    ceiling_resource: Literal["serial", "threads", "cores"] | None = None
-    """What sets its ceiling: one call at a time, its threads, or the cores."""
     ops: list[OpCost] | None = None
     """Ops in its function, the costliest first; `None` without a trace."""
     python: list[PythonCost] | None = None

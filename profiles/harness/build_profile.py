@@ -21,18 +21,16 @@ from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
 from pipeprof.profiles.memory.growth import soak_of
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
-from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
-from pipeprof.profiles.time.causes import bound_blocked, collect_causes
-from pipeprof.profiles.time.ceiling import find_ceiling
-from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time, step_cpu_ms
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
-from pipeprof.profiles.time.limits.cores import idle_cores
-from pipeprof.profiles.time.limits.disturbance import find_disturbance
-from pipeprof.profiles.time.limits.restarts import restart_advice
-from pipeprof.profiles.time.limits.service import with_workers
-from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.time.limit import bound_blocked, collect_causes
+from pipeprof.profiles.time.resources import disturbed_share
+from pipeprof.profiles.time.stage_table import explain_stages, with_workers
+from pipeprof.profiles.time.stage_time import CpuUsage, attribute_time, step_cpu_ms
 from pipeprof.profiles.time.top_stage import unread_note
-from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
+from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
+from pipeprof.profiles.time.verdict import SLOW_DELETE
+from pipeprof.profiles.time.waits import find_remedy
+from pipeprof.profiles.time.words import conclude, describe_remedy, disturbed_message
 from pipeprof.profiles.wording import milliseconds, percent
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.steps.consumer import StepFacts
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
-    from pipeprof.profiles.protocol.messages import Measured, Trace
+    from pipeprof.profiles.protocol.messages import Measured
     from pipeprof.profiles.protocol.options import Options
 
 DELETION_SECONDS = 0.05
@@ -125,7 +123,6 @@ def assemble(
         if observed.parsed is not None and observed.parsed.options is not None
         else None,
         cpu=cpu,
-        ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
         contention=_contention(facts, observed, steps),
@@ -143,7 +140,7 @@ def assemble(
         profile.memory.soak, profile.memory.growth = soak_of(
             observed.soak_log, observed.soak_freed, facts.host.memory_limit_bytes, last
         )
-    profile.causes = collect_causes(profile.contention, facts.disk, steps, stages, observed.trace)
+    profile.causes = collect_causes(profile.contention, facts.disk, steps, stages or (), observed.trace)
     if profile.causes is not None:
         bound_blocked(profile.stages or (), profile.causes)
     profile.verdict = conclude(profile) if exit_code is not None or steps else None
@@ -308,7 +305,6 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         times=[segment.seconds for segment in graphs.segments],
         traced=traced_elements(observed.trace, graphs.executed),
         traced_batches=observed.trace.batches if observed.trace is not None else None,
-        cores=facts.host.cores,
         placed=facts.stages,
         locate=place if facts.target.kind != "spec" else None,
         swallowed=observed.swallowed,
@@ -328,14 +324,7 @@ def _attribute_time(
     if graphs is None or not stages:
         return stages, None
     work = work_by_stage(observed.trace, graphs)
-    return attribute_time(stages, work, _cpu_usage(facts, observed, steps), facts.host.cores)
-
-
-def _pool(facts: RunFacts, observed: Observed) -> float | None:
-    """Return the number of threads for functions: the pipeline's own pool, else one per core of the machine."""
-    options = (observed.parsed.options if observed.parsed is not None else None) or {}
-    own = options.get("threading.private_threadpool_size")
-    return float(own) if own else facts.host.schedulable_cores or facts.host.cores
+    return attribute_time(stages, work, _cpu_usage(facts, observed, steps))
 
 
 def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Contention | None:
@@ -373,14 +362,7 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
         throttled_share=min(1.0, throttled / could) if throttled is not None and could else None,
         interval_ms=steps.interval_ms.mean,
         batches=observed.parsed.batches if observed.parsed is not None else 0,
-        traced_share=_traced_share(observed.trace) if observed.trace is not None else None,
-        idle_cores=idle_cores(contention, facts.host),
     )
-
-
-def _traced_share(trace: Trace) -> float | None:
-    at_work = sum(work.ms for work in trace.work.values())
-    return min(1.0, 1e3 * trace.cpu_seconds / at_work) if trace.cpu_seconds is not None and at_work > 0 else None
 
 
 def _headspace(steps: Steps | None, observed: Observed) -> Headspace | None:
@@ -447,9 +429,9 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
             f"missing or looks wrong, repeat the run with {newest}."
         )
         found.append(Message(code="newer-tensorflow", message=text))
-    disturbance = find_disturbance(facts.contention, facts.host) if steps is not None else None
-    if disturbance is not None:
-        found.append(disturbance.message())
+    waited = disturbed_share(facts.contention, facts.host) if steps is not None else None
+    if facts.contention is not None and waited is not None:
+        found.append(disturbed_message(facts.contention, facts.host, waited))
     warmup = next((phase for phase in observed.phases if phase.name == "warmup"), None)
     if warmup is not None and warmup.note and warmup.note.startswith("not settled"):
         text = (
@@ -461,7 +443,8 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     if steps is not None and steps.epochs:
         took = f" took {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
         restarts = f"{steps.epochs:,} restarts" if steps.epochs > 1 else "1 restart"
-        advice = restart_advice(steps, stages, observed.training)
+        remedy = find_remedy(steps, stages)
+        advice = describe_remedy(remedy, stages, observed.training) if remedy is not None else ""
         end = f" {advice[0].upper()}{advice[1:]}." if advice else ""
         text = f"The data set is short: {restarts}{took or ' while measuring'}.{end}"
         found.append(Message(code="repeated", message=text))

@@ -38,8 +38,8 @@ from pipeprof.profiles.memory.growth import judge
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.service.faults import cause_of_silence, listens
-from pipeprof.profiles.time.limits.cores import scheduled_on
-from pipeprof.profiles.time.verdict import conclude
+from pipeprof.profiles.time.resources import scheduled_on
+from pipeprof.profiles.time.words import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import phase_words
 

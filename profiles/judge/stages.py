@@ -111,7 +111,6 @@ def rows_of_process(graphs: Graphs, loaded: LoadedSpec | None) -> list[Stage]:
         parsed.pair({address: stage.op for address, stage in placed.items()} if loaded is not None else None),
         segments=parsed.snapshots,
         batches=parsed.batches,
-        cores=1.0,
         placed=placed,
         locate=place if loaded is None else None,
     )

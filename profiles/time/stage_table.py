@@ -19,18 +19,19 @@ from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.costs.unobserved import unread_elements
 from pipeprof.pipelines.graph.order import readers_first, reads
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
+from pipeprof.pipelines.graph.read.service import UNKNOWN, service_facts
 from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.meaning.constants import INFINITE
-from pipeprof.pipelines.meaning.executed_ops import executed, written_op
 from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
-from pipeprof.pipelines.meaning.traits import runs_ahead, traits
+from pipeprof.pipelines.meaning.executed_ops import written_op
+from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
-from pipeprof.profiles.time.limits.service import service_of
-from pipeprof.profiles.time.limits.user_calls import count_inputs
 from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message, uncounted_message
+from pipeprof.profiles.time.top_stage import count_inputs
+from pipeprof.profiles.time.words import describe_service
 from pipeprof.profiles.wording import percent
 
 _AGREES = 0.05
@@ -189,7 +190,6 @@ _NONE = 0.5
 @dataclass(frozen=True)
 class _Window:
     batches: int
-    cores: float
     times: Sequence[float] = ()
 
 
@@ -198,7 +198,6 @@ def explain_stages(
     segments: Sequence[Segment] = (),
     *,
     batches: int,
-    cores: float,
     placed: Mapping[str, Stage] | None = None,
     times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
@@ -225,11 +224,11 @@ def explain_stages(
         if running.root is None:
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
         only = StageGraphs(running, running, by_address=False)
-        rows, notes = explain_stages(only, segments, batches=batches, cores=cores, times=times)
+        rows, notes = explain_stages(only, segments, batches=batches, times=times)
         unread = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
         return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(executed, segments) if segments else Costs()
-    window = _Window(batches, cores, times)
+    window = _Window(batches, times)
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
     timed = {
@@ -343,7 +342,7 @@ class _StageTable:
         if len(together) == 1 or traits(stage.op).stacks:
             row = row.model_copy(update=self._inputs_each(stage, place))
         if place in self.unread and (cost is None or cost.unseen):
-            state = self._measured(cost, place) if cost is not None and first else {}
+            state = self._measured(cost) if cost is not None and first else {}
             return row.model_copy(update=state | self._unread_row(place, first=first, last=last))
         if cost is None:
             return row
@@ -353,9 +352,7 @@ class _StageTable:
                 return row
             flow = self._flow(cost)
             return row.model_copy(update={**_made(cost), "bytes_out_per_batch": flow.get("bytes_out_per_batch")})
-        update = self._measured(cost, place)
-        if self._has_own_threads(stage):
-            update["ceiling_batches_per_second"] = None
+        update = self._measured(cost)
         if not last:
             update.update(_consumed(self._executed, self.costs, place))
         return row.model_copy(update=update)
@@ -363,7 +360,7 @@ class _StageTable:
     def _service(self, stage: WrittenStage) -> Service | None:
         costs = (self.costs.by_id.get(place) for place in self.graphs.places(stage))
         requests = next((cost.buffer_size for cost in costs if cost is not None and cost.buffer_size is not None), None)
-        return service_of([self.graphs.written.nodes[node] for node in stage.nodes], requests)
+        return _service_of([self.graphs.written.nodes[node] for node in stage.nodes], requests)
 
     def _injected(self, node_id: str) -> Stage:
         cost = self.costs.by_id.get(node_id)
@@ -377,7 +374,7 @@ class _StageTable:
             executed=Rewrites(self.graphs).injected(node_id, cost),
             threads=self.threads.get(node_id),
         ).model_copy(update=self.elements[1].describe(node_id))
-        state = self._measured(cost, node_id) if cost is not None else {}
+        state = self._measured(cost) if cost is not None else {}
         if node_id in self.unread and (cost is None or cost.unseen):
             state |= self._unread_row(node_id, first=True, last=True)
         return row.model_copy(update=state)
@@ -392,7 +389,7 @@ class _StageTable:
         copies = [self.costs.by_id[place] for place in self.graphs.copied(stage) if place in self.costs.by_id]
         return _plus(found, others, copies)
 
-    def _measured(self, cost: Cost, place: str) -> dict[str, object]:
+    def _measured(self, cost: Cost) -> dict[str, object]:
         total = _total_seconds(self.costs)
         per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
         return {
@@ -406,7 +403,6 @@ class _StageTable:
             "buffered_elements": cost.buffered_elements,
             "buffer_size": cost.buffer_size,
             **self._flow(cost),
-            "ceiling_batches_per_second": 1000 * self._threads(place, cost) / per_batch if per_batch else None,
         }
 
     def _calls(self, stage: WrittenStage, place: str) -> float | None:
@@ -455,13 +451,6 @@ class _StageTable:
         known = [self.threads[place] for place in places if place in self.threads]
         return sum(known) if len(known) == len(places) else None
 
-    def _has_own_threads(self, stage: WrittenStage) -> bool:
-        """Whether its time is that of threads of its own whose number is unknown: of readers, or of inner datasets."""
-        last = self.graphs.place(stage)
-        ops = {place: self._executed.nodes[place].op for place in self.graphs.places(stage)}
-        reads = traits(stage.op).reads_examples and any(executed(op).asynchronous for op in ops.values())
-        return reads or any(runs_ahead(op) for place, op in ops.items() if place != last)
-
     def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Row for a stage without a model sample; zero cost if it produced no elements."""
         number = self.unread[place]
@@ -476,18 +465,6 @@ class _StageTable:
         if not batches or cost.unseen:
             return {}
         return {"bytes_out_per_batch": cost.bytes_produced / batches}
-
-    def _threads(self, place: str, cost: Cost) -> float:
-        """Threads that may be inside the stage at a time; inside a function also those of its owner."""
-        node = self._executed.nodes[place]
-        own = cost.parallelism if cost.parallelism is not None and executed(node.op).asynchronous else 1.0
-        owner = node.owner
-        while owner is not None:
-            above = self.costs.by_id.get(owner)
-            if above is not None and above.parallelism is not None:
-                own *= above.parallelism
-            owner = self._executed.nodes[owner].owner
-        return max(1.0, min(own, self.window.cores))
 
     def notes(self) -> list[StageNote]:
         unseen: list[str] = []
@@ -551,6 +528,64 @@ def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
 
 def _total_seconds(costs: Costs) -> float:
     return sum(cost.seconds for cost in costs.by_id.values()) + costs.unattributed_seconds
+
+
+def _service_of(nodes: Sequence[Node], requests: float | None) -> Service | None:
+    """The service that the datasets of a stage read from; None where none does.
+
+    Args:
+        requests: Requests at a time, as TensorFlow chose them.
+    """
+    node = next((node for node in nodes if node.traits.remote), None)
+    if node is None:
+        return None
+    facts = service_facts(node.arguments)
+    packed = node.arguments.get("compression", UNKNOWN)
+    return Service(
+        address=facts.address,
+        processing_mode=facts.mode,
+        job_name=facts.job_name,
+        consumer_index=facts.consumer_index,
+        num_consumers=facts.num_consumers,
+        cross_trainer_cache=facts.cross_trainer_cache,
+        target_workers=facts.target_workers,
+        max_outstanding_requests=facts.max_outstanding_requests,
+        requests=requests,
+        compression=None if packed == UNKNOWN else packed or "NONE",
+        known=bool(node.inputs),
+    )
+
+
+def service_words(service: Service) -> str:
+    """What a row of a service says of it: how it shares the data, how elements travel, and what is not known of it."""
+    requests = service.max_outstanding_requests or service.requests
+    said = (
+        describe_service(service).removeprefix("the "),
+        service.processing_mode,
+        f"job {service.job_name}" if service.job_name else None,
+        f"consumer {service.consumer_index} of {service.num_consumers}" if service.num_consumers else None,
+        "cross-trainer cache" if service.cross_trainer_cache else None,
+        f"compression {service.compression}" if service.compression else None,
+        f"{requests:g} requests at a time" if requests else None,
+        None if service.known else "its stages are n/a: registered by another process",
+    )
+    return ", ".join(text for text in said if text)
+
+
+def with_workers(stages: Sequence[Stage], workers: Mapping[str, int]) -> list[Stage]:
+    """Return the stages with the workers of the services that they read from.
+
+    Args:
+        workers: That were started for the run, by the address of the dispatcher.
+    """
+
+    def known(stage: Stage) -> Stage:
+        if stage.service is None:
+            return stage
+        service = stage.service.model_copy(update={"workers": workers.get(stage.service.address or "")})
+        return stage.model_copy(update={"service": service, "executed": service_words(service)})
+
+    return [known(stage) for stage in stages]
 
 
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:

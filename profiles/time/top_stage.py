@@ -1,31 +1,33 @@
-"""The stages with most of the time inside the pipeline, and stages of unknown time.
+"""The stages with most of the time inside the pipeline, stages of unknown time, and work whose results are dropped.
 
 What has most of it is decided here alone, for the verdict and for each limit: stages of one function count together,
 and with the datasets that the function makes.
 
 TensorFlow's model has no cost of an iterator that had ended when it was read, as those before a shuffle that holds the
 whole dataset; then the trace may have the ops of the stage.
+
+For dropped work, a call of the user's in which TensorFlow makes stages of other names, as `rejection_resample`, counts
+as one stage: what goes in is what its members take from outside, what comes out is what its last one gives.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import OpCost, PythonCost
-from pipeprof.profiles.lines import lines_of, stages_around
+from pipeprof.profiles.lines import lines_of, reader_of, stages_around
 from pipeprof.profiles.time.stage_notes import unseen_text
 from pipeprof.profiles.wording import call_around, label_of, listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import Steps
     from pipeprof.profiles.document.stages import Stage
 
 EQUAL_FROM = 0.8
@@ -41,9 +43,6 @@ _SUMMED = (
     "calling_ms_per_batch", "calls_per_batch", "share", "buffered_bytes", "buffered_elements",
 )  # fmt: skip
 _Cost = TypeVar("_Cost", OpCost, PythonCost)
-
-OUTSTANDING = 2.0
-"""Times the mean work of all groups from which one stands out, whatever its share."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +93,15 @@ class StageGroup:
 Groups = tuple[StageGroup, ...]
 
 
-def top_groups(
-    stages: list[Stage] | None, epochs: int = 0, interval_ms: float = 0.0, unattributed_ms: float = 0.0
-) -> Groups:
+def top_groups(stages: list[Stage] | None, epochs: int = 0, interval_ms: float = 0.0) -> Groups:
     """The stages with most of the work inside the pipeline, and those that take about as much.
 
-    None where a stage that may be it has no known cost, where one that TensorFlow added has more, and where the rows
-    of all stages lack more of the work than any of them has.
+    None where a stage that may be it has no known cost, and where one that TensorFlow added has more.
 
     Args:
         epochs: How often the dataset ended and was started again while it was measured.
         interval_ms: From one batch to the next. With it, stages of unknown cost do not matter where one of known cost
             has most of all the work, the CPU time that belongs to no stage included, and fills most of the interval.
-        unattributed_ms: CPU time per batch inside stages that is in no row.
     """
     found = _largest(stages or [], _cost)
     if not found:
@@ -114,45 +109,15 @@ def top_groups(
     top = found[0]
     active = top.total(lambda stage: stage.active_ms)
     most = (top.share or 0.0) > MOST_FROM and active > MOST_FROM * interval_ms > 0
-    if (not most and _unknown(stages or [], epochs)) or active < unattributed_ms:
+    if not most and _unknown(stages or [], epochs):
         return ()
     least = EQUAL_FROM * (top.share or 0.0)
     return (top, *(group for group in found[1:] if (group.share or 0.0) >= least > 0))
 
 
-def top_groups_of(profile: Profile, steps: Steps) -> Groups:
-    """Return `top_groups` of a profile that measured steps."""
-    return top_groups(profile.stages, steps.epochs, steps.interval_ms.mean, _unattributed_ms(profile))
-
-
-def _unattributed_ms(profile: Profile) -> float:
-    return profile.cpu.unattributed_ms if profile.cpu is not None else 0.0
-
-
-def describe_missing(profile: Profile) -> str:
-    """State that the rows hold too little to say which stage has most, without a full stop; empty where they do."""
-    known = busiest_groups(profile.stages)
-    if not known or known[0].total(lambda stage: stage.active_ms) >= _unattributed_ms(profile):
-        return ""
-    held = 1 - sum(stage.share or 0.0 for stage in profile.stages or [])
-    return (
-        f"which stage has most of the work is unknown: {percent(held)} of it is in no stage's row, "
-        f"{percent(known[0].share or 0.0)} in {known[0].label}"
-    )
-
-
 def busiest_groups(stages: list[Stage] | None) -> Groups:
     """The stages with most of the work that is known."""
     return tuple(_largest(stages or [], _cost)[:1])
-
-
-def stand_out(top: Groups, stages: list[Stage] | None) -> bool:
-    """Whether the groups with most of the work have much more of it than most.
-
-    A pipeline of fifty stages may have none with a quarter of the work, and one that is worth a look all the same.
-    """
-    shares = [group.share or 0.0 for group in _largest(stages or [], _cost)]
-    return min(group.share or 0.0 for group in top) >= OUTSTANDING * sum(shares) / len(shares)
 
 
 def top_cpu_groups(stages: list[Stage] | None) -> Groups:
@@ -165,29 +130,15 @@ def top_cpu_groups(stages: list[Stage] | None) -> Groups:
     return tuple(group for group in found if group.total(cost) >= EQUAL_FROM * found[0].total(cost) > 0)
 
 
-def groups_in_order(stages: Sequence[Stage], cost: Callable[[Stage], float | None], least: float) -> Groups:
-    """Group stages that are one by their function, in the order of the first of each.
-
-    Args:
-        stages: In the order elements flow.
-    """
-    place = {stage.id: number for number, stage in enumerate(stages)}
-    found = [group for group in _largest(list(stages), cost) if group.total(cost) >= least]
-    return tuple(sorted(found, key=lambda group: min(place[member.id] for member in group.members)))
-
-
 def label_groups(groups: Groups) -> str:
     """Name the groups in a sentence."""
     return listed([group.label for group in groups])
 
 
-def share_of_work(groups: Groups, *, at_most: bool = False) -> str:
-    """State the groups' share of the work, as the table of stages has it; empty where it is not known."""
-    shares = [percent(group.share) for group in groups if group.share is not None]
-    if len(shares) < len(groups):
-        return ""
+def share_of_work(groups: Groups) -> str:
+    """State the groups' share of the work, as the table of stages has it."""
     together = "together " if len(groups) == 1 and len(groups[0].members) > 1 else ""
-    return f"{together}{'at most ' if at_most else ''}{listed(shares)} of the pipeline's work"
+    return f"{together}{listed([percent(group.share or 0.0) for group in groups])} of the pipeline's work"
 
 
 def _largest(stages: list[Stage], cost: Callable[[Stage], float | None]) -> list[StageGroup]:
@@ -374,3 +325,121 @@ def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
 def _is_costly(stage: Stage) -> bool:
     """Whether the stage may cost much: a function of it computes elements, or makes the datasets they come from."""
     return traits(stage.op).computes or traits(stage.op).opens
+
+
+LOST_FROM = 0.10
+"""Share of the pipeline's work from which it matters that its results are dropped."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Work before a stage that drops elements.
+
+    Attributes:
+        stage: The costliest stage before it.
+        by: The stage that drops elements.
+        each: Elements that go in for one that comes out; where branches differ, in the first of them.
+        share: Share of the pipeline's work whose results are dropped there, and at the other stages of its line of
+            code: each branch of a loop has one.
+    """
+
+    stage: Stage
+    by: Stage
+    each: float
+    share: float
+
+
+def find_dropped(stages: Sequence[Stage]) -> Dropped | None:
+    """Find the work whose results are dropped most; `None` where it is little."""
+    lines = lines_of(stages)
+    found: dict[object, Dropped] = {}
+    for dropper, each, fed_by in _droppers(stages, lines):
+        before = _up_to(stages, lines, fed_by)
+        share = (1 - 1 / each) * sum(stage.share or 0.0 for stage in before)
+        if share > 0:
+            key = (dropper.op, str(dropper.location)) if dropper.location is not None else dropper.id
+            costliest = max(before, key=lambda stage: stage.share or 0.0)
+            same = found.get(key, Dropped(costliest, dropper, each, 0.0))
+            found[key] = replace(same, share=min(1.0, same.share + share))
+    most = max(found.values(), key=lambda one: one.share, default=None)
+    return most if most is not None and most.share >= LOST_FROM else None
+
+
+def _droppers(stages: Sequence[Stage], lines: dict[str, list[Stage]]) -> Iterator[tuple[Stage, float, Sequence[Stage]]]:
+    """Yield stages that drop elements, how many go in for one that comes out, and the stages that feed them."""
+    calls = [call for call in _dropping_calls(lines) if (call[-1].inputs_each or 0.0) > 1]
+    members = {stage.id for call in calls for stage in call}
+    for call in calls:
+        dropper = next(stage for stage in call if traits(stage.op).drops)
+        yield dropper, call[-1].inputs_each or 1.0, _fed_by(lines, call)
+    for stage in stages:
+        if stage.id not in members and traits(stage.op).drops and (stage.inputs_each or 0.0) > 1:
+            line = lines.get(pipeline_of(stage.id), [])
+            yield stage, stage.inputs_each or 1.0, line[: line.index(stage)][-1:] if stage in line else []
+
+
+def _up_to(stages: Sequence[Stage], lines: dict[str, list[Stage]], ends: Sequence[Stage]) -> list[Stage]:
+    """Stages with those before them, those inside of them as well."""
+    before: set[str] = set()
+    for end in ends:
+        line = lines.get(pipeline_of(end.id), [])
+        before.update(stage.id for stage in line[: line.index(end) + 1])
+    return [
+        stage
+        for stage in stages
+        if stage.origin == "written" and not before.isdisjoint([stage.id, *stages_around(stage.id)])
+    ]
+
+
+def _dropping_calls(lines: dict[str, list[Stage]]) -> list[list[Stage]]:
+    """Return the stages of each call that drops elements and makes no batches of them, its last one at the end."""
+    found: dict[str, list[Stage]] = defaultdict(list)
+    for stage in (stage for line in lines.values() for stage in line):
+        if stage.library is None and call_around(stage.op, stage.location) is not None:
+            found[str(stage.location)].append(stage)
+    calls = [call for group in found.values() for call in _connected(lines, group)]
+    return [sorted(call, key=lambda stage: -stage.depth) for call in calls if _drops(call)]
+
+
+def _drops(call: Sequence[Stage]) -> bool:
+    rows = [traits(stage.op) for stage in call]
+    return any(row.drops for row in rows) and not any(row.stacks or row.unbatches or row.opens for row in rows)
+
+
+def _connected(lines: dict[str, list[Stage]], group: Sequence[Stage]) -> list[list[Stage]]:
+    """Divide the stages of one place into its calls: in each, stages read each other's elements."""
+    reads = {stage.id: {one.id for one in _read(lines, stage)} for stage in group}
+    calls: list[set[str]] = []
+    for stage in group:
+        near = [call for call in calls if call & reads[stage.id] or any(stage.id in reads[one] for one in call)]
+        calls = [call for call in calls if call not in near]
+        calls.append({stage.id}.union(*near))
+    return [[stage for stage in group if stage.id in call] for call in calls]
+
+
+def _read(lines: dict[str, list[Stage]], stage: Stage) -> list[Stage]:
+    """Return the stages whose elements a stage takes: the one before it, and the last of each further input."""
+    line = lines[pipeline_of(stage.id)]
+    sides = [side[-1] for pipeline, side in lines.items() if reader_of(pipeline) == stage.id]
+    return [*line[: line.index(stage)][-1:], *sides]
+
+
+def _fed_by(lines: dict[str, list[Stage]], call: Sequence[Stage]) -> list[Stage]:
+    """Return the stages whose elements go into a call, all copies of each."""
+    members = {stage.id for stage in call}
+    return [one for stage in call for one in _read(lines, stage) if one.id not in members]
+
+
+def count_inputs(stages: Iterable[Stage]) -> None:
+    """Write into the last stage of each such call how many elements go into the call for one that comes out.
+
+    A dataset that the call reads several times makes its elements as often.
+    """
+    lines = lines_of(stages)
+    for call in _dropping_calls(lines):
+        taken: dict[str, int] = defaultdict(int)
+        for stage in _fed_by(lines, call):
+            taken[stage.same_as or stage.id] += stage.elements or 0
+        if call[-1].elements and any(taken.values()):
+            call[-1].inputs_each = max(taken.values()) / call[-1].elements
+            call[-1].inputs_each_by = "counters"

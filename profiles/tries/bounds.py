@@ -18,7 +18,8 @@ from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.lines import inside
 from pipeprof.profiles.protocol.turns import TurnEnded
-from pipeprof.profiles.time.limits.cores import CPU_FROM, step_alone_ms
+from pipeprof.profiles.time.limit import LIMIT_FROM
+from pipeprof.profiles.time.resources import step_alone_ms
 from pipeprof.profiles.tries.combine import TriedChange
 from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult
@@ -156,7 +157,7 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     needed = cpu_ms / step_ms if step_ms else None
     if needed is not None:
         found["cores_needed"] = round(needed, 3)
-    if cpu_ms * steps / (1e3 * seconds) < CPU_FROM * cores or (needed is not None and needed <= cores):
+    if cpu_ms * steps / (1e3 * seconds) < LIMIT_FROM * cores or (needed is not None and needed <= cores):
         return found
     if needed is not None and step_ms is not None:
         text = f"then the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "

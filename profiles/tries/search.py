@@ -13,12 +13,12 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.profiles.advise.claims import SLOWER
 from pipeprof.profiles.advise.proposal import Proposal, different
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.experiment.version import Version
-from pipeprof.profiles.time.proven import SLOWER
 from pipeprof.profiles.tries.combine import (
     COMBINED,
     Contender,

@@ -116,7 +116,7 @@ def test_what_the_user_calls_is_told_beside_the_stages_it_becomes(name: str, cal
 def test_the_number_of_elements_is_that_of_tensorflow_where_it_knows_one(name: str) -> None:
     called = call_target(f"{CONSTRUCTS}:{name}")
     graphs = reading.read_graphs(called.dataset, in_memory=0, watch=called.watch)
-    rows, _ = explain_stages(StageGraphs.of(graphs.written, graphs.executed, by_address=False), batches=0, cores=2)
+    rows, _ = explain_stages(StageGraphs.of(graphs.written, graphs.executed, by_address=False), batches=0)
     told = last_of({row.id: row for row in rows}).cardinality
     known = int(called.dataset.cardinality())
     if told is None or told == INFINITE:
@@ -171,7 +171,7 @@ def test_what_cannot_be_written_down_is_read_over_a_source_of_one_element() -> N
     held = 2000 * (8 * 4 + 8)
     graphs = reading.read_graphs(called.dataset, in_memory=held, room=held, watch=called.watch)
     assert graphs.stands_for == held
-    rows, _ = explain_stages(StageGraphs.of(graphs.written, graphs.executed, by_address=False), batches=0, cores=2)
+    rows, _ = explain_stages(StageGraphs.of(graphs.written, graphs.executed, by_address=False), batches=0)
     locate(rows, ParsedGraphs.of(Graphs(graphs.written, graphs.executed, places=graphs.places)))
     small = {row.id: row for row in rows}
     assert [one[:4] for one in structure(small)] == [one[:4] for one in structure(whole.stages)]

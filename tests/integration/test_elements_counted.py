@@ -55,7 +55,7 @@ def looped(dataset: Any, batches: int, every: int) -> tuple[dict[str, Stage], li
     graphs = read_graphs(dataset, in_memory=0)
     pair = StageGraphs.of(graphs.written, graphs.executed, by_address=False)
     segments = [(one.first, one.last) for one in log.segments()]
-    rows, notes = explain_stages(pair, segments, batches=batches, cores=2)
+    rows, notes = explain_stages(pair, segments, batches=batches)
     return {row.id: row for row in rows}, notes
 
 

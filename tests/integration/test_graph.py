@@ -91,7 +91,7 @@ def test_a_window_of_a_live_pipeline(tmp_path: Path) -> None:
     executed = reading.read_executed(dataset, in_memory=0, written=written)
     assert match(StageGraph.from_dict(executed), snapshots[-1]).unattributed == ()
     pairs = list(pairwise(snapshots))
-    rows, _ = explain_stages(StageGraphs.of(written, executed), segments=pairs, batches=21, cores=2)
+    rows, _ = explain_stages(StageGraphs.of(written, executed), segments=pairs, batches=21)
     stages = {row.id: row for row in rows}
     assert [row.op for row in rows if row.origin == "written"] == [
         "from_tensor_slices",

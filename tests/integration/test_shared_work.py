@@ -32,7 +32,7 @@ def random_crop(raw: Any) -> Any:
 def shared_ops(dataset: Any) -> dict[str, list[str]]:
     graphs = read_graphs(dataset, in_memory=0)
     pair = StageGraphs.of(graphs.written, graphs.executed, by_address=False)
-    rows, _ = explain_stages(pair, batches=0, cores=2)
+    rows, _ = explain_stages(pair, batches=0)
     return {row.id: row.shared_ops for row in rows if row.shared_ops is not None}
 
 

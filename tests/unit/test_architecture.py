@@ -87,7 +87,7 @@ ROWS = {
         {"host", "redaction"},
         {"git", "service"},
         {"doctor", "view", "time", "worker", "gaps"},
-        {"memory", "predict"},
+        {"memory"},
         {"advise"},
         {"harness"},
         {"experiment"},

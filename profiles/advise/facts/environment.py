@@ -12,7 +12,7 @@ from pipeprof.pipelines.changes.environment import PRELOAD, VALUES
 from pipeprof.pipelines.static.imports import Imports
 from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.profiles.memory.ledger import HEAP, POOL
-from pipeprof.profiles.time.memory_problem import memory_matters
+from pipeprof.profiles.time.resources import memory_matters
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import PipelineView, StageView
 

@@ -28,7 +28,7 @@ from pipeprof.profiles.advise.findings.arrays import big_array, graph_constant
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
 from pipeprof.profiles.memory.predict import BufferPrediction, shuffle_overhead
-from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
+from pipeprof.profiles.time.resources import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size
 

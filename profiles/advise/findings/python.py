@@ -14,8 +14,7 @@ from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.advise.text.what_to_write import of_python
 from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_COMPONENT_US, HAND_OVER_MB_US, HAND_OVER_US
-from pipeprof.profiles.time.limits.gil import limited_by_gil
-from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, ratio_text, significant
 
 MOST_TIME: Final = 0.5
@@ -43,9 +42,8 @@ def py_function_gil(view: PipelineView) -> Iterator[Proposal]:
     facts, interval = view.facts, interval_ms(view)
     stages = [stage for stage in view.stages if _is_python(stage)]
     share = sum((stage.measured.share or 0.0) if stage.measured is not None else 0.0 for stage in stages)
-    if facts is None or interval is None or share < MOST_TIME:
-        return
-    if not limited_by_gil(facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share):
+    verdict = view.profile.verdict if view.profile is not None else None
+    if facts is None or interval is None or share < MOST_TIME or verdict is None or verdict.limit != "gil":
         return
     worst = max(stages, key=lambda one: one.ms_per_batch or 0.0)
     calls, most = calls_per_batch(view, worst), view.headspace.speedup if view.headspace is not None else None
@@ -76,12 +74,6 @@ def _is_python(stage: StageView) -> bool:
     return (
         row.computes and row.single_function and function is not None and bool(function.python and stage.ms_per_batch)
     )
-
-
-def _demanded(facts: MeasuredFacts) -> float | None:
-    """Cores the worker would use if its threads had never waited for one."""
-    cores, waiting = facts.worker_cores, facts.runnable_wait_share
-    return cores / (1 - waiting) if cores is not None and waiting is not None and waiting < 1 else cores
 
 
 @finding("generator-per-element", "speed", "values", waits=True)

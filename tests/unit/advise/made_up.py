@@ -7,6 +7,7 @@ from typing import Any
 from unit.view.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.findings.correctness import POLICY
+from pipeprof.profiles.document.findings import Verdict
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.memory import Soak, SoakEnd, SoakSeries
 from pipeprof.profiles.document.shared import Gaps, Quantiles
@@ -15,7 +16,7 @@ from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineVie
 # Functions that cost more than they need
 
 
-def python_map(*ops: str, parallelism: float | None = None, **run: Any) -> PipelineView:
+def python_map(*ops: str, parallelism: float | None = None, limit: Any = "gil", **run: Any) -> PipelineView:
     called, rows = function(*(ops or ("PyFunc",))), (tensor("float32", 8),)
     view = pipeline(
         stage("source", "range"),
@@ -23,7 +24,10 @@ def python_map(*ops: str, parallelism: float | None = None, **run: Any) -> Pipel
         stage("stages.1", "batch", arguments={"batch_size": 32}),
         static=False,
     )
-    return measured(view, **{"python_share": 0.9, "worker_cores": 1.0, **run})
+    view = measured(view, **{"python_share": 0.9, "worker_cores": 1.0, **run})
+    assert view.profile is not None
+    view.profile.verdict = Verdict(limit=limit, sentence="")
+    return view
 
 
 def costly(interval_ms: float, *stages: StageView) -> PipelineView:

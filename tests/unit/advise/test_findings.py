@@ -229,8 +229,7 @@ SILENT: dict[str, list[Make]] = {
     "memory-grows": [shuffled_images],
     "prefetch-of-batches": [lambda: prefetched(4), lambda: prefetched(16, size=64), lambda: prefetched(1000, size=1)],
     "py-function-gil": [
-        lambda: python_map(python_share=0.3), lambda: python_map(python_lock=0.05), lambda: python_map("DecodeJpeg"),
-        lambda: python_map(worker_cores=0.1)],
+        lambda: python_map(limit="latency"), lambda: python_map("DecodeJpeg")],
     "generator-per-element": [
         lambda: generator(ms=40.0), lambda: generator(size=4), lambda: waiting_generator(worker_cores=0.9)],
 }  # fmt: skip

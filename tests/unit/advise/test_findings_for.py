@@ -65,7 +65,6 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
         StageGraphs.of(graphs["written"], graphs["executed"], by_address=graphs["by_address"]),
         segments=[(snapshots[0], snapshots[-1])] if snapshots else [],
         batches=graphs["batches"],
-        cores=2.0,
     )
     profile = measured(pipeline(stage("source", "range"))).profile
     profile.stages = stages

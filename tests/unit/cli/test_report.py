@@ -16,7 +16,7 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.time.verdict import conclude
+from pipeprof.profiles.time.words import conclude
 from tests.unit.cli import reports
 from tests.unit.cli.reports import NAMES, Golden, Recorded, codes, finding, measured, of, shown, titles, verified
 

@@ -42,7 +42,7 @@ class Recorded:
         return StageGraph.from_dict(self.executed)
 
     def explain(self, **changes: Any) -> tuple[dict[str, Stage], list[Message]]:
-        arguments: dict[str, Any] = {"segments": self.segments, "batches": self.batches, "cores": 2}
+        arguments: dict[str, Any] = {"segments": self.segments, "batches": self.batches}
         graphs = StageGraphs.of(self.written, self.executed, by_address=self.by_address)
         stages, notes = explain_stages(graphs, **(arguments | changes))
         return {stage.id: stage for stage in stages}, notes

@@ -7,8 +7,8 @@ import pytest
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, dataset_node
 from pipeprof.pipelines.graph.read.service import UNKNOWN, ServiceFacts, compression, service_facts
-from pipeprof.profiles.time.limits.service import describe_service, service_words, with_workers
-from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.time.stage_table import explain_stages, service_words, with_workers
+from pipeprof.profiles.time.words import describe_service
 
 READS = {"address": "h1:5000", "protocol": "grpc", "processing_mode": "\x08\x01", "job_name": "", "num_consumers": -1}
 
@@ -61,7 +61,7 @@ def test_what_the_workers_run_is_written_but_not_executed() -> None:
     graphs = read_from_service(known=True)
     assert graphs.written.remote == {"reader@workers/0", "reader@workers/1"}
     assert graphs.joined.removed == ()
-    rows, _ = explain_stages(graphs, batches=1, cores=2)
+    rows, _ = explain_stages(graphs, batches=1)
     assert [(row.id, row.op, row.remote, row.executed) for row in rows[:2]] == [
         ("source", "range", True, "on the workers"),
         ("stages.0", "batch", True, "on the workers"),
@@ -79,7 +79,7 @@ def test_what_the_workers_run_is_written_but_not_executed() -> None:
 
 
 def test_what_another_process_registered_is_said_to_be_unknown() -> None:
-    rows, _ = explain_stages(read_from_service(known=False), batches=1, cores=2)
+    rows, _ = explain_stages(read_from_service(known=False), batches=1)
     row = with_workers(rows, {"h1:5000": 2})[0]
     assert row.service is not None
     assert describe_service(row.service) == "the tf.data service at h1:5000 (2 workers)"

@@ -74,39 +74,6 @@ def test_shares_sum_to_one(every: Recorded) -> None:
     assert not shares or sum(shares) == pytest.approx(1.0)
 
 
-def test_the_ceiling_of_a_serial_stage(recorded: Load) -> None:
-    stages, _ = recorded("zip").explain()
-    left = stages["source.inputs.0.stages.0"]
-    assert left.time_ms_per_batch is not None
-    assert left.ceiling_batches_per_second == pytest.approx(1000 / left.time_ms_per_batch)
-    assert left.name == "left"
-
-
-def test_the_ceiling_of_a_parallel_stage_is_bounded_by_the_cores(recorded: Load) -> None:
-    def ceiling(cores: float) -> float:
-        stage = recorded("thread_pool").explain(cores=cores)[0]["stages.0"]
-        assert stage.ceiling_batches_per_second is not None
-        assert stage.time_ms_per_batch is not None
-        return stage.ceiling_batches_per_second * stage.time_ms_per_batch / 1000
-
-    assert ceiling(1) == pytest.approx(1)
-    assert ceiling(3) == pytest.approx(3)
-    assert ceiling(64) == pytest.approx(4)
-
-
-def test_stages_inside_a_function_run_on_the_threads_of_its_owner(recorded: Load) -> None:
-    inner = recorded("parallel_interleave").explain(cores=8)[0]["stages.1.stages.1"]
-    assert inner.time_ms_per_batch is not None
-    assert inner.ceiling_batches_per_second == pytest.approx(2 * 1000 / inner.time_ms_per_batch)
-
-
-def test_several_readers_of_files_are_no_serial_stage(recorded: Load) -> None:
-    stages, _ = recorded("parallel_reads").explain()
-    assert stages["source"].time_ms_per_batch is not None
-    assert stages["source"].ceiling_batches_per_second is None
-    assert stages["stages.1"].ceiling_batches_per_second is not None
-
-
 def test_without_a_model_there_is_structure_only(recorded: Load) -> None:
     stages, notes = recorded("autotune_off").explain()
     assert [stage.tf_op for stage in stages.values()] == ["RangeDataset", "MapAndBatchDataset", "MapAndBatchDataset"]

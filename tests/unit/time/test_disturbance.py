@@ -6,7 +6,8 @@ import pytest
 
 from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.subject import Host
-from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
+from pipeprof.profiles.time.resources import disturbed_share, lost_cores
+from pipeprof.profiles.time.words import disturbed_message
 
 
 def host(cores: float = 2.0, schedulable: int | None = None) -> Host:
@@ -26,7 +27,7 @@ def seen(used: float, others: float, waited: float, **more: float) -> Contention
     ],
 )
 def test_threads_that_wait_while_others_use_the_cores_are_disturbed(contention: Contention, cores: float) -> None:
-    assert find_disturbance(contention, host(cores)) is not None
+    assert disturbed_share(contention, host(cores)) is not None
 
 
 @pytest.mark.parametrize(
@@ -44,32 +45,31 @@ def test_threads_that_wait_while_others_use_the_cores_are_disturbed(contention: 
     ],
 )
 def test_else_nothing_was_disturbed(contention: Contention | None, cores: float) -> None:
-    assert find_disturbance(contention, host(cores)) is None
+    assert disturbed_share(contention, host(cores)) is None
 
 
-def test_it_says_who_used_how_many_of_which_cores() -> None:
-    found = find_disturbance(seen(0.6, 1.4, 0.55), host())
-    assert found is not None
-    assert found.who == "other processes used 1.4 of 2 cores"
-    assert found.message().code == "disturbed"
-    assert found.message().message == (
-        "Other processes used 1.4 of 2 cores, and the worker's threads waited for a core 55 % of the time in which "
-        "they wanted one: times are too long, and shares and findings may be wrong. Measure again on a free machine."
-    )
+@pytest.mark.parametrize(
+    ("contention", "cores", "who"),
+    [
+        pytest.param(seen(0.6, 1.4, 0.55), (2.0, None), "Other processes used 1.4 of 2 cores, ", id="others"),
+        pytest.param(seen(1.0, 63.0, 0.3), (2.0, 64), "Other processes used 63.0 of 64 cores, ", id="under a quota"),
+        pytest.param(
+            seen(1.0, 0.1, 0.0, steal_share=0.12), (2.0, None), "The hypervisor took 12 % of the CPU time, ", id="steal"
+        ),
+    ],
+)
+def test_it_says_who_used_how_many_of_which_cores(
+    contention: Contention, cores: tuple[float, int | None], who: str
+) -> None:
+    waited = disturbed_share(contention, host(*cores))
+    assert waited == contention.runnable_wait_share
+    found = disturbed_message(contention, host(*cores), waited or 0.0)
+    assert found.code == "disturbed"
+    assert found.message.startswith(who)
 
 
 def test_under_a_quota_others_are_beside_it_on_all_cores_it_may_run_on() -> None:
-    busy = seen(1.0, 30.0, 0.3)
-    assert find_disturbance(busy, host(2.0, 64)) is None
-    crowded = find_disturbance(seen(1.0, 63.0, 0.3), host(2.0, 64))
-    assert crowded is not None
-    assert crowded.who == "other processes used 63.0 of 64 cores"
-
-
-def test_what_the_hypervisor_took_disturbs_as_well() -> None:
-    found = find_disturbance(seen(1.0, 0.1, 0.0, steal_share=0.12), host())
-    assert found is not None
-    assert found.who == "the hypervisor took 12 % of the CPU time"
+    assert disturbed_share(seen(1.0, 30.0, 0.3), host(2.0, 64)) is None
 
 
 def test_the_worker_loses_no_more_than_others_used_and_than_it_waited_for() -> None:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
-from pipeprof.profiles.time.attribution.trace_work import Work
-from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time
+from pipeprof.profiles.time.stage_time import CpuUsage, attribute_time
+from pipeprof.profiles.time.trace_work import Work
 
 SLACK = 1 + 1e-9
 MS = st.floats(0.0, 1e4)
@@ -61,7 +61,6 @@ def pipelines(draw: st.DrawFn) -> tuple[list[Stage], dict[str, Work]]:
             elements=draw(st.none() | st.integers(0, 10**6)),
             calls_per_batch=draw(st.none() | st.floats(0.0, 1e3)),
             threads=threads,
-            ceiling_batches_per_second=1000 * min(threads, 4.0) / ms if threads and ms else None,
             **more,
         )
         rows.append(row)
@@ -76,7 +75,6 @@ USAGES = st.builds(
     waiting_share=st.none() | SHARE,
     interval_ms=st.none() | st.floats(0.01, 1e3),
     batches=st.none() | st.integers(1, 1000),
-    traced_share=st.none() | SHARE,
 )
 
 
@@ -86,7 +84,7 @@ def test_no_stage_takes_more_than_its_threads_the_process_and_its_parts_no_more_
     pipeline: tuple[list[Stage], dict[str, Work]], usage: CpuUsage
 ):
     stages, work = pipeline
-    rows, account = attribute_time(stages, work, usage, 4.0)
+    rows, account = attribute_time(stages, work, usage)
     for row in rows:
         inside, cpu, blocked = row.time_ms_per_batch, row.cpu_ms_per_batch or 0.0, row.blocked_ms_per_batch or 0.0
         if inside is None:

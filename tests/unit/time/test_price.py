@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from pipeprof.cli.report.worth import describe_price
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.time.proven import describe_price
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction
-from pipeprof.profiles.time.causes import collect_causes
+from pipeprof.profiles.time.limit import collect_causes
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Quantiles, Steps
-from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.time.top_stage import as_one, label_groups, share_of_work, top_cpu_groups, top_groups
-from pipeprof.profiles.time.verdict import conclude
 
 WHOLE_MS = 10.0
 
@@ -48,23 +43,6 @@ def mixture(*names: str) -> list[Stage]:
     return parts
 
 
-def concluded(stages: list[Stage], **causes: float) -> tuple[str | None, str | None, str]:
-    ms = Quantiles(mean=7.0, p50=7.0, p95=7.0, p99=7.0, max=7.0)
-    profile = Profile(
-        tool=Tool(version="1"),
-        target=Target(kind="spec", text="a.yaml"),
-        host=Host(system="Linux", machine="x86_64", cores=2.0),
-        complete=True,
-        exit_code=0,
-        steps=Steps(count=9, dispatch=None, seconds=1.0, interval_ms=ms, wait_ms=ms, fetch_ms=ms, wait_share=1.0),
-        stages=stages,
-        cpu=CpuAccount(total_ms=12.0, stages_ms=WHOLE_MS, unattributed_ms=0.0, runtime_ms=2.0, scale=1.0),
-        causes=Causes(**causes) if causes else None,
-    )
-    found = conclude(profile)
-    return found.limit, found.stage, found.sentence
-
-
 def test_datasets_that_a_function_makes_are_its_work():
     top = top_groups(windows())
     assert label_groups(top) == "as_batch (flat_map, input.py:2) with the datasets in it"
@@ -90,18 +68,6 @@ def test_names_may_end_in_the_number_of_the_input():
     top = top_groups(mixture("tokenize_0", "tokenize_1", "tokenize_2"))
     assert label_groups(top) == "tokenize ×3 (map, input.py:6)"
     assert share_of_work(top) == "together 51 % of the pipeline's work"
-
-
-def test_verdict_and_every_limit_name_the_same_stages():
-    for stages, expected in ((windows(), "stages.1"), (mixture(*["tokenize"] * 3), "source.datasets.2.stages.1")):
-        found = {
-            None: concluded(stages),
-            "cpu": concluded(stages, worker_cores=1.9, demanded_cores=1.9),
-            "latency": concluded(stages, worker_cores=0.1, demanded_cores=0.1, blocked_share=0.9),
-        }
-        named = top_groups(stages)[0].label
-        assert {limit: at[:2] for limit, at in found.items()} == {limit: (limit, expected) for limit in found}
-        assert all(named in at[2] for at in found.values())
 
 
 def test_cpu_time_of_stages_is_counted_once():

@@ -12,7 +12,7 @@ from unit.graph.test_naming import node
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
-from pipeprof.profiles.time.attribution.trace_work import iterator_place, traced_elements, work_by_stage
+from pipeprof.profiles.time.trace_work import iterator_place, traced_elements, work_by_stage
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 

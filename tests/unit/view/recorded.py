@@ -54,7 +54,6 @@ def recorded_view(
         StageGraphs.of(recorded["written"], recorded["executed"], by_address=recorded["by_address"]),
         segments=list(pairwise(recorded["snapshots"])),
         batches=batches,
-        cores=cores,
     )
     interval = 1000 * seconds / batches
     wait = wait_share * interval

@@ -1,11 +1,12 @@
-"""Changes that were measured, in the verdict."""
+"""What a measured change costs, keeps and saves, in words."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.profiles.advise.claims import SLOWER, knows_speed
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.time.whole import whole_epoch_seconds
+from pipeprof.profiles.time.elements_per_batch import whole_epoch_seconds
 from pipeprof.profiles.wording import percent, ratio_text, significant, size, span_text
 
 if TYPE_CHECKING:
@@ -14,24 +15,14 @@ if TYPE_CHECKING:
 
 _FROM = 1 + FLOOR
 """Smallest speed-up that is a gain."""
-SLOWER = 0.95
-"""Measured speed below which a change that saves memory seems to cost some, however wide the interval is."""
 _UNITS = ((7200.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
 """From so many seconds on, their length and their name."""
-_KNOWN_WITHIN = 1.25
-"""The upper end of an interval over its lower one, up to which it says something about the speed."""
 
 
 def if_it_fits(profile: Profile) -> str:
     """State for which data a cache is advice."""
     known = profile.data_size is not None
     return "as the whole data set fits into memory" if known else "if your data is no larger than this sample"
-
-
-def knows_speed(finding: Finding) -> bool:
-    """Whether the interval of a measured speed is narrow enough to say something about it."""
-    low, high = _number(finding, "low"), _number(finding, "high")
-    return low > 0 and 0 < high <= _KNOWN_WITHIN * low
 
 
 def describe_price(profile: Profile, finding: Finding) -> str | None:

@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.time.flows import line, part, prefetch
 
-from pipeprof.profiles.predict.flow import Flow
-from pipeprof.profiles.predict.predict import Estimate, predicted
-
-from .flows import line, part, prefetch
+from pipeprof.profiles.advise.predict import Estimate, predicted
+from pipeprof.profiles.time.flow import Flow
 
 MS, SHARE, CALLS = st.floats(0.01, 100), st.floats(0, 1), st.integers(1, 64)
 NAMES = st.sampled_from(("source", "map", "inner"))

@@ -13,8 +13,8 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Quantiles
 from pipeprof.profiles.document.stages import Causes, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.predict.flow import Flow
-from pipeprof.profiles.predict.read import flow_of
+from pipeprof.profiles.time.flow import Flow
+from pipeprof.profiles.time.read_flow import flow_of
 from pipeprof.profiles.view.view import PipelineView
 
 Recorded = Callable[[str], Profile]
@@ -60,7 +60,8 @@ FITTED: dict[str, tuple[Stage, dict[str, Any], str, dict[str, float]]] = {
     "cores that were full set the pace": (
         parallel(37.0, 16.0), {"contention": Contention(worker_cores=3.8, others_cores=0.0)}, "cores", {}),
     "calls of Python do not count the wait for each other": (
-        parallel(30.0, 4.0, cpu_ms_per_batch=9.5, python=python(9.5)), {"causes": Causes(python_lock_share=1.0)},
+        parallel(30.0, 4.0, cpu_ms_per_batch=9.5, python=python(9.5)),
+        {"causes": Causes(python_share=1.0, python_lock_share=1.0)},
         "lock", {"held_ms": 10.0}),
     # Its CPU time is that of one call after the other: with one call at a time nothing is lost.
     "a lock that sets the pace is held all the time, however often it was sampled": (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.predict.flow import burst_ms, empty_probability, wait_ms
+from pipeprof.profiles.time.flow import burst_ms, empty_probability, wait_ms
 
 from .flows import line, part, prefetch
 

@@ -144,8 +144,14 @@ class Flow:
         return found
 
     def terms(self) -> list[Term]:
-        """The time that each resource needs, the longest first."""
+        """The time that each resource needs, the longest first; of equal ones what all stages share."""
         found: list[Term] = []
+        cpu = self.other_cpu_ms + sum(part.cpu_ms for part in self.parts)
+        busy = tuple(part.id for part in self.parts if part.cpu_ms > 0)
+        found.append(Term(cpu / self.cores, "cores", busy, self.other_cpu_ms / self.cores, self.cores))
+        locked = tuple(part.id for part in self.parts if part.lock_ms > 0)
+        if locked:
+            found.append(Term(sum(self.by_id[name].lock_ms for name in locked), "lock", locked))
         if self.end is not None and not self.end.ahead:
             found.append(self._row(self.drawn(self.end), self.step_ms if self.in_turn else self.loop_ms))
         for part in self.parts:
@@ -163,12 +169,6 @@ class Flow:
         if len(pooled) > 1:
             ms = sum(part.held_ms for part in pooled) / self.pool
             found.append(Term(ms, "pool", tuple(part.id for part in pooled), threads=self.pool))
-        cpu = self.other_cpu_ms + sum(part.cpu_ms for part in self.parts)
-        busy = tuple(part.id for part in self.parts if part.cpu_ms > 0)
-        found.append(Term(cpu / self.cores, "cores", busy, self.other_cpu_ms / self.cores, self.cores))
-        locked = tuple(part.id for part in self.parts if part.lock_ms > 0)
-        if locked:
-            found.append(Term(sum(self.by_id[name].lock_ms for name in locked), "lock", locked))
         found.append(Term(max(self.step_ms, self.floor_ms), "step"))
         if self.loop_ms > 0:
             found.append(Term(self.loop_ms, "loop"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.profiles.predict.flow import Flow, Part
+from pipeprof.profiles.time.flow import Flow, Part
 
 
 def part(id: str, ms: float = 0.0, *, waits: bool = False, **facts: Any) -> Part:

@@ -1,4 +1,4 @@
-"""From a profile to its `Flow`, whose longest term is the measured time of a step."""
+"""From a profile to its `Flow`: as it was measured, for the limit, and fitted to the step, for predictions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.meaning.traits import runs_ahead, traits
 from pipeprof.profiles.lines import is_outside_functions, lines_of, reader_of, stages_around
-from pipeprof.profiles.predict.flow import ONE_CALL, Flow, Part, Term
-from pipeprof.profiles.time.limits.gil import gil_is_full
+from pipeprof.profiles.time.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Steps
-    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.document.stages import Causes, Stage
 
 POOL_OPTION = "threading.private_threadpool_size"
 _BACKGROUND_CORES = 0.06
@@ -28,7 +27,11 @@ _NOISE = 0.05
 """Share of a step's time that is within the noise of a run."""
 _ON_THREADS = ("serial", "calls", "pool")
 _LOCKED_FROM = 0.6
-"""Share of a step's time with Python's lock held from which calls wait for it."""
+"""Share of the time with Python's lock held from which calls wait for it."""
+_ONE_FROM = 0.85
+"""Share of the time that the calls of a function compute from which one of them computes at any time."""
+_TURNS_FROM = 0.25
+"""Share of their time that they are blocked from which they wait for each other."""
 _RARELY = 0.5
 """Median over mean of the waits of steps below which most of the waiting is done by less than half of them."""
 _NEARLY = 1e-6
@@ -39,16 +42,29 @@ def flow_of(profile: Profile) -> Flow | None:
     """Read the pipeline of a profile; ``None`` where no step or no stage was measured.
 
     The times inside the stages and the time of a step are measured apart, so that they never fit exactly. Where a
-    resource seems to need longer than a step takes, the times of its stages are made shorter; then those of the slowest
-    one are made longer, until it takes as long as the step.
+    resource seems to need longer than a step takes (`measured_flow`), the times of its stages are made shorter; then
+    those of the slowest one are made longer, until it takes as long as the step.
     """
+    flow, steps = measured_flow(profile), profile.steps
+    if flow is None or steps is None:
+        return None
+    if not any(part.held_ms > 0 for part in flow.parts):
+        if flow.end is None or any(part.ahead for part in flow.parts):
+            return None
+        # On one thread it does not matter which stage the time belongs to.
+        flow = flow.changed(replace(flow.end, waiting_ms=steps.running_ms))
+    flow = _fitted(flow, steps.running_ms, uneven=_waits_now_and_then(steps))
+    alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
+    return replace(flow, bursts=_unevenness(profile)) if alternate else flow
+
+
+def measured_flow(profile: Profile) -> Flow | None:
+    """Read the pipeline with the times that were measured, none of them longer than a step."""
     steps, stages = profile.steps, profile.stages
     if steps is None or not stages or steps.count <= 0 or not steps.interval_ms.mean > 0:
         return None
-    running = steps.interval_ms.mean - steps.restart_ms
-    lock_share = (profile.causes.python_lock_share if profile.causes is not None else None) or 0.0
-    parts = tuple(_with_calls_seen(part, running) for part in _parts(stages, lock_share))
-    threads = (profile.options or {}).get(POOL_OPTION)
+    running = steps.running_ms
+    parts = tuple(_with_calls_seen(part, running) for part in _parts(stages))
     busy = steps.busy_ms.mean if steps.busy_ms is not None else 0.0
     cores = _cores(profile)
     flow = Flow(
@@ -59,24 +75,15 @@ def flow_of(profile: Profile) -> Flow | None:
         loop_ms=min(profile.loop_ms, running),
         in_turn=profile.takes_turns,
         cores=cores,
-        pool=float(threads or profile.host.schedulable_cores or profile.host.cores),
+        pool=float((profile.options or {}).get(POOL_OPTION) or profile.host.schedulable_cores or profile.host.cores),
         other_cpu_ms=min((profile.cpu.loop_ms if profile.cpu is not None else None) or 0.0, running * cores),
     )
-    end = flow.end
-    if end is None:
+    if flow.end is None:
         return None
-    if not any(part.held_ms > 0 for part in parts):
-        if any(part.ahead for part in parts):
-            return None
-        # On one thread it does not matter which stage the time belongs to.
-        flow = flow.changed(replace(end, waiting_ms=running))
-    flow = _without_lock_waits(flow, running, full=profile.causes is not None and gil_is_full(profile.causes))
-    flow = _fitted(flow, running, uneven=_waits_now_and_then(steps))
-    alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
-    return replace(flow, bursts=_unevenness(profile)) if alternate else flow
+    return _shortened(_with_lock(flow, profile.causes, running), running)
 
 
-def _parts(stages: Sequence[Stage], lock_share: float) -> Iterator[Part]:
+def _parts(stages: Sequence[Stage]) -> Iterator[Part]:
     """Yield the parts: stages outside of functions, with the times of those inside added."""
     lines = lines_of(stages)
     reads: dict[str, list[str]] = {}
@@ -94,14 +101,14 @@ def _parts(stages: Sequence[Stage], lock_share: float) -> Iterator[Part]:
             inside.setdefault(owner, []).append(stage)
     for stage in stages:
         if stage.id in outside:
-            yield _part(stage, inside.get(stage.id, []), reads, lock_share)
+            yield _part(stage, inside.get(stage.id, []), reads)
     added = (one for one in stages if one.origin == "injected" and one.depth == 0 and traits(one.op).prefetches)
     end = next(added, None)
     if end is not None and "" in lines:
         yield _part(end, [], {end.id: [lines[""][-1].id]})
 
 
-def _part(stage: Stage, inside: Sequence[Stage], reads: Mapping[str, Sequence[str]], lock_share: float = 0.0) -> Part:
+def _part(stage: Stage, inside: Sequence[Stage], reads: Mapping[str, Sequence[str]]) -> Part:
     whole = (stage, *inside)
     prefetches, ahead = traits(stage.tf_op or "").prefetches, runs_ahead(stage.tf_op)
     held = max(0.0, sum((one.active_ms or 0.0) - (one.intra_op_ms_per_batch or 0.0) for one in whole))
@@ -125,7 +132,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: Mapping[str, Sequence[st
         waiting_ms=waiting,
         starved_ms=starved,
         cpu_ms=cpu,
-        lock_ms=_lock_ms(held, cpu, python, lock_share),
+        lock_ms=min(held, python),
         inside=tuple(_part(one, [], reads) for one in inside),
         pooled=traits(stage.op).computes or bool(stage.python),
         fused=stage.fused_with,
@@ -146,36 +153,33 @@ def _cpu_ms(stage: Stage) -> float:
     return max(0.0, (stage.active_ms or 0.0) - known) if known is not None else 0.0
 
 
-def _lock_ms(held_ms: float, cpu_ms: float, python_ms: float, share: float) -> float:
-    """Time per batch in which a part holds Python's lock.
+def _with_lock(flow: Flow, causes: Causes | None, running_ms: float) -> Flow:
+    """The flow with the time for which Python's lock is held, in proportion to the Python of its parts.
 
-    The share counts the lock whoever has it. A function that waits without it finds it taken by others: unless that is
-    so nearly always, the part that the function has itself is no longer than it has a core.
-    """
-    locked = min(held_ms, python_ms) * share
-    return locked if share >= _LOCKED_FROM else min(locked, cpu_ms)
-
-
-def _without_lock_waits(flow: Flow, running_ms: float, *, full: bool) -> Flow:
-    """The flow without the time in which calls of Python wait for each other's lock: it goes with the calls.
+    Calls that wait for each other's lock go without that wait. A function that waits without the lock finds it taken by
+    others: unless that is so nearly always, the part that it has itself is no longer than it has a core.
 
     Args:
+        flow: Its parts hold the lock for all of their Python.
         running_ms: A step, the starts of epochs not included.
-        full: Whether the lock was seen to set the pace: then it is held all of the time.
     """
-    locked = sum(part.lock_ms for part in flow.parts)
-    if not locked or (not full and locked < _LOCKED_FROM * running_ms):
-        return flow
-    longer = running_ms / locked if full else 1.0
-    return replace(flow, parts=tuple(_alone(part, longer) if part.lock_ms > 0 else part for part in flow.parts))
+    python = sum(part.lock_ms for part in flow.parts)
+    held = ((causes and causes.python_share) or 0.0) * ((causes and causes.python_lock_share) or 0.0)
+    waits = held >= _LOCKED_FROM
 
+    def locked(part: Part) -> Part:
+        turns = part.calls > ONE_CALL and part.waiting_ms >= _TURNS_FROM * part.held_ms
+        if turns and _ONE_FROM <= part.computing_ms / running_ms <= 1:
+            # Of several calls one computes at any time, and the others wait for it: also short ones, half seen.
+            return replace(part, lock_ms=part.computing_ms, waiting_ms=0.0)
+        lock = min(part.held_ms, held * running_ms * part.lock_ms / python)
+        if not waits:
+            return replace(part, lock_ms=min(lock, part.cpu_ms))
+        if part.calls <= ONE_CALL:
+            return replace(part, lock_ms=lock)
+        return replace(part, lock_ms=lock, computing_ms=min(part.held_ms, max(lock, part.cpu_ms)), waiting_ms=0.0)
 
-def _alone(part: Part, longer: float) -> Part:
-    """A part that holds the lock so many times as long as was sampled; with several calls, what one alone takes."""
-    lock = min(part.held_ms, part.lock_ms * longer)
-    if part.calls <= ONE_CALL:
-        return replace(part, lock_ms=lock)
-    return replace(part, lock_ms=lock, computing_ms=min(part.held_ms, max(lock, part.cpu_ms)), waiting_ms=0.0)
+    return replace(flow, parts=tuple(locked(part) if part.lock_ms > 0 else part for part in flow.parts))
 
 
 def _cores(profile: Profile) -> float:
@@ -211,19 +215,23 @@ def _waits_now_and_then(steps: Steps) -> bool:
     return waits is not None and waits.mean > 0 and waits.p50 < _RARELY * waits.mean
 
 
-def _fitted(flow: Flow, running_ms: float, *, uneven: bool) -> Flow:
-    """The flow with times that fit into the measured one, the slowest of them as long as that.
-
-    Args:
-        uneven: Steps wait now and then: times that vary more than exponential ones may make them wait longer.
-    """
+def _shortened(flow: Flow, running_ms: float) -> Flow:
+    """The flow without a resource that seems to need longer than the measured time."""
     for _ in range(_ROUNDS):
         term = flow.terms()[0]
         own = term.ms - term.fixed_ms
         if term.ms <= running_ms * (1 + _NEARLY) or not term.parts or own <= 0:
             break
-        left = max(0.0, running_ms - term.fixed_ms)
-        flow = flow.scaled(term.parts, left / own)
+        flow = flow.scaled(term.parts, max(0.0, running_ms - term.fixed_ms) / own)
+    return flow
+
+
+def _fitted(flow: Flow, running_ms: float, *, uneven: bool) -> Flow:
+    """The flow with the slowest of its resources as long as the measured time.
+
+    Args:
+        uneven: Steps wait now and then: times that vary more than exponential ones may make them wait longer.
+    """
     terms = flow.terms()
     if terms[0].resource not in ("step", "loop"):
         return _slowed(flow, _slowest(terms, running_ms), running_ms)
