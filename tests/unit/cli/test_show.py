@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.document.store import encode, load_profile
 from tests.unit.cli.reports import RECORDED, Pipeprof, Recorded, as_function
 
 
@@ -24,7 +24,7 @@ def test_without_a_file_the_latest_is_shown(pipeprof: Pipeprof) -> None:
     result = pipeprof("show")
     assert (result.code, result.err) == (0, f"pipeprof: showing {latest}\n")
     assert result.out == pipeprof("show", latest).out
-    assert pipeprof("show", "--json").out == latest.read_text()
+    assert pipeprof("show", "--json").out.encode() == encode(load_profile(latest))
     assert len(pipeprof("show", latest, "-v").out.splitlines()) > len(result.out.splitlines())
 
 
