@@ -75,7 +75,7 @@ def change_command(profile: Profile, number: int, command: str = "run", **ways: 
 
 
 def _saved_elsewhere(profile: Profile) -> str | None:
-    """The file that has the profile; None where it is the latest one in the folder of all profiles."""
+    """The file that has the profile; None where a command finds it by itself."""
     if profile.read_from is not None:
         return profile.read_from
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeprof.cli.formats import is_redacted
-from pipeprof.cli.output import Outputs, same_file, shown_path, write_texts
+from pipeprof.cli.output import Outputs, shown_path, write_texts
 from pipeprof.cli.private import hide_here, place_in_repository, redact_here
 from pipeprof.cli.render.formats import Output, lack_of, render
 from pipeprof.cli.render.style import Style, style_of
@@ -22,7 +22,7 @@ from pipeprof.cli.report.report import SHOW, build_page, build_parts, build_repo
 from pipeprof.cli.streams import say, without_commands, write_stream
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import latest_profile
+from pipeprof.profiles.document.store import FOLDER
 from pipeprof.profiles.gaps.document import GapsReport
 from pipeprof.profiles.judge.result import Result
 
@@ -38,7 +38,7 @@ def as_text(
     shown, path = prepare(profile, saved, hidden=is_redacted(kind, outputs.redact))
     output = Output(
         shown,
-        lambda: build_report(shown, path, full=outputs.verbose, again=_shown_again(saved, path)),
+        lambda: build_report(shown, path, full=outputs.verbose, again=_shown_again(profile, path)),
         style,
         page=lambda: page_of(build_page(shown, path), shown.target.text),
         remarks=lambda: remarks_here(shown),
@@ -82,23 +82,21 @@ class ReportOnStdout:
         if self._lost is not None:
             raise self._lost
         shown, path = prepare(profile, saved, hidden=is_redacted("text", self._outputs.redact))
-        built = build_parts(shown, path, full=self._outputs.verbose, again=_shown_again(saved, path))
+        built = build_parts(shown, path, full=self._outputs.verbose, again=_shown_again(profile, path))
         earlier = [block for part in built[: self.parts] for block in part]
         new = [block for part in built[self.parts : parts] for block in part]
         # How far blocks stand apart depends on those before them.
         return without_commands(paint([*earlier, *new], style)[len(paint(earlier, style)) :])
 
 
-def _shown_again(saved: Path | None, path: str | None) -> str:
-    """The command that shows a profile again: it names the file unless that is the latest one of its folder.
+def _shown_again(profile: Profile, path: str | None) -> str:
+    """The command that shows a profile again: it names the file where the user did, or where it is nowhere to be found.
 
     Args:
         path: Its file as it is to be shown.
     """
-    latest = latest_profile() if saved is not None else None
-    if saved is None or path is None or (latest is not None and same_file(saved, latest)):
-        return SHOW
-    return f"{SHOW} {shlex.quote(path)}"
+    is_found = path is None or (profile.read_from is None and Path(path).parent == Path(FOLDER))
+    return SHOW if is_found else f"{SHOW} {shlex.quote(str(path))}"
 
 
 def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:

@@ -18,7 +18,7 @@ from pipeprof.cli.targets.remade import remade, spec_as_measured, write_spec_aga
 from pipeprof.cli.targets.saved import own_profiles
 from pipeprof.pipelines.errors import PipeprofError, ProfileError, UsageError
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import FOLDER, is_latest, load_profile
+from pipeprof.profiles.document.store import FOLDER, load_profile
 from pipeprof.profiles.judge.saved import kind_of_result, load_result
 
 
@@ -36,7 +36,7 @@ def show(given: ShowOptions) -> int:
     if len(paths) > 1 and (outputs.files or outputs.stdout in ("html", "sarif")):
         what = "--out" if outputs.files else f"--format {outputs.stdout}"
         raise UsageError(f"{what} takes one profile, got {len(paths)}: show them one by one")
-    documents = [_load(path, outputs) for path in paths]
+    documents = [_load(path, outputs, named=bool(given.profiles)) for path in paths]
     if len(documents) == 1:
         write_reports(documents[0], outputs, paths[0])
     else:
@@ -55,11 +55,11 @@ def _print(documents: Sequence[Profile], paths: Sequence[Path], outputs: Outputs
         write_stdout("\n\n".join(texts), kind)
 
 
-def _load(path: Path, outputs: Outputs) -> Profile:
+def _load(path: Path, outputs: Outputs, *, named: bool) -> Profile:
     """A saved profile with texts that are made from its edits; says what is not shown, and why."""
     saved = load_profile(path)
-    if not is_latest(path):
-        # Without its name, a command takes the change of that number of a later run.
+    if named:
+        # Without its name, a command takes the change of that number of the latest run.
         saved.reads_from(str(path))
     profile = remade(saved, None)
     try:

@@ -28,6 +28,7 @@ from pipeprof.pipelines.tables import read_table
 SCHEMA_ID: Final = "urn:pipeprof:schema:spec-1"
 _NOTES: Final = {"patternProperties": {"^x-": {}}, "additionalProperties": False}
 _ONE_KEY: Final = {"additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+_OF_CALLS: Final = {key: kind if kind != "dtype" else "call_dtype" for key, kind in OF_CALLS.items()}
 _TYPES: Final[Mapping[type, str]] = {str: "string", list: "array", dict: "object"}
 KIND: Final = "kind"
 """What the comment of a definition is whose description says what is expected; else it is the noun for its keys."""
@@ -155,7 +156,7 @@ def _function(name: str, signature: str, parameters: Mapping[str, str | None]) -
             "if": {"properties": {"on": {"type": ["string", "integer"]}}},
             "then": {"description": about, "anyOf": given},
         }
-    kinds_of = {} if layer else {key: kind if kind != "dtype" else "call_dtype" for key, kind in OF_CALLS.items()}
+    kinds_of = {} if layer else _OF_CALLS
     names = [*parameters, *(key for key in ("dtype", "name", "training") if layer and key not in parameters)]
     return {
         "description": f"{name}({signature})",

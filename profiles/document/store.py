@@ -12,7 +12,6 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -83,33 +82,6 @@ def places(name: str, stamp: str = "", out: Path | None = None, *, cwd: Path | N
     if (temporary := temporary_folder()) is not None:
         found.append(ProfileFile(temporary / f"pipeprof-{user}" / file, makes_folder=True, private=True))
     return found
-
-
-def latest_profile(pattern: str = "*.json", *, cwd: Path | None = None) -> Path | None:
-    """Find the profile written last in the folder where profiles are saved, ``None`` if there is none.
-
-    Args:
-        pattern: A glob that its file name matches.
-    """
-    folder = (cwd or Path()) / FOLDER
-    try:
-        written = [(path.stat().st_mtime_ns, path.name, path) for path in folder.glob(pattern) if path.is_file()]
-    except OSError:
-        return None
-    return next((path for *_, path in sorted(written, reverse=True) if is_own_file(path)), None)
-
-
-def is_latest(path: Path, *, cwd: Path | None = None) -> bool:
-    """Whether a profile is the last one of its name in the folder where profiles are saved.
-
-    Args:
-        path: Its name and a time, as `places` has them.
-    """
-    latest = latest_profile(f"{escape(path.stem.rpartition('-')[0])}-*.json", cwd=cwd)
-    try:
-        return latest is not None and latest.samefile((cwd or Path()) / path)
-    except OSError:
-        return False
 
 
 class ProfileWriter:

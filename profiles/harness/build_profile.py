@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.step import SCRIPT, too_optimistic
 from pipeprof.profiles.advise import claims
-from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
+from pipeprof.profiles.document.measured import Device, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
@@ -34,13 +33,13 @@ from pipeprof.profiles.time.words import conclude, describe_remedy, disturbed_me
 from pipeprof.profiles.wording import milliseconds, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from pipeprof.pipelines.steps.consumer import StepFacts
+    from pipeprof.profiles.harness.outside import RunFacts
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import Measured
-    from pipeprof.profiles.protocol.options import Options
 
 DELETION_SECONDS = 0.05
 """Mean seconds of a deletion of an iterator from which a training notices it at the end of an epoch."""
@@ -52,33 +51,6 @@ IN_WARM_UP = "The run ended during the warm-up: its last steps are what was meas
 _LONG_STEP = 5.0
 """The slowest of 100 steps over the median one, from which single steps do what others do not."""
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
-
-
-@dataclass
-class RunFacts:
-    """The harness's own facts about a run, in addition to the worker's messages; filled in as the run goes on."""
-
-    target: Target
-    tool: Tool
-    host: Host
-    versions: dict[str, str | None]
-    options: Options
-    started: str
-    stages: Mapping[str, Stage]
-    written: list[Stage] | None = None
-    disk: Disk | None = None
-    contention: Contention | None = None
-    sampler_cores: float | None = None
-    warnings: list[Message] = field(default_factory=list)
-    output: str | None = None
-    gpus: list[GpuUse] = field(default_factory=list)
-    commit: str | None = None
-
-    @property
-    def ops(self) -> dict[str, str] | None:
-        """What a spec calls the source or stage at every address; None for a function."""
-        spec = self.target.kind == "spec"
-        return {address: stage.op for address, stage in self.stages.items()} if spec else None
 
 
 def assemble(
@@ -119,9 +91,7 @@ def assemble(
         device=_device(facts, observed, stages),
         disk=facts.disk,
         stages=stages,
-        options=dict(observed.parsed.options)
-        if observed.parsed is not None and observed.parsed.options is not None
-        else None,
+        options=_executed_options(observed),
         cpu=cpu,
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
@@ -237,8 +207,7 @@ def _apart_warning(gpu: GpuUse) -> Message:
 
 
 def _script_cpu_ms(observed: Observed, stages: list[Stage] | None, cores: float) -> float | None:
-    measured = observed.measured
-    loop = measured.loop if measured is not None else None
+    measured, loop = observed.measured, observed.loop
     if measured is None or loop is None or loop.cpu_ns is None or not measured.steps.count:
         return None
     used_ms = (loop.cpu_ns - (loop.overhead_cpu_ns or 0)) / 1e6 / measured.steps.count
@@ -261,8 +230,7 @@ def _throughput(
 ) -> Throughput | None:
     if steps is None or not steps.seconds:
         return None
-    loop = observed.measured.loop if observed.measured is not None else None
-    sizes = loop.sizes if loop is not None else None
+    sizes = observed.loop.sizes if observed.loop is not None else None
     per_batch = _elements_per_batch(facts, observed, stages)
     rate = steps.count / steps.seconds
     size = sizes.bytes if sizes is not None else None
@@ -278,7 +246,7 @@ def _elements_per_batch(facts: RunFacts, observed: Observed, stages: list[Stage]
     if not stages:
         return None
     graphs = observed.parsed
-    loop = observed.measured.loop if observed.measured is not None else None
+    loop = observed.loop
     return elements_per_batch(
         graphs.written if graphs is not None else None,
         stages,
@@ -327,6 +295,12 @@ def _attribute_time(
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps))
 
 
+def _executed_options(observed: Observed) -> dict[str, bool | int] | None:
+    """The options of the executed pipeline; None where its graph was not read."""
+    found = observed.parsed.options if observed.parsed is not None else None
+    return dict(found) if found is not None else None
+
+
 def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Contention | None:
     """Interference while steps were measured; the worker's cores are those of the steps' own time.
 
@@ -334,7 +308,7 @@ def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Con
     cores that it took: 1.8 of 2 cores would read 1.4 where a quarter of the time went into pauses.
     """
     contention = facts.contention
-    loop = observed.measured.loop if observed.measured is not None else None
+    loop = observed.loop
     if contention is None or contention.worker_cores is None or steps is None or loop is None or not loop.paused_ns:
         return contention
     paused, used = loop.paused_ns / 1e9, loop.paused_cpu_ns / 1e9
@@ -348,7 +322,7 @@ def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuU
     contention = _contention(facts, observed, steps)
     if steps is None:
         return CpuUsage()
-    loop = observed.measured.loop if observed.measured is not None else None
+    loop = observed.loop
     cpu_ns, overhead_ns = (loop.cpu_ns, loop.overhead_cpu_ns) if loop is not None else (None, None)
     # The kernel sums it over the cores on which the group was throttled.
     throttled = contention.throttled_seconds if contention is not None else None
@@ -448,7 +422,7 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         end = f" {advice[0].upper()}{advice[1:]}." if advice else ""
         text = f"The data set is short: {restarts}{took or ' while measuring'}.{end}"
         found.append(Message(code="repeated", message=text))
-    loop = observed.measured.loop if observed.measured is not None else None
+    loop = observed.loop
     deletions = loop.deletions if loop is not None else []
     if steps is not None and steps.epochs:
         # What of the warm-up was deleted is no evidence for the measured time.

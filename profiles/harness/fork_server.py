@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.profiles.harness.process import StartedProcess, start_process
+from pipeprof.profiles.harness.process import start_process
 from pipeprof.profiles.host.run_family import MARK, LedProcess, RunFamily
 
 COPY_SECONDS = 10.0
@@ -124,7 +124,7 @@ class Copies:
 
     def start(
         self, is_readable: Callable[[int], bool], pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]
-    ) -> StartedProcess:
+    ) -> LedProcess:
         """Start a worker, as `start_process` does; one with variables of its own is no copy.
 
         Args:

@@ -17,11 +17,11 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.git.repository import checked_out
 from pipeprof.profiles.harness.account_memory import account_memory
-from pipeprof.profiles.harness.build_profile import RunFacts, assemble
+from pipeprof.profiles.harness.build_profile import assemble
 from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, diagnose
 from pipeprof.profiles.harness.lock import measuring_lock
-from pipeprof.profiles.harness.outside import Outside
+from pipeprof.profiles.harness.outside import Outside, RunFacts
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import target_of, with_made, written_stages

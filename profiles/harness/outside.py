@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.measured import Disk
@@ -11,13 +12,44 @@ from pipeprof.profiles.host.processes import bytes_read
 from pipeprof.profiles.host.procfs import uncounted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from pipeprof.profiles.harness.build_profile import RunFacts
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.shared import Contention, GpuUse
+    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.document.subject import Host, Target, Tool
     from pipeprof.profiles.host.contention import ContentionProbe
+    from pipeprof.profiles.protocol.options import Options
 
 COUNTED_FROM = 1e6
 """Bytes per second from the disk above which a process is known to read from it."""
+
+
+@dataclass
+class RunFacts:
+    """The harness's own facts about a run, in addition to the worker's messages; filled in as the run goes on."""
+
+    target: Target
+    tool: Tool
+    host: Host
+    versions: dict[str, str | None]
+    options: Options
+    started: str
+    stages: Mapping[str, Stage]
+    written: list[Stage] | None = None
+    disk: Disk | None = None
+    contention: Contention | None = None
+    sampler_cores: float | None = None
+    warnings: list[Message] = field(default_factory=list)
+    output: str | None = None
+    gpus: list[GpuUse] = field(default_factory=list)
+    commit: str | None = None
+
+    @property
+    def ops(self) -> dict[str, str] | None:
+        """What a spec calls the source or stage at every address; None for a function."""
+        spec = self.target.kind == "spec"
+        return {address: stage.op for address, stage in self.stages.items()} if spec else None
 
 
 class Outside:

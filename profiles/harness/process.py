@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections import deque
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.import_path import child_command
@@ -20,7 +20,7 @@ from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pipeprof.profiles.host.run_family import RunFamily
+    from pipeprof.profiles.host.run_family import LedProcess, RunFamily
     from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.protocol.turns import TurnRequest
 
@@ -116,25 +116,11 @@ def _read_all(descriptor: int, into: WorkerOutput) -> bool:
     return True
 
 
-class StartedProcess(Protocol):
-    """A process as its parent sees it."""
-
-    @property
-    def pid(self) -> int:
-        """The process, which leads its group."""
-
-    def poll(self) -> int | None:
-        """Return the exit status, or minus the signal; `None` while it runs."""
-
-    def wait(self) -> int:
-        """Wait for the end; return what `poll` does."""
-
-
-Starter: TypeAlias = "Callable[[Sequence[int], RunFamily, Mapping[str, str]], StartedProcess]"
+Starter: TypeAlias = "Callable[[Sequence[int], RunFamily, Mapping[str, str]], LedProcess]"
 """Starts a worker with the ends of four pipes, the family that it leads, and variables of its environment."""
 
 
-def start_process(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
+def start_process(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> LedProcess:
     """Start a worker as a new process; see `Starter`.
 
     Raises:

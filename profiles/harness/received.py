@@ -12,7 +12,7 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.shared import Phase, PhaseName
 from pipeprof.profiles.document.stages import Caller
 from pipeprof.profiles.memory.growth import SoakLog
-from pipeprof.profiles.protocol.messages import SILENT, STOPPED, Sample
+from pipeprof.profiles.protocol.messages import SILENT, STOPPED, LoopCost, Sample
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.wording import as_typed
 
@@ -103,9 +103,14 @@ class Observed(Sample):
         return self.final and self.error is None
 
     @property
+    def loop(self) -> LoopCost | None:
+        """What is known once the measurement is over."""
+        return self.measured.loop if self.measured is not None else None
+
+    @property
     def final(self) -> bool:
         """Whether the statistics of the measured steps are complete."""
-        return self.measured is not None and self.measured.loop is not None
+        return self.loop is not None
 
     @property
     def traces(self) -> bool:

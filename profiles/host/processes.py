@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,15 +150,12 @@ def _beyond_parent(parent: Sequence[Process], children: Sequence[Process]) -> in
 
 
 def _memory(process: Process) -> tuple[int, int, int]:
-    """Return the bytes that a process has alone, its proportional share, and all; all where these are not told."""
+    """Return the bytes that a process has alone, its proportional share, and all; all as its own where none is told."""
     import psutil
 
-    try:
-        memory = process.memory_full_info()
-        return memory.uss, getattr(memory, "pss", 0), memory.rss
-    except psutil.AccessDenied:
-        pass
-    except (psutil.Error, OSError):  # it has ended
-        return 0, 0, 0
-    resident = process.memory_info().rss
-    return resident, resident, resident
+    for read in (process.memory_full_info, process.memory_info):
+        # It may be another user's, or have ended.
+        with suppress(psutil.Error, OSError):
+            memory = read()
+            return getattr(memory, "uss", memory.rss), getattr(memory, "pss", 0), memory.rss
+    return 0, 0, 0

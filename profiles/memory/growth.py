@@ -27,6 +27,8 @@ State = Literal["growth", "slow", "plateau", "filling", "garbage", "unclear", "s
 
 LEAST_WINDOWS = 8
 MOST_WINDOWS = 24
+LEAST_TRACED = 6
+"""Readings of what Python has allocated, from which they have a slope."""
 LEAST_BYTES = 2_000_000
 """Growth after the warm-up below which memory is level: smaller steps are the allocator's."""
 LEAK_BYTES = 10_000_000
@@ -288,7 +290,7 @@ def owner_of(judged: SoakJudgement, python: Sequence[SoakPoint]) -> Literal["sta
     """
     if judged.state == "filling":
         return "stages"
-    if len(python) < LEAST_WINDOWS:
+    if len(python) < LEAST_TRACED:
         return None
     grown = _rise(judged.tail, lambda point: point.least) or math.inf
     held = _rise(judged.tail, lambda point: point.buffered or 0) / grown

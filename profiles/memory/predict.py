@@ -176,12 +176,8 @@ def _of_stage(view: PipelineView, stage: StageView, *, kept: bool) -> Iterator[B
         yield UnknownSize(row.holds or "parallel", stage.id, row.unpredicted)
     elif below is None:
         return
-    elif stage.op == "shuffle":
-        yield from _shuffle(view, stage, below)
-    elif is_kept(stage):
-        yield from _cache(view, stage, below)
-    elif stage.op == "prefetch":
-        yield from _prefetch(view, stage, below)
+    elif stage.op in ("prefetch", "shuffle") or is_kept(stage):
+        yield from _buffer(view, stage, below)
     elif isinstance(sizes := stage.arguments.get("bucket_batch_sizes"), list):
         # A window of elements for each bucket, all but full.
         yield _elements(view, "batch", stage, sum(sizes), element_size(view, below))
@@ -217,46 +213,35 @@ def _copies(stage: StageView, size: int, copies: float, steady: float) -> Buffer
     return BufferPrediction("source", stage.id, round(copies * size), count=copies, steady=round(steady * size))
 
 
-def _shuffle(view: PipelineView, stage: StageView, below: StageView) -> Iterator[BufferPrediction | UnknownSize]:
-    buffer, size = stage.arguments.get("buffer_size"), own_size(view, below)
-    if not isinstance(buffer, int) or buffer < 0:
-        yield UnknownSize("shuffle", stage.id, "it holds all elements")
-        return
-    if holder(view, below) is not None or cache_above(view, stage) is not None:
-        yield BufferPrediction("shuffle", stage.id, 0, "alias")
-        return
-    count = _limit(buffer, below)
-    if size is not None:
-        size = replace(size, bytes=size.bytes + shuffle_overhead(view, below))
-        size = replace(size, bytes=size.bytes + bytes_kept_by_slices(view, below, count) / max(1, count))
-    found = _elements(view, "shuffle", stage, count, size)
-    yield replace(found, at_most=below.elements is None) if isinstance(found, BufferPrediction) else found
-
-
-def _cache(view: PipelineView, stage: StageView, below: StageView) -> Iterator[BufferPrediction | UnknownSize]:
-    size = own_size(view, below)
-    if below.elements == INFINITE:
-        yield UnknownSize("cache", stage.id, "its input has no end")
-    elif holder(view, below) is not None:
-        yield BufferPrediction("cache", stage.id, 0, "alias")
-    elif below.elements is None:
-        yield UnknownSize("cache", stage.id, "the number of elements is unknown")
-    else:
-        if size is not None:
-            each = size.bytes * _pool_bytes_per_cached_byte(view, stage, size.bytes)
-            size = replace(size, bytes=each + cache_overhead(own_components(view, below)))
-        yield _elements(view, "cache", stage, below.elements, size)
-
-
-def _prefetch(view: PipelineView, stage: StageView, below: StageView) -> Iterator[BufferPrediction | UnknownSize]:
+def _buffer(view: PipelineView, stage: StageView, below: StageView) -> Iterator[BufferPrediction | UnknownSize]:
+    """Yield what a shuffle, a cache or a prefetch holds of the elements that it is given."""
+    owner: Owner = "shuffle" if stage.op == "shuffle" else "prefetch" if stage.op == "prefetch" else "cache"
     buffer = AUTOTUNED_PREFETCH if is_tuned(stage) else stage.arguments.get("buffer_size")
-    if not isinstance(buffer, int) or buffer == 0:
+    count = _limit(buffer, below) if isinstance(buffer, int) and owner != "cache" else below.elements
+    if buffer == 0 or (buffer is None and owner != "cache"):
         return
-    if holder(view, below) is not None:
-        yield BufferPrediction("prefetch", stage.id, 0, "alias")
-        return
-    most = _limit(DOUBLED_UP_TO, below) if is_tuned(stage) else None
-    yield _elements(view, "prefetch", stage, _limit(buffer, below), element_size(view, below), most=most)
+    if owner == "cache" and below.elements == INFINITE:
+        yield UnknownSize(owner, stage.id, "its input has no end")
+    elif holder(view, below) is not None or (owner == "shuffle" and cache_above(view, stage) is not None):
+        yield BufferPrediction(owner, stage.id, 0, "alias")
+    elif count is None or count < 0:
+        yield UnknownSize(owner, stage.id, "the number of elements is unknown")
+    elif owner == "prefetch":
+        most = _limit(DOUBLED_UP_TO, below) if is_tuned(stage) else None
+        yield _elements(view, owner, stage, count, element_size(view, below), most=most)
+    else:
+        size = own_size(view, below)
+        if size is not None:
+            size = replace(size, bytes=_kept_bytes(view, stage, below, size.bytes, count))
+        at_most = owner == "shuffle" and below.elements is None
+        yield _elements(view, owner, stage, count, size, at_most=at_most)
+
+
+def _kept_bytes(view: PipelineView, stage: StageView, below: StageView, nbytes: float, count: int) -> float:
+    """Return bytes that each of so many elements takes in a shuffle or a cache, its own and what comes with them."""
+    if stage.op == "shuffle":
+        return nbytes + shuffle_overhead(view, below) + bytes_kept_by_slices(view, below, count) / max(1, count)
+    return nbytes * _pool_bytes_per_cached_byte(view, stage, nbytes) + cache_overhead(own_components(view, below))
 
 
 def _calls(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:
@@ -293,7 +278,14 @@ def _collects(view: PipelineView, stage: StageView) -> bool:
 
 
 def _elements(
-    view: PipelineView, owner: Owner, stage: StageView, count: int, size: Size | None, *, most: int | None = None
+    view: PipelineView,
+    owner: Owner,
+    stage: StageView,
+    count: int,
+    size: Size | None,
+    *,
+    at_most: bool = False,
+    most: int | None = None,
 ) -> BufferPrediction | UnknownSize:
     """Predict `count` elements in every open copy of the stage, and `most` that it may grow to."""
     if size is None:
@@ -304,6 +296,7 @@ def _elements(
         stage.id,
         round(copies * count * size.bytes),
         count=copies * count,
+        at_most=at_most,
         at_least=size.partial,
         most=round(copies * most * size.bytes) if most is not None else None,
     )

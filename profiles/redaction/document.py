@@ -11,17 +11,14 @@ from typing import Any, TypeVar
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.redaction.forms import HIDDEN, is_secret_name
 from pipeprof.profiles.redaction.known import Hider, Private
-from pipeprof.profiles.redaction.words import words_of
 
 _Document = TypeVar("_Document", bound=Model)
 
-_FREE_TEXT = words_of(
-    """
-    changes command data details diff edit evidence executed file formula headline message note output
-    overrides patch profile python reason recommendation sentence source step text title traceback verdict
-    versions
-    """
-)
+_FREE_TEXT = frozenset({
+    "changes", "command", "data", "details", "diff", "edit", "evidence", "executed", "file", "formula", "headline",
+    "message", "note", "output", "overrides", "patch", "profile", "python", "reason", "recommendation", "sentence",
+    "source", "step", "text", "title", "traceback", "verdict", "versions",
+})  # fmt: skip
 """Fields that hold text of any kind; all others hold a fixed vocabulary or a user's own name for a stage."""
 _PATHS = frozenset({"file", "profile"})
 """Fields that are one path, which may have spaces."""

@@ -34,8 +34,7 @@ import psutil
 from integration.left_over import MARK, left
 
 from pipeprof.profiles.harness import fork_server, process
-from pipeprof.profiles.harness.process import StartedProcess
-from pipeprof.profiles.host.run_family import RunFamily
+from pipeprof.profiles.host.run_family import LedProcess, RunFamily
 
 LINUX = sys.platform == "linux"
 PATIENCE = 300
@@ -82,7 +81,7 @@ class Copy:
         return self.returncode
 
 
-def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
+def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> LedProcess:
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
     sys.stdout.flush()
     sys.stderr.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import pytest
 from integration import forked
 
 from pipeprof.pipelines.changes.edits import SetArgument, to_document
+from pipeprof.pipelines.steps.step import RECORDED
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
 from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.protocol.options import IteratedAt
+from pipeprof.profiles.protocol.options import IteratedAt, StepJob
 from pipeprof.profiles.protocol.turns import TurnRequest
 
 SCRIPT = """
@@ -193,7 +195,8 @@ def measure_taken(script: Path) -> dict[str, Any]:
     line = TAKEN.splitlines().index("    for batch in make():") + 1
     step = {"mean_ms": 1.0, "p50_ms": 1.0, "p95_ms": 1.0, "p99_ms": 1.0, "max_ms": 1.0, "dispatch": "sync"}
     main = IteratedAt(str(script), line, "loop")
-    settings = make_options(target=target, script_args=("1000",), main=main, replayed=step)
+    options = make_options(target, script_args=["1000"], main=main)
+    settings = replace(options, step=StepJob(RECORDED, step), dispatch="sync")
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
     edit = json.dumps(to_document(SetArgument("stages.0", "map", "num_parallel_calls", 8)))
     several = {"own": jobs.untouched(), "changed": jobs.edited(Change(edits=(edit,)))}

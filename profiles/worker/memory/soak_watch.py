@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 SHARE = 0.001
 """Of one core for readings."""
 LEAST_SECONDS = 0.05
-MOST, LEAST = 240, 20
+SHORT_SECONDS = 60.0
+MOST, LEAST, LEAST_OF_SHORT = 240, 20, 80
 """Readings of a soak at most, and at least, whatever they take: some for each window of memory that is compared."""
 
 
@@ -87,7 +88,8 @@ class SoakWatch:
             )
         took = self._cpu() - began
         self._spent += took
-        self._next = now + max(LEAST_SECONDS, self._seconds / MOST, min(took / SHARE, self._seconds / LEAST))
+        least = LEAST_OF_SHORT if self._seconds < SHORT_SECONDS else LEAST
+        self._next = now + max(LEAST_SECONDS, self._seconds / MOST, min(took / SHARE, self._seconds / least))
 
     def examine(self) -> None:
         """Trace Python's allocations from now on, unless the script does."""

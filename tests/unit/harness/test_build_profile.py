@@ -36,8 +36,8 @@ from pipeprof.profiles.document.shared import Contention, Gap, Gaps, GpuUse, Tra
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.gaps.steps import DeviceSeen
-from pipeprof.profiles.harness.build_profile import RunFacts
 from pipeprof.profiles.harness.build_profile import assemble as assembled
+from pipeprof.profiles.harness.outside import RunFacts
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.protocol.channel import HarnessEnd, encode
 from pipeprof.profiles.protocol.messages import Answer, BatchSize, CostSegment, DeviceRead, Graphs, Replayed, Trace

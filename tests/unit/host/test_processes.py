@@ -138,6 +138,26 @@ def test_a_child_whose_shares_are_forbidden_counts_with_all_it_has(proc, monkeyp
     assert reading.read() == (1200, 1)
 
 
+def test_a_child_whose_shares_are_forbidden_and_that_ends_adds_nothing(proc, monkeypatch):
+    make_process(proc, 10)
+    make_process(proc, 20, parent=10, pages=200)
+    parents = psutil.Process.memory_info
+
+    def forbid(self):
+        raise psutil.AccessDenied(self.pid)
+
+    def ended(self):
+        if self.pid == 20:
+            raise psutil.NoSuchProcess(self.pid)
+        return parents(self)
+
+    monkeypatch.setattr(psutil.Process, "memory_full_info", forbid)
+    monkeypatch.setattr(psutil.Process, "memory_info", ended)
+    reading = Reading()
+    reading.read()
+    assert reading.read() == (1000, 1)
+
+
 def test_children_are_looked_for_twice_a_second_and_the_parent_is_read_each_time(proc):
     make_process(proc, 10)
     reading = Reading()

@@ -177,8 +177,10 @@ def test_what_grows_is_unknown_where_it_was_not_looked_for() -> None:
     assert owner_of(GROWN, allocated(MB)[:4]) is None
 
 
-@pytest.mark.parametrize(("heap_ms", "readings"), [(0.1, 200), (20.0, 20)])
-def test_what_takes_long_is_read_seldom(monkeypatch: pytest.MonkeyPatch, heap_ms: float, readings: int) -> None:
+@pytest.mark.parametrize(("heap_ms", "seconds", "readings"), [(0.1, 150.0, 200), (20.0, 150.0, 20), (20.0, 40.0, 80)])
+def test_what_takes_long_is_read_seldom(
+    monkeypatch: pytest.MonkeyPatch, heap_ms: float, seconds: float, readings: int
+) -> None:
     now, cpu, sent = [0.0], [0.0], []
 
     def heap() -> tuple[int, int, int]:
@@ -188,7 +190,7 @@ def test_what_takes_long_is_read_seldom(monkeypatch: pytest.MonkeyPatch, heap_ms
     monkeypatch.setattr(soak_watch, "heap", heap)
     monkeypatch.setattr(memory_log, "tensor_bytes", lambda: (0, 0))
     watch = SoakWatch(
-        lambda **changes: sent.append(changes.get("soak")), 150.0, clock=lambda: now[0], cpu=lambda: cpu[0]
+        lambda **changes: sent.append(changes.get("soak")), seconds, clock=lambda: now[0], cpu=lambda: cpu[0]
     )
     while not watch.is_over:
         watch.look(0, 0, None)

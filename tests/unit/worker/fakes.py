@@ -18,7 +18,7 @@ from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.shared import Phase, PhaseName
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.harness.build_profile import RunFacts
+from pipeprof.profiles.harness.outside import RunFacts
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.sampler import MemorySample
 from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd
