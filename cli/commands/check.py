@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,7 +22,6 @@ from pipeprof.cli.targets.find import find_targets
 from pipeprof.cli.targets.load import Changes, list_functions, load_target
 from pipeprof.cli.values import byte_size, choice, duration
 from pipeprof.pipelines.errors import PipeprofError, UsageError, escape
-from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
@@ -92,7 +90,7 @@ def _check(
     """Check one target, write what is known of it, and return its exit code.
 
     Args:
-        looker: Gives the process that builds specs; None to build none.
+        looker: Gives the process that builds targets; None to build none.
 
     Raises:
         PipeprofError: It is the only one, and there is no such target, or it is refused.
@@ -144,21 +142,24 @@ def _advice(
     found: Checked, parsed: ParsedTarget, looker: Callable[[], Looker] | None, *, what_if: bool
 ) -> StaticAdvice:
     from pipeprof.cli.targets.check_document import stages_of
-    from pipeprof.profiles.advise.static import StaticAdvice, source_advice, static_advice
+    from pipeprof.profiles.advise.static import StaticAdvice, static_advice
     from pipeprof.profiles.document.messages import Message
 
-    loaded, cores, most = found.loaded, found.cores, found.limit.bytes if found.limit else None
-    if loaded is None:
-        return source_advice(parsed, cores=cores, memory_limit_bytes=most)
-    if looker is None:
-        return StaticAdvice()
-    from pipeprof.profiles.harness.look import NotMadeError
+    loaded, sketch, notes = found.loaded, None, []
+    rows = stages_of(loaded) if loaded is not None else []
+    if looker is not None:
+        from pipeprof.profiles.harness.look import NotMadeError
 
-    try:
-        graph = StageGraph.from_dict(looker().graph_of(loaded))
-    except NotMadeError as error:
-        return StaticAdvice(messages=[Message(code="not-built", message=str(error))])
-    return static_advice(loaded, graph, stages_of(loaded), cores=cores, memory_limit_bytes=most, what_if=what_if)
+        try:
+            answer = looker().look_at(parsed, loaded)
+        except NotMadeError as error:
+            return StaticAdvice(rows, messages=[Message(code="not-built", message=str(error))])
+        sketch, notes = answer.sketch, [Message(code=code, message=text) for code, text in answer.notes]
+    elif loaded is not None:
+        return StaticAdvice(rows)
+    most = found.limit.bytes if found.limit else None
+    told = static_advice(parsed, loaded, rows, sketch, cores=found.cores, memory_limit_bytes=most, what_if=what_if)
+    return replace(told, messages=[*notes, *told.messages])
 
 
 def _counted(number: int, word: str) -> str:
@@ -187,28 +188,18 @@ def _list_errors(error: SpecError, style: Style, hide: Callable[[str], str]) -> 
 def _describe(checked: Checked) -> Iterator[Block]:
     """The report on a target without errors."""
     from pipeprof.cli.report.check import describe_check
-    from pipeprof.cli.targets.check_document import stages_of
 
-    target, loaded, advice = checked.target, checked.loaded, checked.advice
-    words = ["pipeprof", "run", target, *(word for one in checked.given.arg or () for word in ("--arg", one))]
+    advice = checked.advice
     return describe_check(
-        target,
-        stages_of(loaded) if loaded is not None else (),
-        _facts(loaded) if loaded is not None else _unknown(checked),
+        checked.target,
+        advice.stages,
+        _facts(checked.loaded) if checked.loaded is not None else [],
         memory=advice.memory,
         uncounted=() if advice.what_ifs else advice.open,
         what_ifs=[what_if.sentence for what_if in advice.what_ifs],
         findings=advice.findings,
         warnings=advice.messages,
-        run=shlex.join(words) if loaded is None else None,
     )
-
-
-def _unknown(checked: Checked) -> list[tuple[str, str]]:
-    """Facts about a function: its stages are unknown before it is called, and so is its memory."""
-    looked = ("rules", "only those that the source shows: stages, times and memory are known after a run")
-    memory = ("memory", f"only predicted for specs: `pipeprof run {checked.target}` measures it")
-    return [looked, *([memory] if checked.given.memory_limit is not None else [])]
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

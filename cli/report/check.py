@@ -15,7 +15,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.ledger_texts import OWNERS
 from pipeprof.profiles.memory.predict.execution import ADDED
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.wording import place_of, size
 
 _SMALL = 1 << 20
 """Bytes below which owners are not listed."""
@@ -33,17 +33,18 @@ def describe_check(
     what_ifs: Sequence[str] = (),
     findings: Sequence[Finding] | None,
     warnings: Sequence[Message],
-    run: str | None = None,
 ) -> Iterator[Block]:
     """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
 
     Args:
         uncounted: Parts of the memory that are not predicted, in words.
         findings: ``None`` if no rule could be applied.
-        run: The command that looks at what is not looked at here.
     """
     yield Text(f"{target}: no errors", indent=0)
-    places = [f"line {stage.location.line}" if stage.location else "" for stage in stages]
+    file = target.partition(":")[0]
+    places = [
+        f"line {at.line}" if (at := stage.location) and at.file == file else place_of(at) or "" for stage in stages
+    ]
     yield Table(
         [
             Column("", [number_of(stage.id) for stage in stages], right=False, style="dim"),
@@ -67,8 +68,6 @@ def describe_check(
     if warnings:
         yield Heading("Warnings", "what to do: pipeprof rules CODE")
         yield from (Text(f"{warning.code}: {warning.message}") for warning in warnings)
-    if run is not None:
-        yield Code(run, label="Next ", indent=0)
 
 
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:

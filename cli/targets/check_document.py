@@ -64,7 +64,7 @@ def document_of(checked: Checked) -> Profile:
             predicted_bytes=memory.peak_bytes if memory is not None else None,
             what_ifs=advice.what_ifs or None,
         ),
-        stages=stages_of(loaded) if loaded else None,
+        stages=list(advice.stages) or None,
         findings=advice.findings,
         errors=_problems(checked.error),
         warnings=[*advice.messages, *_not_predicted(advice), *_notes(loaded)],

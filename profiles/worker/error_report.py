@@ -87,7 +87,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
             frames=frames,
             traceback=cut,
         )
-    known = _error_outside_stages(error, said, script=sample.job.kind == "script")
+    known = error_outside_stages(error, said, script=sample.job.kind == "script")
     if known is not None:
         code, message = known
         return Raised(
@@ -137,7 +137,7 @@ def _lacks_memory(error: BaseException, said: str) -> bool:
     return refused or _MEMORY_ERROR.match(said) is not None
 
 
-def _error_outside_stages(error: BaseException, said: str, *, script: bool) -> tuple[str, str] | None:
+def error_outside_stages(error: BaseException, said: str, *, script: bool) -> tuple[str, str] | None:
     """Return code and message of an error not caused by a stage; None if a stage may have caused it."""
     if isinstance(error, ScriptEndedError):
         return error.code, said

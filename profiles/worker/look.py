@@ -1,7 +1,8 @@
-"""Worker that builds specs with placeholders for their data, one after the other, each in a copy of this process.
+"""Worker that builds targets, one after the other, each in a copy of this process; nothing is iterated.
 
-Started with the descriptor for its answers as its argument; jobs come on stdin, a line each. A copy takes milliseconds
-where TensorFlow's import takes seconds, and neither the files of a spec nor its crash are the next one's concern.
+A spec is built with placeholders for its data, a function is called. Started with the descriptor for its answers as its
+argument; jobs come on stdin, a line each. A copy takes milliseconds where TensorFlow's import takes seconds, and
+neither the files of a target nor its crash are the next one's concern.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from typing import Any
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
-from pipeprof.profiles.protocol.job import from_pairs
+from pipeprof.profiles.protocol.job import SERVICE, from_pairs
 from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob
+from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.user_frames import frames_of_error, text_of
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.load_function import look_like_a_script
+from pipeprof.profiles.worker.load_function import call_target, look_like_a_script
+from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 
@@ -38,12 +43,9 @@ def main() -> int:
         return 0
     os.write(answers, READY)
     for line in sys.stdin.buffer:
-        if not sys.platform.startswith("linux"):
-            _send(answers, _answer(line))
-            return 0
-        copy = os.fork()
+        copy = os.fork() if sys.platform.startswith("linux") else 0
         if not copy:
-            _send(answers, _answer(line))
+            _answer(answers, line)
             end_at_once()
         _, status = os.waitpid(copy, 0)
         code = os.waitstatus_to_exitcode(status)
@@ -65,19 +67,57 @@ def _send(answers: int, answer: LookAnswer) -> None:
         text = text[os.write(answers, text) :]
 
 
-def _answer(line: bytes) -> LookAnswer:
+def _answer(answers: int, line: bytes) -> None:
     job = decode_record(LookJob, json.loads(line))
     # The jobs that follow are not for the user's code to read.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    look_like_a_script(job.target)
+    look_like_a_script(job.file)
+
+    def end(error: BaseException) -> None:
+        _send(answers, _answer_of(error))
+        end_at_once()
+
+    ImportGuard(end).begin()
+    own = os.getpid()
     try:
-        return _look(job)
+        answer = _build(job) if job.data is not None else _call(job)
     except BaseException as error:
         # Also where the user's code ends the process.
-        return LookAnswer(kind="python", message=first_line(error))
+        answer = _answer_of(error)
+    if os.getpid() == own:
+        # No copy that the user's code has made.
+        _send(answers, answer)
 
 
-def _look(job: LookJob) -> LookAnswer:
+def _answer_of(error: BaseException) -> LookAnswer:
+    from pipeprof.profiles.worker.error_report import error_outside_stages
+
+    code, message = error_outside_stages(error, text_of(error), script=False) or ("", first_line(error))
+    lines = [
+        f"{as_typed(frame.file)}:{frame.line} in {frame.function}: {frame.source}" for frame in frames_of_error(error)
+    ]
+    return LookAnswer(kind="target" if code == "target" else "python", message=message, lines=lines)
+
+
+def _call(job: LookJob) -> LookAnswer:
+    from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
+    from pipeprof.pipelines.graph.observe.reading import read_graphs
+
+    arguments = job.arguments
+    if any(SERVICE in value for _, value in arguments):
+        from pipeprof.profiles.worker.local_service import start_local_service
+
+        address = start_local_service(import_tensorflow(), 1).address
+        arguments = [(name, value.replace(SERVICE, address)) for name, value in arguments]
+    called = call_target(job.target, arguments)
+    dataset, watch = called.dataset, called.watch
+    held = held_bytes(watch.made) + watch.lines.held_bytes(dataset)
+    found = read_graphs(dataset, in_memory=held, watch=watch)
+    made = [source.to_dict() for source in watch.made]
+    return LookAnswer(Sketch(found.written, found.places, made, found.constants), notes=list(called.notes))
+
+
+def _build(job: LookJob) -> LookAnswer:
     from pipeprof.pipelines.build.look import DATA, LookContext, look
     from pipeprof.pipelines.build.pinned import BuildError
     from pipeprof.pipelines.spec.spec import spec_of
@@ -86,7 +126,7 @@ def _look(job: LookJob) -> LookAnswer:
     entries = spec_of(data).data
     context = LookContext(Path(job.base_dir), entries, {name: Path(folder) for name, folder in job.made.items()})
     try:
-        return LookAnswer(graph=look(data, context))
+        return LookAnswer(Sketch(look(data, context)))
     except BuildError as error:
         unmade = any(f"{DATA}{name}" in error.message for name in context.recipes)
         return LookAnswer(

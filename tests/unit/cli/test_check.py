@@ -66,12 +66,7 @@ def test_golden(golden: Golden, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPa
     more = "  - filter: {python: f.py:f}\n  - cache: {}\n  - map: {python: f.py:f, num_parallel_calls: 2}\n"
     Path("spec.yaml").write_text(f"{SPEC}{more}ignore: [{{rule: no-rule, reason: none}}]\n")
     held = BufferPrediction("cache", "stages.3", 500_000_000, "predicted", "50,000 × 9.77 KiB", at_most=True)
-    rest = {
-        "findings": [],
-        "warnings": [],
-        "run": "pipeprof run spec.yaml",
-        "uncounted": ["the buffer of the prefetch"],
-    }
+    rest = {"findings": [], "warnings": [], "uncounted": ["the buffer of the prefetch"]}
     bounded = shown(describe_check("spec.yaml", [], [], memory=MemoryPrediction((held,), ()), **rest))
     golden("check/spec.txt", f"{pipeprof('check', 'spec.yaml').out}\n{bounded}")
 
@@ -124,15 +119,19 @@ def test_what_is_not_known_is_a_warning(spec: Path, pipeprof: Pipeprof, monkeypa
     assert [pipeprof("check", spec.name, *more).code for more in ([], ["--fail-on", "warning"])] == [0, 1]
 
 
-def test_of_a_function_its_source_is_looked_at(pipeprof: Pipeprof) -> None:
+def test_of_a_function_its_text_and_its_dataset_are_looked_at(pipeprof: Pipeprof) -> None:
     Path("a b.py").write_text(SLIP)
-    (found,) = document(pipeprof, "a b.py:train").findings or ()
+    built = document(pipeprof, "a b.py:train", "--arg", "n=3", "--memory-limit", "8GiB")
+    (found,) = built.findings or ()
     assert (found.rule, found.location and found.location.line) == ("discarded-transformation", 4)
+    assert [(one.op, one.location and one.location.line) for one in built.stages or ()] == [("range", 3)]
+    assert (built.target.arguments, next(one.code for one in built.warnings)) == ({"n": "3"}, "flags")
+    assert built.memory.what_ifs
+    read = document(pipeprof, "a b.py:train", "--no-build")
+    assert ([one.rule for one in read.findings or ()], read.stages) == (["discarded-transformation"], None)
     Path("a b.py").write_text("def train(n): ...\n")
-    assert document(pipeprof, "a b.py:train", "--fail-on", "warning").findings is None
-    result = pipeprof("check", "a b.py:train", "--arg", "n=3", "--memory-limit", "8GiB")
-    assert result.code == 0
-    assert "pipeprof run 'a b.py:train' --arg n=3" in result.out.splitlines()[-1]
+    assert document(pipeprof, "a b.py:train", "--fail-on", "warning").findings == []
+    assert document(pipeprof, "a b.py:train", "--no-build").findings is None
 
 
 @pytest.mark.usefixtures("spec")
