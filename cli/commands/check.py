@@ -19,7 +19,7 @@ from pipeprof.cli.report.blocks import Block
 from pipeprof.cli.streams import say, without_commands, write_stdout
 from pipeprof.cli.targets.checked import Checked
 from pipeprof.cli.targets.find import find_targets
-from pipeprof.cli.targets.load import Changes, list_functions, load_target
+from pipeprof.cli.targets.load import list_functions, load_given
 from pipeprof.cli.values import byte_size, choice, duration
 from pipeprof.pipelines.errors import PipeprofError, UsageError, escape
 from pipeprof.pipelines.spec.diagnostics import SpecError
@@ -51,8 +51,6 @@ def check(given: CheckOptions) -> int:
     if several and (outputs.files or outputs.stdout not in ("text", "github")):
         raise UsageError(f"{len(targets)} targets are checked as text or with --format github; name one for the rest")
     seconds = duration("--max-time", given.max_time)
-    if given.no_build and (given.fail_on or given.memory_limit or seconds):
-        raise UsageError("--no-build only reads the text: leave out --fail-on, --memory-limit and --max-time")
     no_specs = f"{skipped} YAML file{' is no spec' if skipped == 1 else 's are no specs'}"
     if skipped and not several:
         say(f"pipeprof: note: {no_specs} below {targets[0]}: a spec has version: 1 and a source")
@@ -129,9 +127,7 @@ def _look(target: str, given: CheckOptions, limit: int | None, looker: Callable[
     memory = limits.memory_limit(limit, limits.cgroup_memory(cgroup), machine_memory())
     found = Checked(target, given, limits.cores(cgroup), memory)
     try:
-        parsed, loaded = load_target(
-            target, Changes(given.set or [], given.env), no_python=given.no_python, arguments=given.arg or []
-        )
+        parsed, loaded = load_given(target, given)
         found = replace(found, parsed=parsed, loaded=loaded)
         return replace(found, told=_advice(found, parsed, looker, what_if=limit is not None))
     except PipeprofError as error:
@@ -189,17 +185,7 @@ def _describe(checked: Checked) -> Iterator[Block]:
     """The report on a target without errors."""
     from pipeprof.cli.report.check import describe_check
 
-    advice = checked.advice
-    return describe_check(
-        checked.target,
-        advice.stages,
-        _facts(checked.loaded) if checked.loaded is not None else [],
-        memory=advice.memory,
-        uncounted=() if advice.what_ifs else advice.open,
-        what_ifs=[what_if.sentence for what_if in advice.what_ifs],
-        findings=advice.findings,
-        warnings=advice.messages,
-    )
+    return describe_check(checked.target, checked.advice, _facts(checked.loaded) if checked.loaded is not None else [])
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

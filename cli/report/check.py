@@ -9,8 +9,7 @@ from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Tabl
 from pipeprof.cli.report.memory import HOW
 from pipeprof.cli.report.rows import name_row, name_rows, number_of
 from pipeprof.cli.report.units import byte_scale
-from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.advise.static import StaticAdvice
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.ledger_texts import OWNERS
 from pipeprof.profiles.memory.predict.execution import ADDED
@@ -23,23 +22,9 @@ _LEAST = 10_000
 """Of arrays and constants that have a row of their own."""
 
 
-def describe_check(
-    target: str,
-    stages: Sequence[Stage],
-    facts: Sequence[tuple[str, str]],
-    *,
-    memory: MemoryPrediction | None,
-    uncounted: Sequence[str] = (),
-    what_ifs: Sequence[str] = (),
-    findings: Sequence[Finding] | None,
-    warnings: Sequence[Message],
-) -> Iterator[Block]:
-    """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
-
-    Args:
-        uncounted: Parts of the memory that are not predicted, in words.
-        findings: ``None`` if no rule could be applied.
-    """
+def describe_check(target: str, told: StaticAdvice, facts: Sequence[tuple[str, str]]) -> Iterator[Block]:
+    """Describe a target without errors: its stages with their lines, step, predicted memory and findings."""
+    stages, findings = told.stages, told.findings
     yield Text(f"{target}: no errors", indent=0)
     file = target.partition(":")[0]
     places = [
@@ -53,10 +38,10 @@ def describe_check(
         ]
     )
     yield Pairs([*facts, *([("rules", "no findings without running it")] if findings == [] else [])])
-    if memory is not None:
-        yield from _memory(memory, stages)
-    yield from (Text(f"not predicted: {text}") for text in uncounted)
-    yield from (Text(text) for text in what_ifs)
+    if told.memory is not None:
+        yield from _memory(told.memory, stages)
+    yield from (Text(f"not predicted: {text}") for text in (() if told.what_ifs else told.open))
+    yield from (Text(what_if.sentence) for what_if in told.what_ifs)
     if findings:
         # It takes a tenth of the time of a whole check to import.
         from pipeprof.cli.report.changes import finding_card
@@ -65,9 +50,9 @@ def describe_check(
         for number, finding in enumerate(findings, 1):
             card = finding_card(finding, stages, number, full=False)
             yield replace(card, blocks=(*card.blocks, Code(f"pipeprof rules {finding.rule}", label="why")))
-    if warnings:
+    if told.messages:
         yield Heading("Warnings", "what to do: pipeprof rules CODE")
-        yield from (Text(f"{warning.code}: {warning.message}") for warning in warnings)
+        yield from (Text(f"{warning.code}: {warning.message}") for warning in told.messages)
 
 
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:

@@ -13,6 +13,7 @@ from pipeprof.cli.targets.find import find_targets, is_spec
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise import advise, check
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.static import StaticAdvice
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction
 from pipeprof.profiles.view.view import PipelineView
@@ -66,8 +67,8 @@ def test_golden(golden: Golden, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPa
     more = "  - filter: {python: f.py:f}\n  - cache: {}\n  - map: {python: f.py:f, num_parallel_calls: 2}\n"
     Path("spec.yaml").write_text(f"{SPEC}{more}ignore: [{{rule: no-rule, reason: none}}]\n")
     held = BufferPrediction("cache", "stages.3", 500_000_000, "predicted", "50,000 × 9.77 KiB", at_most=True)
-    rest = {"findings": [], "warnings": [], "uncounted": ["the buffer of the prefetch"]}
-    bounded = shown(describe_check("spec.yaml", [], [], memory=MemoryPrediction((held,), ()), **rest))
+    told = StaticAdvice(findings=[], memory=MemoryPrediction((held,), ()), open=["the buffer of the prefetch"])
+    bounded = shown(describe_check("spec.yaml", told, []))
     golden("check/spec.txt", f"{pipeprof('check', 'spec.yaml').out}\n{bounded}")
 
 
@@ -153,13 +154,7 @@ def test_what_check_cannot_do_is_refused(pipeprof: Pipeprof) -> None:
 def test_a_document_is_printed_for_a_target_that_is_refused(pipeprof: Pipeprof) -> None:
     Path("input.py").write_text("def make(): pass\n")
     Path("python.yaml").write_text(f"{RIGHT[:-2]}, {{map: {{python: 'input.py:make'}}}}]\n")
-    for words in (
-        "input.py:make --no-python",
-        "python.yaml --no-python",
-        "input.py:none",
-        "missing.yaml",
-        "spec.yaml --arg a=1",
-    ):
+    for words in ("input.py:make --no-python", "python.yaml --no-python", "input.py:none", "missing.yaml"):
         plain = pipeprof("check", *words.split())
         assert (plain.code, plain.out) == (2, "")
         found = pipeprof("check", *words.split(), "--json", "--out", "report.sarif")
