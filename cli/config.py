@@ -48,23 +48,14 @@ _OF_CLUSTERS = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d
 
 
 class FileDefaults(NamedTuple):
-    """What a checkout's file sets.
-
-    Attributes:
-        values: By the names of the options.
-        dropped: Options that it sets and this command does not take from a file.
-    """
+    """What a checkout's file sets, by the names of the options, and those that this command takes from no file."""
 
     path: Path | None
     values: dict[str, Any]
     dropped: list[str]
 
     def say(self, command: str, counted: Collection[str]) -> None:
-        """Say what it sets.
-
-        Args:
-            counted: Fields whose values the command has from it.
-        """
+        """Say what it sets, of the fields whose values count."""
         found = {name: value for name, value in self.values.items() if name.replace("-", "_") in counted}
         said = [", ".join(f"{name} = {_shown(value)}" for name, value in found.items())] if found else []
         said += [f"not for {command}: {', '.join(self.dropped)}"] if self.dropped else []

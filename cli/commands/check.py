@@ -49,7 +49,7 @@ def check(given: CheckOptions) -> int:
     targets, skipped = find_targets(given.targets)
     several = targets != given.targets or len(targets) > 1
     if several and (outputs.files or outputs.stdout not in ("text", "github")):
-        raise UsageError(f"{len(targets)} targets are checked as text or with --format github; name one for the rest")
+        raise UsageError("a folder, or several targets, are checked as text or with --format github alone")
     seconds = duration("--max-time", given.max_time)
     no_specs = f"{skipped} YAML file{' is no spec' if skipped == 1 else 's are no specs'}"
     if skipped and not several:

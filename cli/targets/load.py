@@ -83,6 +83,8 @@ def load_target(
         SpecError: The spec is wrong.
     """
     given = parse_arguments(arguments)
+    if text.startswith("git:"):
+        raise UsageError(f"{text}: only compare and gate take a target at a git ref")
     target = parse_target(text, scripts=scripts)
     if no_python and (target.kind != "spec" or (step is not None and kind_of(step.kind).real)):
         what = f"the step {step.value}" if target.kind == "spec" and step is not None else text

@@ -125,7 +125,8 @@ def _read(given: MeasuringOptions, text: str, other: str, calls: GitCalls, *, si
     file, tree = _at_ref(ref, text, other, calls, side)
     target, loaded = _load_at_ref(given, file, text=text, tree=tree)
     named = text if ref.path else f"{text}:{other}"
-    shown = Side(text=named, file=_inside(target.path, tree.folder), ref=tree.commit)
+    path = target.path.relative_to(tree.folder) if target.path.is_relative_to(tree.folder) else target.path
+    shown = Side(text=named, file=str(path), ref=tree.commit)
     place = RefPlace(str(tree.current_folder()), str(tree.folder), str(tree.work_tree))
     settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, at_ref=place)
     # Which files a function reads shows only when it runs.
@@ -157,6 +158,8 @@ def _load_at_ref(
         first = shown.diagnostics[0]
         reasons = "".join(f"; {reason}" for reason in tree.reasons(first.message))
         raise ProfileError(f"{first.place}: {first.text}{reasons}") from None
+    except UsageError as error:
+        raise UsageError(str(error).replace(f"{tree.folder}/", f"{tree.ref}:")) from None
     reason = lacking(loaded, tree) if loaded is not None else None
     if reason is not None:
         raise ProfileError(f"{text}: {reason}")
@@ -198,11 +201,6 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: str) -
     if not (tree.folder / inside).is_file():
         raise ProfileError(f"{text}: {inside} does not exist at {ref.ref} (commit {tree.commit[:10]})")
     return f"{tree.folder / inside}{colon}{function}", tree
-
-
-def _inside(path: Path, folder: Path) -> str:
-    """A file of a ref's tree, from its root on."""
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
 def _name_at_ref(name: str, tree: RefTree) -> str:

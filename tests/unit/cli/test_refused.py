@@ -62,6 +62,12 @@ def test_an_option_without_effect_is_refused_in_a_sentence(pipeprof: Pipeprof) -
     }  # fmt: skip
 
 
+def test_a_target_at_a_ref_is_for_comparisons(pipeprof: Pipeprof) -> None:
+    for command in ("run", "fix", "check"):
+        done = pipeprof(command, "git:main:s.yaml")
+        assert (done.code, "only compare and gate take a target at a git ref" in done.err) == (2, True)
+
+
 def test_what_forbids_what_does_not_happen_anyway_is_kept(pipeprof: Pipeprof) -> None:
     for line in (
         "run train.py --no-verify",
