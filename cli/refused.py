@@ -71,6 +71,7 @@ def _all_saved(given: Given) -> bool:
 _OF_MEASURING = ("step", "timeout", "max_time", "memory_limit")
 _OF_SCRIPTS, _NOT_OF_SCRIPTS = ("script_args", "to_end", "allow_writes"), ("dataset_size", "cold", "step")
 _OF_SEARCHES = ("allow", "budget", "dataset_size", "no_cache", "allow_writes")
+_MEASURED = ("arg", "seconds", "steps", "soak", "budget", "change", "workers", "allow", "write")
 _LENGTHS = ("seconds", "steps", "to_end", "budget")
 _NO_TEXT = ("arg", "fail_on", "memory_limit", "max_time")
 MODES = (
@@ -82,6 +83,7 @@ MODES = (
     Mode("", "on a training script, which has its own step and data", _NOT_OF_SCRIPTS, _is_script),
     Mode("", "without a training script", _OF_SCRIPTS, lambda one: not _is_script(one)),
     Mode("", "on a script, of which fix tries changes", ("budget",), lambda one: "soak" in one and _is_script(one)),
+    Mode("", "where functions are listed", (*_MEASURED, *_OF_MEASURING), lambda one: _some(one, ".py:")),
     Mode("soak", "with --soak, which says how long it measures, and tries nothing", _LENGTHS),
     Mode("to_end", "with --to-end: the script ends by itself", ("seconds", "steps")),
     Mode("no_verify", "with --no-verify, which tries nothing", ("budget",)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof import __version__
 from pipeprof.cli.report.check import unknown_by_reason
 from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.target.target import SPEC_SUFFIXES
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
@@ -73,7 +74,7 @@ def document_of(checked: Checked) -> Profile:
 
 def _target(checked: Checked) -> Target:
     """The target where there is no spec, or it is wrong."""
-    is_spec = isinstance(checked.error, SpecError) or checked.target.endswith((".yaml", ".yml"))
+    is_spec = isinstance(checked.error, SpecError) or checked.target.endswith(SPEC_SUFFIXES)
     return Target(
         kind="spec" if is_spec else "function",
         text=checked.target,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.advise.advise import advise, tried
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.autotuned_buffers import not_predicted
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.protocol.messages import Sketch
 
@@ -79,6 +79,8 @@ def static_advice(
     if view is None:
         return StaticAdvice(rows, messages=messages)
     rows = rows or rows_of_sketch(view)
+    if sketch is not None and sketch.written["root"] is None:
+        messages.append(Message(code="no-graph", message=f"The graph could not be read: {sketch.written['reason']}"))
     ignore = loaded.spec.ignore if loaded is not None else ()
     memory = tried("its memory", lambda: memory_prediction(view), messages) if sketch is not None else None
     findings, more = tried("the findings", lambda: advise(view, ignore=ignore), messages) or (None, [])

@@ -23,7 +23,7 @@ from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 from pipeprof.profiles.user_frames import frames_of_error, text_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import end_at_once
+from pipeprof.profiles.worker.ended import end_at_once, raise_oom_score
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, look_like_a_script
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
@@ -34,10 +34,12 @@ def main() -> int:
     """Answer until the jobs end; a single job where copies cannot use what is loaded, as on macOS."""
     answers = int(sys.argv[1])
     die_with_guard()
+    raise_oom_score()
     settle_temporary_folder()
     try:
         import_tensorflow()
-        _load()
+        from pipeprof.pipelines.build import look  # noqa: F401 - for the copies
+        from pipeprof.pipelines.spec import spec  # noqa: F401 - for the copies
     except PipeprofError as error:
         os.write(answers, encode_record(LookAnswer(kind="installation", message=str(error))).encode())
         return 0
@@ -53,12 +55,6 @@ def main() -> int:
             how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
             _send(answers, LookAnswer(kind="ended", message=how))
     return 0
-
-
-def _load() -> None:
-    """Import what each copy needs."""
-    from pipeprof.pipelines.build import look  # noqa: F401 - for the copies
-    from pipeprof.pipelines.spec import spec  # noqa: F401 - for the copies
 
 
 def _send(answers: int, answer: LookAnswer) -> None:
