@@ -76,7 +76,7 @@ _LENGTHS = ("seconds", "steps", "to_end", "budget")
 _NO_TEXT = ("arg", "fail_on", "memory_limit", "max_time")
 MODES = (
     Mode("json", "with --json, which names another format", ("format",), lambda one: one["format"] != "json"),
-    Mode("", "without --out: it lets that overwrite a file", ("force",), lambda one: not one["out"]),
+    Mode("", "without --out, whose file it lets overwrite", ("force",), lambda one: not one["out"]),
     Mode("", "with --out -, which writes no file", ("force",), lambda one: one["out"] == "-"),
     Mode("", "without a spec, which it changes", ("set", "env"), lambda one: not _has_spec(one)),
     Mode("", "without a function, whose argument it is", ("arg",), lambda one: not _has_function(one)),
@@ -85,16 +85,16 @@ MODES = (
     Mode("", "on a script, of which fix tries changes", ("budget",), lambda one: "soak" in one and _is_script(one)),
     Mode("", "where functions are listed", (*_MEASURED, *_OF_MEASURING), lambda one: _some(one, ".py:")),
     Mode("soak", "with --soak, which says how long it measures, and tries nothing", _LENGTHS),
-    Mode("to_end", "with --to-end: the script ends by itself", ("seconds", "steps")),
+    Mode("to_end", "with --to-end, as the script ends by itself", ("seconds", "steps")),
     Mode("no_verify", "with --no-verify, which tries nothing", ("budget",)),
     Mode(
         "change", "with --change, which measures nothing", (*_OF_SEARCHES, *_OF_MEASURING), lambda one: "allow" in one
     ),
-    Mode("", "with a saved profile: a side is measured once", ("pairs",), lambda one: _some(one, ".json")),
+    Mode("", "with a saved profile, as a side is measured once", ("pairs",), lambda one: _some(one, ".json")),
     Mode("", "on saved profiles, which are not measured again", _OF_MEASURING, _all_saved),
     Mode("self_test", "with --self-test, which measures TARGET against itself", ("against", "measure")),
     Mode("no_build", "with --no-build, which only reads the text", _NO_TEXT),
-    Mode("", "with list: pipeprof data rm removes inputs", ("names", "all"), lambda one: one["action"] == "list"),
+    Mode("", "with list, as `data rm` removes inputs", ("names", "all"), lambda one: one["action"] == "list"),
     Mode("", "with rm", ("json",), lambda one: one.get("action") == "rm"),
 )
 
