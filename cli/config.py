@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeprof.cli.streams import say
 from pipeprof.pipelines.errors import UsageError
@@ -40,18 +40,6 @@ _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "no-python": (lambda value: value is True, "true only"),
 }
 """Values that a file may give, and how to say so."""
-_NOT_WITH = {
-    "--soak": ("seconds", "steps", "budget"),
-    "--to-end": ("seconds", "steps", "soak"),
-    "--seconds": ("soak",),
-    "--steps": ("soak",),
-    "--no-verify": ("budget",),
-    "--budget": ("no-verify", "soak"),
-    "--json": ("format",),
-    "--format": ("json",),
-}
-"""What a file says, and a typed option contradicts."""
-_NOT_OF_SCRIPTS = ("step", "dataset-size", "cold")
 _OF_USERS = frozenset({f"{PREFIX}CACHE_DIR", f"{PREFIX}DEBUG"})
 _OTHER = _OF_USERS | {f"{PREFIX}GUARD", f"{PREFIX}RUN", f"{PREFIX}TEMPORARY_FOLDER"}
 """Variables that are about something else than options: the user's, and those that a run gives its processes."""
@@ -59,13 +47,26 @@ _OF_CLUSTERS = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d
 """Variables that Kubernetes gives every process for a service whose name begins with pipeprof."""
 
 
-def defaults(
-    command: str, parameters: Collection[Any], words: Sequence[str], commands: Mapping[str, type[Any]]
-) -> dict[str, Any]:
-    """The values that a checkout's file gives to options of a command, by the names of the parameters; says them.
+class FileDefaults(NamedTuple):
+    """What a checkout's file sets, by the names of the options, and those that this command takes from no file."""
+
+    path: Path | None
+    values: dict[str, Any]
+    dropped: list[str]
+
+    def say(self, command: str, counted: Collection[str]) -> None:
+        """Say what it sets, of the fields whose values count."""
+        found = {name: value for name, value in self.values.items() if name.replace("-", "_") in counted}
+        said = [", ".join(f"{name} = {_shown(value)}" for name, value in found.items())] if found else []
+        said += [f"not for {command}: {', '.join(self.dropped)}"] if self.dropped else []
+        if said:
+            say(f"pipeprof: note: {self.path}: {'; '.join(said)}")
+
+
+def defaults(command: str, parameters: Collection[Any], commands: Mapping[str, type[Any]]) -> FileDefaults:
+    """The values that a checkout's file gives to options of a command.
 
     Args:
-        words: The command line after the command; what does not fit it is left out.
         commands: All commands, each with the class of its options.
 
     Raises:
@@ -75,26 +76,11 @@ def defaults(
     known = {flag.removeprefix("--"): one for one in parameters for flag in one.opts if flag.startswith("--")}
     values = {name: value for name, value in _read(path, table, command, commands).items() if name in known}
     dropped = sorted(values.keys() & _NOT_OF.get(command, frozenset()))
-    by_variable = [f"--{name}" for name, one in known.items() if f"{PREFIX}{command}_{one.name}".upper() in os.environ]
-    left_out = {*dropped, *_contradicted(command, [*words, *by_variable])}
-    found = {name: value for name, value in values.items() if name not in left_out}
-    for name, value in found.items():
+    for name, value in values.items():
         if known[name].is_flag is not isinstance(value, bool):
             expected = "true or false" if known[name].is_flag else "a text or a number"
             raise UsageError(f"{path}: {name}: got {_shown(value)}, expected {expected}")
-    said = [", ".join(f"{name} = {_shown(value)}" for name, value in found.items())] if found else []
-    said += [f"not for {command}: {', '.join(dropped)}"] if dropped else []
-    if said and {"-q", "--quiet"}.isdisjoint(words):
-        say(f"pipeprof: note: {path}: {'; '.join(said)}")
-    return {known[name].name: value if known[name].is_flag else str(value) for name, value in found.items()}
-
-
-def _contradicted(command: str, words: Sequence[str]) -> Iterator[str]:
-    """Names of options whose defaults do not fit the target or an option that was typed: they are for other runs."""
-    for word in words:
-        yield from _NOT_WITH.get(word.partition("=")[0], ())
-        if word.endswith(".py") and not word.startswith("-"):
-            yield from (*_NOT_OF_SCRIPTS, *(("budget",) if command == "run" else ()))
+    return FileDefaults(path, {name: value for name, value in values.items() if name not in dropped}, dropped)
 
 
 def find_file(folder: Path) -> tuple[Path | None, Mapping[str, Any]]:

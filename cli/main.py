@@ -26,8 +26,8 @@ import typer  # noqa: E402
 from pipeprof import __version__  # noqa: E402
 from pipeprof.cli import exit_codes  # noqa: E402
 from pipeprof.cli.formats import extensions_of  # noqa: E402
-from pipeprof.cli.gone import command_gone, option_gone  # noqa: E402
 from pipeprof.cli.parser import COMMANDS, Commands  # noqa: E402
+from pipeprof.cli.refused import command_gone, option_gone  # noqa: E402
 from pipeprof.cli.render.diagnostics import say_error  # noqa: E402
 from pipeprof.cli.streams import no_stdout, open_closed, say, silence, write_stdout  # noqa: E402
 from pipeprof.pipelines.errors import PipeprofError, UsageError  # noqa: E402

@@ -175,10 +175,10 @@ class GateOptions(MeasuringOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions(ReportOptions):
-    """Check specs and functions without running them.
+    """Check specs and functions without taking a batch.
 
-    Finds errors, predicts memory, applies rules that need no measurement. A spec is built by TensorFlow, without its
-    data.
+    Finds errors, predicts memory, applies rules that need no measurement. TensorFlow builds a spec without its data; a
+    function is called.
 
     Examples:
       pipeprof check spec.yaml --memory-limit 8GiB

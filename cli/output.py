@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.cli.formats import extensions_of, names_of
-from pipeprof.cli.gone import format_gone
 from pipeprof.cli.options import ReportOptions
+from pipeprof.cli.refused import format_gone
 from pipeprof.cli.render.style import Style, style_of
 from pipeprof.cli.streams import OutputError, say, why, write_stream
 from pipeprof.cli.values import choice
@@ -85,10 +85,7 @@ def _format_of_stdout(given: ReportOptions, command: str) -> str:
         return "json" if given.json else "text"
     if gone := format_gone(given.format):
         raise UsageError(f"--format: {gone}")
-    chosen = choice("--format", given.format, names_of(command))
-    if given.json and chosen != "json":
-        raise UsageError(f"--json and --format {chosen} contradict each other: give one of them")
-    return chosen
+    return choice("--format", given.format, names_of(command))
 
 
 def format_of(text: str, command: str) -> str:

@@ -20,6 +20,7 @@ from pipeprof.cli import options
 from pipeprof.cli.config import check_variables, defaults
 from pipeprof.cli.exit_codes import EXIT_CODES
 from pipeprof.cli.formats import files_of, names_of
+from pipeprof.cli.refused import RANKS, settle
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.wording import listed
 
@@ -48,13 +49,22 @@ class Command(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Parse a command line; only that of a call has a parent, and so defaults."""
-        words = args[: args.index("--")] if "--" in args else args
-        if parent is not None and not extra.get("resilient_parsing") and _HELP.isdisjoint(words):
-            # An argument has no variable.
-            names = [str(one.name) for one in self.params if one.param_type_name == "option"]
-            check_variables(str(self.name), names, COMMANDS)
-            extra["default_map"] = defaults(str(self.name), self.params, words, COMMANDS)
-        return super().make_context(info_name, args, parent=parent, **extra)
+        words = args[: args.index("--")] if "--" in args else [*args]
+        if parent is None or extra.get("resilient_parsing") or not _HELP.isdisjoint(words):
+            return super().make_context(info_name, args, parent=parent, **extra)
+        # An argument has no variable.
+        names = [str(one.name) for one in self.params if one.param_type_name == "option"]
+        check_variables(str(self.name), names, COMMANDS)
+        file = defaults(str(self.name), self.params, COMMANDS)
+        of_file = {
+            key.replace("-", "_"): one if isinstance(one, bool) else str(one) for key, one in file.values.items()
+        }
+        context: Any = super().make_context(info_name, args, parent=parent, default_map=of_file, **extra)
+        sources = {name: getattr(context.get_parameter_source(name), "name", "") for name in context.params}
+        settle(context.params, lambda name: RANKS.get(sources[name], 0))
+        if {"-q", "--quiet"}.isdisjoint(words):
+            file.say(str(self.name), [one for one in of_file if sources[one] == "DEFAULT_MAP" and context.params[one]])
+        return context
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The arguments as users write them."""

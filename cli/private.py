@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,29 +23,21 @@ _NO_TEXTS = frozenset({"style", "status"})
 """Fields of blocks that say how they look."""
 
 
-class SpecEnvironment(Mapping[str, str]):
+class SpecEnvironment(ChainMap[str, str]):
     """The environment as specs read it under ``--env``: what they look up is hidden in redacted output.
 
     Attributes:
         used: The variables that were looked up and are set.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+    def __init__(self, environment: MutableMapping[str, str]) -> None:
+        super().__init__(environment)
         self.used: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> str:
         """Look up a variable and remember it."""
-        self.used[name] = self._environment[name]
+        self.used[name] = super().__getitem__(name)
         return self.used[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Names of all variables."""
-        return iter(self._environment)
-
-    def __len__(self) -> int:
-        """Number of all variables."""
-        return len(self._environment)
 
 
 SPEC_ENVIRONMENT = SpecEnvironment(os.environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,10 +19,9 @@ from pipeprof.cli.report.blocks import Block
 from pipeprof.cli.streams import say, without_commands, write_stdout
 from pipeprof.cli.targets.checked import Checked
 from pipeprof.cli.targets.find import find_targets
-from pipeprof.cli.targets.load import Changes, list_functions, load_target
+from pipeprof.cli.targets.load import list_functions, load_given
 from pipeprof.cli.values import byte_size, choice, duration
 from pipeprof.pipelines.errors import PipeprofError, UsageError, escape
-from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
@@ -51,10 +49,8 @@ def check(given: CheckOptions) -> int:
     targets, skipped = find_targets(given.targets)
     several = targets != given.targets or len(targets) > 1
     if several and (outputs.files or outputs.stdout not in ("text", "github")):
-        raise UsageError(f"{len(targets)} targets are checked as text or with --format github; name one for the rest")
+        raise UsageError("a folder, or several targets, are checked as text or with --format github alone")
     seconds = duration("--max-time", given.max_time)
-    if given.no_build and (given.fail_on or given.memory_limit or seconds):
-        raise UsageError("--no-build only reads the text: leave out --fail-on, --memory-limit and --max-time")
     no_specs = f"{skipped} YAML file{' is no spec' if skipped == 1 else 's are no specs'}"
     if skipped and not several:
         say(f"pipeprof: note: {no_specs} below {targets[0]}: a spec has version: 1 and a source")
@@ -92,7 +88,7 @@ def _check(
     """Check one target, write what is known of it, and return its exit code.
 
     Args:
-        looker: Gives the process that builds specs; None to build none.
+        looker: Gives the process that builds targets; None to build none.
 
     Raises:
         PipeprofError: It is the only one, and there is no such target, or it is refused.
@@ -131,9 +127,7 @@ def _look(target: str, given: CheckOptions, limit: int | None, looker: Callable[
     memory = limits.memory_limit(limit, cgroup, machine_memory())
     found = Checked(target, given, limits.cores(cgroup), memory)
     try:
-        parsed, loaded = load_target(
-            target, Changes(given.set or [], given.env), no_python=given.no_python, arguments=given.arg or []
-        )
+        parsed, loaded = load_given(target, given)
         found = replace(found, parsed=parsed, loaded=loaded)
         return replace(found, told=_advice(found, parsed, looker, what_if=limit is not None))
     except PipeprofError as error:
@@ -144,21 +138,24 @@ def _advice(
     found: Checked, parsed: ParsedTarget, looker: Callable[[], Looker] | None, *, what_if: bool
 ) -> StaticAdvice:
     from pipeprof.cli.targets.check_document import stages_of
-    from pipeprof.profiles.advise.static import StaticAdvice, source_advice, static_advice
+    from pipeprof.profiles.advise.static import StaticAdvice, static_advice
     from pipeprof.profiles.document.messages import Message
 
-    loaded, cores, most = found.loaded, found.cores, found.limit.bytes if found.limit else None
-    if loaded is None:
-        return source_advice(parsed, cores=cores, memory_limit_bytes=most)
-    if looker is None:
-        return StaticAdvice()
-    from pipeprof.profiles.harness.look import NotMadeError
+    loaded, sketch, notes = found.loaded, None, []
+    rows = stages_of(loaded) if loaded is not None else []
+    if looker is not None:
+        from pipeprof.profiles.harness.look import NotMadeError
 
-    try:
-        graph = StageGraph.from_dict(looker().graph_of(loaded))
-    except NotMadeError as error:
-        return StaticAdvice(messages=[Message(code="not-built", message=str(error))])
-    return static_advice(loaded, graph, stages_of(loaded), cores=cores, memory_limit_bytes=most, what_if=what_if)
+        try:
+            answer = looker().look_at(parsed, loaded)
+        except NotMadeError as error:
+            return StaticAdvice(rows, messages=[Message(code="not-built", message=str(error))])
+        sketch, notes = answer.sketch, [Message(code=code, message=text) for code, text in answer.notes]
+    elif loaded is not None:
+        return StaticAdvice(rows)
+    most = found.limit.bytes if found.limit else None
+    told = static_advice(parsed, loaded, rows, sketch, cores=found.cores, memory_limit_bytes=most, what_if=what_if)
+    return replace(told, messages=[*notes, *told.messages])
 
 
 def _counted(number: int, word: str) -> str:
@@ -187,27 +184,8 @@ def _list_errors(error: SpecError, style: Style, hide: Callable[[str], str]) -> 
 def _describe(checked: Checked) -> Iterator[Block]:
     """The report on a target without errors."""
     from pipeprof.cli.report.check import describe_check
-    from pipeprof.cli.targets.check_document import stages_of
 
-    target, loaded, advice = checked.target, checked.loaded, checked.advice
-    words = ["pipeprof", "run", target, *(word for one in checked.given.arg or () for word in ("--arg", one))]
-    return describe_check(
-        target,
-        stages_of(loaded) if loaded is not None else (),
-        _facts(loaded) if loaded is not None else _unknown(checked),
-        memory=advice.memory,
-        what_ifs=[what_if.sentence for what_if in advice.what_ifs],
-        findings=advice.findings,
-        warnings=advice.messages,
-        run=shlex.join(words) if loaded is None else None,
-    )
-
-
-def _unknown(checked: Checked) -> list[tuple[str, str]]:
-    """Facts about a function: its stages are unknown before it is called, and so is its memory."""
-    looked = ("rules", "only those that the source shows: stages, times and memory are known after a run")
-    memory = ("memory", f"only predicted for specs: `pipeprof run {checked.target}` measures it")
-    return [looked, *([memory] if checked.given.memory_limit is not None else [])]
+    return describe_check(checked.target, checked.advice, _facts(checked.loaded) if checked.loaded is not None else [])
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

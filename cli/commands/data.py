@@ -27,8 +27,6 @@ def data(given: DataOptions) -> int:
     """List or remove generated inputs."""
     cache = locate()
     if choice("data", given.action, ACTIONS) == "list":
-        if given.names or given.all:
-            raise UsageError("data list takes no names: pipeprof data rm NAME removes an input")
         refuse_tracked_cache()
         _list(cache, as_json=given.json)
         return OK

@@ -14,7 +14,6 @@ from pipeprof.cli.options import FixOptions
 from pipeprof.cli.output import Outputs, plan_outputs
 from pipeprof.cli.streams import OutputError, say
 from pipeprof.cli.targets.saved import SavedChange, latest_run, saved_change
-from pipeprof.cli.targets.scripts import check_script_options
 from pipeprof.cli.values import classes, duration
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.load import LoadedSpec
@@ -89,8 +88,7 @@ def fix(given: FixOptions) -> int:
 
 
 def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loaded: LoadedSpec | None) -> None:
-    """Refuse options that do not fit, and outputs that could have nothing in them, before anything is measured."""
-    check_script_options(given, script=parsed.kind == "script")
+    """Refuse outputs that could have nothing in them, before anything is measured."""
     if loaded is None and (given.write or any(kind == "yaml" for _, kind in outputs.files)):
         what = "--write changes" if given.write else "YAML is the output of"
         kind = "a training script" if parsed.kind == "script" else "a Python function"

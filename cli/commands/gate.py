@@ -18,15 +18,14 @@ from pipeprof.pipelines.spec.budgets import MAY_BE_ZERO, UNITS, Budget, parse_bu
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.spec import names_of_stages
 from pipeprof.pipelines.suggest import did_you_mean
-from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.git.calls import GitCalls, git_calls
 from pipeprof.profiles.git.refs import merge_base
 from pipeprof.profiles.git.work_tree import tracked_files
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.host.host import host_facts, versions
+from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
-from pipeprof.profiles.judge.messages import other_budgets
 from pipeprof.profiles.judge.metrics import Judged, rows_of
 from pipeprof.profiles.judge.result import Result, WorseSession
 from pipeprof.profiles.judge.self_test import conclude_self_test, faults_for
@@ -75,8 +74,6 @@ def gate(given: GateOptions) -> int:
         given = replace(given, against=merge_base(os.environ))
     if given.against is None and not given.self_test:
         raise UsageError("gate needs a pipeline to compare with: --against git:main, or another target")
-    if given.against is not None and given.self_test:
-        raise UsageError("--against and --self-test contradict each other: give one of them")
     with git_calls(duration("--max-time", given.max_time)) as calls:
         sides = read_sides(given, [given.against or given.target, given.target], calls)
         a, b = (_settings(side) for side in sides)
@@ -84,7 +81,7 @@ def gate(given: GateOptions) -> int:
         judged = judged_of(_budgets_of(a), flags)
         if b.loaded is not None:
             _check_stages(b.loaded, flags)
-        others = other_budgets(_budgets_of(a), _budgets_of(b), flags)
+        others = messages.other_budgets(_budgets_of(a), _budgets_of(b), flags)
         unchanged = _unchanged(given, a, b, judged, calls)
         question = _Question(given, sides, (a, b), judged, most, calls.end_at, others, unchanged)
         return compared("self-test" if given.self_test else "gate", sides, outputs, given, partial(_answer, question))
@@ -167,22 +164,17 @@ def _answer(question: _Question, result: Result, save: Callable[[], object], pro
             conclude_self_test(result, judged)
         return
     if has_other_batches(result.a, result.b) and any(is_per_batch(name) for name in judged if name != "step_ms"):
-        note = "the two sides have different batch sizes: waits and stage times per batch are not compared"
-        result.warnings.append(Message(code="other-batches", message=note))
+        result.warnings.append(messages.OTHER_BATCHES)
     conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
 
 
 def _warn(question: _Question, result: Result) -> None:
     """Warn where the judged work tree has uncommitted changes, or the judged spec other budgets than the base."""
     if result.b.dirty:
-        note = f"{result.b.text} has uncommitted changes: it is measured as it is"
-        result.warnings.append(Message(code="dirty-tree", message=note))
+        result.warnings.append(messages.dirty(result.b.text))
     result.budgets = list(question.other_budgets)
     if result.budgets:
-        note = (
-            f"{result.b.text} is judged by the budgets of {result.a.text}; its own differ: {'; '.join(result.budgets)}"
-        )
-        result.warnings.append(Message(code="other-budgets", message=note))
+        result.warnings.append(messages.judged_by_others(result.a.text, result.b.text, result.budgets))
 
 
 def _pass_unchanged(question: _Question, result: Result) -> None:

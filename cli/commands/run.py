@@ -17,11 +17,10 @@ from pipeprof.cli.private import redact_here
 from pipeprof.cli.render.progress import progress_for
 from pipeprof.cli.reports import HEADLINE, MEASURED, ReportOnStdout, write_reports
 from pipeprof.cli.streams import OutputError, say
-from pipeprof.cli.targets.load import Changes, list_functions, load_target
+from pipeprof.cli.targets.load import list_functions, load_given
 from pipeprof.cli.targets.saved import profile_name, saved_change
-from pipeprof.cli.targets.scripts import check_script_options, what_a_script_does
 from pipeprof.cli.targets.settings import dataset_size, registrations, settings_of, settings_with
-from pipeprof.cli.values import duration, step, whole
+from pipeprof.cli.values import duration, whole
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import STDIN, ParsedTarget
@@ -61,7 +60,7 @@ def run(given: RunOptions) -> int:
     outputs, budget = plan_outputs(given, "run"), duration("--budget", given.budget)
     parse = settings_for(
         given,
-        seconds=_seconds(given),
+        seconds=duration("--soak", given.soak) or duration("--seconds", given.seconds),
         steps=whole("--steps", given.steps),
         soak=given.soak is not None,
         to_end=given.to_end,
@@ -71,7 +70,6 @@ def run(given: RunOptions) -> int:
     if (read := read_target(given, outputs, "run")) is None:
         return OK
     parsed, loaded = read
-    _check_options(given, parsed)
     settings = parse(target=parsed, loaded=loaded)
     if (change := saved_change(given, parsed, loaded, target_of(settings))) is not None:
         settings = settings_with(settings, change)
@@ -134,44 +132,7 @@ def read_target(given: TrialOptions, outputs: Outputs, command: str) -> tuple[Pa
         return None
     if given.target == STDIN:
         raise UsageError(f"{command} needs a file: `-` (standard input) is for `pipeprof check -`")
-    return load_target(
-        given.target,
-        Changes(given.set or [], given.env),
-        no_python=given.no_python,
-        step=step(given.step),
-        arguments=given.arg or [],
-        scripts=True,
-    )
-
-
-def _seconds(given: RunOptions) -> float | None:
-    """How long the pipeline is measured, by --seconds or --soak.
-
-    Raises:
-        UsageError: A value is wrong, or both were given, or another end.
-    """
-    if given.soak is None:
-        return duration("--seconds", given.seconds)
-    if given.seconds is not None or given.steps is not None or given.to_end:
-        raise UsageError("--soak says how long it takes: remove --seconds, --steps and --to-end, or --soak")
-    if given.budget is not None:
-        raise UsageError("--budget is for trying changes, which a run with --soak does not: remove one of them")
-    return duration("--soak", given.soak)
-
-
-def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
-    """Refuse options that do not fit the kind of target, or each other.
-
-    Raises:
-        UsageError: Some do not.
-    """
-    if given.budget is not None and given.no_verify:
-        raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
-    check_script_options(given, script=parsed.kind == "script")
-    if parsed.kind == "script" and given.budget:
-        raise UsageError(f"--budget is for trying changes: pipeprof fix {given.target} tries those of a script")
-    if given.to_end and (given.steps is not None or given.seconds is not None):
-        raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
+    return load_given(given.target, given, scripts=True)
 
 
 def begin(settings: Options, outputs: Outputs, given: TrialOptions) -> Measuring:
@@ -185,9 +146,23 @@ def begin(settings: Options, outputs: Outputs, given: TrialOptions) -> Measuring
 
 def _notes(settings: Options) -> Sequence[object]:
     if settings.target.kind == "script":
-        return [what_a_script_does(settings, tries=settings.tries)]
+        return [_what_a_script_does(settings)]
     again = "so does each process that tries a change" if settings.tries else ""
     return [*(settings.loaded.notes if settings.loaded is not None else ()), *registrations(settings, again)]
+
+
+def _what_a_script_does(settings: Options) -> str:
+    """State, before it runs, that the script trains for real, when it ends, and whether changes are tried then."""
+    length = settings.length
+    if settings.soak:
+        end = f"while its memory is watched for {length}"
+    elif settings.to_end:
+        end = length
+    else:
+        end = f"until {length} are measured after the warm-up (--to-end: to its end)"
+    how = "with the change" if settings.edits else "as it is"
+    again = ", then starts again, several times, up to its first batch, to try changes with its step replayed"
+    return f"{settings.target.path} runs {how} and trains for real {end}{again if settings.tries else ''}"
 
 
 def make_writer(settings: Options, outputs: Outputs) -> ProfileWriter:

@@ -9,11 +9,10 @@ from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Tabl
 from pipeprof.cli.report.memory import HOW, OWNERS
 from pipeprof.cli.report.rows import name_row, name_rows, number_of
 from pipeprof.cli.report.units import byte_scale
-from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.advise.static import StaticAdvice
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.predict import ADDED, BufferPrediction, MemoryPrediction, UnknownSize
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.wording import place_of, size
 
 _SMALL = 1 << 20
 """Bytes below which owners are not listed."""
@@ -21,25 +20,14 @@ _LEAST = 10_000
 """Of arrays and constants that have a row of their own."""
 
 
-def describe_check(
-    target: str,
-    stages: Sequence[Stage],
-    facts: Sequence[tuple[str, str]],
-    *,
-    memory: MemoryPrediction | None,
-    what_ifs: Sequence[str] = (),
-    findings: Sequence[Finding] | None,
-    warnings: Sequence[Message],
-    run: str | None = None,
-) -> Iterator[Block]:
-    """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
-
-    Args:
-        findings: ``None`` if no rule could be applied.
-        run: The command that looks at what is not looked at here.
-    """
+def describe_check(target: str, told: StaticAdvice, facts: Sequence[tuple[str, str]]) -> Iterator[Block]:
+    """Describe a target without errors: its stages with their lines, step, predicted memory and findings."""
+    stages, findings = told.stages, told.findings
     yield Text(f"{target}: no errors", indent=0)
-    places = [f"line {stage.location.line}" if stage.location else "" for stage in stages]
+    file = target.partition(":")[0]
+    places = [
+        f"line {at.line}" if (at := stage.location) and at.file == file else place_of(at) or "" for stage in stages
+    ]
     yield Table(
         [
             Column("", [number_of(stage.id) for stage in stages], right=False, style="dim"),
@@ -48,11 +36,11 @@ def describe_check(
         ]
     )
     yield Pairs([*facts, *([("rules", "no findings without running it")] if findings == [] else [])])
-    if memory is not None:
-        yield from _memory(memory, stages)
-        if not what_ifs:
-            yield from (Text(f"not predicted: {text}") for text in describe_growing(memory, stages))
-    yield from (Text(text) for text in what_ifs)
+    if told.memory is not None:
+        yield from _memory(told.memory, stages)
+        if not told.what_ifs:
+            yield from (Text(f"not predicted: {text}") for text in describe_growing(told.memory, stages))
+    yield from (Text(what_if.sentence) for what_if in told.what_ifs)
     if findings:
         # It takes a tenth of the time of a whole check to import.
         from pipeprof.cli.report.changes import finding_card
@@ -61,11 +49,9 @@ def describe_check(
         for number, finding in enumerate(findings, 1):
             card = finding_card(finding, stages, number, full=False)
             yield replace(card, blocks=(*card.blocks, Code(f"pipeprof rules {finding.rule}", label="why")))
-    if warnings:
+    if told.messages:
         yield Heading("Warnings", "what to do: pipeprof rules CODE")
-        yield from (Text(f"{warning.code}: {warning.message}") for warning in warnings)
-    if run is not None:
-        yield Code(run, label="Next ", indent=0)
+        yield from (Text(f"{warning.code}: {warning.message}") for warning in told.messages)
 
 
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof import __version__
 from pipeprof.cli.report.check import describe_growing, unknown_by_reason
 from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.target.target import SPEC_SUFFIXES
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message, Problem
@@ -65,7 +66,7 @@ def document_of(checked: Checked) -> Profile:
             predicted_bytes=memory.peak_bytes if memory is not None else None,
             what_ifs=advice.what_ifs or None,
         ),
-        stages=stages_of(loaded) if loaded else None,
+        stages=list(advice.stages) or None,
         findings=advice.findings,
         errors=_problems(checked.error),
         warnings=[*advice.messages, *_not_predicted(advice), *_notes(loaded)],
@@ -78,7 +79,7 @@ def _predicted(memory: MemoryPrediction) -> list[LedgerEntry]:
 
 def _target(checked: Checked) -> Target:
     """The target where there is no spec, or it is wrong."""
-    is_spec = isinstance(checked.error, SpecError) or checked.target.endswith((".yaml", ".yml"))
+    is_spec = isinstance(checked.error, SpecError) or checked.target.endswith(SPEC_SUFFIXES)
     return Target(
         kind="spec" if is_spec else "function",
         text=checked.target,

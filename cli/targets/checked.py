@@ -49,6 +49,5 @@ class Checked:
             return self.error.exit_code
         if self.given.fail_on is None:
             return OK
-        # Nothing found and nothing looked at are not the same; of a function, the source shows little before a run.
-        unread = self.loaded is not None and self.advice.findings is None
-        return INTERNAL if unread else GATE if self.advice.findings else OK
+        # Nothing found and nothing looked at are not the same.
+        return INTERNAL if self.advice.findings is None else GATE if self.advice.findings else OK

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeprof.pipelines.host_files import read_regular
+from pipeprof.pipelines.target.target import SPEC_SUFFIXES
 
-_SUFFIXES = (".yaml", ".yml")
 _MOST_BYTES = 1 << 20
 """A larger YAML file is data."""
 _LEFT_OUT = frozenset({"node_modules", "pipeprof-out", "site-packages"})
@@ -57,7 +57,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
             if name not in _LEFT_OUT and not name.startswith(".") and not Path(where, name, "pyvenv.cfg").exists()
         )
         for name in sorted(names):
-            if name.endswith(_SUFFIXES) and not name.startswith("."):
+            if name.endswith(SPEC_SUFFIXES) and not name.startswith("."):
                 yield Path(where, name)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePath
 
-from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.cli.targets.load import load_target
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.changes.in_spec import can_change
@@ -64,9 +64,7 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
     place = PurePath(target.text)
     if place.is_absolute() or ".." in place.parts:
         raise ProfileError(f"{target.text} is not below the current folder, or was measured with other files")
-    parsed, loaded = load_target(
-        target.text, Changes(target.overrides, env=target.variables is not None), no_python=False
-    )
+    parsed, loaded = load_target(target.text, sets=target.overrides, env=target.variables is not None)
     if (why := why_other(profile, target_of(make_options(parsed, loaded)), loaded)) is not None:
         raise ProfileError(why)
     if loaded is None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeprof.cli.options import MeasuringOptions
-from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.cli.targets.load import load_given
 from pipeprof.cli.targets.saved import profile_name
 from pipeprof.cli.targets.settings import settings_of
-from pipeprof.cli.values import step
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import LoadedSpec
@@ -107,13 +106,6 @@ def _refuse_files(name: str, side: GivenSide) -> None:
     )
 
 
-def _is_spec(text: str, other: str) -> bool:
-    ref = parse_ref(text)
-    if ref is not None:
-        return _is_spec(ref.path or other, "") if ref.path or parse_ref(other) is None else False
-    return text.endswith((".yaml", ".yml"))
-
-
 def _read(given: MeasuringOptions, text: str, other: str, calls: GitCalls, *, side: str) -> GivenSide:
     """Read one side.
 
@@ -126,13 +118,14 @@ def _read(given: MeasuringOptions, text: str, other: str, calls: GitCalls, *, si
     if ref is None and _REF.fullmatch(text) and not Path(text).exists():
         raise UsageError(f"invalid target {text!r}: did you mean git:{text}, the branch, tag or commit of that name?")
     if ref is None:
-        target, loaded = _load(given, text, other)
+        target, loaded = load_given(text, given)
         shown = Side(text=text, location=_where(target, loaded), dirty=is_dirty(calls, target.path))
         return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS))
     file, tree = _at_ref(ref, text, other, calls, side)
-    target, loaded = _load_at_ref(given, file, other, text=text, tree=tree)
+    target, loaded = _load_at_ref(given, file, text=text, tree=tree)
     named = text if ref.path else f"{text}:{other}"
-    shown = Side(text=named, file=_inside(target.path, tree.folder), ref=tree.commit)
+    path = target.path.relative_to(tree.folder) if target.path.is_relative_to(tree.folder) else target.path
+    shown = Side(text=named, file=str(path), ref=tree.commit)
     place = RefPlace(str(tree.current_folder()), str(tree.folder), str(tree.work_tree))
     settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, at_ref=place)
     # Which files a function reads shows only when it runs.
@@ -141,7 +134,7 @@ def _read(given: MeasuringOptions, text: str, other: str, calls: GitCalls, *, si
 
 
 def _load_at_ref(
-    given: MeasuringOptions, file: str, other: str, *, text: str, tree: RefTree
+    given: MeasuringOptions, file: str, *, text: str, tree: RefTree
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target in the tree of a ref.
 
@@ -156,7 +149,7 @@ def _load_at_ref(
             raise ProfileError(f"{text}: {reason}")
 
     try:
-        target, loaded = _load(given, file, other, may_read)
+        target, loaded = load_given(file, given, may_read=may_read)
     except SpecError as error:
         shown = error.with_file_names(lambda name: _name_at_ref(name, tree), lambda words: _at_work_tree(words, tree))
         if any(diagnostic.code != "missing-file" for diagnostic in shown.diagnostics):
@@ -164,6 +157,8 @@ def _load_at_ref(
         first = shown.diagnostics[0]
         reasons = "".join(f"; {reason}" for reason in tree.reasons(first.message))
         raise ProfileError(f"{first}: {first.text}{reasons}") from None
+    except UsageError as error:
+        raise UsageError(str(error).replace(f"{tree.folder}/", f"{tree.ref}:")) from None
     reason = lacking(loaded, tree) if loaded is not None else None
     if reason is not None:
         raise ProfileError(f"{text}: {reason}")
@@ -207,11 +202,6 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: str) -
     return f"{tree.folder / inside}{colon}{function}", tree
 
 
-def _inside(path: Path, folder: Path) -> str:
-    """A file of a ref's tree, from its root on."""
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
-
-
 def _name_at_ref(name: str, tree: RefTree) -> str:
     """A file of a ref's tree as a target names it; of the files next to it, the name that the work tree has."""
     path = Path(name)
@@ -233,22 +223,6 @@ def _refuse_module(text: str, path: str) -> None:
         ref = text.removesuffix(f":{path}")
         msg = f"{text}: {path} names a module, which Python imports from the work tree: name its file, {ref}:{file}"
         raise UsageError(msg)
-
-
-def _load(
-    given: MeasuringOptions, file: str, other: str, may_read: Callable[[Path], None] | None = None
-) -> tuple[ParsedTarget, LoadedSpec | None]:
-    """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
-    is_spec, with_spec = _is_spec(file, ""), _is_spec(other, file)
-    changes = Changes(given.set or [], given.env)
-    return load_target(
-        file,
-        changes if is_spec or not with_spec else Changes(),
-        no_python=given.no_python,
-        step=step(given.step),
-        arguments=(given.arg or []) if not is_spec or with_spec else [],
-        may_read=may_read,
-    )
 
 
 def _saved(text: str) -> GivenSide:

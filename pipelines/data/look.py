@@ -32,6 +32,8 @@ _KINDS = {
 }  # fmt: skip
 _RECORDS = re.compile(r"\.tfrec|-\d+-of-\d+$", re.IGNORECASE)
 """Names of TFRecord files: TensorFlow numbers shards as ``train-00000-of-00008``."""
+_OP = re.compile(r"\{\{[^}]*\}\} ?| \[Op:.*")
+"""The names of ops in an error of TensorFlow."""
 _KNOWN = "init reads a folder of JPEG or PNG images, TFRecord files, CSV files, or a .npy or .npz file"
 _DEEPEST = 3
 _RECORDS_LOOKED_AT = 20
@@ -282,9 +284,12 @@ def _read_records(file: Path) -> tuple[str, list[bytes]]:
     for compression in ("", "GZIP", "ZLIB"):
         try:
             dataset = tf.data.TFRecordDataset(str(file), compression).take(_RECORDS_LOOKED_AT)
-            return compression, list(dataset.as_numpy_iterator())
+            # Of a file that ends within its first record, TensorFlow reads none, and says nothing.
+            if (records := list(dataset.as_numpy_iterator())) or not file.stat().st_size:
+                return compression, records
+            said = "it ends within its first record"
         except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
-            said = said or " ".join(str(error.message).split())[:200]
+            said = said or _OP.sub("", " ".join(str(error.message).split()))[:200]
     raise UsageError(f"{file}: not a TFRecord file ({said}; {_KNOWN})")
 
 

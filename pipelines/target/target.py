@@ -14,7 +14,7 @@ from pipeprof.pipelines.target.names_in_file import functions_in, missing_name, 
 
 STDIN = "-"
 """A spec on standard input."""
-_SPEC_SUFFIXES = (".yaml", ".yml")
+SPEC_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ def parse_target(text: str, *, scripts: bool = False) -> ParsedTarget:
     """
     if text == STDIN:
         return ParsedTarget("spec", Path(text))
-    if text.endswith(_SPEC_SUFFIXES):
+    if text.endswith(SPEC_SUFFIXES):
         return ParsedTarget("spec", _existing_file(text))
     if text.endswith(".py") and scripts:
         path = _existing_file(text)
         parse_file(path)
         return ParsedTarget("script", path)
     name, _, function = text.rpartition(":")
-    module = name if is_module_name(name) and not name.endswith((".py", ".ipynb", *_SPEC_SUFFIXES)) else None
+    module = name if is_module_name(name) and not name.endswith((".py", ".ipynb", *SPEC_SUFFIXES)) else None
     if not function or not (module or name.endswith(".py")):
         raise UsageError(
             f"invalid target {text!r}: expected spec.yaml, file.py:function or package.module:function{_help(text)}"
@@ -84,7 +84,7 @@ def listed_file(text: str, *, scripts: bool = False) -> Path | None:
 def _near(text: str) -> list[str]:
     folder = Path(text).parent
     try:
-        return sorted(str(path) for path in folder.iterdir() if path.suffix in (*_SPEC_SUFFIXES, ".py"))
+        return sorted(str(path) for path in folder.iterdir() if path.suffix in (*SPEC_SUFFIXES, ".py"))
     except OSError:
         return []
 

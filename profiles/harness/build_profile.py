@@ -91,7 +91,7 @@ def assemble(
         device=_device(facts, observed, stages),
         disk=facts.disk,
         stages=stages,
-        options=_executed_options(observed),
+        options=dict(observed.parsed.options) if observed.parsed and observed.parsed.options is not None else None,
         cpu=cpu,
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
@@ -293,12 +293,6 @@ def _attribute_time(
         return stages, None
     work = work_by_stage(observed.trace, graphs)
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps))
-
-
-def _executed_options(observed: Observed) -> dict[str, bool | int] | None:
-    """The options of the executed pipeline; None where its graph was not read."""
-    found = observed.parsed.options if observed.parsed is not None else None
-    return dict(found) if found is not None else None
 
 
 def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Contention | None:

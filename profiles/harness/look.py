@@ -1,4 +1,4 @@
-"""The process that builds specs for `check`, as its parent sees it: started once, for any number of specs."""
+"""The process that builds targets for `check`, as its parent sees it: started once, for any number of them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ import os
 import select
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError
+from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
 from pipeprof.pipelines.host_files import nameless_file
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
 from pipeprof.profiles.protocol.channel import encode
+from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.protocol.options import READY, LookAnswer, LookJob, as_pairs
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
+    from pipeprof.pipelines.target.target import ParsedTarget
 
 START_SECONDS = 300.0
 """For TensorFlow's import, which takes a minute from a cold disk."""
 SECONDS = 120.0
-"""For the dataset of one spec."""
+"""For the dataset of one target."""
 _LOOK_SECONDS = 0.2
 """Between two looks at whether the process still runs."""
 _WITHOUT = "`pipeprof check --no-build` only reads the text"
@@ -37,7 +40,7 @@ class NotMadeError(PipeprofError):
 
 
 class Looker:
-    """Builds specs with placeholders for their data, in another process.
+    """Builds specs with placeholders for their data, and calls functions, in another process.
 
     Args:
         seconds: For each.
@@ -54,16 +57,22 @@ class Looker:
     def __exit__(self, *_error: object) -> None:
         self._end()
 
-    def graph_of(self, loaded: LoadedSpec) -> Any:
-        """The graph of a spec as written.
+    def look_at(self, target: ParsedTarget, loaded: LoadedSpec | None) -> LookAnswer:
+        """The graph of a target as written.
+
+        Args:
+            loaded: The spec; None for a function.
 
         Raises:
             SpecError: TensorFlow refuses it.
+            UsageError: The function is none, or its arguments do not fit.
             NotMadeError: It reads data that has not been made.
             PipelineFailedError: The user's Python raised, or building did not come to its end.
             PipeprofError: The process could not be started, or TensorFlow is not there.
         """
-        job = LookJob(str(loaded.path), as_pairs(loaded.data), str(loaded.base_dir), _made(loaded))
+        job = LookJob(str(target), str(target.path), list(target.arguments))
+        if loaded is not None:
+            job = replace(job, data=as_pairs(loaded.data), base_dir=str(loaded.base_dir), made=_made(loaded))
         try:
             if self._process is None or self._process.poll() is not None:
                 self._start()
@@ -75,8 +84,8 @@ class Looker:
             # It answers once.
             self._end()
         if answer.kind:
-            raise _error_of(answer, loaded)
-        return answer.graph
+            raise error_of(answer, str(target), loaded)
+        return answer
 
     def _start(self) -> None:
         self._end()
@@ -104,7 +113,7 @@ class Looker:
         self._stack.close()
 
     def _ask(self, job: LookJob) -> LookAnswer:
-        """Have a spec built.
+        """Have a target built.
 
         Raises:
             PipeprofError: There is no answer in time, or at all.
@@ -114,7 +123,7 @@ class Looker:
             if line is None:
                 raise PipeprofError(f"TensorFlow was not loaded after {START_SECONDS:g} s; {_WITHOUT}")
             if line != READY:
-                return LookAnswer(**json.loads(line))
+                return _answer(line)
             self._is_ready = True
         text = encode(job).encode()
         with contextlib.suppress(BrokenPipeError):
@@ -123,7 +132,7 @@ class Looker:
         line = self._line(self._seconds)
         if line is None:
             raise PipelineFailedError(f"{job.target}: its dataset was not built after {self._seconds:g} s; {_WITHOUT}")
-        return LookAnswer(**json.loads(line))
+        return _answer(line)
 
     def _line(self, seconds: float) -> bytes | None:
         """The next line of its answers; None where it does not come in time."""
@@ -150,8 +159,14 @@ class Looker:
             output.add(chunk)
         said = "\n".join((output.users() or "").splitlines()[-20:])
         return PipelineFailedError(
-            f"the process that builds specs ended by itself; {_WITHOUT}" + (f":\n{said}" if said else "")
+            f"the process that builds targets ended by itself; {_WITHOUT}" + (f":\n{said}" if said else "")
         )
+
+
+def _answer(line: bytes) -> LookAnswer:
+    fields = json.loads(line)
+    sketch = fields.pop("sketch")
+    return LookAnswer(**fields, sketch=Sketch(**sketch) if sketch is not None else None)
 
 
 def _made(loaded: LoadedSpec) -> dict[str, str]:
@@ -169,16 +184,19 @@ def _made(loaded: LoadedSpec) -> dict[str, str]:
     return {name: str(path) for name, path in made.items() if path.is_dir()}
 
 
-def _error_of(answer: LookAnswer, loaded: LoadedSpec) -> PipeprofError:
-    if answer.kind == "spec":
+def error_of(answer: LookAnswer, target: str, loaded: LoadedSpec | None) -> PipeprofError:
+    """What a user is told of a target that could not be built."""
+    if answer.kind == "spec" and loaded is not None:
         address = f"{answer.address}.{answer.op_path}" if answer.op_path else answer.address
         return loaded.error_at(address, "build", answer.message)
     if answer.kind == "installation":
         return PipeprofError(f"{answer.message}; {_WITHOUT}")
     if answer.kind == "ended":
-        return PipelineFailedError(f"{loaded.path}: the process that built it ended ({answer.message}); {_WITHOUT}")
-    place = loaded.locate(answer.address) if answer.address else None
-    said = f"{place or loaded.path}: {answer.message}"
+        return PipelineFailedError(f"{target}: the process that built it ended ({answer.message}); {_WITHOUT}")
+    if answer.kind == "target":
+        return UsageError(answer.message)
+    place = loaded.locate(answer.address) if loaded is not None and answer.address else None
+    said = f"{place or target}: {answer.message}"
     if answer.kind == "unmade":
-        return NotMadeError(f"{said}: `pipeprof run {loaded.path}` makes the data; until then only the text is checked")
+        return NotMadeError(f"{said}: `pipeprof run {target}` makes the data; until then only the text is checked")
     return PipelineFailedError("\n".join([said, *(f"    {line}" for line in answer.lines)]))

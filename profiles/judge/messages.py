@@ -23,6 +23,10 @@ NO_TIME, NO_STEP, NO_END = ("--max-time was over before it was measured", "no st
 """Why a side that was measured alone has no profile."""
 INTERRUPTED = Message(code="interrupted", message="Interrupted; the pairs so far are complete.")
 TIME_OVER = Message(code="time-over", message="--max-time ended the session.")
+OTHER_BATCHES = Message(
+    code="other-batches",
+    message="the two sides have different batch sizes: waits and stage times per batch are not compared",
+)
 _OF_ONE_RUN = frozenset({"disturbed", "not-settled"})
 """Codes of warnings about a measurement of one side alone that a comparison judges itself, by its pairs."""
 _MOST_NAMED = 3
@@ -156,6 +160,18 @@ def other_steps(steps: Sequence[str]) -> Message:
     each = ", ".join(f"{chr(ord('A') + number)} has step {step}" for number, step in enumerate(steps))
     every = "both" if len(steps) == 2 else "all"
     return Message(code="other-step", message=f"{each}: their times do not compare; --step sets {every}")
+
+
+def dirty(side: str) -> Message:
+    """Warn where the judged work tree has changes that are not committed."""
+    return Message(code="dirty-tree", message=f"{side} has uncommitted changes: it is measured as it is")
+
+
+def judged_by_others(a: str, b: str, differ: Sequence[str]) -> Message:
+    """Warn where the judged spec has other budgets than the base."""
+    return Message(
+        code="other-budgets", message=f"{b} is judged by the budgets of {a}; its own differ: {'; '.join(differ)}"
+    )
 
 
 def not_at_ref(side: str, withheld: Sequence[str]) -> Message:

@@ -230,15 +230,17 @@ class CostSegment:
 
 @dataclass(frozen=True)
 class Sketch:
-    """The graph of a dataset as it was seen being made, in case that the worker dies before `Graphs`.
+    """The graph of a dataset that did not run: for `check`, and in case that the worker dies before `Graphs`.
 
     Attributes:
-        written: Without what functions do inside.
-        places: Where its datasets were made, by their ids.
+        written: Of a worker without what functions do inside.
+        places, made, constants: As `Graphs` has them.
     """
 
     written: GraphDict
-    places: dict[str, PlaceDict]
+    places: dict[str, PlaceDict] = field(default_factory=dict)
+    made: list[MadeDict] = field(default_factory=list)
+    constants: list[ConstantDict] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

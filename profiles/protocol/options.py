@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.subject import DataSize
+    from pipeprof.profiles.protocol.messages import Sketch
 
 SERVICE: Final = "{service}"
 """In an argument of a function, what stands for the address of the service that is started for it."""
@@ -203,7 +204,7 @@ def from_pairs(value: Any) -> Any:
     return [from_pairs(inner) for inner in value] if isinstance(value, list) else value
 
 
-# What `check` asks the process that builds specs, and what that answers
+# What `check` asks the process that builds its targets, and what that answers
 
 READY: Final = b"ready\n"
 """First line of the answers: TensorFlow is loaded."""
@@ -211,35 +212,41 @@ READY: Final = b"ready\n"
 
 @dataclass(frozen=True)
 class LookJob:
-    """A spec to build.
+    """A spec or a function to build.
 
     Attributes:
-        data: The spec's, as `as_pairs` has it.
+        file: Of the target.
+        arguments: Of a function.
+        data: The spec's, as `as_pairs` has it; None for a function.
         made: Folders of the entries under ``data:`` that have been made.
     """
 
     target: str
-    data: Any
-    base_dir: str
-    made: dict[str, str]
+    file: str
+    arguments: list[tuple[str, str]] = field(default_factory=list)
+    data: Any = None
+    base_dir: str = ""
+    made: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class LookAnswer:
-    """The graph of a spec as written, or why there is none.
+    """The graph of a target as written, or why there is none.
 
     Attributes:
-        kind: Why it failed; empty if it did not: ``spec``: TensorFlow refuses the spec; ``python``: the user's Python
-            raised; ``unmade``: data has to be read that has not been made; ``installation``: there is no TensorFlow;
-            ``ended``: the process ended by itself.
+        kind: Why it failed; empty if it did not: ``spec``: TensorFlow refuses the spec; ``target``: the function is
+            none, or its arguments do not fit; ``python``: the user's Python raised; ``unmade``: data has to be read
+            that has not been made; ``installation``: there is no TensorFlow; ``ended``: the process ended by itself.
         address: The stage, where that is known.
         op_path: The call inside it, as `BuildError` has it.
         lines: Traceback lines in the user's Python, the innermost call last.
+        notes: Codes and texts of warnings.
     """
 
-    graph: Any = None
-    kind: Literal["", "spec", "python", "unmade", "installation", "ended"] = ""
+    sketch: Sketch | None = None
+    kind: Literal["", "spec", "target", "python", "unmade", "installation", "ended"] = ""
     message: str = ""
     address: str = ""
     op_path: str = ""
     lines: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)

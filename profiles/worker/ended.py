@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -59,6 +60,12 @@ def _was_interrupted_for(frame: FrameType) -> bool:
     # `def handler(*arguments)` has both in one.
     values += [one[1] for one in values if isinstance(one, tuple) and len(one) == 2]
     return frame.f_back is not None and any(one is frame.f_back for one in values)
+
+
+def raise_oom_score() -> None:
+    """Raise the OOM score, so that the kernel kills the worker first when memory runs out."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("800")
 
 
 def end_at_once() -> NoReturn:

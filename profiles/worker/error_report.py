@@ -85,7 +85,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
             address=error.address,
             op_path=error.op_path,
         )
-    known = _error_outside_stages(error, said, script=sample.job.kind == "script")
+    known = error_outside_stages(error, said, script=sample.job.kind == "script")
     if known is not None:
         code, message = known
         return replace(raised, kind=_KINDS.get(code, "pipeline"), code=code, message=message)
@@ -124,7 +124,7 @@ def _lacks_memory(error: BaseException, said: str) -> bool:
     return refused or _MEMORY_ERROR.match(said) is not None
 
 
-def _error_outside_stages(error: BaseException, said: str, *, script: bool) -> tuple[str, str] | None:
+def error_outside_stages(error: BaseException, said: str, *, script: bool) -> tuple[str, str] | None:
     """Return code and message of an error not caused by a stage; None if a stage may have caused it."""
     if isinstance(error, ScriptEndedError):
         return error.code, said

@@ -1,7 +1,8 @@
-"""Worker that builds specs with placeholders for their data, one after the other, each in a copy of this process.
+"""Worker that builds targets, one after the other, each in a copy of this process; nothing is iterated.
 
-Started with the descriptor for its answers as its argument; jobs come on stdin, a line each. A copy takes milliseconds
-where TensorFlow's import takes seconds, and neither the files of a spec nor its crash are the next one's concern.
+A spec is built with placeholders for its data, a function is called. Started with the descriptor for its answers as its
+argument; jobs come on stdin, a line each. A copy takes milliseconds where TensorFlow's import takes seconds, and
+neither the files of a target nor its crash are the next one's concern.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import encode
-from pipeprof.profiles.protocol.options import READY, LookAnswer, LookJob, from_pairs
-from pipeprof.profiles.worker.ended import end_at_once
+from pipeprof.profiles.protocol.messages import Sketch
+from pipeprof.profiles.protocol.options import READY, SERVICE, LookAnswer, LookJob, from_pairs
+from pipeprof.profiles.user_frames import frames_of_error, text_of
+from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.worker.ended import end_at_once, raise_oom_score
 from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.load_function import look_like_a_script
+from pipeprof.profiles.worker.load_function import call_target, look_like_a_script
+from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 
@@ -28,21 +33,20 @@ def main() -> int:
     """Answer until the jobs end; a single job where copies cannot use what is loaded, as on macOS."""
     answers = int(sys.argv[1])
     die_with_guard()
+    raise_oom_score()
     settle_temporary_folder()
     try:
         import_tensorflow()
-        _load()
+        from pipeprof.pipelines.build import look  # noqa: F401 - for the copies
+        from pipeprof.pipelines.spec import spec  # noqa: F401 - for the copies
     except PipeprofError as error:
         os.write(answers, encode(LookAnswer(kind="installation", message=str(error))).encode())
         return 0
     os.write(answers, READY)
     for line in sys.stdin.buffer:
-        if not sys.platform.startswith("linux"):
-            _send(answers, _answer(line))
-            return 0
-        copy = os.fork()
+        copy = os.fork() if sys.platform.startswith("linux") else 0
         if not copy:
-            _send(answers, _answer(line))
+            _answer(answers, line)
             end_at_once()
         _, status = os.waitpid(copy, 0)
         code = os.waitstatus_to_exitcode(status)
@@ -52,31 +56,63 @@ def main() -> int:
     return 0
 
 
-def _load() -> None:
-    """Import what each copy needs."""
-    from pipeprof.pipelines.build import look  # noqa: F401 - for the copies
-    from pipeprof.pipelines.spec import spec  # noqa: F401 - for the copies
-
-
 def _send(answers: int, answer: LookAnswer) -> None:
     text = encode(answer).encode()
     while text:
         text = text[os.write(answers, text) :]
 
 
-def _answer(line: bytes) -> LookAnswer:
+def _answer(answers: int, line: bytes) -> None:
     job = LookJob(**json.loads(line))
     # The jobs that follow are not for the user's code to read.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    look_like_a_script(job.target)
+    look_like_a_script(job.file)
+
+    def end(error: BaseException) -> None:
+        _send(answers, _answer_of(error))
+        end_at_once()
+
+    ImportGuard(end).begin()
+    own = os.getpid()
     try:
-        return _look(job)
+        answer = _build(job) if job.data is not None else _call(job)
     except BaseException as error:
         # Also where the user's code ends the process.
-        return LookAnswer(kind="python", message=first_line(error))
+        answer = _answer_of(error)
+    if os.getpid() == own:
+        # No copy that the user's code has made.
+        _send(answers, answer)
 
 
-def _look(job: LookJob) -> LookAnswer:
+def _answer_of(error: BaseException) -> LookAnswer:
+    from pipeprof.profiles.worker.error_report import error_outside_stages
+
+    code, message = error_outside_stages(error, text_of(error), script=False) or ("", first_line(error))
+    lines = [
+        f"{as_typed(frame.file)}:{frame.line} in {frame.function}: {frame.source}" for frame in frames_of_error(error)
+    ]
+    return LookAnswer(kind="target" if code == "target" else "python", message=message, lines=lines)
+
+
+def _call(job: LookJob) -> LookAnswer:
+    from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
+    from pipeprof.pipelines.graph.observe.reading import read_graphs
+
+    arguments = job.arguments
+    if any(SERVICE in value for _, value in arguments):
+        from pipeprof.profiles.worker.local_service import start_local_service
+
+        address = start_local_service(import_tensorflow(), 1).address
+        arguments = [(name, value.replace(SERVICE, address)) for name, value in arguments]
+    called = call_target(job.target, arguments)
+    dataset, watch = called.dataset, called.watch
+    held = held_bytes(watch.made) + watch.lines.held_bytes(dataset)
+    found = read_graphs(dataset, in_memory=held, watch=watch)
+    made = [source.to_dict() for source in watch.made]
+    return LookAnswer(Sketch(found.written, found.places, made, found.constants), notes=list(called.notes))
+
+
+def _build(job: LookJob) -> LookAnswer:
     from pipeprof.pipelines.build.look import DATA, LookContext, look
     from pipeprof.pipelines.build.pinned import BuildError
     from pipeprof.pipelines.spec.spec import spec_of
@@ -85,7 +121,7 @@ def _look(job: LookJob) -> LookAnswer:
     entries = spec_of(data).data
     context = LookContext(Path(job.base_dir), entries, {name: Path(folder) for name, folder in job.made.items()})
     try:
-        return LookAnswer(graph=look(data, context))
+        return LookAnswer(Sketch(look(data, context)))
     except BuildError as error:
         unmade = any(f"{DATA}{name}" in error.message for name in context.recipes)
         return LookAnswer(

@@ -12,25 +12,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.pipelines.steps.step import SCRIPT
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.worker.ended import end_at_once
+from pipeprof.profiles.worker.ended import end_at_once, raise_oom_score
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.users_files import enter_ref, read_instead
-
-
-def _raise_oom_score() -> None:
-    """Raise the OOM score, so that the kernel kills the worker first when memory runs out."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("800")
 
 
 def _run_of(job: Options, channel: WorkerEnd) -> JobRun:
@@ -53,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     WorkerEnd.in_worker = True
     job = channel.receive_job()
     die_with_guard()
-    _raise_oom_score()
+    raise_oom_score()
     settle_temporary_folder()
     if job.at_ref is not None:
         enter_ref(job.at_ref)

@@ -13,6 +13,7 @@ from unit.spec.bad_specs import BAD_SPECS
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.look import Looker
 
 
@@ -25,7 +26,7 @@ def test_each_is_refused_at_its_line(tmp_path: Path, golden: Callable[[str, str]
                 sets = [value for flag, value in itertools.pairwise(words) if flag == "--set"]
                 loaded = load_spec(Path(f"{bad.name}.yaml"), sets, environment=os.environ if "--env" in words else None)
                 with pytest.raises(PipeprofError) as caught:
-                    looker.graph_of(loaded)
+                    looker.look_at(ParsedTarget("spec", loaded.path), loaded)
             assert isinstance(caught.value, SpecError), (bad.name, caught.value)
             (fault,) = caught.value.diagnostics
             assert fault.render([]).count("\n") <= 1, bad.name

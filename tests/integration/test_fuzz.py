@@ -23,6 +23,7 @@ from pipeprof.cli.main import invoke
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.look import Looker, NotMadeError
 from pipeprof.profiles.judge import live
 from tests.integration.random_repository import RandomRepository
@@ -98,7 +99,7 @@ def test_what_tensorflow_builds_of_specs(place):
         for _ in range(4 * CASES):
             Path("spec.yaml").write_bytes(mutated(chance, chance.choice(good), every))
             with contextlib.suppress(SpecError, PipelineFailedError, NotMadeError):
-                looker.graph_of(load_spec(Path("spec.yaml")))
+                looker.look_at(ParsedTarget("spec", Path("spec.yaml")), load_spec(Path("spec.yaml")))
                 built += 1
     assert built
     assert [listed(place / name) for name in ("outside", "work")] == [set(), {"spec.yaml"}]

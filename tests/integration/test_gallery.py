@@ -14,7 +14,7 @@ from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.pipelines.target.running import import_file, load_function
-from pipeprof.pipelines.target.target import parse_target
+from pipeprof.pipelines.target.target import ParsedTarget, parse_target
 from pipeprof.profiles.harness.look import Looker, NotMadeError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -97,11 +97,12 @@ def test_a_spec_is_built_without_its_data(tmp_path: Path, monkeypatch: pytest.Mo
     with Looker() as looker:
         for source, loaded in each.items():
             try:
-                graph = looker.graph_of(loaded)
+                sketch = looker.look_at(ParsedTarget("spec", loaded.path), loaded).sketch
             except NotMadeError:
                 unmade.add(source)
             else:
-                assert graph["root"] is not None, loaded.path
+                assert sketch is not None
+                assert sketch.written["root"] is not None, loaded.path
     assert unmade == {"image_dataset_from_directory", "make_csv_dataset"}
 
 

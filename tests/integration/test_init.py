@@ -177,9 +177,11 @@ def test_what_are_no_records_is_refused(tmp_path: Path) -> None:
     data[12] ^= 1
     (tmp_path / "flipped.tfrecord").write_bytes(data)
     (tmp_path / "readme.md").write_text("text that is no record at all")
-    for name in ("kinds.tfrecord", "cut.tfrecord", "flipped.tfrecord", "readme.md"):
-        with pytest.raises(UsageError):
+    (tmp_path / "short.tfrecord").write_text("text")
+    for name in ("kinds.tfrecord", "cut.tfrecord", "flipped.tfrecord", "readme.md", "short.tfrecord"):
+        with pytest.raises(UsageError) as caught:
             look(str(tmp_path / name))
+        assert "{{" not in str(caught.value)
 
 
 def test_no_file_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:

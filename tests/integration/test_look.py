@@ -1,4 +1,4 @@
-"""`check` lets TensorFlow build a spec, without its data: what that finds, and how it ends where it does not."""
+"""`check` lets TensorFlow build a target, a spec without its data: what that finds, and how it ends otherwise."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,34 @@ def dies(number):
 def leaves(number):
     sys.exit(3)
 """
+CALLED = """
+import os, pathlib, sys
+import numpy as np
+import tensorflow as tf
+pathlib.Path(__file__).with_name("ran.txt").touch()
+
+def train(size: int = 10):
+    print("not for stdout")
+    dataset = tf.data.Dataset.range(size).map(lambda x: tf.zeros([64, 64]) + tf.cast(x, tf.float32))
+    dataset.repeat()
+    return dataset.shuffle(1000).batch(32)
+
+def rows():
+    return tf.data.Dataset.from_tensor_slices(np.zeros([50000, 2560], np.float32)).shuffle(1000).batch(32)
+
+def served(service):
+    if not os.fork():
+        sys.exit(0)
+    away = tf.data.experimental.service.distribute("parallel_epochs", service)
+    return tf.data.Dataset.range(9).shuffle(5).apply(away).batch(3)
+
+def wrong():
+    return tf.data.Dataset.range(9).map(lambda number: number.nothing)
+
+def nothing():
+    return 3
+"""
+TRAINS = "import tensorflow as tf\nfor _ in tf.data.Dataset.range(9).repeat():\n    pass\ndef make():\n    pass\n"
 
 
 @pytest.fixture(autouse=True)
@@ -53,9 +82,9 @@ def spec(name: str, *stages: str, source: str = "range: {stop: 9}", more: str = 
     return name
 
 
-def document(capsys: pytest.CaptureFixture[str], name: str, code: int = 0) -> Profile:
+def document(capsys: pytest.CaptureFixture[str], name: str, code: int = 0, more: Sequence[str] = ()) -> Profile:
     capsys.readouterr()
-    assert invoke(["check", name, "--json"]) == code
+    assert invoke(["check", name, "--json", *more]) == code
     return Profile.model_validate_json(capsys.readouterr().out)
 
 
@@ -99,6 +128,42 @@ def test_python_of_a_spec_runs_as_far_as_building_needs_it_and_not_at_all_where_
     said = capsys.readouterr().err
     assert [place for place in ("raises.yaml:4:5: ", "f.py:9 ") if place not in said] == []
     assert Path("ran.txt").exists()
+
+
+def test_a_function_is_called_and_judged_as_a_spec_is(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("g.py").write_text(CALLED)
+    train = document(capsys, "g.py:train")
+    assert [(one.op, one.location and one.location.line) for one in train.stages or ()] == [
+        ("range", 9), ("map", 9), ("shuffle", 11), ("batch", 11),
+    ]  # fmt: skip
+    assert [one.rule for one in train.findings or ()][:1] == ["discarded-transformation"]
+    ledger = {(one.owner, one.stage): one for one in train.memory.ledger or ()}
+    assert 160_000 < ledger["shuffle", "stages.1"].bytes < 300_000
+    spec("rows.yaml", *KEPT[:2], source="from_tensor_slices: {tensors: {array: {shape: [50000, 2560]}}}")
+    function, written = (
+        {one.owner: (one.bytes, one.how) for one in document(capsys, name).memory.ledger or ()}
+        for name in ("g.py:rows", "rows.yaml")
+    )
+    assert function == written
+    served = document(capsys, "g.py:served", more=("--arg", "service={service}"))
+    assert [one.op for one in served.stages or ()] == ["distribute", "batch"]
+
+
+def test_how_a_function_ends_that_cannot_be_called(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("g.py").write_text(CALLED)
+    Path("trains.py").write_text(TRAINS)
+    assert invoke(["check", "g.py:train", "--no-build"]) == invoke(["check", "g.py:train", "--no-python"]) - 2 == 0
+    assert not Path("ran.txt").exists()
+    for words, code, said in (
+        (["g.py:train", "--arg", "size=x"], 2, "--arg size: got 'x', expected int"),
+        (["g.py:train", "--arg", "sise=3"], 2, "did you mean size?"),
+        (["g.py:nothing"], 2, "returned an int; expected a tf.data.Dataset"),
+        (["trains.py:make"], 2, "trains.py:2 loops over a dataset when the file is imported"),
+        (["g.py:wrong"], 5, "\n    g.py:23 in wrong: return "),
+    ):
+        capsys.readouterr()
+        assert invoke(["check", *words]) == code
+        assert said in capsys.readouterr().err
 
 
 def test_one_that_hangs_or_ends_its_process_is_not_the_others_concern(capsys: pytest.CaptureFixture[str]) -> None:

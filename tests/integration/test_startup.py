@@ -68,7 +68,7 @@ COMMANDS = (
     ["--version"],
     ["run", "--help"],
     ["check", "--no-build", "spec.yaml"],
-    ["check", "train.py:make"],
+    ["check", "--no-build", "train.py:make"],
     ["check", "missing.yaml"],
     ["run", "missing.yaml"],
     ["rules", "prefetch-between"],

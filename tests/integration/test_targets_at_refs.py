@@ -195,6 +195,12 @@ def test_a_document_that_a_spec_reads_is_measured(repository, pipeprof):
     assert pipeprof("gate", "train.py:make", "--against", "git:main")[0] == 0
 
 
+def test_a_function_that_a_ref_lacks_is_named_as_it_was_typed(repository, pipeprof):
+    write_function(repository)
+    code, said = pipeprof("compare", "spec.yaml", "git:main:train.py:none")
+    assert (code, "no function 'none' in git:main:train.py" in said) == (2, True)
+
+
 def test_two_files_are_two_targets(repository, pipeprof):
     write_function(repository)
     for name in ("train.py", "spec.yaml"):

@@ -66,7 +66,7 @@ LOOSE = {
     "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {
         "main", "parser", "options", "values", "config", "command_line", "output", "reports", "formats", "exit_codes",
-        "streams", "private", "gone",
+        "streams", "private", "refused",
     },
 }  # fmt: skip
 GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines", "xplane"}

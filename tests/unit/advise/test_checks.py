@@ -16,10 +16,10 @@ from unit.view.recorded import recorded_view
 from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import HandWritten, to_document
-from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.spec.spec import Ignore
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
 from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
@@ -32,6 +32,7 @@ from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.harness.settings import written_stages
+from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 
@@ -126,7 +127,7 @@ def test_a_chain_may_be_longer_than_python_may_call_in_turn(tmp_path: Path) -> N
     path.write_text(f"version: 1\nsource: {{range: {{stop: 1000}}}}\nstages:\n{batches * 3}")
     loaded = load_spec(path)
     stages = list(written_stages(loaded).values())
-    advice = static_advice(loaded, StageGraph.from_dict(graph_of(loaded)), stages, cores=2)
+    advice = static_advice(ParsedTarget("spec", path), loaded, stages, Sketch(graph_of(loaded)), cores=2)
     assert (advice.findings is not None, advice.memory is not None) == (True, True)
 
 

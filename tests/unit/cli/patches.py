@@ -11,7 +11,7 @@ import pytest
 
 from pipeprof.cli.commands import compare, gate
 from pipeprof.cli.targets import sides
-from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.cli.targets.load import load_target
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
@@ -73,7 +73,7 @@ def proven(made: PipelineEdit | None = CACHE, *, status: str = "kept", **fields:
 
 def save(profile: Profile, *findings: Finding, target: str = "spec.yaml", path: str = SAVED, **changes: Any) -> None:
     """Save the profile as a run of this target would have."""
-    parsed, loaded = load_target(target, Changes(), no_python=False, scripts=True)
+    parsed, loaded = load_target(target, no_python=False, scripts=True)
     arguments = ("loop",) if parsed.kind == "script" else ()
     profile.target = target_of(make_options(parsed, loaded, script_args=arguments))
     profile.command = ["pipeprof", "run", target, *(("--", *arguments) if arguments else ())]

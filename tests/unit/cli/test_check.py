@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeprof.cli.report.check import describe_check
 from pipeprof.cli.targets.find import find_targets, is_spec
 from pipeprof.pipelines.changes.edits import SetArgument
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise import advise, check
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.static import StaticAdvice, static_advice
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.memory.predict import BufferPrediction, MemoryPrediction
+from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.view.view import PipelineView
 from tests.unit.cli.reports import Golden, Pipeprof, shown
 
@@ -66,8 +70,8 @@ def test_golden(golden: Golden, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPa
     more = "  - filter: {python: f.py:f}\n  - cache: {}\n  - map: {python: f.py:f, num_parallel_calls: 2}\n"
     Path("spec.yaml").write_text(f"{SPEC}{more}ignore: [{{rule: no-rule, reason: none}}]\n")
     held = BufferPrediction("cache", "stages.3", 500_000_000, count=50_000, at_most=True, most=2_000_000_000)
-    rest = {"findings": [], "warnings": [], "run": "pipeprof run spec.yaml"}
-    bounded = shown(describe_check("spec.yaml", [], [], memory=MemoryPrediction((held,), ()), **rest))
+    told = StaticAdvice(findings=[], memory=MemoryPrediction((held,), ()))
+    bounded = shown(describe_check("spec.yaml", told, []))
     golden("check/spec.txt", f"{pipeprof('check', 'spec.yaml').out}\n{bounded}")
 
 
@@ -119,15 +123,29 @@ def test_what_is_not_known_is_a_warning(spec: Path, pipeprof: Pipeprof, monkeypa
     assert [pipeprof("check", spec.name, *more).code for more in ([], ["--fail-on", "warning"])] == [0, 1]
 
 
-def test_of_a_function_its_source_is_looked_at(pipeprof: Pipeprof) -> None:
+def test_of_a_function_its_text_and_its_dataset_are_looked_at(pipeprof: Pipeprof) -> None:
     Path("a b.py").write_text(SLIP)
-    (found,) = document(pipeprof, "a b.py:train").findings or ()
+    built = document(pipeprof, "a b.py:train", "--arg", "n=3", "--memory-limit", "8GiB")
+    (found,) = built.findings or ()
     assert (found.rule, found.location and found.location.line) == ("discarded-transformation", 4)
+    assert [(one.op, one.location and one.location.line) for one in built.stages or ()] == [("range", 3)]
+    assert (built.target.arguments, next(one.code for one in built.warnings)) == ({"n": "3"}, "flags")
+    assert built.memory.what_ifs
+    read = document(pipeprof, "a b.py:train", "--no-build")
+    assert ([one.rule for one in read.findings or ()], read.stages) == (["discarded-transformation"], None)
     Path("a b.py").write_text("def train(n): ...\n")
-    assert document(pipeprof, "a b.py:train", "--fail-on", "warning").findings is None
-    result = pipeprof("check", "a b.py:train", "--arg", "n=3", "--memory-limit", "8GiB")
-    assert result.code == 0
-    assert "pipeprof run 'a b.py:train' --arg n=3" in result.out.splitlines()[-1]
+    assert document(pipeprof, "a b.py:train", "--fail-on", "warning").findings == []
+    assert document(pipeprof, "a b.py:train", "--no-build").findings is None
+
+
+def test_a_graph_that_is_too_large_is_a_warning_and_its_sources_are_known(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text("def f(): ...\n")
+    made: Any = {"method": "from_tensor_slices", "types": ["float32"], "shapes": [[1000, 1000]], "elements": 2000}
+    written: Any = {"root": None, "reason": "too large", "nodes": []}
+    sketch = Sketch(written, made=[{**made, "file": "f.py", "line": 1, "traced": False}])
+    told = static_advice(ParsedTarget("function", tmp_path / "f.py", "f"), None, [], sketch, cores=2)
+    assert [one.op for one in told.stages] == ["from_tensor_slices"]
+    assert [one.code for one in told.messages] == ["no-graph"], told.messages
 
 
 @pytest.mark.usefixtures("spec")
@@ -149,13 +167,7 @@ def test_what_check_cannot_do_is_refused(pipeprof: Pipeprof) -> None:
 def test_a_document_is_printed_for_a_target_that_is_refused(pipeprof: Pipeprof) -> None:
     Path("input.py").write_text("def make(): pass\n")
     Path("python.yaml").write_text(f"{RIGHT[:-2]}, {{map: {{python: 'input.py:make'}}}}]\n")
-    for words in (
-        "input.py:make --no-python",
-        "python.yaml --no-python",
-        "input.py:none",
-        "missing.yaml",
-        "spec.yaml --arg a=1",
-    ):
+    for words in ("input.py:make --no-python", "python.yaml --no-python", "input.py:none", "missing.yaml"):
         plain = pipeprof("check", *words.split())
         assert (plain.code, plain.out) == (2, "")
         found = pipeprof("check", *words.split(), "--json", "--out", "report.sarif")

@@ -47,7 +47,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["compare", "a.yaml", "none.json"], 6, "none.json"),
         (["compare", "a.yaml", "a.yaml", "--pairs", "0"], 2, "--pairs"),
         (["gate", "a.yaml"], 2, "gate needs a pipeline to compare with"),
-        (["gate", "a.yaml", "--against", "a.yaml", "--self-test"], 2, "--against and --self-test contradict"),
         (["gate", "a.yaml", "--against", str(RECORDED / "step-bound.json")], 2, "is a saved profile, of one process"),
         (["gate", "a.yaml", "--against", "a.yaml", "--limit", "step_ms=0ms"], 2, "step_ms: "),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-pairs", "x"], 2, "--max-pairs"),

@@ -13,8 +13,8 @@ import pytest
 
 from pipeprof.cli import exit_codes
 from pipeprof.cli.exit_codes import USAGE
-from pipeprof.cli.gone import command_gone, gone, option_gone
 from pipeprof.cli.parser import COMMANDS, make_parser
+from pipeprof.cli.refused import command_gone, gone, option_gone
 from pipeprof.pipelines import errors
 from pipeprof.profiles.advise.names import GONE, NEW_NAMES
 from pipeprof.profiles.document.store import ProfileNotSavedError

@@ -107,7 +107,6 @@ def test_formats_and_outputs(tmp_path: Path) -> None:
     for options, said in (
         ({"format": "pdf"}, "expected text, json, github, md, html or sarif"),
         ({"format": "jsno"}, "did you mean json"),
-        ({"format": "text", "json": True}, "contradict"),
     ):
         with pytest.raises(UsageError, match=said):
             planned(**options)

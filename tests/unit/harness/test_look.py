@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError
+from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
-from pipeprof.profiles.harness.look import NotMadeError, _error_of
+from pipeprof.profiles.harness.look import NotMadeError, error_of
 from pipeprof.profiles.protocol.options import LookAnswer
 
 SPEC = "version: 1\nsource: {range: {stop: 9}}\nstages:\n  - map: {ops: [tf.abs, tf.square]}\n"
@@ -26,6 +26,7 @@ SPEC = "version: 1\nsource: {range: {stop: 9}}\nstages:\n  - map: {ops: [tf.abs,
             "    f.py:3 in f",
         ),
         (LookAnswer(None, "python", "sys.exit(3)"), PipelineFailedError, "spec.yaml: sys.exit(3)"),
+        (LookAnswer(None, "target", "no parameter"), UsageError, "no parameter"),
         (LookAnswer(None, "ended", "SIGABRT"), PipelineFailedError, "ended (SIGABRT); `pipeprof check --no-build`"),
         (LookAnswer(None, "unmade", "no", "source"), NotMadeError, "`pipeprof run spec.yaml` makes the data"),
         (
@@ -40,6 +41,6 @@ def test_whose_fault_it_is(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("spec.yaml").write_text(SPEC)
-    error = _error_of(answer, load_spec(Path("spec.yaml")))
+    error = error_of(answer, "spec.yaml", load_spec(Path("spec.yaml")))
     assert type(error) is kind
     assert said in str(error)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.commands.compare import warn_of_steps
-from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.cli.targets.load import load_target
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.steps.consumer import StepContext
 from pipeprof.pipelines.steps.recorded import read_step, resampled
@@ -108,13 +108,13 @@ def test_what_is_no_profile_of_a_step_is_refused(tmp_path: Path, text: str | Non
     if text is not None:
         path.write_text(text)
     with pytest.raises(ProfileError):
-        load_target(str(spec), Changes(), no_python=False, step=parse_step(f"recorded:{path}"))
+        load_target(str(spec), no_python=False, step=parse_step(f"recorded:{path}"))
 
 
 def test_a_replay_runs_as_far_ahead_as_the_training_did(tmp_path: Path, trained: Any) -> None:
     (tmp_path / "spec.yaml").write_text(SPEC)
     step = parse_step(f"recorded:{saved(tmp_path, trained)}")
-    target, loaded = load_target(str(tmp_path / "spec.yaml"), Changes(), no_python=True, step=step)
+    target, loaded = load_target(str(tmp_path / "spec.yaml"), no_python=True, step=step)
     planned = make_options(target=target, loaded=loaded, step=step)
     assert planned.dispatch == 2
     start, end = start_step("recorded", planned.step.arguments, StepContext(dispatch=2)).submit("batch")
@@ -131,7 +131,7 @@ def test_comparisons_warn_of_replays_that_differ_or_prove_nothing(
         folder.mkdir()
         trained.steps.busy_ms.p50 = 12.0 * of_first
         (folder / "spec.yaml").write_text(f"{SPEC}step: {{recorded: {saved(folder, trained).name}}}\n")
-        target, loaded = load_target(str(folder / "spec.yaml"), Changes(), no_python=True)
+        target, loaded = load_target(str(folder / "spec.yaml"), no_python=True)
         sides.append(SimpleNamespace(settings=make_options(target=target, loaded=loaded)))
     result: Any = SimpleNamespace(warnings=[])
     warn_of_steps(sides, result)
