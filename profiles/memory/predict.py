@@ -170,6 +170,8 @@ def _predict(view: PipelineView, *, kept: bool) -> MemoryPrediction:
 def _of_stage(view: PipelineView, stage: StageView, *, kept: bool) -> Iterator[BufferPrediction | UnknownSize]:
     row, below = traits(stage.op), view.input_of(stage)
     yield from _arrays(view, stage, kept=kept)
+    if _is_elsewhere(view, stage):
+        return
     if row.maps or row.interleaves:
         yield from _calls(view, stage)
     elif row.unpredicted is not None:
@@ -190,6 +192,12 @@ def _of_stage(view: PipelineView, stage: StageView, *, kept: bool) -> Iterator[B
         # The elements and the batch that they are copied to, for each of its calls.
         copies = 1 if holder(view, below) is not None else 2
         yield _elements(view, "batch", stage, copies * (parallel_calls(view, stage) or 1), element_size(view, stage))
+
+
+def _is_elsewhere(view: PipelineView, stage: StageView) -> bool:
+    """Whether the workers of a tf.data service hold what a stage holds, but for its arrays."""
+    around = (stage, *owners(view, stage))
+    return any(view.ever_after(one, "service", lambda reader: bool(traits(reader.op).remote)) for one in around)
 
 
 def _arrays(view: PipelineView, stage: StageView, *, kept: bool) -> Iterator[BufferPrediction]:
