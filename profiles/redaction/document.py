@@ -20,8 +20,6 @@ _FREE_TEXT = frozenset({
     "source", "step", "text", "title", "traceback", "verdict", "versions",
 })  # fmt: skip
 """Fields that hold text of any kind; all others hold a fixed vocabulary or a user's own name for a stage."""
-_PATHS = frozenset({"file", "profile"})
-"""Fields that are one path, which may have spaces."""
 _HOLDERS = (str, dict, list, tuple)
 _FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]{0,99})")
 
@@ -88,11 +86,12 @@ def _entry(key: str, value: Any, hider: Hider, words: frozenset[str], *, free: b
             return dict.fromkeys(value)
         case "versions", dict():
             return {name: text if text is None else hider.text(text, addresses=False) for name, text in value.items()}
-        case _, str() if value not in words and (is_secret_name(key) or key in _PATHS):
-            return HIDDEN if is_secret_name(key) else hider.path(value)
-        case "edit" | "edits", _:
-            return _edits(value, hider, words)
-    return _walk(value, hider, words, free=free)
+        case _, str() if is_secret_name(key):
+            return HIDDEN
+        case (("file" | "profile"), str()):
+            # One path, which may have spaces.
+            return hider.path(value)
+    return _edits(value, hider, words) if key in ("edit", "edits") else _walk(value, hider, words, free=free)
 
 
 def _edits(value: Any, hider: Hider, words: frozenset[str]) -> Any:
