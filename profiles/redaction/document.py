@@ -58,12 +58,9 @@ def _may_have_texts(value: Any) -> bool:
 
 @cache
 def _vocabulary(kind: type[Model]) -> frozenset[str]:
-    """The words of all fields that have a fixed vocabulary."""
-    words: set[str] = set()
-    for key, value in _entries(kind.model_json_schema()):
-        if key in ("enum", "const"):
-            words |= {word for word in (value if isinstance(value, list) else [value]) if isinstance(word, str)}
-    return frozenset(words)
+    """The words of all fields with a fixed vocabulary; a JSON Schema, which has them too, takes ten times as long."""
+    literals = [value for key, value in _entries(kind.__pydantic_core_schema__) if key == "expected"]
+    return frozenset(word for words in literals for word in words if isinstance(word, str))
 
 
 def _walk(value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any:
