@@ -26,19 +26,8 @@ def main() -> None:
     before = most_bytes()
     began = time.perf_counter()
     data = Path(sys.argv[1]).read_bytes()
-    stretch = TracedStretch(
-        data=[data],
-        batches=1,
-        seconds=1.0,
-        cpu_seconds=1.0,
-        began_ns=0,
-        ended_ns=10**9,
-        compared=[],
-        thread=0,
-        elsewhere=set(),
-        looks=[],
-        python=Looks(lambda _file: False),
-    )
+    python = Looks(lambda _file: False)
+    stretch = TracedStretch(0, python, [data], batches=1, seconds=1.0, cpu_seconds=1.0, ended_ns=10**9)
     found = read_stretch(stretch, None)
     seconds = time.perf_counter() - began
     print(

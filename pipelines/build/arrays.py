@@ -22,8 +22,9 @@ from pipeprof.pipelines.spec.paths import PathError, expand, resolve, resolve_pa
 if TYPE_CHECKING:
     import numpy as np
 
-_LARGEST: Final = 255
-"""Of random integers."""
+# Values drawn at a time: few enough that filling adds next to nothing to the memory of the array itself.
+_CHUNK: Final = 1 << 20
+_LEVELS: Final = 256
 
 
 def arrays_in(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -168,17 +169,33 @@ def fill(shape: Sequence[int], dtype: str = "float32", fill: str = "random", see
     """
     import numpy as np
 
-    from pipeprof.pipelines.data.tables import ITEMS_AT_A_TIME
-    from pipeprof.pipelines.data.tables import fill as fill_part
-
+    kind, size = np.dtype(dtype), math.prod(shape)
     if fill == "zeros":
-        # They take no memory before they are read.
-        return np.zeros(shape, dtype)
-    flat = np.empty(math.prod(shape), dtype)
-    rng = np.random.default_rng(seed)
-    for start in range(0, flat.size, ITEMS_AT_A_TIME):
-        fill_part(flat[start : start + ITEMS_AT_A_TIME], start, fill, rng, _LARGEST)
+        return np.zeros(shape, kind)
+    if fill == "arange":
+        return np.arange(size).astype(kind).reshape(shape)
+    flat = np.empty(size, kind)
+    generator = np.random.default_rng(seed)
+    for start in range(0, size, _CHUNK):
+        part = flat[start : start + _CHUNK]
+        _draw(generator, part)
     return flat.reshape(shape)
+
+
+def _draw(generator: np.random.Generator, part: np.ndarray[Any, Any]) -> None:
+    import numpy as np
+
+    kind = part.dtype.kind
+    if kind == "b":
+        part[:] = generator.integers(0, 2, part.size, dtype=np.uint8)
+    elif kind in "iu":
+        levels = min(_LEVELS, np.iinfo(part.dtype).max + 1)
+        part[:] = generator.integers(0, levels, part.size, dtype=np.uint8)
+    elif kind == "c":
+        part.real = generator.random(part.size, dtype=np.float32)
+        part.imag = generator.random(part.size, dtype=np.float32)
+    else:
+        part[:] = generator.random(part.size, dtype=np.float64 if part.dtype.itemsize == 8 else np.float32)
 
 
 def _held_by(array: Any) -> list[tuple[str, int]]:

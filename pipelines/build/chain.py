@@ -103,7 +103,9 @@ class CallChain:
         arguments = call_arguments(name, written)
         on, to = arguments.pop("on", None), arguments.pop("to", None)
         given = _picked(element, on)
-        if name == "getitem":
+        if name == "copy":
+            result = given
+        elif name == "getitem":
             result = given[_key(arguments["key"], element)]
         elif name == PYTHON:
             result = _called(self._made(), given, on)
@@ -214,6 +216,16 @@ def _drop(element: Any, fields: Any) -> Any:
     return tuple(value for index, value in enumerate(element) if index not in listed)
 
 
+def _rename(element: Any, names: Mapping[str, str]) -> Any:
+    for old in names:
+        _known(element, old)
+    changed = {names.get(name, name): value for name, value in element.items()}
+    if len(changed) < len(element):
+        twice = next(new for new in names.values() if new in element)
+        raise FieldError(f"new name {twice!r} exists already: the element is {describe(element)}")
+    return changed
+
+
 def _structure(element: Any, structure: Any) -> Any:
     """Nested tuples and mappings of fields; null is the whole element."""
     if isinstance(structure, Mapping):
@@ -243,6 +255,7 @@ def _known(element: Any, field: Any) -> Any:
 STRUCTURE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "select": _select,
     "drop": _drop,
+    "rename": _rename,
     "to_tuple": _structure,
     "to_dict": _to_dict,
 }

@@ -311,7 +311,7 @@ def part_of_chains(chains: Iterable[Sequence[Any]], predicate: Sequence[Any]) ->
 def _check_repeatable(name: str) -> None:
     if name == PYTHON:
         raise CannotSplitError(f"{name} runs Python, which may depend on the elements before")
-    if name not in functions() and name != "getitem":
+    if name not in functions() and name not in ("copy", "getitem"):
         raise CannotSplitError(f"{name} has no part that can be taken out")
     family, _, last = name.rpartition(".")
     if (
@@ -351,6 +351,9 @@ def _names(written: Any) -> Iterator[Any]:
 
 def _before(name: str, written: Any, path: Path) -> Path:
     """Path of a component before a call that rearranges; the whole element if it is built from several components."""
+    if name == "rename":
+        old = {new: old for old, new in written.items()}
+        return (*(_path(old[str(path[0])]) if str(path[0]) in old else path[:1]), *path[1:]) if path else _WHOLE
     if name in ("select", "drop"):
         return _chosen(name, written, path)
     at: Any = written

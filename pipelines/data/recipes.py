@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from pipeprof.pipelines.tables import read_table
 
-VERSION = 3
+VERSION = 2
 """Raised when a recipe begins to give other files, so that kept ones are made again."""
 _SPANS = ("words", "steps", "length", "frames")
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from pipeprof.pipelines.data.make import Progress
 from pipeprof.pipelines.data.photos import PhotoMaker, encode_image, run_in_threads
 from pipeprof.pipelines.data.recipes import Feature, TFRecord, length_range
-from pipeprof.pipelines.data.tables import LARGEST_RANDOM_INTEGER, ZipfWords, fill
+from pipeprof.pipelines.data.tables import ZipfWords
 
 _VOCABULARY = 5_000
+_LARGEST_RANDOM_INTEGER = 999
 
 
 def make_tfrecord(recipe: TFRecord, folder: Path, progress: Progress) -> None:
@@ -118,9 +119,14 @@ def _raw(settings: dict[str, Any], rng: np.random.Generator) -> bytes:
     """Little-endian: floats in [0, 1), integers below their limit."""
     import tensorflow as tf
 
-    flat = np.empty(math.prod(settings["shape"]), np.dtype(settings["dtype"]).newbyteorder("<"))
-    fill(flat, 0, "random", rng, LARGEST_RANDOM_INTEGER if settings["max"] is None else settings["max"] - 1)
-    array = flat.reshape(settings["shape"])
+    dtype, shape = np.dtype(settings["dtype"]).newbyteorder("<"), settings["shape"]
+    if dtype.kind == "f":
+        below_one = np.nextafter(dtype.type(1), dtype.type(0))
+        array = np.minimum(rng.random(shape).astype(dtype), below_one).astype(dtype)
+    else:
+        limit = 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
+        largest = min(limit, _LARGEST_RANDOM_INTEGER if settings["max"] is None else settings["max"] - 1)
+        array = np.asarray(rng.integers(0, largest, shape, dtype=np.int64, endpoint=True)).astype(dtype)
     return bytes(tf.io.serialize_tensor(array).numpy()) if settings["serialized"] else array.tobytes()
 
 

@@ -15,8 +15,8 @@ from pipeprof.pipelines.data.recipes import Csv, Npy, Text
 
 _ROWS_AT_A_TIME = 4096
 _CSV_VOCABULARY = 1_000
-ITEMS_AT_A_TIME = 1 << 20
-LARGEST_RANDOM_INTEGER = 999
+_ITEMS_AT_A_TIME = 1 << 20
+_LARGEST_RANDOM_INTEGER = 999
 # Largest runs of whole numbers that the small types count without rounding or overflow.
 _WRAP_AT = {"bool": 2, "float16": 2**11, "float32": 2**24}
 
@@ -107,32 +107,34 @@ def make_text(recipe: Text, folder: Path, progress: Progress) -> None:
 
 def make_npy(recipe: Npy, folder: Path, progress: Progress) -> None:
     """Write all arrays of ``recipe`` into ``folder``; counts elements as progress."""
-    items, dtype = math.prod(recipe.shape), np.dtype(recipe.dtype).newbyteorder("<")
-    header = {"descr": dtype.str, "fortran_order": False, "shape": tuple(recipe.shape)}
+    items = math.prod(recipe.shape)
+    header = {
+        "descr": np.dtype(recipe.dtype).newbyteorder("<").str,
+        "fortran_order": False,
+        "shape": tuple(recipe.shape),
+    }
     for number, name in enumerate(recipe.file_names()):
         rng = np.random.default_rng([recipe.seed, number])
         with (folder / name).open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
-            for start in range(0, items, ITEMS_AT_A_TIME):
-                part = np.empty(min(ITEMS_AT_A_TIME, items - start), dtype)
-                fill(part, start, recipe.fill, rng, LARGEST_RANDOM_INTEGER)
-                file.write(part.tobytes())
-                progress.advance(len(part))
+            for start in range(0, items, _ITEMS_AT_A_TIME):
+                count = min(_ITEMS_AT_A_TIME, items - start)
+                file.write(_fill(recipe, rng, start, count).tobytes())
+                progress.advance(count)
 
 
-def fill(part: NDArray[Any], start: int, how: str, rng: np.random.Generator, largest: int) -> None:
-    """Fill the elements of a flat array from number ``start`` on; ``largest`` is that of random integers."""
-    dtype = part.dtype
-    if how == "zeros":
-        part[:] = 0
-    elif how == "arange":
-        numbers = np.arange(start, start + len(part), dtype=np.int64)
-        part[:] = numbers % _WRAP_AT[dtype.name] if dtype.name in _WRAP_AT else numbers.astype(dtype)
-    elif dtype.kind in "fc":
-        for values in (part.real, part.imag) if dtype.kind == "c" else (part,):
-            drawn = rng.random(len(part), dtype=np.float64 if dtype.itemsize == 8 else np.float32).astype(values.dtype)
-            # Rounding to half precision could reach 1.0; the largest number below it is as random.
-            values[:] = np.minimum(drawn, np.nextafter(values.dtype.type(1), values.dtype.type(0)))
-    else:
-        most = 1 if dtype.kind == "b" else min(largest, int(np.iinfo(dtype).max))
-        part[:] = rng.integers(0, most, len(part), dtype=np.int64, endpoint=True)
+def _fill(recipe: Npy, rng: np.random.Generator, start: int, count: int) -> NDArray[Any]:
+    """Elements ``start`` … ``start + count - 1`` of the flat array, little-endian."""
+    dtype = np.dtype(recipe.dtype).newbyteorder("<")
+    if recipe.fill == "zeros":
+        return np.zeros(count, dtype)
+    if recipe.fill == "arange":
+        numbers = np.arange(start, start + count, dtype=np.int64)
+        return (numbers % _WRAP_AT[recipe.dtype] if recipe.dtype in _WRAP_AT else numbers).astype(dtype)
+    if dtype.kind == "f":
+        uniform: NDArray[Any] = rng.random(count, dtype=np.float64 if dtype.itemsize == 8 else np.float32).astype(dtype)
+        # Rounding to half precision could reach 1.0; the largest number below it is as random.
+        below_one: NDArray[Any] = np.minimum(uniform, np.nextafter(dtype.type(1), dtype.type(0)))
+        return below_one
+    largest = 1 if dtype.kind == "b" else min(_LARGEST_RANDOM_INTEGER, int(np.iinfo(dtype).max))
+    return rng.integers(0, largest, count, dtype=np.int64, endpoint=True).astype(dtype)

@@ -22,7 +22,7 @@ from pipeprof.pipelines.host_files import temporary_folder
 from pipeprof.profiles.git.calls import absolute_path
 from pipeprof.profiles.host import nvml
 from pipeprof.profiles.host.cgroup import ROOT, Cgroup
-from pipeprof.profiles.host.host import cpu_model, run_tool
+from pipeprof.profiles.host.host import cpu_model, run_tool, versions
 from pipeprof.profiles.host.limits import address_space, affinity_cores, cores, memory_limit, open_files
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.procfs import PROC, read_text
@@ -50,19 +50,6 @@ class TensorFlowInstallation:
     owners: tuple[Package, ...]
     importable: bool
     unreadable: int = 0
-
-
-def versions(version_of: Callable[[str], str] = metadata.version) -> dict[str, str | None]:
-    """Return the version of Python and of each package of `SHOWN`; None if it is not installed or damaged."""
-    return {"python": platform.python_version(), **{name: _version(name, version_of) for name in SHOWN}}
-
-
-def _version(name: str, version_of: Callable[[str], str]) -> str | None:
-    try:
-        return version_of(name)
-    # Damaged metadata raises whatever its parser meets, and others in newer Pythons.
-    except Exception:
-        return None
 
 
 def find_tensorflow(
@@ -191,7 +178,7 @@ def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Pat
     machine = machine_memory(proc)
     run = memory_limit(None, cgroup, machine)
     return Facts(
-        versions=versions(),
+        versions=versions(SHOWN),
         executable=sys.executable,
         tensorflow=find_tensorflow(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),

@@ -203,7 +203,7 @@ class Team:
 
     def _ask(self, name: str, request: TurnRequest, read: _Read[_Answer], seconds: float) -> _Answer:
         worker = self._members[name].worker
-        worker.send_turn(request)
+        worker.send(request)
         worker.resume()
         return self._await(name, read, seconds)
 

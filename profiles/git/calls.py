@@ -51,7 +51,7 @@ _ALWAYS: Final = {
     "GIT_TRACE2_PERF": "0",
     "LC_ALL": "C",
 }
-_SHARED_BY_WORK_TREES: Final = ("refs", "packed-refs", "shallow", "logs", "reftable")
+_SHARED_BY_WORK_TREES: Final = ("refs", "packed-refs", "shallow", "reftable")
 _READ_WHOLE: Final = ("packed-refs", "shallow", "objects/info/alternates", "objects/info/commit-graph")
 """Files that git reads to their end."""
 _FIXED: Final = """[core]
@@ -310,14 +310,13 @@ def _fill_directory(repository: Repository, directory: Path) -> None:
         raise ProfileError(f"{git_dir / 'HEAD'} names neither a branch nor a commit")
     (directory / "HEAD").write_text(f"{head}\n", encoding="utf-8", errors="surrogateescape")
     for name in _SHARED_BY_WORK_TREES:
-        if (common / name).exists() and not (name == "logs" and git_dir != common):
+        if (common / name).exists():
             (directory / name).symlink_to(common / name)
     (directory / "refs").mkdir(exist_ok=True)
-    if git_dir != common and (git_dir / "logs").exists():
-        (directory / "logs").mkdir()
-        for name, place in (("HEAD", git_dir / "logs" / "HEAD"), ("refs", common / "logs" / "refs")):
-            if place.exists():
-                (directory / "logs" / name).symlink_to(place)
+    (directory / "logs").mkdir()
+    for name, place in (("HEAD", git_dir / "logs" / "HEAD"), ("refs", common / "logs" / "refs")):
+        if place.exists():
+            (directory / "logs" / name).symlink_to(place)
     # ORIG_HEAD, FETCH_HEAD, and the parts of a split index.
     for entry in os.scandir(git_dir):
         if (re.fullmatch(r"[A-Z_]+_HEAD", entry.name) or entry.name.startswith("sharedindex.")) and entry.is_file():

@@ -155,7 +155,7 @@ def diagnose(  # noqa: PLR0911 - one for each kind of end
         return _hang(ended, observed, around)
     if reason == "memory-limit":
         return _out_of_memory(ended, observed, around, "limit")
-    if reason not in ("exit", "silent"):
+    if reason not in ("exit", "silent", "long-trace"):
         return _plain(reason, ended, observed, around)
     if error is not None and _cause_in_service(observed, error) is not None:
         # Also where memory was refused: to a worker of the service, and not here.

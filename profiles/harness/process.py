@@ -174,13 +174,9 @@ class WorkerProcess:
         os.set_blocking(self.printed, False)
         os.set_blocking(self.dumped, False)
 
-    def send(self, command: Command) -> bool:
-        """Send a command; returns whether it could be taken."""
+    def send(self, command: Command | TurnRequest) -> bool:
+        """Send a command or a turn; returns whether it could be taken."""
         return self._end.send(command)
-
-    def send_turn(self, turn: TurnRequest) -> bool:
-        """Send a turn; returns whether it could be taken."""
-        return self._end.send_turn(turn)
 
     def pause(self) -> None:
         """Stop all threads of the worker's process group."""

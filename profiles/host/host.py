@@ -88,13 +88,19 @@ def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, p
     )
 
 
-def versions() -> dict[str, str | None]:
-    """Return versions of Python and pipeprof in the parent process; TensorFlow's comes from the worker."""
+def versions(
+    packages: Iterable[str] = ("numpy", "psutil", "pipeprof"), version_of: Callable[[str], str] = metadata.version
+) -> dict[str, str | None]:
+    """Return versions of Python and of packages in this process; None for one that is not installed or damaged.
+
+    TensorFlow's comes from the worker.
+    """
     found: dict[str, str | None] = {"python": platform.python_version()}
-    for package in ("numpy", "psutil", "pipeprof"):
+    for package in packages:
         try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
+            found[package] = version_of(package)
+        # Damaged metadata raises whatever its parser meets, and others in newer Pythons.
+        except Exception:
             found[package] = None
     return found
 

@@ -75,9 +75,7 @@ def allowed_cores() -> frozenset[int]:
 
 def affinity_cores() -> int | None:
     """Return the number of cores in this process's affinity; all cores where the system has none (macOS)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
+    return len(allowed_cores()) or os.cpu_count()
 
 
 def cores(cgroup: Cgroup) -> float:

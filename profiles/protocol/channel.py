@@ -188,13 +188,9 @@ class HarnessEnd:
         """Send the first line; returns whether the worker could still take it."""
         return self._send_line(encode(to_worker(job)))
 
-    def send(self, command: Command) -> bool:
-        """Send a command; returns whether the worker could still take it."""
-        return self._send_line(json.dumps({"c": command}) + "\n")
-
-    def send_turn(self, turn: TurnRequest) -> bool:
-        """Send a turn; returns whether the worker could still take it."""
-        return self._send_line(json.dumps({"turn": vars(turn)}) + "\n")
+    def send(self, command: Command | TurnRequest) -> bool:
+        """Send a command or a turn; returns whether the worker could still take it."""
+        return self._send_line(encode({"turn" if isinstance(command, TurnRequest) else "c": command}))
 
     def _send_line(self, line: str) -> bool:
         try:

@@ -165,7 +165,7 @@ def test_every_source_stage_and_own_call_is_built_somewhere() -> None:
     text = (HERE / "build_cases.yaml").read_text(encoding="utf-8") + Path(__file__).read_text(encoding="utf-8")
     calls = (HERE / "call_cases.yaml").read_text(encoding="utf-8")
     assert {op for op in (*sources(), *stages()) if f"{op}:" not in text and f'"{op}"' not in text} == set()
-    assert {call for call in (*STRUCTURE, "getitem", PYTHON, VECTORIZED) if f"{call}:" not in calls} == set()
+    assert {call for call in (*STRUCTURE, "copy", "getitem", PYTHON, VECTORIZED) if f"{call}:" not in calls} == set()
 
 
 def test_every_node_and_function_carries_its_address(folder: Path) -> None:

@@ -361,15 +361,18 @@ for _ in dataset.take(20):
 """
 TRIAL = """\
 import sys
+from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 said, turns = [], iter([TurnRequest("block", 0.0, 12), None])
 channel = SimpleNamespace(send=lambda **changes: said.append(changes), next_turn=lambda: next(turns), stop=Event())
-run = TurnRun(Job("function", "rows.py:pipeline", ["rows.py"], turns=TurnsJob(edits=sys.argv[1:])), channel)
+target = ParsedTarget("function", Path("rows.py"), "pipeline")
+run = TurnRun(Options(target, ["rows.py"], turns=TurnsJob(edits=sys.argv[1:])), channel)
 run.run()
 peaks = [changes["turn"].peak_bytes for changes in said if "turn" in changes]
 print(*peaks)

@@ -15,9 +15,9 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.in_calls import with_scopes
@@ -158,7 +158,7 @@ class NoTraceError(Exception):
     """Reason why there is no trace."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class TracedStretch:
     """Traced stretch; times in nanoseconds are of ``time.monotonic_ns``.
 
@@ -170,17 +170,17 @@ class TracedStretch:
         model: TensorFlow's model at its start and end; None where the iterator changed or the stretch was cut.
     """
 
-    data: list[bytes]
-    batches: int
-    seconds: float
-    cpu_seconds: float
-    began_ns: int
-    ended_ns: int
-    compared: list[int]
     thread: int
-    elsewhere: set[int]
-    looks: list[ThreadReading]
     python: Looks
+    data: list[bytes] = field(default_factory=list)
+    batches: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    began_ns: int = 0
+    ended_ns: int = 0
+    compared: list[int] = field(default_factory=list)
+    elsewhere: set[int] = field(default_factory=set)
+    looks: list[ThreadReading] = field(default_factory=list)
     model: tuple[ModelDict, ModelDict] | None = None
 
     @property
@@ -231,7 +231,7 @@ def _first_look(feed: Feed, most: int, room: int | None) -> tuple[float, float]:
     """Return the share of the planned events or bytes that a short look has, and its seconds."""
     with _Recording(LOOK_SECONDS, room) as recording:
         _take(feed, LOOK_SECONDS, LOOK_SECONDS, recording)
-    return _share(recording.data, most), recording.seconds
+    return _share(recording.stretch.data, most), recording.seconds
 
 
 def _share(files: Sequence[bytes], most: int) -> float:
@@ -250,19 +250,20 @@ def _record_once(feed: Feed, seconds: float, fill_seconds: float | None, room: i
     # With few events in the first look, only patience limits the length.
     limit = LONGEST_SECONDS if seconds == SECONDS else PATIENCE * seconds
     with _Recording(limit, room, samplers=True) as recording:
-        iterator, before = feed.iterator, take_snapshot(feed.iterator)
-        batches, elapsed = _take(feed, seconds, PATIENCE * seconds, recording, passed, epochs=epochs)
+        stretch, iterator, before = recording.stretch, feed.iterator, take_snapshot(feed.iterator)
+        stretch.batches, stretch.seconds = _take(feed, seconds, PATIENCE * seconds, recording, passed, epochs=epochs)
         whole = feed.iterator is iterator and not recording.cut
         after = take_snapshot(iterator) if whole else None
-    model = (before.to_dict(), after.to_dict()) if before is not None and after is not None else None
-    return recording.stretch(batches, elapsed, model)
+    if before is not None and after is not None:
+        stretch.model = before.to_dict(), after.to_dict()
+    return stretch
 
 
 def _take(
     feed: Feed,
     seconds: float,
     patience: float,
-    recording: TraceRecording,
+    recording: _Recording,
     passed: ElementCount | None = None,
     *,
     epochs: bool = False,
@@ -287,18 +288,6 @@ def _take(
     return batches, elapsed
 
 
-class TraceRecording(Protocol):
-    """Recording that may end while the loop waits for a batch."""
-
-    @property
-    def cut(self) -> bool:
-        """Whether it has ended so."""
-
-    @property
-    def seconds(self) -> float:
-        """Length, after the end."""
-
-
 class _Recording:
     """TensorFlow's profiler, and optionally both samplers, for `limit` seconds at most.
 
@@ -309,20 +298,16 @@ class _Recording:
     """
 
     def __init__(self, limit: float, room: int | None = None, *, samplers: bool = False) -> None:
-        self.data: list[bytes] = []
         self.cut = False
         self._samplers = samplers
         self._python = PythonSampler()
         self._watching = ThreadStates(os.getpid())
-        self._thread = threading.get_native_id()
+        self.stretch = TracedStretch(threading.get_native_id(), self._python.looks)
         self._limit, self._room = limit, room
         self._over = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._lock = threading.Lock()
         self._ended = False
-        self._compared: list[int] = []
-        self._looks: list[ThreadReading] = []
-        self._elsewhere: set[int] = set()
 
     def __enter__(self) -> _Recording:
         import tensorflow as tf
@@ -340,22 +325,22 @@ class _Recording:
             self._stop_samplers()
             self._folder.cleanup()
             raise NoTraceError(str(error).splitlines()[0]) from error
-        self._began_ns, self._cpu = time.monotonic_ns(), time.process_time()
+        self.stretch.began_ns, self.stretch.cpu_seconds = time.monotonic_ns(), -time.process_time()
         self._watcher.start()
         if self._samplers:
-            self._compared = _compare_clocks(self._profiler)
+            self.stretch.compared = _compare_clocks(self._profiler)
         return self
 
     def __exit__(self, *_raised: object) -> None:
         self._end()
         self._over.set()
-        self.data = [file.read_bytes() for file in sorted(Path(self._folder.name).rglob("*.xplane.pb"))]
+        self.stretch.data = [file.read_bytes() for file in sorted(Path(self._folder.name).rglob("*.xplane.pb"))]
         self._folder.cleanup()
 
     @property
     def seconds(self) -> float:
         """Length, after the end."""
-        return (self._ended_ns - self._began_ns) / 1e9
+        return (self.stretch.ended_ns - self.stretch.began_ns) / 1e9
 
     def _watch(self) -> None:
         """End the recording after its time, or before its events take more memory than half of what is left."""
@@ -373,33 +358,19 @@ class _Recording:
         with self._lock:
             if self._ended:
                 return
-            self._cpu, self._ended_ns = time.process_time() - self._cpu, time.monotonic_ns()
+            self.stretch.cpu_seconds += time.process_time()
+            self.stretch.ended_ns = time.monotonic_ns()
             self._ended, self.cut = True, cut
-            self._elsewhere = {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
+            self.stretch.elsewhere = {
+                thread.native_id for thread in threading.enumerate() if thread.native_id is not None
+            }
             self._stop_samplers()
             self._profiler.stop()
 
     def _stop_samplers(self) -> None:
         if self._samplers:
-            self._looks = self._watching.stop()
+            self.stretch.looks = self._watching.stop()
             self._python.stop()
-
-    def stretch(self, batches: int, seconds: float, model: tuple[ModelDict, ModelDict] | None) -> TracedStretch:
-        """Return the recorded stretch, with its number of batches and their seconds."""
-        return TracedStretch(
-            data=self.data,
-            batches=batches,
-            seconds=seconds,
-            cpu_seconds=self._cpu,
-            began_ns=self._began_ns,
-            ended_ns=self._ended_ns,
-            compared=self._compared,
-            thread=self._thread,
-            elsewhere=self._elsewhere,
-            looks=self._looks,
-            python=self._python.looks,
-            model=model,
-        )
 
 
 def _compare_clocks(profiler: Any) -> list[int]:

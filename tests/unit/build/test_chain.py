@@ -27,7 +27,9 @@ def test_fields_of_elements() -> None:
             put(ELEMENT, wrong, 1)
 
 
-@pytest.mark.parametrize(("call", "written"), [("select", ["z"]), ("drop", "z"), ("to_dict", ["x", "y", "z"])])
+@pytest.mark.parametrize(
+    ("call", "written"), [("select", ["z"]), ("drop", "z"), ("rename", {"a": "b"}), ("to_dict", ["x", "y", "z"])]
+)
 def test_structures_that_do_not_fit(call: str, written: Any) -> None:
     with pytest.raises(FieldError):
         STRUCTURE[call]({"a": 1, "b": 2}, written)

@@ -12,7 +12,7 @@ ONE_INPUT: tuple[dict[str, Any], ...] = (
     {"tf.negative": {}},
     {"tf.square": {}},
 )
-KINDS = ("call", "call", "call", "two", "new", "select", "some", "drop", "copy", "tuple", "dict")
+KINDS = ("call", "call", "call", "two", "new", "select", "some", "drop", "rename", "copy", "tuple", "dict")
 
 
 def source(rng: Random) -> tuple[dict[str, Any], Any]:
@@ -35,7 +35,9 @@ def called(rng: Random, fields: Any) -> tuple[Any, Any]:
         return ({"to_dict": ["a"]}, ["a"]) if rng.random() < 0.5 else ({"to_tuple": [None, None]}, [0, 1])
     named = isinstance(fields[0], str)
     field, other = rng.choice(fields), rng.choice(fields)
-    kind = rng.choice(("call", "call", "call", "two", "new", "select", "some", "drop", "copy", "tuple", "dict"))
+    kind = rng.choice(
+        ("call", "call", "call", "two", "new", "select", "some", "drop", "rename", "copy", "tuple", "dict")
+    )
     if kind == "two":
         return {"tf.add": {"on": [field, other], "to": rng.choice(fields)}}, fields
     if kind == "new" and named:
@@ -47,8 +49,10 @@ def called(rng: Random, fields: Any) -> tuple[Any, Any]:
         return {"select": some}, some if named else list(range(len(some)))
     if kind == "drop" and len(fields) > 1:
         return {"drop": [field]}, [one for one in fields if one != field] if named else fields[:-1]
+    if kind == "rename" and named and "m" not in fields:
+        return {"rename": {field: "m"}}, ["m" if one == field else one for one in fields]
     if kind == "copy" and named:
-        return {"tf.identity": {"on": field, "to": "k"}}, [*fields, "k"] if "k" not in fields else fields
+        return {"copy": {"on": field, "to": "k"}}, [*fields, "k"] if "k" not in fields else fields
     if kind == "tuple":
         return {"to_tuple": [field, other]}, [0, 1]
     if kind == "dict":

@@ -15,7 +15,7 @@ from pipeprof.pipelines.build.chain import STRUCTURE, call_arguments, call_of, p
 from pipeprof.pipelines.changes.in_spec import CannotSplitError, part_of_chains
 
 FUNCTIONS = {
-    "tf.identity": lambda x: x,
+    "copy": lambda x: x,
     "tf.add": lambda x, y: x + y,
     "tf.multiply": lambda x, y: x * y,
     "tf.negative": lambda x: -x,
@@ -76,9 +76,6 @@ def test_it_answers_on_the_element_before_as_the_predicate_after(rng: Random) ->
     assert len(part) <= sum(map(len, chains[start:])) + len(predicate)
 
 
-NAMED = {"to_dict": {"x": "image", "label": "label"}}
-
-
 @pytest.mark.parametrize(
     ("chain", "predicate", "part"),
     [
@@ -90,9 +87,9 @@ NAMED = {"to_dict": {"x": "image", "label": "label"}}
         ),
         pytest.param([{"tf.image.random_crop": {"size": [8, 8, 3], "on": "image"}}], [LABEL], [LABEL], id="all of it"),
         pytest.param(
-            [NAMED, {"tf.io.decode_jpeg": {"on": "x"}}, {"tf.square": {"on": "label"}}],
+            [{"rename": {"image": "x"}}, {"tf.io.decode_jpeg": {"on": "x"}}, {"tf.square": {"on": "label"}}],
             [LABEL],
-            [NAMED, {"tf.square": {"on": "label"}}, LABEL],
+            [{"rename": {"image": "x"}}, {"tf.square": {"on": "label"}}, LABEL],
             id="through names",
         ),
         pytest.param(

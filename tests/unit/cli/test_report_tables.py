@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.cli.report.blocks import Heading, Table
-from pipeprof.cli.report.memory import build_memory, group_owners
+from pipeprof.cli.report.memory import OWNERS, build_memory, group_owners
 from pipeprof.cli.report.rows import rows_per_line
 from pipeprof.cli.report.time import Part, build_time, split_stage
-from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.base import Location, Owner
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, MemoryGrowth
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -178,3 +178,7 @@ def test_owners_add_up_to_the_peak_in_groups_and_more_than_the_pipelines_are_lef
     assert len(owners(accounted)) == 2
     memory.peak_bytes = None
     assert list(build_memory(accounted, full=False)) == []
+
+
+def test_every_owner_of_memory_has_a_name() -> None:
+    assert set(OWNERS) == set(get_args(Owner))

@@ -54,7 +54,7 @@ def test_files_may_hold_nothing(tmp_path: Path) -> None:
 def test_arrays_have_the_values_asked_for(
     dtype: str, fill: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "ITEMS_AT_A_TIME", 100)
+    monkeypatch.setattr(tables, "_ITEMS_AT_A_TIME", 100)
     made({"npy": {"shape": [50, 7], "dtype": dtype, "fill": fill}}, tmp_path / "a")
     array = np.load(tmp_path / "a" / "data.npy")
     assert (array.shape, array.dtype) == ((50, 7), dtype)

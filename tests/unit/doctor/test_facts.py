@@ -17,8 +17,8 @@ from pipeprof.profiles.doctor.facts import (
     gather,
     git_version,
     governors,
-    versions,
 )
+from pipeprof.profiles.host.host import versions
 
 
 def installed(folder: Path, name: str, version: str, *, files: dict[str, str]) -> None:
@@ -90,8 +90,7 @@ def test_a_damaged_package_has_no_version() -> None:
             raise KeyError(name)
         return "1.0"
 
-    assert versions(version_of)["keras"] is None
-    assert versions(version_of)["numpy"] == "1.0"
+    assert versions(("keras", "numpy"), version_of) == {**versions(()), "keras": None, "numpy": "1.0"}
 
 
 def test_devices(tmp_path: Path) -> None:

@@ -660,6 +660,10 @@ def test_a_time_that_was_up_after_the_measurement_cut_nothing(note):
     assert diagnose(Ended("max-time", 0), whole, around(max_time=30.0)) is None
 
 
+def test_an_error_counts_where_the_trace_was_given_up():
+    assert failed(Ended("long-trace", -9), complete(error())).problem.code == "raised"
+
+
 def test_an_error_that_came_while_the_time_ran_out_is_not_hidden_by_done():
     seen = observed(*MEASURING, error(), DONE)
     assert failed(Ended("exit", 0), seen).problem.code == "raised"

@@ -113,6 +113,12 @@ def test_a_whole_document(recorded) -> None:
     assert redact(found, PRIVATE) == found
 
 
+def test_words_of_a_fixed_vocabulary_stay_even_if_they_are_secrets(recorded) -> None:
+    profile = recorded("input-bound")
+    profile.verdict.limit = "serial-stage"
+    assert redact(profile, Private(values={"A_PASSWORD": "serial-stage"})).verdict.limit == "serial-stage"
+
+
 def test_texts_among_numbers_are_looked_at(recorded) -> None:
     profile = recorded("jpeg-folder")
     profile.findings[0].evidence = {"pairs": [1.5, f"{HOME}/a/b.py"], "numbers": [1.5, None, 2], "deep": {"1": ["ada"]}}
