@@ -40,7 +40,7 @@ from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, t
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WindowClock, look_again_ns
+from pipeprof.profiles.worker.steps.window import FIRST_PARTIAL_NS, Looked, PhaseWindow, WindowClock, look_again_ns
 from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
@@ -367,7 +367,9 @@ class ScriptRun(ScriptJob):
         self._follow_pass(main)
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
-        # Whoever is killed in the warm-up leaves its steps.
+        # Whoever is killed in the warm-up leaves its steps. The first facts take milliseconds, and looks that take long
+        # become rare: a short script would end before the second one.
+        self._tell_at = time.perf_counter() + FIRST_PARTIAL_NS / 1e9
         self._warming = self._open("warmup", self._warm, tells_steps=True)
         self._clock = WindowClock()
 
