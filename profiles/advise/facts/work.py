@@ -8,7 +8,7 @@ from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.time.waits import HEADSPACE_FROM, STEP_BOUND_BELOW
+from pipeprof.profiles.time.verdict import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 

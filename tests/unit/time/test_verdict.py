@@ -15,8 +15,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Gaps, Phase, Quantiles, Steps
 from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.time.verdict import savable_share
-from pipeprof.profiles.time.waits import classify_wait
+from pipeprof.profiles.time.verdict import classify_wait, savable_share
 from pipeprof.profiles.time.words import conclude
 
 

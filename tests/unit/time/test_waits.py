@@ -9,7 +9,7 @@ import pytest
 
 from pipeprof.profiles.document.shared import Quantiles, Steps, Training
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.time.waits import Remedy, find_remedy, restarts_are_costly
+from pipeprof.profiles.time.verdict import Remedy, find_remedy, restarts_are_costly
 from pipeprof.profiles.time.words import describe_remedy
 
 
