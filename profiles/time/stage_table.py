@@ -26,10 +26,15 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
-from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message, uncounted_message
+from pipeprof.profiles.time.stage_notes import (
+    OF_THE_MODEL,
+    StageNote,
+    model_messages,
+    swallowed_message,
+    total_seconds,
+    uncounted_message,
+)
 from pipeprof.profiles.time.top_stage import count_inputs
-from pipeprof.profiles.time.words import describe_service
-from pipeprof.profiles.wording import percent
 
 _NOT_READ = dict.fromkeys(
     ("elements", "time_ms_per_batch", "share", "calls_per_batch", "bytes_in_per_batch", "bytes_out_per_batch")
@@ -37,11 +42,6 @@ _NOT_READ = dict.fromkeys(
 """Of a stage whose counters were not read in the measured time."""
 
 
-_OF_THE_MODEL = (
-    "The graph could not be read: {reason}. The stages are those that TensorFlow's model shows while they run. What is "
-    "missing: their names, lines and arguments, what their elements are, and which of them TensorFlow added or fused."
-)
-_UNATTRIBUTED_SHARE = 0.01
 _SCALED_SHARE = 0.5
 _NONE = 0.5
 """Elements below which there were none."""
@@ -85,7 +85,7 @@ def explain_stages(
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
         only = StageGraphs(running, running, by_address=False)
         rows, notes = explain_stages(only, segments, batches=batches, times=times)
-        unread = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
+        unread = Message(code="stages-unread", message=OF_THE_MODEL.format(reason=reason))
         return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(executed, segments) if segments else Costs()
     window = _Window(batches, times)
@@ -116,7 +116,7 @@ def explain_stages(
     if locate is not None:
         locate(rows)
         count_inputs(rows)
-    notes = [*_notes(costs, segments, executed), *(note.message(rows) for note in table.notes())]
+    notes = [*model_messages(costs, executed, read=bool(segments)), *(note.message(rows) for note in table.notes())]
     return rows, [*notes, *table.lost(rows, swallowed)]
 
 
@@ -250,7 +250,7 @@ class _StageTable:
         return _plus(found, others, copies)
 
     def _measured(self, cost: Cost) -> dict[str, object]:
-        total = _total_seconds(self.costs)
+        total = total_seconds(self.costs)
         per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
         return {
             **_made(cost),
@@ -397,10 +397,6 @@ def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
     return [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
 
 
-def _total_seconds(costs: Costs) -> float:
-    return sum(cost.seconds for cost in costs.by_id.values()) + costs.unattributed_seconds
-
-
 def _service_of(nodes: Sequence[Node], requests: float | None) -> Service | None:
     """The service that the datasets of a stage read from; None where none does.
 
@@ -425,38 +421,6 @@ def _service_of(nodes: Sequence[Node], requests: float | None) -> Service | None
         compression=None if packed == UNKNOWN else packed or "NONE",
         known=bool(node.inputs),
     )
-
-
-def service_words(service: Service) -> str:
-    """What a row of a service says of it: how it shares the data, how elements travel, and what is not known of it."""
-    requests = service.max_outstanding_requests or service.requests
-    said = (
-        describe_service(service).removeprefix("the "),
-        service.processing_mode,
-        f"job {service.job_name}" if service.job_name else None,
-        f"consumer {service.consumer_index} of {service.num_consumers}" if service.num_consumers else None,
-        "cross-trainer cache" if service.cross_trainer_cache else None,
-        f"compression {service.compression}" if service.compression else None,
-        f"{requests:g} requests at a time" if requests else None,
-        None if service.known else "its stages are n/a: registered by another process",
-    )
-    return ", ".join(text for text in said if text)
-
-
-def with_workers(stages: Sequence[Stage], workers: Mapping[str, int]) -> list[Stage]:
-    """Return the stages with the workers of the services that they read from.
-
-    Args:
-        workers: That were started for the run, by the address of the dispatcher.
-    """
-
-    def known(stage: Stage) -> Stage:
-        if stage.service is None:
-            return stage
-        service = stage.service.model_copy(update={"workers": workers.get(stage.service.address or "")})
-        return stage.model_copy(update={"service": service, "executed": service_words(service)})
-
-    return [known(stage) for stage in stages]
 
 
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
@@ -526,16 +490,3 @@ def _plus(head: Cost, others: Sequence[Cost], copies: Sequence[Cost]) -> Cost:
         seen=min(cost.seen for cost in everything),
         buffered_bytes=sum(cost.buffered_bytes for cost in everything),
     )
-
-
-def _notes(costs: Costs, segments: Sequence[Segment], executed: StageGraph) -> list[Message]:
-    if not segments:
-        why = "" if executed.has("Model") else " (autotune is off)"
-        return [Message(code="stages-no-model", message=f"TensorFlow kept no costs of its stages{why}.")]
-    total = _total_seconds(costs)
-    if total and costs.unattributed_seconds / total >= _UNATTRIBUTED_SHARE:
-        share = costs.unattributed_seconds / total
-        what = ", ".join(sorted(set(costs.unattributed)))
-        text = f"{percent(share)} of the time inside stages could not be attributed to one of them ({what})."
-        return [Message(code="stages-unattributed", message=text)]
-    return []

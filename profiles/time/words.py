@@ -10,10 +10,10 @@ from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.stages import Service
 from pipeprof.profiles.time.endings import describe_ending, describe_known
 from pipeprof.profiles.time.limit import LOCK_FROM, FoundLimit
 from pipeprof.profiles.time.resources import LARGE_SHARE, lost_cores, scheduled_on, step_alone_ms
+from pipeprof.profiles.time.stage_notes import describe_service
 from pipeprof.profiles.time.top_stage import label_groups, share_of_work, unknown_stages
 from pipeprof.profiles.time.verdict import (
     RESTARTS_FROM,
@@ -448,15 +448,3 @@ def _disturber(contention: Contention | None, host: Host) -> str:
         return f"the hypervisor took {percent(contention.steal_share or 0.0)} of the CPU time"
     others = min((contention.others_cores if contention is not None else None) or 0.0, scheduled_on(host))
     return f"other processes used {others:.1f} of {cores_text(scheduled_on(host))}"
-
-
-def describe_service(service: Service) -> str:
-    """Name a service in a sentence, with its workers as far as they are known.
-
-    Example:
-        >>> describe_service(Service(address="localhost:7500", workers=2))
-        'the tf.data service at localhost:7500 (2 workers)'
-    """
-    workers = "" if service.workers is None else f" ({service.workers:,} worker{'' if service.workers == 1 else 's'})"
-    at = f" at {service.address}" if service.address else ""
-    return f"the tf.data service{at}{workers}"
