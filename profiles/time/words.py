@@ -382,7 +382,11 @@ def describe_remedy(remedy: Remedy, stages: list[Stage] | None, training: Traini
         )
     if remedy.kind == "fill" and remedy.stage is not None and remedy.costly is not None:
         elements = f"{remedy.stage.buffered_elements or 0:,.0f} elements"
-        moves = remedy.costly.depth == 0 and traits(remedy.costly.op).one_to_one
+        between = [one.id for one in stages or []]
+        between = between[between.index(remedy.costly.id) : between.index(remedy.stage.id)]
+        # Before a cache, one order would be kept for all epochs.
+        cached = any(traits(one.op).stores for one in stages or [] if one.id in between)
+        moves = remedy.costly.depth == 0 and traits(remedy.costly.op).one_to_one and not cached
         first = f"shuffle before {stage_name(remedy.costly)}, or mix less" if moves else "mix less"
         return f"each first fills {stage_label(remedy.stage)} with {elements}: {first} (a smaller `buffer_size`)"
     written = [stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]

@@ -39,6 +39,7 @@ REMEDIES: dict[str, tuple[list[Stage], str]] = {
     "nothing that fills": ([stage("stages.0", "batch")], "repeat"),
     "after a cache": (CACHED, "repeat"),
     "the work that fills a shuffle": (filled(), "fill"),
+    "a cache between them": ([*filled()[:1], stage("stages.9", "cache"), *filled()[1:]], "fill"),
     "a buffer too small for it": (filled(buffered=8), "repeat"),
     "a generator, one call at a time": (filled("from_generator", 256, threads=3.0), "fill"),
     "readers on three threads": (filled("tfrecord", 256, threads=3.0), "repeat"),
