@@ -144,7 +144,6 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
     )
     assert found == Causes(
         worker_cores=0.5,
-        demanded_cores=1.0,
         blocked_share=0.75,
         disk_bytes_per_second=10e6,
         python_share=0.8,
