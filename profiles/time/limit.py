@@ -69,7 +69,7 @@ class FoundLimit:
         groups: The stages that it is about, those with most of the work first.
         term: Of the model; `None` where it is not by time.
         parts: Those of the term.
-        blocked: Share of their time that the stages are blocked, of ``io`` and ``latency``.
+        blocked: Share of their time that the stages are blocked, of ``io`` and ``latency``; of ``remote``, of a step's.
         stalled: Of the blocked time, the part in which anything may have waited for files; `None` where not counted.
     """
 
@@ -97,7 +97,9 @@ def find_limit(profile: Profile) -> FoundLimit | None:
     waiting_ms = max(0.0, steps.known_wait_ms - steps.restart_ms)
     remote = max((stage for stage in stages if stage.service is not None), key=waits_ms, default=None)
     if remote is not None and waits_ms(remote) >= REMOTE_FROM * waiting_ms > 0:
-        return FoundLimit("remote", (StageGroup((remote,)),))
+        return FoundLimit(
+            "remote", (StageGroup((remote,)),), blocked=min(1.0, waits_ms(remote) / steps.interval_ms.mean)
+        )
     if (flow := measured_flow(profile)) is None:
         return None
     terms = [term for term in flow.terms() if term.resource not in ("step", "loop")]

@@ -246,7 +246,7 @@ def describe_limit(profile: Profile, found: FoundLimit) -> str:
             text = f"memory: the peak reached {percent(peak / most)} of the limit ({size(most)})"
         case "remote":
             service = found.stage.service if found.stage is not None else None
-            text = f"waits for {describe_service(service)}" if service is not None else ""
+            text = f"waits for {describe_service(service)} {percent(found.blocked)} of the time" if service else ""
         case "cpu" if found.term is not None:
             text = f"CPU: {_use_of_cores(profile)}{_who_computes(profile, found)}{_cores_needed(profile, found)}"
         case "cpu":
