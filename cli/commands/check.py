@@ -18,8 +18,7 @@ from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Block
 from pipeprof.cli.streams import say, without_commands, write_stdout
 from pipeprof.cli.targets.checked import Checked
-from pipeprof.cli.targets.find import find_targets
-from pipeprof.cli.targets.load import list_functions, load_given
+from pipeprof.cli.targets.load import find_targets, list_functions, load_given
 from pipeprof.cli.values import byte_size, choice, duration
 from pipeprof.pipelines.errors import PipeprofError, UsageError, escape
 from pipeprof.pipelines.spec.diagnostics import SpecError
@@ -139,7 +138,7 @@ def _advice(
 ) -> StaticAdvice:
     from pipeprof.cli.targets.check_document import stages_of
     from pipeprof.profiles.advise.static import StaticAdvice, static_advice
-    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.base import Message
 
     loaded, sketch, notes = found.loaded, None, []
     rows = stages_of(loaded) if loaded is not None else []
