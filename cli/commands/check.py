@@ -138,7 +138,7 @@ def _advice(
 ) -> StaticAdvice:
     from pipeprof.cli.targets.check_document import stages_of
     from pipeprof.profiles.advise.static import StaticAdvice, static_advice
-    from pipeprof.profiles.document.base import Message
+    from pipeprof.profiles.document.messages import Message
 
     loaded, sketch, notes = found.loaded, None, []
     rows = stages_of(loaded) if loaded is not None else []

@@ -22,7 +22,7 @@ from pipeprof.cli.values import duration, whole
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
 from pipeprof.pipelines.steps.step import RECORDED, too_optimistic
 from pipeprof.profiles.advise.claims import warning
-from pipeprof.profiles.document.base import Message
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool

@@ -11,8 +11,9 @@ from pipeprof import __version__
 from pipeprof.cli.report.check import describe_growing, unknown_by_reason
 from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.target.target import SPEC_SUFFIXES
-from pipeprof.profiles.document.base import Location, Message, Problem
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
+from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool, spec_target

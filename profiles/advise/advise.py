@@ -14,8 +14,8 @@ from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.training import TRAINING
 from pipeprof.profiles.advise.names import warn_of_unknown
 from pipeprof.profiles.advise.order import ordered
-from pipeprof.profiles.document.base import Message
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.view.texts import with_texts, with_written
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 

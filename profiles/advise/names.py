@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.suggest import suggest
-from pipeprof.profiles.document.base import Message
+from pipeprof.profiles.document.messages import Message
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.spec import Ignore

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.advise.advise import advise, tried
-from pipeprof.profiles.document.base import Message
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict import MemoryPrediction, memory_prediction
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch

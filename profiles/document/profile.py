@@ -10,10 +10,11 @@ from typing import Final, Literal
 
 from pydantic import Field, PrivateAttr
 
-from pipeprof.profiles.document.base import Message, Model, Problem
+from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verification
 from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.shared import Contention, Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, CpuAccount, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.graph.read.records import ModelDict
     from pipeprof.pipelines.spec.load import LoadedSpec
-    from pipeprof.profiles.document.base import Message
+    from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.harness.received import Observed

@@ -9,9 +9,9 @@ from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.step import SCRIPT, too_optimistic
 from pipeprof.profiles.advise import claims
-from pipeprof.profiles.document.base import Message, Problem
 from pipeprof.profiles.document.measured import Device, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
+from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import CpuAccount, Headspace, Stage

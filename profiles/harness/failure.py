@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.meaning.traits import holder, traits
-from pipeprof.profiles.document.base import Location, Problem
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.harness.received import GROWING_TIMES
 from pipeprof.profiles.host import limits

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.document.base import Message, Problem
 from pipeprof.profiles.document.measured import Disk
+from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.git.repository import checked_out

@@ -14,7 +14,7 @@ from pipeprof.profiles.host.procfs import uncounted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pipeprof.profiles.document.base import Message
+    from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.shared import Contention, GpuUse
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.document.subject import Host, Target, Tool

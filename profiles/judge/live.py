@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.steps.step import kind_of
-from pipeprof.profiles.document.base import Location, Message
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.jobs import JobMaker

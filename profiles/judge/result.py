@@ -9,7 +9,8 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import Location, Message, Model
+from pipeprof.profiles.document.base import Location, Model
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.experiment.decision import Verdict
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.spec.load import LoadedSpec
-from pipeprof.profiles.document.base import Message
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.harness.settings import written_stages

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS
-from pipeprof.profiles.document.base import Message
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.memory.buffers import Look, given_to, memory_series, sized_looks
 from pipeprof.profiles.memory.growth import grown_in_use, measured_growth
 from pipeprof.profiles.memory.growth_texts import leak_text

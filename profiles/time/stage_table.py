@@ -17,15 +17,14 @@ from pipeprof.pipelines.graph.component_names import component_flow
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, fixed_ratio, measure
 from pipeprof.pipelines.graph.costs.unobserved import running_graph, unread_elements
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
-from pipeprof.pipelines.graph.read.references import readers_first, reads
 from pipeprof.pipelines.graph.read.service import UNKNOWN, service_facts
 from pipeprof.pipelines.graph.rewrites import Rewrites
-from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
+from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage, readers_first, reads
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
 from pipeprof.pipelines.meaning.executed_ops import written_op
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.document.base import Message
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
 from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message, uncounted_message

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.constants import DISTURBED_FROM
-from pipeprof.profiles.document.base import Message
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Service
 from pipeprof.profiles.time.limit import LOCK_FROM, FoundLimit
 from pipeprof.profiles.time.resources import LARGE_SHARE, lost_cores, scheduled_on, step_alone_ms

@@ -18,8 +18,8 @@ from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
 from pipeprof.profiles.advise.text.in_words import which_change
 from pipeprof.profiles.advise.upper_bounds import upper_bounds
-from pipeprof.profiles.document.base import Message
 from pipeprof.profiles.document.findings import Finding, Verification
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, memory_for

@@ -18,7 +18,7 @@ from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.constants import INFINITE
-from pipeprof.profiles.document.base import Message
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.received import locate
 from pipeprof.profiles.protocol.messages import Graphs

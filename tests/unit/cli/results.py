@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeprof.profiles.document.base import Location, Message
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge.metrics import rows_of, rows_of_arms
 from pipeprof.profiles.judge.result import Arm, PairValues, Result, Side, StageChange

@@ -14,9 +14,9 @@ from pipeprof.cli.report.blocks import Code
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.cli.report.report import build_report
 from pipeprof.pipelines.changes.edits import InsertStage
-from pipeprof.profiles.document.base import Message, Problem
 from pipeprof.profiles.document.findings import Kept, Unfinished
 from pipeprof.profiles.document.memory import MemoryGrowth
+from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.document.subject import Target

@@ -22,8 +22,9 @@ from pipeprof.cli.report.blocks import Text
 from pipeprof.cli.report.comparison import build_result
 from pipeprof.cli.report.remarks import Checkout, Place, remarks_on
 from pipeprof.cli.report.report import build_report
-from pipeprof.profiles.document.base import Location, Message, Problem
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage

@@ -15,9 +15,9 @@ from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import build_page, build_report
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.document.base import Problem
 from pipeprof.profiles.document.findings import Unfinished
 from pipeprof.profiles.document.memory import MemoryGrowth
+from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
 from tests.unit.cli.reports import PARALLEL, Pipeprof, Recorded, codes, finding, measured, shown, verified
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeprof.cli import output
 from pipeprof.profiles.document import store
-from pipeprof.profiles.document.base import Message
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.harness.lock import LockTimeoutError
 from pipeprof.profiles.judge.result import PairValues, Result

@@ -11,8 +11,8 @@ from pipeprof.cli.report.blocks import Code, Heading, Table, Text
 from pipeprof.cli.report.problems import build_errors
 from pipeprof.cli.report.reliability import build_reliability
 from pipeprof.cli.report.report import build_parts, build_report, build_verdict
-from pipeprof.profiles.document.base import Message, Problem
 from pipeprof.profiles.document.findings import Verdict
+from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.stages import Stage

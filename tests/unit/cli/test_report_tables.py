@@ -12,8 +12,9 @@ from pipeprof.cli.report.blocks import Heading, Table
 from pipeprof.cli.report.memory import OWNERS, build_memory, group_owners
 from pipeprof.cli.report.rows import rows_per_line
 from pipeprof.cli.report.time import Part, build_time, split_stage
-from pipeprof.profiles.document.base import Location, Message, Owner
+from pipeprof.profiles.document.base import Location, Owner
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, MemoryGrowth
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.document.store import load_profile

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from unit.worker.fakes import facts, observed
 
-from pipeprof.profiles.document.base import Problem
+from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import assemble

@@ -29,8 +29,8 @@ from unit.worker.fakes import (
     warned,
 )
 
-from pipeprof.profiles.document.base import Message, Problem
 from pipeprof.profiles.document.measured import Disk
+from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Gap, Gaps, GpuUse, Training
 from pipeprof.profiles.document.stages import Stage

@@ -32,7 +32,8 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.document.base import Location, Problem
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness import failure as failure_module

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.pipelines.spec.budgets import parse_budget
-from pipeprof.profiles.document.base import Message
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge import live, messages
 from pipeprof.profiles.judge.result import PairValues, Result, Side

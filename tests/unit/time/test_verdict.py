@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from pipeprof.profiles import wording as words
-from pipeprof.profiles.document.base import Location, Problem
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
 from pipeprof.profiles.document.measured import Device, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
+from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Gaps, Phase, Quantiles, Steps
 from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
