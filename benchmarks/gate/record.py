@@ -28,7 +28,7 @@ from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process
 from pipeprof.profiles.judge.result import Result, Side
 from pipeprof.profiles.judge.verdict import conclude_gate, has_seen_enough
 from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.tries.outcome import DIGEST_SECONDS
+from pipeprof.profiles.tries.pace import DIGEST_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES, PUBLIC = ROOT / "examples", ROOT / "benchmarks" / "public"

@@ -19,8 +19,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.harness.settings import main_place
-from pipeprof.profiles.time.verdict import savable_share
-from pipeprof.profiles.time.waits import HEADSPACE_FROM
+from pipeprof.profiles.time.verdict import HEADSPACE_FROM, savable_share
 from pipeprof.profiles.wording import (
     AT_LEAST,
     LAST_DIGITS,

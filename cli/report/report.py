@@ -25,10 +25,7 @@ from pipeprof.profiles.document.profile import Profile
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 _SHORT = frozenset(
-    {
-        *("because", "bottleneck", "limit", "at best", "speed", "most work", "thrown away", "restarts", "pipeline"),
-        *("known", "ended", "until then"),
-    }
+    {*("because", "limit", "speed", "most work", "thrown away", "restarts"), *("known", "ended", "until then")}
 )
 """Details of the verdict that the short report has; the others are in the full one."""
 SHOW = "pipeprof show"

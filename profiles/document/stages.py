@@ -277,8 +277,6 @@ class Causes(Model):
 
     worker_cores: float | None = None
     """CPU seconds of the worker per second."""
-    demanded_cores: float | None = None
-    """The same if its threads had never waited for a core."""
     blocked_share: float | None = None
     """Of the time inside the stages, the part in which threads neither ran nor waited for a core."""
     disk_bytes_per_second: float | None = None

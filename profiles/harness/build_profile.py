@@ -22,12 +22,12 @@ from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_n
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 from pipeprof.profiles.time.limit import bound_blocked, collect_causes
 from pipeprof.profiles.time.resources import disturbed_share
-from pipeprof.profiles.time.stage_table import explain_stages, with_workers
+from pipeprof.profiles.time.stage_notes import with_workers
+from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.stage_time import CpuUsage, attribute_time, step_cpu_ms
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
-from pipeprof.profiles.time.verdict import SLOW_DELETE
-from pipeprof.profiles.time.waits import find_remedy
+from pipeprof.profiles.time.verdict import SLOW_DELETE, find_remedy
 from pipeprof.profiles.time.words import conclude, describe_remedy, disturbed_message
 from pipeprof.profiles.wording import milliseconds, percent
 

@@ -188,7 +188,7 @@ def collect_causes(
     demanded = cores / (1 - waiting) if cores is not None and waiting is not None and waiting < 1 else cores
     inside = sum(stage.inside_ms or 0.0 for stage in stages)
     blocked = max(0.0, 1 - demanded * steps.interval_ms.mean / inside) if demanded is not None and inside > 0 else None
-    found = Causes(worker_cores=cores, demanded_cores=demanded, blocked_share=blocked)
+    found = Causes(worker_cores=cores, blocked_share=blocked)
     if disk is not None and disk.bytes is not None and steps.seconds:
         found.disk_bytes_per_second = disk.bytes / steps.seconds
     if trace is not None and trace.seconds:

@@ -30,6 +30,8 @@ _LOCKED_FROM = 0.6
 """Share of the time with Python's lock held from which calls wait for it."""
 _ONE_FROM = 0.85
 """Share of the time that the calls of a function compute from which one of them computes at any time."""
+_ONE_UP_TO = 1.1
+"""The same, up to which it is one: the two are measured apart."""
 _TURNS_FROM = 0.25
 """Share of their time that they are blocked from which they wait for each other."""
 _RARELY = 0.5
@@ -169,7 +171,7 @@ def _with_lock(flow: Flow, causes: Causes | None, running_ms: float) -> Flow:
 
     def locked(part: Part) -> Part:
         turns = part.calls > ONE_CALL and part.waiting_ms >= _TURNS_FROM * part.held_ms
-        if turns and _ONE_FROM <= part.computing_ms / running_ms <= 1:
+        if turns and _ONE_FROM <= part.computing_ms / running_ms <= _ONE_UP_TO:
             # Of several calls one computes at any time, and the others wait for it: also short ones, half seen.
             return replace(part, lock_ms=part.computing_ms, waiting_ms=0.0)
         lock = min(part.held_ms, held * running_ms * part.lock_ms / python)

@@ -1,17 +1,26 @@
-"""Warnings about the table of stages: costs that are unknown, estimated or scaled up, and buffers without memory."""
+"""Texts of the table of stages: warnings about its numbers, and what a row of a tf.data service says."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.stages import Service, Stage
 from pipeprof.profiles.wording import percent, stage_label, stage_labels
 
 if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.costs.costs import Costs
+    from pipeprof.pipelines.graph.stages import StageGraph
     from pipeprof.profiles.protocol.messages import Swallowed
+
+
+OF_THE_MODEL = (
+    "The graph could not be read: {reason}. The stages are those that TensorFlow's model shows while they run. What is "
+    "missing: their names, lines and arguments, what their elements are, and which of them TensorFlow added or fused."
+)
+_UNATTRIBUTED_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -107,3 +116,66 @@ _TEXTS: dict[str, Callable[[Sequence[Stage], float], str]] = {
     "scaled": _scaled_text,
     "alias": _alias_text,
 }
+
+
+def total_seconds(costs: Costs) -> float:
+    """All time inside stages, that of no stage included."""
+    return sum(cost.seconds for cost in costs.by_id.values()) + costs.unattributed_seconds
+
+
+def model_messages(costs: Costs, executed: StageGraph, *, read: bool) -> list[Message]:
+    """Warn that there is no model, or that some of its time belongs to no stage."""
+    if not read:
+        why = "" if executed.has("Model") else " (autotune is off)"
+        return [Message(code="stages-no-model", message=f"TensorFlow kept no costs of its stages{why}.")]
+    total = total_seconds(costs)
+    if total and costs.unattributed_seconds / total >= _UNATTRIBUTED_SHARE:
+        share = costs.unattributed_seconds / total
+        what = ", ".join(sorted(set(costs.unattributed)))
+        text = f"{percent(share)} of the time inside stages could not be attributed to one of them ({what})."
+        return [Message(code="stages-unattributed", message=text)]
+    return []
+
+
+def describe_service(service: Service) -> str:
+    """Name a service in a sentence, with its workers as far as they are known.
+
+    Example:
+        >>> describe_service(Service(address="localhost:7500", workers=2))
+        'the tf.data service at localhost:7500 (2 workers)'
+    """
+    workers = "" if service.workers is None else f" ({service.workers:,} worker{'' if service.workers == 1 else 's'})"
+    at = f" at {service.address}" if service.address else ""
+    return f"the tf.data service{at}{workers}"
+
+
+def service_words(service: Service) -> str:
+    """What a row of a service says of it: how it shares the data, how elements travel, and what is not known of it."""
+    requests = service.max_outstanding_requests or service.requests
+    said = (
+        describe_service(service).removeprefix("the "),
+        service.processing_mode,
+        f"job {service.job_name}" if service.job_name else None,
+        f"consumer {service.consumer_index} of {service.num_consumers}" if service.num_consumers else None,
+        "cross-trainer cache" if service.cross_trainer_cache else None,
+        f"compression {service.compression}" if service.compression else None,
+        f"{requests:g} requests at a time" if requests else None,
+        None if service.known else "its stages are n/a: registered by another process",
+    )
+    return ", ".join(text for text in said if text)
+
+
+def with_workers(stages: Sequence[Stage], workers: Mapping[str, int]) -> list[Stage]:
+    """Return the stages with the workers of the services that they read from.
+
+    Args:
+        workers: That were started for the run, by the address of the dispatcher.
+    """
+
+    def known(stage: Stage) -> Stage:
+        if stage.service is None:
+            return stage
+        service = stage.service.model_copy(update={"workers": workers.get(stage.service.address or "")})
+        return stage.model_copy(update={"service": service, "executed": service_words(service)})
+
+    return [known(stage) for stage in stages]

@@ -7,179 +7,38 @@ TensorFlow fused stands at the first of its parts; the others carry its id in ``
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import component_flow
-from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, fixed_ratio, measure
+from pipeprof.pipelines.graph.costs.calls import calls_per_batch, threads_inside
+from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, measure
 from pipeprof.pipelines.graph.costs.unobserved import running_graph, unread_elements
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
 from pipeprof.pipelines.graph.read.service import UNKNOWN, service_facts
 from pipeprof.pipelines.graph.rewrites import Rewrites
-from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage, readers_first, reads
-from pipeprof.pipelines.meaning.constants import INFINITE
-from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
+from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.meaning.executed_ops import written_op
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
-from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message, uncounted_message
+from pipeprof.profiles.time.stage_notes import (
+    OF_THE_MODEL,
+    StageNote,
+    model_messages,
+    swallowed_message,
+    total_seconds,
+    uncounted_message,
+)
 from pipeprof.profiles.time.top_stage import count_inputs
-from pipeprof.profiles.time.words import describe_service
-from pipeprof.profiles.wording import percent
 
-_AGREES = 0.05
-"""Tolerance of the counters for a number that the graph does not fix: buffers that fill move them."""
-_CONTRADICTS = 0.5
-"""Tolerance for a number that the graph fixes."""
 _NOT_READ = dict.fromkeys(("elements", "time_ms_per_batch", "share", "calls_per_batch", "bytes_out_per_batch"))
 """Of a stage whose counters were not read in the measured time."""
 
 
-@dataclass(frozen=True)
-class _Flow:
-    """Elements per batch; `exact` where the graph fixes them."""
-
-    number: float | None = None
-    exact: bool = False
-
-
-def calls_per_batch(executed: StageGraph, costs: Costs, unread: Mapping[str, float], batches: int) -> dict[str, float]:
-    """Return the calls of each dataset's functions, by id; only of those where they are known.
-
-    Args:
-        unread: Elements in the measured window of datasets without a model sample, where known.
-    """
-    order = readers_first(executed)
-    if not order or not batches:
-        return {}
-    walk = _Walk(costs, unread, batches, cardinalities(executed))
-    walk.given[order[0].id].append(_Flow(1.0, exact=True))
-    for node in order:
-        walk.pass_through(node, executed)
-    found = {node.id: walk.calls(node, executed) for node in order}
-    return {place: number for place, number in found.items() if number is not None}
-
-
-@dataclass
-class _Walk:
-    costs: Costs
-    unread: Mapping[str, float]
-    batches: int
-    counts: Mapping[str, int | None]
-    given: dict[str, list[_Flow]] = field(default_factory=lambda: defaultdict(list))
-    """By dataset, what each of its readers takes of it."""
-    flows: dict[str, _Flow] = field(default_factory=dict)
-
-    def pass_through(self, node: Node, executed: StageGraph) -> None:
-        given = self.given[node.id]
-        # Of one that is read twice only the counters have the sum.
-        self.flows[node.id] = flow = self._checked(node.id, given[0] if len(given) == 1 else _Flow())
-        for place, body in reads(executed, node):
-            below = (flow if node.traits.opens else _Flow()) if body else self._below(node, place, flow)
-            self.given[place].append(below)
-
-    def calls(self, node: Node, executed: StageGraph) -> float | None:
-        if not node.functions:
-            return None
-        below = [place for place, body in reads(executed, node) if not body]
-        if node.traits.once_each or (node.traits.computes and not below):
-            return self.flows[node.id].number
-        # One call for each element that it takes.
-        return self.flows[below[0]].number if node.traits.single_function and len(below) == 1 else None
-
-    def _below(self, node: Node, place: str, flow: _Flow) -> _Flow:
-        """Flow out of an input, when `flow` comes out of `node`."""
-        each = self._inputs_each(node, place)
-        if each is None or flow.number is None:
-            return _Flow()
-        return _Flow(flow.number * each.number if each.number is not None else None, flow.exact and each.exact)
-
-    def _inputs_each(self, node: Node, place: str) -> _Flow | None:
-        """Elements of an input for one of its own."""
-        traits = node.traits
-        if traits.stacks:
-            size = node.arguments.get("batch_size")
-            taken, given = self.counts.get(place), self.counts.get(node.id)
-            if taken is not None and taken != INFINITE and given:
-                return _Flow(taken / given, exact=True)
-            if not isinstance(size, int) or size <= 0:
-                return None
-            return _Flow(float(size), exact=taken == INFINITE or node.arguments.get("drop_remainder") is True)
-        if (fixed := fixed_ratio(node, self.counts.get(place) or 0, self.counts.get(node.id) or 0)) is not None:
-            return _Flow(fixed, exact=True)
-        if traits.takes_one or traits.buffers or traits.one_to_one:
-            # A cache, once it is full, takes nothing.
-            return _Flow(1.0, exact=not traits.stores)
-        return None
-
-    def _checked(self, place: str, flow: _Flow) -> _Flow:
-        """The graph's number, unless the counters contradict it or are all there is."""
-        counted = self._counted(place)
-        if counted is None:
-            return flow
-        if flow.number is None:
-            return _Flow(counted)
-        near = _CONTRADICTS if flow.exact else _AGREES
-        return flow if abs(counted - flow.number) <= near * flow.number else _Flow(counted)
-
-    def _counted(self, place: str) -> float | None:
-        cost = self.costs.by_id.get(place)
-        if cost is not None and not cost.unseen:
-            return cost.elements / self.batches
-        return self.unread[place] / self.batches if place in self.unread else None
-
-
-_NO_COST = Cost()
-
-
-def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str, float]:
-    """Return the threads by dataset; those without a known number are left out.
-
-    Each iterator of a dataset with threads of its own has as many as calls at a time, and one that reads its input;
-    what its function makes is read by all of them. Any other dataset runs on the threads of those that read it.
-    """
-    callers: dict[str, float | None] = defaultdict(float)
-    found: dict[str, float] = {}
-    for number, node in enumerate(readers_first(executed)):
-        calling = 1.0 if number == 0 else callers[node.id]
-        cost = costs.get(node.id, _NO_COST)
-        threads, reading = calling, calling
-        if executed_op(node.op).asynchronous:
-            own, iterators = _at_a_time(node, cost), _iterators(calling, cost)
-            threads, reading = own * iterators if own is not None and iterators is not None else None, iterators
-        elif node.traits.prefetches:
-            threads = reading = _iterators(calling, cost)
-        if threads is not None:
-            found[node.id] = threads
-        for place, body in reads(executed, node):
-            more, before = threads if body else reading, callers[place]
-            callers[place] = before + more if before is not None and more is not None else None
-    return found
-
-
-def _at_a_time(node: Node, cost: Cost) -> float | None:
-    """Return the most calls at a time of one of its iterators."""
-    if cost.most_parallelism is not None:
-        return cost.most_parallelism
-    fixed = (node.arguments.get(literal) for literal in ("num_parallel_calls", "cycle_length"))
-    return next((float(value) for value in fixed if isinstance(value, int) and value > 0), None)
-
-
-def _iterators(calling: float | None, cost: Cost) -> float | None:
-    """Return how many there are at a time: those that are read, or more that work ahead."""
-    return max(calling, float(cost.most_iterators)) if calling is not None else None
-
-
-_OF_THE_MODEL = (
-    "The graph could not be read: {reason}. The stages are those that TensorFlow's model shows while they run. What is "
-    "missing: their names, lines and arguments, what their elements are, and which of them TensorFlow added or fused."
-)
-_UNATTRIBUTED_SHARE = 0.01
 _SCALED_SHARE = 0.5
 _NONE = 0.5
 """Elements below which there were none."""
@@ -223,7 +82,7 @@ def explain_stages(
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
         only = StageGraphs(running, running, by_address=False)
         rows, notes = explain_stages(only, segments, batches=batches, times=times)
-        unread = Message(code="stages-unread", message=_OF_THE_MODEL.format(reason=reason))
+        unread = Message(code="stages-unread", message=OF_THE_MODEL.format(reason=reason))
         return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(executed, segments) if segments else Costs()
     window = _Window(batches, times)
@@ -254,7 +113,7 @@ def explain_stages(
     if locate is not None:
         locate(rows)
         count_inputs(rows)
-    notes = [*_notes(costs, segments, executed), *(note.message(rows) for note in table.notes())]
+    notes = [*model_messages(costs, executed, read=bool(segments)), *(note.message(rows) for note in table.notes())]
     return rows, [*notes, *table.lost(rows, swallowed)]
 
 
@@ -388,7 +247,7 @@ class _StageTable:
         return _plus(found, others, copies)
 
     def _measured(self, cost: Cost) -> dict[str, object]:
-        total = _total_seconds(self.costs)
+        total = total_seconds(self.costs)
         per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
         return {
             **_made(cost),
@@ -524,10 +383,6 @@ def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
     return [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
 
 
-def _total_seconds(costs: Costs) -> float:
-    return sum(cost.seconds for cost in costs.by_id.values()) + costs.unattributed_seconds
-
-
 def _service_of(nodes: Sequence[Node], requests: float | None) -> Service | None:
     """The service that the datasets of a stage read from; None where none does.
 
@@ -552,38 +407,6 @@ def _service_of(nodes: Sequence[Node], requests: float | None) -> Service | None
         compression=None if packed == UNKNOWN else packed or "NONE",
         known=bool(node.inputs),
     )
-
-
-def service_words(service: Service) -> str:
-    """What a row of a service says of it: how it shares the data, how elements travel, and what is not known of it."""
-    requests = service.max_outstanding_requests or service.requests
-    said = (
-        describe_service(service).removeprefix("the "),
-        service.processing_mode,
-        f"job {service.job_name}" if service.job_name else None,
-        f"consumer {service.consumer_index} of {service.num_consumers}" if service.num_consumers else None,
-        "cross-trainer cache" if service.cross_trainer_cache else None,
-        f"compression {service.compression}" if service.compression else None,
-        f"{requests:g} requests at a time" if requests else None,
-        None if service.known else "its stages are n/a: registered by another process",
-    )
-    return ", ".join(text for text in said if text)
-
-
-def with_workers(stages: Sequence[Stage], workers: Mapping[str, int]) -> list[Stage]:
-    """Return the stages with the workers of the services that they read from.
-
-    Args:
-        workers: That were started for the run, by the address of the dispatcher.
-    """
-
-    def known(stage: Stage) -> Stage:
-        if stage.service is None:
-            return stage
-        service = stage.service.model_copy(update={"workers": workers.get(stage.service.address or "")})
-        return stage.model_copy(update={"service": service, "executed": service_words(service)})
-
-    return [known(stage) for stage in stages]
 
 
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
@@ -653,16 +476,3 @@ def _plus(head: Cost, others: Sequence[Cost], copies: Sequence[Cost]) -> Cost:
         seen=min(cost.seen for cost in everything),
         buffered_bytes=sum(cost.buffered_bytes for cost in everything),
     )
-
-
-def _notes(costs: Costs, segments: Sequence[Segment], executed: StageGraph) -> list[Message]:
-    if not segments:
-        why = "" if executed.has("Model") else " (autotune is off)"
-        return [Message(code="stages-no-model", message=f"TensorFlow kept no costs of its stages{why}.")]
-    total = _total_seconds(costs)
-    if total and costs.unattributed_seconds / total >= _UNATTRIBUTED_SHARE:
-        share = costs.unattributed_seconds / total
-        what = ", ".join(sorted(set(costs.unattributed)))
-        text = f"{percent(share)} of the time inside stages could not be attributed to one of them ({what})."
-        return [Message(code="stages-unattributed", message=text)]
-    return []

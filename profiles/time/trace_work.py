@@ -27,10 +27,6 @@ MOST_OPS = 8
 MOST_FUNCTIONS = 8
 
 
-FEWEST_CALLS = 1e-6
-"""Calls per batch below which no cost of a call can be worked out: one call in a million batches."""
-
-
 @dataclass
 class Work:
     """Work of one stage in the trace window; times in milliseconds per traced batch, summed over threads."""
@@ -51,12 +47,8 @@ class Work:
     """Calls of its functions per batch."""
     calling: float = 0.0
     """Time of the executor for these calls, without the ops that are traced."""
-    beginning: float = 0.0
-    """Part of `model_ms` in which its own threads begin these calls."""
     elements: float = 0.0
     """Elements that it produced, per batch."""
-    own: float = 0.0
-    """Part of `at_work` in its iterators themselves, outside of its functions."""
     model_ms: float | None = None
     """Time inside it by TensorFlow's model of the trace window, ops that are too short for the trace included."""
 
@@ -83,7 +75,7 @@ def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
     found = {}
     for address in {*costs, *threads, *python, *calls, *elements, *model}:
         seen = threads.get(address, _StageThreadTime())
-        called, calling, beginning = calls.get(address, (0.0, 0.0, 0.0))
+        called, calling = calls.get(address, (0.0, 0.0))
         found[address] = Work(
             ms=sum(costs.get(address, {}).values()) / batches,
             at_work=seen.ms / batches,
@@ -94,9 +86,7 @@ def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
             python=python.get(address, [])[:MOST_FUNCTIONS],
             calls=called,
             calling=calling,
-            beginning=beginning,
             elements=elements.get(address, 0) / batches,
-            own=seen.own / batches,
             model_ms=model[address] / batches if address in model else None,
         )
     return found
@@ -112,14 +102,14 @@ def traced_elements(trace: Trace | None, executed: StageGraph) -> dict[str, int]
     return dict(found)
 
 
-def _calls(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, tuple[float, float, float]]:
-    """Calls per batch, and milliseconds of the executor for them and of beginning them, by stage."""
-    found: dict[str, tuple[float, float, float]] = {}
+def _calls(trace: Trace, addresses: _Addresses, batches: int) -> dict[str, tuple[float, float]]:
+    """Calls per batch, and milliseconds of the executor for them, by stage."""
+    found: dict[str, tuple[float, float]] = {}
     for path, seen in trace.calls.items():
         address = addresses.of(f"it:{path}")
         if address is not None:
-            calls, ms, begin = found.get(address, (0.0, 0.0, 0.0))
-            found[address] = calls + seen.calls / batches, ms + seen.ms / batches, begin + seen.begin_ms / batches
+            calls, ms = found.get(address, (0.0, 0.0))
+            found[address] = calls + seen.calls / batches, ms + seen.ms / batches
     return found
 
 
@@ -245,8 +235,6 @@ class _StageThreadTime:
     waiting: float = 0.0
     further: float = 0.0
     """Time of further threads, in addition."""
-    own: float = 0.0
-    """In its iterators themselves."""
 
 
 def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str, _StageThreadTime]:
@@ -258,7 +246,6 @@ def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str,
         one = found[address]
         one.ms += seen.ms
         one.further += seen.intra_op_ms
-        one.own += seen.ms if key.startswith("it:") else 0.0
         if seen.computing is not None and seen.waiting is not None:
             one.looked_at += seen.ms
             one.computing += seen.ms * seen.computing

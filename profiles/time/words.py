@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.meaning.traits import traits
@@ -11,23 +10,28 @@ from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.stages import Service
+from pipeprof.profiles.time.endings import describe_ending, describe_known
 from pipeprof.profiles.time.limit import LOCK_FROM, FoundLimit
 from pipeprof.profiles.time.resources import LARGE_SHARE, lost_cores, scheduled_on, step_alone_ms
+from pipeprof.profiles.time.stage_notes import describe_service
 from pipeprof.profiles.time.top_stage import label_groups, share_of_work, unknown_stages
-from pipeprof.profiles.time.verdict import Decisions, decide
-from pipeprof.profiles.time.waits import RESTARTS_FROM, STEP_BOUND_BELOW, restart_ms, wait_within_epochs
+from pipeprof.profiles.time.verdict import (
+    RESTARTS_FROM,
+    STEP_BOUND_BELOW,
+    Decisions,
+    decide,
+    restart_ms,
+    wait_within_epochs,
+)
 from pipeprof.profiles.wording import (
     CAUSE_WORDS,
     cores_text,
     count,
     free_pipeline_text,
     grows,
-    listed,
     milliseconds,
     part_of,
     percent,
-    phase_words,
     place_of,
     significant,
     size,
@@ -38,41 +42,16 @@ from pipeprof.profiles.wording import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Contention, Steps, Training
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.document.subject import Host
     from pipeprof.profiles.time.resources import MemoryProblem
-    from pipeprof.profiles.time.waits import Remedy
+    from pipeprof.profiles.time.verdict import Remedy
 
 _MEMORY = "Memory: "
-_WITHOUT_BATCH = ("import", "data", "build")
-"""Phases in which no batch can come."""
-_STOPPED = ("max-time", "hung")
-"""Codes of runs that pipeprof itself stopped."""
-_ENDED_BY_SIGNAL = {129: "The terminal was closed", 130: "Interrupted", 143: "Terminated"}
-_WORDS_FOR_CODES = {
-    "build": "TensorFlow refuses it",
-    "channel-closed": "the code closed the worker's pipes",
-    "crashed": "the worker crashed",
-    "empty": "the dataset is empty",
-    "exited": "the worker ended by itself",
-    "hung": "it hangs",
-    "killed": "the worker was killed",
-    "max-time": "--max-time was reached",
-    "raised": "the pipeline raised an error",
-    "service": "its tf.data service is at fault",
-    "step-raised": "the step raised an error",
-}
-_WORDS_FOR_SCRIPTS = {"exited": "the script exited", "raised": "the script raised an error"}
-_REFUSED_BY_GPU = re.compile(
-    r"\bCUDA(?: error)?: out of memory|\b(?:CUDA|HIP) out of memory\b|\bOut of memory\b.*?\ballocator GPU_\d"
-    r"|\bOOM when allocating\b.*?\bGPU:\d",
-    re.DOTALL,
-)
-"""What PyTorch, JAX and TensorFlow say when a GPU refuses memory; the host's has the code `out-of-memory`."""
 _REST_FROM = 0.02
 """Share of a chain's time from which its remaining stages are part of the sum."""
 _PART_FROM = 0.10
@@ -116,11 +95,11 @@ def _write_verdict(profile: Profile, made: Decisions, printed: str) -> tuple[str
     Args:
         printed: The headline that was printed already: it stays.
     """
-    ended = _ending(profile, made.steps)
+    ended = describe_ending(profile, made.steps)
     memory = describe_memory(profile, made.memory) if made.memory is not None else ""
     start_up = _start_up(profile) if made.slow_start else ""
     if made.steps is None:
-        found = [("known", _known_of_start(profile)), ("start-up", start_up), ("memory", memory)]
+        found = [("known", describe_known(profile)), ("start-up", start_up), ("memory", memory)]
         return ended or "Nothing was measured.", _details(found)
     headline = _headline(profile, made, made.steps)
     if memory and (printed.startswith(_MEMORY) if printed else made.memory_first and not ended):
@@ -403,7 +382,11 @@ def describe_remedy(remedy: Remedy, stages: list[Stage] | None, training: Traini
         )
     if remedy.kind == "fill" and remedy.stage is not None and remedy.costly is not None:
         elements = f"{remedy.stage.buffered_elements or 0:,.0f} elements"
-        moves = remedy.costly.depth == 0 and traits(remedy.costly.op).one_to_one
+        between = [one.id for one in stages or []]
+        between = between[between.index(remedy.costly.id) : between.index(remedy.stage.id)]
+        # Before a cache, one order would be kept for all epochs.
+        cached = any(traits(one.op).stores for one in stages or [] if one.id in between)
+        moves = remedy.costly.depth == 0 and traits(remedy.costly.op).one_to_one and not cached
         first = f"shuffle before {stage_name(remedy.costly)}, or mix less" if moves else "mix less"
         return f"each first fills {stage_label(remedy.stage)} with {elements}: {first} (a smaller `buffer_size`)"
     written = [stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]
@@ -449,54 +432,6 @@ def _start_up(profile: Profile) -> str:
     return f"{significant(building + first)} s until the first batch: {parts}{why}"
 
 
-def _known_of_start(profile: Profile) -> str:
-    """State how far a run came that was stopped before its first step; empty for one that failed by itself."""
-    problem = profile.errors[0].code if profile.errors else None
-    if (profile.exit_code not in _ENDED_BY_SIGNAL and problem not in _STOPPED) or not profile.phases:
-        return ""
-    *passed, last = [(phase.name, phase.seconds) for phase in profile.phases]
-    took = [f"{phase_words(name)} {significant(seconds)} s" for name, seconds in passed if seconds is not None]
-    ended = f"took {significant(last[1])} s" if last[1] is not None else "had not ended"
-    before = f"{listed(took)}; " if took else ""
-    return f"{before}{phase_words(last[0])} {ended}; rate, waiting and memory of the pipeline are unknown"
-
-
-def _ending(profile: Profile, steps: Steps | None) -> str:
-    """State how a run ended that did not end well; empty for one that did."""
-    if profile.complete and (not profile.exit_code or profile.verification is not None):
-        # What was interrupted is the verification, after the measurement.
-        return ""
-    where = f" in phase {phase_words(profile.phases[-1].name)}" if profile.phases else ""
-    after = f" after {steps.count:,} steps" if steps else f", before the first {_not_reached(profile)}"
-    if profile.exit_code in _ENDED_BY_SIGNAL:
-        return f"{_ENDED_BY_SIGNAL[profile.exit_code]}{where}{after}."
-    if not profile.errors:
-        return f"Not finished: the record stops{where}{after}."
-    problem = profile.errors[0]
-    if problem.code == "never-iterated":
-        return "Nothing was measured: the script took no two batches of a tf.data dataset."
-    stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
-    place = f"{problem.file}:{problem.line}" if problem.file and problem.line else None
-    at = f" at {stage_label(stage)}" if stage else f" at {place}" if place else ""
-    words: Mapping[str, str] = _WORDS_FOR_CODES
-    if profile.target.kind == "script":
-        words = _WORDS_FOR_CODES | _WORDS_FOR_SCRIPTS
-    reason = words.get(problem.code, problem.code.replace("-", " "))
-    if problem.code in ("raised", "step-raised") and _REFUSED_BY_GPU.search(problem.message):
-        reason = "the memory of the GPU was not enough"
-    return f"Failed{at}{where}{after}: {reason}."
-
-
-def _not_reached(profile: Profile) -> str:
-    """What a run did not reach that was stopped before its first step."""
-    last = profile.phases[-1] if profile.phases else None
-    if last is None or last.name in _WITHOUT_BATCH or (last.name == "first_element" and last.seconds is None):
-        return "batch"
-    # A second Ctrl-C does not wait for the steps that the worker has measured.
-    hurried = last.name == "measure" and profile.exit_code in _ENDED_BY_SIGNAL
-    return "reported step" if hurried else "measured step"
-
-
 def disturbed_message(contention: Contention, host: Host, waited: float) -> Message:
     """Warn that other processes made the measurement much slower.
 
@@ -517,15 +452,3 @@ def _disturber(contention: Contention | None, host: Host) -> str:
         return f"the hypervisor took {percent(contention.steal_share or 0.0)} of the CPU time"
     others = min((contention.others_cores if contention is not None else None) or 0.0, scheduled_on(host))
     return f"other processes used {others:.1f} of {cores_text(scheduled_on(host))}"
-
-
-def describe_service(service: Service) -> str:
-    """Name a service in a sentence, with its workers as far as they are known.
-
-    Example:
-        >>> describe_service(Service(address="localhost:7500", workers=2))
-        'the tf.data service at localhost:7500 (2 workers)'
-    """
-    workers = "" if service.workers is None else f" ({service.workers:,} worker{'' if service.workers == 1 else 's'})"
-    at = f" at {service.address}" if service.address else ""
-    return f"the tf.data service{at}{workers}"

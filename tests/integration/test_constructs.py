@@ -62,7 +62,7 @@ def ran(name: str, **kept: Any) -> Ran:
         names = {node["id"]: node["name"] for node in last["nodes"]}
         lost += [names[one] for one in match(executed, last).unattributed]
     rows, notes = explain_stages(
-        StageGraphs.of(graphs.written, graphs.executed, by_address=False), segments=snapshots, batches=12, cores=2
+        StageGraphs.of(graphs.written, graphs.executed, by_address=False), segments=snapshots, batches=12
     )
     locate(rows, ParsedGraphs.of(Graphs(graphs.written, graphs.executed, places=graphs.places)))
     return Ran(called.dataset, graphs, {row.id: row for row in rows}, notes, lost)
@@ -194,7 +194,7 @@ def test_where_that_cannot_be_the_stages_are_those_of_the_model() -> None:
         assert raw is not None
         snapshots.append(raw.to_dict())
     rows, notes = explain_stages(
-        StageGraphs.of(graphs.written, graphs.executed), segments=list(pairwise(snapshots)), batches=40, cores=2
+        StageGraphs.of(graphs.written, graphs.executed), segments=list(pairwise(snapshots)), batches=40
     )
     assert [(row.id, row.op) for row in rows] == [
         ("running.0", "from_tensors"),

@@ -8,16 +8,14 @@ from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.time.waits import HEADSPACE_FROM, STEP_BOUND_BELOW
+from pipeprof.profiles.time.limit import LOCK_FROM
+from pipeprof.profiles.time.verdict import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.view import PipelineView, StageView, timing
 
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a stage is worth a change: with it gone, a batch takes a fifth less."""
 SOME_WORK = 0.05
 """Share from which work counts at all, as the headspace: less is within the noise of a run."""
-LOCK_FROM = 0.50
-"""Share of the time inside Python functions with the lock taken; seen are 0.93 to 1 of those that compute in Python,
-0.02 to 0.05 of those that sleep or leave the work to NumPy."""
 
 
 def pays(view: PipelineView, *, restarts: bool = False) -> bool:

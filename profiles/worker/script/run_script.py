@@ -40,7 +40,7 @@ from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, t
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WindowClock, look_again_ns
+from pipeprof.profiles.worker.steps.window import FIRST_PARTIAL_NS, Looked, PhaseWindow, WindowClock, look_again_ns
 from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class ScriptRun(ScriptJob):
         wait_ns = every = self._look_ns()
         failed = 0
         while failed < 3 and not self._closing.wait(wait_ns / 1e9):
-            began, ended = time.thread_time_ns(), self._script_feed.ended
+            began, before = time.thread_time_ns(), (self._main, self._script_feed.ended)
             try:
                 # What a look has to tell wakes the harness once.
                 with self._folding, self._channel.together():
@@ -265,8 +265,9 @@ class ScriptRun(ScriptJob):
                 failed += 1
                 if failed == 3:
                     self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
-            # An iterator that ends takes its model with it: rare looks would miss those of short epochs.
-            took_ns = time.thread_time_ns() - began if self._script_feed.ended == ended else 0
+            # An iterator that ends takes its model with it: rare looks would miss those of short epochs. And the first
+            # look at a dataset takes ten times as long as others.
+            took_ns = time.thread_time_ns() - began if (self._main, self._script_feed.ended) == before else 0
             wait_ns = look_again_ns(took_ns, every)
             if self._reason is not None and self._ends_from_outside() and not self._closing.is_set():
                 try:
@@ -367,7 +368,9 @@ class ScriptRun(ScriptJob):
         self._follow_pass(main)
         if self._script_feed.alive:
             self._models.begin(self._script_feed)
-        # Whoever is killed in the warm-up leaves its steps.
+        # Whoever is killed in the warm-up leaves its steps. The first facts take milliseconds, and looks that take long
+        # become rare: a short script would end before the second one.
+        self._tell_at = time.perf_counter() + FIRST_PARTIAL_NS / 1e9
         self._warming = self._open("warmup", self._warm, tells_steps=True)
         self._clock = WindowClock()
 

@@ -50,7 +50,6 @@ class ScriptFeed(Feed):
         self.paused_ns = 0
         self.on_restart = lambda: None
         self.holder: Pass | None = None
-        self._between = lambda: None
         self._dataset: Any = ()
 
     @property

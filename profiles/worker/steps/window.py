@@ -209,7 +209,7 @@ class WindowClock:
     """
 
     def __init__(self) -> None:
-        self.began = time.perf_counter()
+        self._began = time.perf_counter()
         self._cpu_began = self._cpu = time.process_time_ns()
         self._between: int | None = None
         self._clean_ns = self._clean_steps = 0
@@ -217,7 +217,7 @@ class WindowClock:
     @property
     def seconds(self) -> float:
         """Since it began."""
-        return time.perf_counter() - self.began
+        return time.perf_counter() - self._began
 
     def look(self, steps: int, between_ns: int) -> None:
         """Take the steps since the last look.

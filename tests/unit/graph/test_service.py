@@ -7,8 +7,8 @@ import pytest
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, dataset_node
 from pipeprof.pipelines.graph.read.service import UNKNOWN, ServiceFacts, compression, service_facts
-from pipeprof.profiles.time.stage_table import explain_stages, service_words, with_workers
-from pipeprof.profiles.time.words import describe_service
+from pipeprof.profiles.time.stage_notes import describe_service, service_words, with_workers
+from pipeprof.profiles.time.stage_table import explain_stages
 
 READS = {"address": "h1:5000", "protocol": "grpc", "processing_mode": "\x08\x01", "job_name": "", "num_consumers": -1}
 

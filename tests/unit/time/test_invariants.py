@@ -36,7 +36,6 @@ def works(draw: st.DrawFn) -> Work:
         calls=draw(st.floats(0.0, 1e3)),
         calling=draw(MS),
         elements=draw(st.floats(0.0, 1e3)),
-        own=draw(MS),
         model_ms=draw(st.none() | MS),
     )
 

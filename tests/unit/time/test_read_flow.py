@@ -46,8 +46,8 @@ def python(ms: float) -> list[PythonCost]:
 
 
 ALONE, LITTLE = Contention(worker_cores=1.05, others_cores=0.0), Contention(worker_cores=0.02, others_cores=0.0)
-FULL = Causes(python_share=1.0, worker_cores=1.05, demanded_cores=1.2, python_lock_share=0.7)
-WAITS = Causes(python_share=0.95, worker_cores=0.1, demanded_cores=0.1, python_lock_share=0.09)
+FULL = Causes(python_share=1.0, worker_cores=1.05, python_lock_share=0.7)
+WAITS = Causes(python_share=0.95, worker_cores=0.1, python_lock_share=0.09)
 FITTED: dict[str, tuple[Stage, dict[str, Any], str, dict[str, float]]] = {
     "time that no stage explains stays on its thread": (stage("stages.0", "map", 6.0), {}, "serial", {"held_ms": 6.0}),
     "a stage that had no core takes as long as it waited for one": (

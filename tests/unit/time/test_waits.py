@@ -9,7 +9,7 @@ import pytest
 
 from pipeprof.profiles.document.shared import Quantiles, Steps, Training
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.time.waits import Remedy, find_remedy, restarts_are_costly
+from pipeprof.profiles.time.verdict import Remedy, find_remedy, restarts_are_costly
 from pipeprof.profiles.time.words import describe_remedy
 
 
@@ -39,6 +39,7 @@ REMEDIES: dict[str, tuple[list[Stage], str]] = {
     "nothing that fills": ([stage("stages.0", "batch")], "repeat"),
     "after a cache": (CACHED, "repeat"),
     "the work that fills a shuffle": (filled(), "fill"),
+    "a cache between them": ([*filled()[:1], stage("stages.9", "cache"), *filled()[1:]], "fill"),
     "a buffer too small for it": (filled(buffered=8), "repeat"),
     "a generator, one call at a time": (filled("from_generator", 256, threads=3.0), "fill"),
     "readers on three threads": (filled("tfrecord", 256, threads=3.0), "repeat"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from unit.graph.conftest import node
 
+from pipeprof.pipelines.graph.costs.calls import threads_inside
 from pipeprof.pipelines.graph.costs.costs import Cost
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.profiles.time.stage_table import threads_inside
 
 RANGE = node("range", "RangeDataset")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from unit.graph.conftest import node
 
+from pipeprof.pipelines.graph.costs.calls import calls_per_batch
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.profiles.time.stage_table import calls_per_batch
 
 ENDLESS = node("range", "RangeDataset", start=0, stop=2**63 - 1, step=1)
 EPOCH = node("range", "RangeDataset", start=0, stop=1000, step=1)
