@@ -16,7 +16,7 @@ from functools import cache
 from types import FrameType
 from typing import Annotated, Any
 
-from pipeprof.pipelines.target.import_path import leave_out_current_folder
+from pipeprof.pipelines.target.modules import leave_out_current_folder
 
 # Before anything else is imported: a `typer.py` in the current folder is the user's.
 leave_out_current_folder()

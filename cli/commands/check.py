@@ -18,8 +18,7 @@ from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Block
 from pipeprof.cli.streams import say, without_commands, write_stdout
 from pipeprof.cli.targets.checked import Checked
-from pipeprof.cli.targets.find import find_targets
-from pipeprof.cli.targets.load import list_functions, load_given
+from pipeprof.cli.targets.load import find_targets, list_functions, load_given
 from pipeprof.cli.values import byte_size, choice, duration
 from pipeprof.pipelines.errors import PipeprofError, UsageError, escape
 from pipeprof.pipelines.spec.diagnostics import SpecError

@@ -20,7 +20,7 @@ from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.as_finding import proven_changes
-from pipeprof.profiles.advise.text.source_diff import changed_source
+from pipeprof.profiles.advise.text.in_words import changed_source
 from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import reason, write_atomically
@@ -30,8 +30,7 @@ from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import target_of
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.fix import find_best
-from pipeprof.profiles.tries.outcome import taken
-from pipeprof.profiles.tries.plan import proposed_by
+from pipeprof.profiles.tries.outcome import proposed_by, taken
 
 DEFAULT_BUDGET = 60.0
 """Seconds of measuring."""

@@ -25,7 +25,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import STDIN, ParsedTarget
 from pipeprof.profiles.advise.as_finding import proposal_of
-from pipeprof.profiles.advise.text.source_diff import add_diffs
+from pipeprof.profiles.advise.text.in_words import add_diffs
 from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places

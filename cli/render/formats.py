@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeprof.cli.formats import BY_NAME
-from pipeprof.cli.render.github import annotate
 from pipeprof.cli.render.junit import junit
 from pipeprof.cli.render.markdown import OWN, markdown
-from pipeprof.cli.render.sarif import sarif
+from pipeprof.cli.render.remarks import annotate, sarif
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Block

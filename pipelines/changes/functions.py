@@ -20,9 +20,9 @@ from pipeprof.pipelines.graph.read.function_facts import (
     PYTHON,
     FunctionFacts,
     is_random,
+    random_part,
     uses_variable,
 )
-from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names, inputs_first
 
 EffectKind: TypeAlias = Literal["python", "random", "state"]

@@ -24,7 +24,7 @@ from typing import Any
 from pipeprof.pipelines.data.recipes import Recipe, entry_of, recipe_of
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import die_with_parent, end_group, nameless_file, settle_temporary_folder
-from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.pipelines.target.modules import child_command
 
 MEND = "set PIPEPROF_CACHE_DIR to another folder"
 Report = Callable[[int, int], None]

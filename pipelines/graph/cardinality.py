@@ -1,14 +1,16 @@
-"""Element counts of the datasets in a graph, as far as the graph shows them."""
+"""Element counts and batch dimensions of the datasets in a graph, as far as the graph shows them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.meaning.constants import INFINITE
-from pipeprof.pipelines.meaning.traits import Cardinality
+from pipeprof.pipelines.meaning.executed_ops import written_op
+from pipeprof.pipelines.meaning.traits import STAGES, Cardinality
 
 _LAST_INT64: Final = 2**63 - 1
 
@@ -132,3 +134,187 @@ def _of_known(node: Node, rule: Cardinality, below: int) -> int | None:
         return None
     drop = {"drop": bool(node.arguments.get("drop_remainder"))} if rule in ("groups", "windows") else {}
     return change(below, *numbers.values(), **drop)
+
+
+@dataclass(frozen=True)
+class Batching:
+    """Batch dimensions of the elements of a dataset.
+
+    Attributes:
+        exact: Whether the first dimension of the first component still is the number of elements: no function has
+            worked on the batch that could have changed it.
+        node: Id of the dataset that makes the batches; None for several of them.
+    """
+
+    inner: Elements = None
+    size: int | None = None
+    exact: bool = True
+    whole: bool = False
+    node: str | None = None
+
+
+@dataclass(frozen=True)
+class SingleElements:
+    """Elements that no stage has made batches of.
+
+    Attributes:
+        in_windows: They are those of an unknown dataset, or of a window that may share elements with the next one: a
+            batch of them is a sequence.
+    """
+
+    in_windows: bool = False
+
+
+SINGLE = SingleElements()
+_IN_WINDOWS = SingleElements(in_windows=True)
+Elements: TypeAlias = "Batching | SingleElements | None"
+"""Kind of a dataset's elements; None if unknown."""
+
+
+def final_elements(graph: StageGraph) -> Elements:
+    """Return the batch dimensions of the pipeline's elements; None if unknown.
+
+    Elements that no stage has made batches of may have been batches from the start, or become some in a function,
+    unless they are scalars. Of batches of batches it is not known which dimension counts: the inner one may be time.
+    """
+    if graph.root is None:
+        return None
+    elements = _BatchingWalk(graph, cardinalities(graph)).of(graph.root)
+    if isinstance(elements, SingleElements):
+        return SINGLE if not elements.in_windows and _gives_scalars(graph.nodes[graph.root]) else None
+    return None if elements is None or isinstance(elements.inner, Batching) else elements
+
+
+@dataclass
+class _BatchingWalk:
+    graph: StageGraph
+    counts: Mapping[str, int | None]
+    _found: dict[str, Elements] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Each dataset comes after those that it depends on: a loop, because pipelines may be long.
+        for node in self.graph.dependencies_first():
+            self.of(node.id)
+
+    def of(self, node_id: str) -> Elements:
+        if node_id not in self._found:
+            self._found[node_id] = None  # guards against a cycle in a broken graph
+            self._found[node_id] = self._of(self.graph.nodes[node_id])
+        return self._found[node_id]
+
+    def _of(self, node: Node) -> Elements:
+        traits = node.traits
+        if traits.nests:
+            return self._common(node.bodies) if node.bodies else _known_elements(self._function_input(node))
+        if traits.combines:
+            return self._common(self._element_inputs(node))
+        if not node.inputs and written_op(node.op) not in STAGES:
+            # The elements of a saved dataset or of a generator may be batches; those of any other source are single.
+            unknown = traits.stores or traits.opaque or traits.loads_batches or traits.function
+            return None if unknown else SINGLE
+        below = self.of(node.inputs[0]) if node.inputs else self._function_input(self._owner(node))
+        return self._elements_after(node, below)
+
+    def _elements_after(self, node: Node, below: Elements) -> Elements:
+        traits = node.traits
+        if traits.batches is not None:
+            return self._batch_elements(node, below)
+        if traits.unbatches:
+            return _unbatch_elements(below)
+        if is_option(node.op) or traits.passes or traits.stores:
+            return below
+        return _function_result(node, below) if traits.one_to_one else None
+
+    def _owner(self, node: Node) -> Node | None:
+        return self.graph.nodes[node.owner] if node.owner is not None else None
+
+    def _function_input(self, owner: Node | None) -> Elements:
+        """Return the elements of the dataset passed to the function of ``owner``: those of a window or a group."""
+        if owner is None or len(owner.inputs) != 1:
+            return None
+        if not owner.traits.single_function:
+            return self.of(owner.inputs[0])
+        outer = self.graph.nodes[self.graph.skip_options(owner.inputs[0])]
+        while outer.traits.passes and outer.inputs:
+            outer = self.graph.nodes[self.graph.skip_options(outer.inputs[0])]
+        apart = outer.traits.windows and outer.inputs and _holds_each_once(outer)
+        return self.of(outer.inputs[0]) if apart else _IN_WINDOWS
+
+    def _element_inputs(self, node: Node) -> tuple[str, ...]:
+        """Return the inputs that supply elements, without counters and selectors of the next input."""
+        if not node.traits.equal_inputs:
+            return node.inputs
+        if not node.traits.one_to_one:
+            return node.inputs[1:]
+        counters = [
+            input_
+            for input_ in node.inputs
+            if self.graph.nodes[input_].traits.generates_numbers and self.counts.get(input_) == INFINITE
+        ]
+        return tuple(input_ for input_ in node.inputs if input_ not in counters) or node.inputs
+
+    def _batch_elements(self, node: Node, below: Elements) -> Elements:
+        if below == _IN_WINDOWS:
+            return None
+        argument = node.arguments.get("batch_size")
+        size = argument if isinstance(argument, int) and argument > 0 else None
+        count = self.counts.get(node.inputs[0]) if node.inputs else None
+        even = size is not None and count is not None and (count == INFINITE or count % size == 0)
+        return Batching(
+            _unbatch_elements(below) if node.traits.unbatches else below,
+            size=size,
+            whole=even or node.arguments.get("drop_remainder") is True,
+            node=node.id,
+        )
+
+    def _common(self, ends: tuple[str, ...]) -> Elements:
+        """Return the batch dimensions common to several datasets; None where they differ."""
+        known = [self.of(end) for end in ends]
+        if len(known) == 1 or len(set(known)) == 1:
+            return known[0]
+        batchings = [elements for elements in known if isinstance(elements, Batching)]
+        if not batchings or len(batchings) < len(known) or len({batching.inner for batching in batchings}) > 1:
+            return None
+        return Batching(
+            batchings[0].inner,
+            size=batchings[0].size if len({batching.size for batching in batchings}) == 1 else None,
+            exact=all(batching.exact for batching in batchings),
+            whole=all(batching.whole for batching in batchings),
+        )
+
+
+def _known_elements(elements: Elements) -> Elements:
+    return None if elements == _IN_WINDOWS else elements
+
+
+def _holds_each_once(window: Node) -> bool:
+    """Whether windows lie side by side: together they hold each element once."""
+    size, shift, stride = (window.arguments.get(name) for name in ("size", "shift", "stride"))
+    return isinstance(size, int) and size == shift and stride == 1
+
+
+def _gives_scalars(node: Node) -> bool:
+    return bool(node.output_shapes) and all(
+        shape == () and dtype != "variant" for dtype, shape in zip(node.output_types, node.output_shapes, strict=False)
+    )
+
+
+def _unbatch_elements(below: Elements) -> Elements:
+    if not isinstance(below, Batching):
+        return below
+    inner = below.inner
+    return replace(inner, exact=inner.exact and below.exact) if isinstance(inner, Batching) else inner
+
+
+def _function_result(node: Node, below: Elements) -> Elements:
+    """Return the batch dimensions after a function, which may change the number of rows."""
+    if not isinstance(below, Batching) or not below.exact:
+        return below
+    if node.function is None:
+        return below if node.traits.keeps_rows else replace(below, exact=False)
+    passes = node.function["passes"] or []
+    # The measured length is that of the first dense component; ragged and sparse ones are variants.
+    tensors = zip(node.output_types, node.output_shapes, strict=False)
+    first = next((index for index, (dtype, shape) in enumerate(tensors) if shape != () or dtype == "variant"), None)
+    kept = first is not None and first < len(passes) and passes[first] is not None
+    return below if kept or node.function["elementwise"] is True else replace(below, exact=False)

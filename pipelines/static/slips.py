@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from pipeprof.pipelines.meaning.traits import STAGES, traits
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, DatasetNames, own_nodes
-from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.written_calls import Imports
 
 SlipKind: TypeAlias = Literal["discarded", "drawn-once", "first-again"]
 _FUNCTION: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda

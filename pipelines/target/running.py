@@ -16,8 +16,7 @@ from typing import Any
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import did_you_mean
-from pipeprof.pipelines.target.import_path import put_first
-from pipeprof.pipelines.target.modules import name_in_package, top_folder
+from pipeprof.pipelines.target.modules import name_in_package, put_first, top_folder
 from pipeprof.pipelines.target.names_in_file import parse_file
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.pipelines.target.user_files import is_users

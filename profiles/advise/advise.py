@@ -62,7 +62,7 @@ def _documented(view: PipelineView, proposal: Proposal) -> Finding:
     """A proposal as the profile has it, with its change as a diff of the user's file."""
     # Most checks find nothing.
     from pipeprof.pipelines.changes.in_spec_text import spec_diff
-    from pipeprof.profiles.advise.text.source_diff import diff_of
+    from pipeprof.profiles.advise.text.in_words import diff_of
 
     patch = spec_diff(view.loaded, proposal.edits) if view.loaded is not None and proposal.edits else None
     found = finding_of(proposal, patch=patch, reason=UNVERIFIED)

@@ -16,9 +16,8 @@ from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, 
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.shared import Contention, Phase, Steps, Training
-from pipeprof.profiles.document.stages import Causes, Headspace, Stage
+from pipeprof.profiles.document.stages import Causes, CpuAccount, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
-from pipeprof.profiles.document.time import CpuAccount
 
 SCHEMA_VERSION: Final = 1
 _WHOLE_FETCH = 0.9

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TypeAlias, TypeVar
 
-from pipeprof.profiles.experiment.schedule import Mode, order_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.experiment.turns import Turn
+from pipeprof.profiles.experiment.turns import Mode, Turn, order_of
 from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest

@@ -14,8 +14,7 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
-from pipeprof.profiles.document.stages import Headspace, Stage
-from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.document.stages import CpuAccount, Headspace, Stage
 from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
 from pipeprof.profiles.memory.growth import soak_of

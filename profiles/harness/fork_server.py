@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.pipelines.target.modules import child_command
 from pipeprof.profiles.harness.process import start_process
 from pipeprof.profiles.host.run_family import MARK, LedProcess, RunFamily
 

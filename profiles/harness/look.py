@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
 from pipeprof.pipelines.host_files import nameless_file
-from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.pipelines.target.modules import child_command
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
 from pipeprof.profiles.protocol.channel import encode

@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.pipelines.target.modules import child_command
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.processes import is_stopped
 from pipeprof.profiles.host.system_faults import system_fault

@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, TypedDict
 
 from pipeprof.pipelines.host_files import TEMPORARY, die_with_parent, end_group, settled_temporary_folder
-from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.pipelines.target.modules import child_command
 from pipeprof.profiles.host.processes import family
 
 if TYPE_CHECKING:

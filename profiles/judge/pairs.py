@@ -18,9 +18,16 @@ from typing import Literal
 
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.rounds import START_SECONDS, Rounds
-from pipeprof.profiles.experiment.schedule import Mode, block_seconds, blocks_of, order_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.experiment.turns import are_enough, undisturbed, usually_taken
+from pipeprof.profiles.experiment.turns import (
+    Mode,
+    are_enough,
+    block_seconds,
+    blocks_of,
+    order_of,
+    undisturbed,
+    usually_taken,
+)
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.options import Options

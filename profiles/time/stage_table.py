@@ -15,8 +15,7 @@ from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import component_flow
 from pipeprof.pipelines.graph.costs.calls import calls_per_batch, threads_inside
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, measure
-from pipeprof.pipelines.graph.costs.model_only import running_graph
-from pipeprof.pipelines.graph.costs.unobserved import unread_elements
+from pipeprof.pipelines.graph.costs.unobserved import running_graph, unread_elements
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
 from pipeprof.pipelines.graph.read.service import UNKNOWN, service_facts
 from pipeprof.pipelines.graph.rewrites import Rewrites

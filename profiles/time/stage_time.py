@@ -24,8 +24,7 @@ from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.constants import CALL_US, COPIED_BYTES_PER_US
 from pipeprof.profiles.document.shared import Training
-from pipeprof.profiles.document.stages import PythonCost, Stage
-from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.document.stages import CpuAccount, PythonCost, Stage
 from pipeprof.profiles.time.top_stage import unknown_stages
 from pipeprof.profiles.time.trace_work import Work
 

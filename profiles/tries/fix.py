@@ -25,9 +25,8 @@ from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import again
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.tries import plan as plans
 from pipeprof.profiles.tries.combine import Contender, TriedChange
-from pipeprof.profiles.tries.outcome import forget_best, mark_rejected, write_best
+from pipeprof.profiles.tries.outcome import cannot_replay, cannot_verify, forget_best, mark_rejected, write_best
 from pipeprof.profiles.tries.pace import pace_of
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
 from pipeprof.profiles.tries.result import effect_of, fix_step, left_out, measured_of, reason_of, unfinished_of
@@ -116,7 +115,7 @@ class FindBest:
     def run(self, signals: Signals) -> None:
         """Search, and prove what was found."""
         profile, result = self.profile, self.result
-        if (reason := plans.cannot_verify(profile) or self._prepare()) is not None:
+        if (reason := cannot_verify(profile) or self._prepare()) is not None:
             result.status, result.reason = "nothing", f"not tried: {reason}"
             return
         with measuring(self.settings, self.progress, signals, self.machine) as team:
@@ -153,7 +152,7 @@ class FindBest:
         if self.settings.target.kind == "script" and self.settings.main is None:
             return "it is unknown where the script iterates its main dataset"
         step = self.settings.step
-        return plans.cannot_replay(step.arguments) if step.kind == RECORDED else None
+        return cannot_replay(step.arguments) if step.kind == RECORDED else None
 
     def _track(self, team: CountingTeam) -> WorkerTrack:
         jobs = JobMaker(

@@ -1,14 +1,20 @@
-"""What a search has found, in the words and fields of the profile: pure functions."""
+"""What is tried and why not, what a search has found, in agreement with each other and the verdict: pure functions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, are_alternatives
 from pipeprof.pipelines.changes.in_words import in_words, unified
 from pipeprof.pipelines.spec.spec_file import byte_order_mark
-from pipeprof.profiles.document.findings import Finding, Fix, documents_of
+from pipeprof.pipelines.steps.step import same_for_all_batches, too_optimistic
+from pipeprof.profiles.advise.apply import CHECKS
+from pipeprof.profiles.advise.as_finding import can_be_tried, proposal_of
+from pipeprof.profiles.advise.proposal import Proposal, expected_of
+from pipeprof.profiles.advise.text.in_words import as_change
+from pipeprof.profiles.document.findings import Finding, Fix, NotTried, documents_of
+from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.version import Version
 
@@ -65,3 +71,82 @@ def mark_rejected(profile: Profile, result: Fix) -> None:
         reason = rejected.get((finding.rule, finding.stage, finding.title, str(finding.documents)))
         if reason is not None and finding.status == "unverified":
             finding.status, finding.reason = "rejected", f"tried by fix: {reason}"
+
+
+OVER_BUDGET = 1.1
+"""Times its budget in which a run begins what it measures: what has begun ends soon after."""
+TRIED = frozenset({"same", "order", "randomness"})
+"""What `run` tries; edits that change values are for the user to decide."""
+
+
+def cannot_verify(profile: Profile) -> str | None:
+    """Return why nothing of a run can be verified, in words; ``None`` where it can."""
+    if not profile.complete or profile.exit_code:
+        return "the measurement did not finish"
+    if profile.steps is None or not profile.steps.count:
+        return "no step was measured"
+    return None
+
+
+def cannot_replay(step: Mapping[str, object]) -> str | None:
+    """Return why nothing can be proven with a recorded step, by its arguments if there is one, in words."""
+    why = too_optimistic(step)
+    return f"{why} as the pipeline, so that a replay of it proves nothing" if why is not None else None
+
+
+def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, cache: str | None = None) -> str | None:
+    """Return why a finding's edit is not tried, in words; ``None`` where it is.
+
+    Args:
+        has_edit: Whether its edit can be applied without the user.
+        cache: Why what it keeps for later epochs is no recommendation.
+        step: Of the run; None where it is not known.
+    """
+    if finding.family == "correctness":
+        return "it is about the data, not about speed or memory"
+    check = CHECKS.get(finding.rule)
+    in_step = check is not None and check.family == "speed" and not check.waits
+    kind, text = (step.kind, step.text or "") if step is not None else ("none", "")
+    if in_step and (constant := same_for_all_batches(kind, text)) is not None:
+        return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
+    if not has_edit:
+        return "the change needs your code"
+    if finding.semantics not in TRIED:
+        return "it may change values"
+    return cache
+
+
+_PER_MB = "the real one or `simulate: {base: 4ms, per_mb: 1ms}`"
+
+
+def to_try(profile: Profile) -> list[Finding]:
+    """The findings that nothing was measured about yet."""
+    return [finding for finding in profile.findings or () if finding.status == "unverified"]
+
+
+def proposed_by(profile: Profile) -> list[Proposal]:
+    """The changes of a run's findings and ideas, those with the largest predicted gain first."""
+    found = [one for one in (*(profile.findings or ()), *profile.proposals) if can_be_tried(one)]
+    return sorted(map(proposal_of, found), key=lambda one: -expected_of(one, profile.memory.peak_bytes))
+
+
+INTERRUPTED = "Interrupted while changes were tried; the measurement itself is complete."
+ENDED = "Trying changes ended early, the measurement itself is complete: {}."
+
+
+def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]], late: str = "") -> list[NotTried]:
+    """Changes that were not tried, by the reason (`late` is that of the budget), unless a finding is the same."""
+    found = []
+    for reason, every in untried.items():
+        left = [as_change(profile, one) for one in every if not is_covered(one, profile.findings or ())]
+        if left:
+            found.append(NotTried(reason=reason, changes=list(dict.fromkeys(left)), out_of_budget=reason == late))
+    return found
+
+
+def is_covered(finding: Finding, reported: Iterable[Finding]) -> bool:
+    """Whether a change that was not tried is one that is reported, or another way to do what was kept."""
+    known = [one for one in reported if one.status != "rejected"]
+    if any((one.stage, one.title) == (finding.stage, finding.title) for one in known):
+        return True
+    return any(one.status == "kept" and are_alternatives(finding.edits, one.edits) for one in known)

@@ -10,7 +10,7 @@ from pipeprof.profiles.advise.facts.caching import LEAST_EPOCHS
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.experiment.purposes import TRIES
-from pipeprof.profiles.experiment.schedule import Mode
+from pipeprof.profiles.experiment.turns import Mode
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.tries.decide import AGAIN_ROUNDS

@@ -22,10 +22,9 @@ from pipeprof.profiles.experiment.evidence import BASELINES, Evidence, saves_mem
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
-from pipeprof.profiles.experiment.schedule import order_of
 from pipeprof.profiles.experiment.statistics import ERROR, Interval
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.experiment.turns import Turn, undisturbed
+from pipeprof.profiles.experiment.turns import Turn, order_of, undisturbed
 from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest

@@ -30,10 +30,17 @@ from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.tries import plan as plans
-from pipeprof.profiles.tries import settle
 from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
+from pipeprof.profiles.tries.outcome import (
+    ENDED,
+    INTERRUPTED,
+    OVER_BUDGET,
+    cannot_try,
+    cannot_verify,
+    to_try,
+    uncovered,
+)
 from pipeprof.profiles.tries.pace import RacePace, pace_of
 from pipeprof.profiles.tries.result import apart_of, repeats, unfinished_of, write_into
 from pipeprof.profiles.tries.search import OneRace
@@ -65,7 +72,7 @@ def try_changes(
         early: Makes the copies, if it was begun.
     """
     began = time.monotonic()
-    until = min(began + budget * plans.OVER_BUDGET, math.inf if end_at is None else end_at)
+    until = min(began + budget * OVER_BUDGET, math.inf if end_at is None else end_at)
     limit = memory_for(settings.memory_limit)
     pace = pace_of(profile, budget, limit)
     jobs = JobMaker(
@@ -136,12 +143,12 @@ class RunResults:
 
     def contenders(self, ideas: Sequence[Proposal]) -> list[Contender]:
         """What is raced: the changes of findings and ideas that can be tried, then upper bounds."""
-        if (reason := plans.cannot_verify(self.profile)) is not None:
+        if (reason := cannot_verify(self.profile)) is not None:
             for finding in self.profile.findings or ():
                 finding.reason = f"not tried: {reason}" if finding.status == "unverified" else finding.reason
             return []
         found: list[Proposal] = []
-        for finding in plans.to_try(self.profile):
+        for finding in to_try(self.profile):
             why = self.why_not(finding)
             finding.reason = f"not tried: {why}" if why is not None else finding.reason
             if why is None:
@@ -160,7 +167,7 @@ class RunResults:
         """Why a change cannot be tried on this pipeline, in words; None where it can."""
         cache = why_no_cache(self.profile, finding, self.limit)
         has_edit = self.jobs.change_of(finding) is not None
-        return plans.cannot_try(finding, has_edit=has_edit, step=self.profile.device, cache=cache)
+        return cannot_try(finding, has_edit=has_edit, step=self.profile.device, cache=cache)
 
     def finding_for(self, proposal: Proposal) -> Finding:
         """The finding of a change: that of the profile which proposes it, or a new one."""
@@ -248,7 +255,7 @@ class RunResults:
     def write_end(self, error: Exception, exit_code: int | None) -> None:
         """Write what has ended the tries early."""
         interrupted = isinstance(error, InterruptedVerificationError)
-        words = settle.INTERRUPTED if interrupted else settle.ENDED.format(error)
+        words = INTERRUPTED if interrupted else ENDED.format(error)
         code = "verification-interrupted" if interrupted else "verification-ended"
         self.profile.warnings.append(Message(code=code, message=words))
         if interrupted:
@@ -270,7 +277,7 @@ class RunResults:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=self._bounds,
-            not_tried=settle.uncovered(self.profile, self._not_tried, self._late),
+            not_tried=uncovered(self.profile, self._not_tried, self._late),
             needs_seconds=self._needs,
             block_seconds=self.pace.block.seconds,
             same=self._same,

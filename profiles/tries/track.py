@@ -14,7 +14,7 @@ from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
-from pipeprof.profiles.advise.text.source_diff import changed_source
+from pipeprof.profiles.advise.text.in_words import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES

@@ -67,8 +67,8 @@ def arguments() -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
     return {
         "map": (
             numbers.map(plus),
-            [set_("stages.0", "map", "num_parallel_calls", 3), set_("stages.0", "map", "deterministic", False)],
-            numbers.map(plus, num_parallel_calls=3, deterministic=False),
+            [set_("stages.0", "map", "num_parallel_calls", 3), set_("stages.0", "map", "deterministic", True)],
+            numbers.map(plus, num_parallel_calls=3, deterministic=True),
         ),
         "map back": (
             numbers.map(plus, num_parallel_calls=3, deterministic=False),

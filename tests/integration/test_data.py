@@ -19,7 +19,7 @@ from pipeprof.pipelines.data import make, photos
 from pipeprof.pipelines.data.cache import CacheFolder, ensure, list_entries
 from pipeprof.pipelines.data.recipes import recipe_of
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.pipelines.target.modules import child_command
 
 PATIENCE = 300
 """Seconds for what takes one or two; other processes may use the machine."""

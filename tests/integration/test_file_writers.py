@@ -1,5 +1,6 @@
 """Every way in which a pipeline can write files is seen before several processes run it at once."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.protocol.options import in_worker, to_worker
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
@@ -94,7 +96,9 @@ def test_a_worker_that_takes_turns_refuses_a_pipeline_that_writes_files(tmp_path
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=0.1, data_progress=lambda *_: None)
     for job in jobs.as_it_is().values():
         sent: dict[str, Any] = {}
-        TurnRun(job, SimpleNamespace(send=sent.update)).run()  # type: ignore[arg-type]
+        TurnRun(
+            in_worker(json.loads(json.dumps(to_worker(job), default=vars))), SimpleNamespace(send=sent.update)
+        ).run()  # type: ignore[arg-type]
         said = "the pipeline writes files (cache), which several processes cannot do at once"
         assert sent["refused"] == said
     assert [one.name for one in tmp_path.iterdir()] == ["spec.yaml"]

@@ -26,10 +26,10 @@ step: {simulate: 5ms}
 # cores are free for other tests.
 GATE = f"""{forked.SHORT}
 from pipeprof.cli.main import main
-from pipeprof.profiles.experiment import purposes, schedule
+from pipeprof.profiles.experiment import purposes, turns
 
 vars(purposes.GATE).update(warm_seconds=0.2, block_seconds=0.1)
-schedule.PROCESS_SECONDS = 0.6
+turns.PROCESS_SECONDS = 0.6
 main()
 """
 # Ctrl-C after the first pair of a self-test's second half; the second pair of the first half is its first one again.

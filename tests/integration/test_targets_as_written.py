@@ -17,7 +17,6 @@ from integration.test_targets import USERS, Recorder, job, said_there, sampled, 
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
 from pipeprof.profiles.worker.sample import JobRun
@@ -103,7 +102,7 @@ def test_what_tensorflow_raises_has_the_line_of_the_stage(function: str, line: s
 
 
 def test_why_a_graph_cannot_be_read_is_said_without_nodes() -> None:
-    reason = sampled(f"{TUTORIAL}:on_a_device").one(Graphs).written["reason"]
+    reason = sampled(f"{TUTORIAL}:on_a_device").one("graphs").written["reason"]
     assert "GeneratorDatasetOp" in reason
     assert "{{" not in reason
 

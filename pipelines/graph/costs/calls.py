@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs, fixed_ratio
-from pipeprof.pipelines.graph.order import readers_first, reads
-from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.graph.stages import Node, StageGraph, readers_first, reads
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
 

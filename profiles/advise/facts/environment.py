@@ -9,8 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from pipeprof.pipelines.changes.edits import SetEnvironment
 from pipeprof.pipelines.changes.environment import PRELOAD, VALUES
-from pipeprof.pipelines.static.imports import Imports
-from pipeprof.pipelines.static.written_calls import parsed
+from pipeprof.pipelines.static.written_calls import Imports, parsed
 from pipeprof.profiles.memory.ledger import HEAP, POOL
 from pipeprof.profiles.time.resources import memory_matters
 from pipeprof.profiles.view.texts import file_text

@@ -10,7 +10,7 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.byte_gate import in_function, nothing_to_keep, regrouped, upstream, without
-from pipeprof.profiles.advise.facts.caches import freezes, frozen_by
+from pipeprof.profiles.advise.facts.caching import freezes, frozen_by
 from pipeprof.profiles.advise.facts.disorder import describe_order
 from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.document.base import Location

@@ -13,7 +13,7 @@ from pathlib import PurePath
 
 from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.pipelines.static.hot_calls import HotCall, hot_call
+from pipeprof.pipelines.static.written_calls import HotCall, hot_call
 from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch, share_of_calls
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.view.texts import file_text

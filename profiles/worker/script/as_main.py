@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from pipeprof.pipelines.target.import_path import put_first
+from pipeprof.pipelines.target.modules import put_first
 
 
 def run_as_main(typed: str, arguments: Sequence[str]) -> dict[str, object]:

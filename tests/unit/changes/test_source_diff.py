@@ -11,7 +11,7 @@ import pytest
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.advise.text.source_diff import add_diffs, changed_source
+from pipeprof.profiles.advise.text.in_words import add_diffs, changed_source
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile

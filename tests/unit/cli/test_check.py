@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.report.check import describe_check
-from pipeprof.cli.targets.find import find_targets, is_spec
+from pipeprof.cli.targets.load import find_targets, is_spec
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise import advise, check

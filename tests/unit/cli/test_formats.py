@@ -16,7 +16,7 @@ from unit.cli.results import GATE, result_of
 from pipeprof.cli.render.formats import Output, render
 from pipeprof.cli.render.html import render_page
 from pipeprof.cli.render.markdown import markdown
-from pipeprof.cli.render.sarif import sarif
+from pipeprof.cli.render.remarks import sarif
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.report.blocks import Text
 from pipeprof.cli.report.comparison import build_result

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.read.function_facts import FunctionFacts
-from pipeprof.pipelines.graph.read.random_part import random_part
+from pipeprof.pipelines.graph.read.function_facts import FunctionFacts, random_part
 
 DTYPES = {1: "float32", 7: "string", 9: "int64"}
 

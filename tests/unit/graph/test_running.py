@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pipeprof.pipelines.graph.align import match
-from pipeprof.pipelines.graph.costs.model_only import running_graph
+from pipeprof.pipelines.graph.costs.unobserved import running_graph
 from pipeprof.pipelines.graph.opnames import dataset_op
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 from pipeprof.pipelines.graph.stages import StageGraph

@@ -6,9 +6,8 @@ from typing import Any, cast
 import pytest
 
 from pipeprof.pipelines.graph.read.records import GraphDict
-from pipeprof.profiles.experiment.schedule import order_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.experiment.turns import Turn, are_enough, undisturbed
+from pipeprof.profiles.experiment.turns import Turn, are_enough, order_of, undisturbed
 from pipeprof.profiles.host.machine import CoresClock, SystemTimes, Taken
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process, SideFailedError
 from pipeprof.profiles.protocol.messages import Graphs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.static.hot_calls import hot_call
+from pipeprof.pipelines.static.written_calls import hot_call
 
 CODE = """\
 import h5py

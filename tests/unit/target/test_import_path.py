@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.target import import_path
-from pipeprof.pipelines.target.import_path import child_command, leave_out_current_folder, put_first
+from pipeprof.pipelines.target import modules
+from pipeprof.pipelines.target.modules import child_command, leave_out_current_folder, put_first
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(import_path, "_left_out", [])
+    monkeypatch.setattr(modules, "_left_out", [])
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     monkeypatch.chdir(tmp_path / "real")

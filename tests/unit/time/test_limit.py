@@ -11,9 +11,8 @@ from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
-from pipeprof.profiles.document.stages import Causes, PythonCost, Service, Stage
+from pipeprof.profiles.document.stages import Causes, CpuAccount, PythonCost, Service, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.protocol.messages import Trace
 from pipeprof.profiles.time.limit import bound_blocked, collect_causes, find_limit
 from pipeprof.profiles.time.resources import cores_in_use, cores_were_free

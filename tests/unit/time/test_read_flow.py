@@ -11,8 +11,7 @@ import pytest
 from pipeprof.profiles.advise.facts.work import pays
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Quantiles
-from pipeprof.profiles.document.stages import Causes, PythonCost, Stage
-from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.document.stages import Causes, CpuAccount, PythonCost, Stage
 from pipeprof.profiles.time.flow import Flow
 from pipeprof.profiles.time.read_flow import flow_of
 from pipeprof.profiles.view.view import PipelineView

@@ -8,8 +8,7 @@ import pytest
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.shared import DatasetUse, FunctionUse, Training
-from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
-from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.document.stages import CpuAccount, OpCost, PythonCost, Stage
 from pipeprof.profiles.time.stage_time import CpuUsage, attribute_time, step_cpu_ms
 from pipeprof.profiles.time.trace_work import Work
 

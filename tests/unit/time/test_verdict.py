@@ -16,10 +16,9 @@ from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Gaps, Phase, Quantiles, Steps, Training
-from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, CpuAccount, Headspace, OpCost, Stage
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time.verdict import classify_wait, most_gain, savable_share
 from pipeprof.profiles.time.words import conclude
 

@@ -13,7 +13,7 @@ from pipeprof.profiles.advise.text.in_words import as_change, which_change
 from pipeprof.profiles.document.findings import Finding, Kept, documents_of
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.tries.plan import cannot_try, cannot_verify
+from pipeprof.profiles.tries.outcome import cannot_try, cannot_verify
 from pipeprof.profiles.wording import stage_label, stage_name
 
 MIB = 1 << 20

@@ -13,7 +13,7 @@ from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.tries.settle import is_covered
+from pipeprof.profiles.tries.outcome import is_covered
 
 Recorded = Callable[[str], Profile]
 
