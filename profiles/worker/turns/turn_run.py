@@ -434,29 +434,24 @@ class TurnRun(JobRun):
     def _warm(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
         """Run until the step time has settled, and what has to fill is full."""
         rule = WarmUp()
-        settled = False
 
         def finished(looked: Looked) -> str | None:
-            nonlocal settled
             statistics = window.statistics
             if statistics.count < self._turns.warm_steps:
                 return None
             # A paced feed has no iterator of TensorFlow's own.
             reason = rule.offer(looked, self._models.parameters(self.feed) if self._paced is None else None)
-            settled = reason is not None and reason.startswith("settled")
             return reason or ("long enough" if statistics.seconds >= turn.seconds else None)
 
         window = self._open("warmup", finished)
         take_steps(self.feed, step, window)
-        return self._ended(window.statistics.count, window.statistics.seconds, None, cpu, settled=settled)
+        return self._ended(window.statistics.count, window.statistics.seconds, None, cpu)
 
-    def _ended(
-        self, steps: int, seconds: float, wait: float | None, cpu: float, *, settled: bool | None = None
-    ) -> TurnEnded:
+    def _ended(self, steps: int, seconds: float, wait: float | None, cpu: float) -> TurnEnded:
         used = self._cpu_seconds() - cpu
         peak = procfs.peak_rss_bytes("self")
         whole_peak = max(peak, self._making_peak) if peak is not None else None
         # Of a device's time only its wait can be the replay's.
         own = min(steps * self._own_seconds, _MOST_OWN * seconds if wait is None else wait)
         left = wait - own if wait is not None else None
-        return TurnEnded(steps, seconds - own, left, used, whole_peak, settled, self.feed.ended, own_seconds=own)
+        return TurnEnded(steps, seconds - own, left, used, whole_peak, self.feed.ended, own_seconds=own)
