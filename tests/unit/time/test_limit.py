@@ -86,6 +86,14 @@ CASES: dict[str, tuple[Profile, str | None, str | None]] = {
         profile(stage(31.0, calls=4.0), steps=steps(restart_share=0.2, epochs=4)), "cpu", "stages.0"),
     "Python that holds its lock": (profile(python(18.0, 4.0), BATCH, causes=LOCKED), "gil", "stages.0"),
     "Python that holds its lock, one call at a time": (profile(python(19.5), causes=LOCKED), "gil", "stages.0"),
+    "calls of Python of which NumPy gives the lock back for moments": (
+        profile(
+            waits(32.0, 8.0, calls=3.0).model_copy(
+                update={"python": [PythonCost(function="f", ms_per_batch=32.0, share=1.0, lock_share=0.72)]}
+            ),
+            causes=Causes(python_share=1.0, python_lock_share=0.72),
+        ),
+        "gil", "stages.0"),
     "Python with its lock free": (profile(python(19.0), BATCH, causes=FREE), "serial-stage", "stages.0"),
     "calls of Python in turn, with its lock": (
         profile(turns(0.69), causes=Causes(python_share=0.55, python_lock_share=0.69)), "gil", "stages.0"),
