@@ -89,7 +89,7 @@ def _take_proven(profile: Profile) -> tuple[str | None, str] | None:
     for number, finding in _proven(profile):
         if (command := take_command(profile, finding, number)) is not None:
             if not command.startswith("pipeprof fix"):
-                return command, f"measures change {number}"
+                return command, f"measures the pipeline with change {number}"
             return command, f"writes change {number}{' as a patch' if command.endswith('.patch') else ''}"
     return None
 

@@ -109,7 +109,7 @@ def find_limit(profile: Profile) -> FoundLimit | None:
     # More calls of a stage that fills a thread would only take turns where Python's lock is as good as full.
     full.sort(key=lambda term: (term.resource != "lock", -own_ms[term] - term.fixed_ms))
     if not full and _take_turns(profile.causes):
-        full = [term for term in terms if term.resource == "lock"]
+        full = [term for term in terms if term.resource == "lock" and term.ms >= LOCK_FROM * steps.running_ms]
     threads = [term for term in terms if term.resource in ("serial", "calls", "pool") and term.parts]
     found = _by_term(full[0], flow, stages, profile.causes) if full else None
     if found is None or found.term in threads:
