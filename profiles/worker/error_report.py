@@ -18,11 +18,10 @@ from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame, text_of, with_sources
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import ScriptEndedError
-from pipeprof.profiles.worker.error_text import essence, first_line
+from pipeprof.profiles.worker.ended import ScriptEndedError, essence, first_line
+from pipeprof.profiles.worker.load_function import NoTensorFlowError
 from pipeprof.profiles.worker.services import SHARED_JOB, SharedJobError
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, NeverIteratedError
-from pipeprof.profiles.worker.versions import NoTensorFlowError
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import NodeDict, PlaceDict

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import inspect
+import io
+import linecache
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
-from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.errors import PipeprofError, UsageError
 from pipeprof.pipelines.steps.called import fitted
 from pipeprof.pipelines.tables import read_table
 from pipeprof.pipelines.target.arguments import call
 from pipeprof.pipelines.target.modules import top_folder
 from pipeprof.pipelines.target.names_in_file import calls_at_import, parse_file
-from pipeprof.pipelines.target.running import leave_defaults, load_function
+from pipeprof.pipelines.target.running import delete_generated_files, leave_defaults, load_function
 from pipeprof.pipelines.target.target import ParsedTarget, parse_target
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.protocol.options import RefPlace
+from pipeprof.profiles.protocol.tensorflow_versions import OLDEST, as_text, is_older
 
 _EXPECTED = "expected a tf.data.Dataset, or a dataset and a step"
 _CONTEXT = "input-context"
@@ -244,3 +253,106 @@ def _own_file_test(target: ParsedTarget) -> Callable[[str], bool]:
         return is_users(file) or place == package or package in place.parents
 
     return own
+
+
+class NoTensorFlowError(PipeprofError):
+    """TensorFlow is not installed for this Python, or its installation is broken."""
+
+
+def import_tensorflow() -> Any:
+    """TensorFlow, in a version that will do; from now on, files that AutoGraph generates are deleted.
+
+    Raises:
+        NoTensorFlowError: It cannot be imported.
+        UsageError: It is too old.
+    """
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        install = f"{sys.executable} -m pip install 'tensorflow>={as_text(OLDEST)}'"
+        if isinstance(error, ModuleNotFoundError) and error.name == "tensorflow":
+            msg = f"TensorFlow is not installed for {sys.executable}: {install}"
+        else:
+            msg = f"TensorFlow cannot be imported ({' '.join(str(error).split())}): repair it, e.g. {install}"
+        raise NoTensorFlowError(msg) from error
+    require_tensorflow(tf.__version__)
+    delete_generated_files()
+    return tf
+
+
+def require_tensorflow(version: str) -> None:
+    """Refuse a TensorFlow that is too old.
+
+    Args:
+        version: ``tf.__version__``.
+
+    Raises:
+        UsageError: It is older than the oldest that is supported.
+    """
+    if not is_older(version):
+        return
+    needed = as_text(OLDEST)
+    msg = f"TensorFlow {version} is installed; pipeprof needs {needed} or newer: pip install 'tensorflow>={needed}'"
+    raise UsageError(msg)
+
+
+def enter_ref(place: RefPlace) -> None:
+    """Take the place in the tree of the current folder and of the modules of the work tree."""
+    os.chdir(place.folder)
+    sys.meta_path.insert(0, _Finder(place))
+
+
+class _Finder(MetaPathFinder):
+    """Finds the ref's file of a module that Python finds in the work tree: by PYTHONPATH or an editable install."""
+
+    def __init__(self, place: RefPlace) -> None:
+        self._tree, self._work_tree = Path(place.tree), Path(place.work_tree)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """See `MetaPathFinder`."""
+        for finder in sys.meta_path:
+            search = getattr(finder, "find_spec", None)
+            found = search(fullname, path, target) if finder is not self and search is not None else None
+            if found is not None:
+                return self._at_ref(found)
+        return None
+
+    def _at_ref(self, found: ModuleSpec) -> ModuleSpec | None:
+        own = Path(found.origin).resolve() if found.has_location and found.origin is not None else None
+        if own is None or not own.is_relative_to(self._work_tree):
+            return found
+        file = self._tree / own.relative_to(self._work_tree)
+        # What git does not track, such as an environment in the work tree, is linked or not there.
+        if not file.is_file() or not file.resolve().is_relative_to(self._tree):
+            return found
+        within = [str(file.parent)] if found.submodule_search_locations is not None else None
+        return spec_from_file_location(found.name, file, submodule_search_locations=within)
+
+
+def read_instead(texts: Mapping[str, str]) -> None:
+    """Import or run files with other texts in this process.
+
+    Args:
+        texts: By the absolute paths of the files.
+    """
+    original, open_code = importlib.machinery.SourceFileLoader.get_code, io.open_code
+    wanted = {Path(path).resolve(): text for path, text in texts.items()}
+    # AutoGraph reads the text of functions, by the lines of the code that runs.
+    for path, text in texts.items():
+        for name in {path, str(Path(path).resolve()), path.removeprefix(f"{Path.cwd()}/")}:
+            linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+
+    def get_code(self: Any, fullname: str) -> Any:
+        file = self.get_filename(fullname)
+        text = wanted.get(Path(file).resolve())
+        return self.source_to_code(text.encode(), file) if text is not None else original(self, fullname)
+
+    def code_of(name: str) -> Any:
+        text = wanted.get(Path(name).resolve())
+        return io.BytesIO(text.encode()) if text is not None else open_code(name)
+
+    # Of this process alone.
+    io.open_code = code_of  # type: ignore[assignment]
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]

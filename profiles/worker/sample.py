@@ -45,29 +45,38 @@ from pipeprof.profiles.protocol.messages import (
     Trace,
 )
 from pipeprof.profiles.protocol.options import SERVICE, Options, StepJob, from_pairs
-from pipeprof.profiles.worker.ended import end_at_once
-from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.local_service import LocalService, start_local_service, wait_for_end
-from pipeprof.profiles.worker.memory.build_watch import BuildWatch
-from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
+from pipeprof.profiles.worker.ended import end_at_once, first_line
+from pipeprof.profiles.worker.load_function import import_tensorflow
+from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, BuildWatch, MemoryLog, Phases, SoakWatch
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
-from pipeprof.profiles.worker.phases import Phases
-from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, awaited_service, what_sharing_does
-from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.headspace import LONGEST_START_SECONDS, measure_floor, read_swallowed, replay
+from pipeprof.profiles.worker.services import (
+    AwaitedService,
+    LocalService,
+    SharedJobError,
+    awaited_service,
+    start_local_service,
+    wait_for_end,
+    what_sharing_does,
+)
+from pipeprof.profiles.worker.steps.headspace import (
+    LONGEST_START_SECONDS,
+    BatchSizes,
+    bytes_of,
+    measure_floor,
+    read_swallowed,
+    replay,
+)
 from pipeprof.profiles.worker.steps.loop import Feed, Loop, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
-from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import (
     TELLS_NS,
     TELLS_RARELY_NS,
     Looked,
     PhaseWindow,
+    WarmUp,
     look_ns,
     look_rarely_ns,
 )
-from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -26,10 +26,10 @@ from pipeprof.profiles.worker.ended import (
     SignalHandledError,
     WriteRefusedError,
     end_at_once,
+    first_line,
     handled_signal,
 )
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass
@@ -39,8 +39,15 @@ from pipeprof.profiles.worker.script.script_job import HANDED, ScriptFeed, Scrip
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
-from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
-from pipeprof.profiles.worker.steps.window import FIRST_PARTIAL_NS, Looked, PhaseWindow, WindowClock, look_again_ns
+from pipeprof.profiles.worker.steps.window import (
+    FIRST_PARTIAL_NS,
+    TUNABLE_LIMIT_SECONDS,
+    Looked,
+    PhaseWindow,
+    WarmUp,
+    WindowClock,
+    look_again_ns,
+)
 from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeprof.profiles.protocol.channel import Changes
-from pipeprof.profiles.worker.memory.build_watch import SEND_BYTES, BuildWatch
+from pipeprof.profiles.worker.memory.memory_log import SEND_BYTES, BuildWatch
 
 
 def test_growth_is_told_once_for_each_step_of_it() -> None:

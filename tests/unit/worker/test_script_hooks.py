@@ -9,9 +9,9 @@ import pytest
 
 from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.worker.script import observer as observer_of
-from pipeprof.profiles.worker.script.as_main import ImportWatch
 from pipeprof.profiles.worker.script.consumers import Place
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
+from pipeprof.profiles.worker.script.import_guard import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 
 
