@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.steps.loop import Feed
     from pipeprof.profiles.worker.steps.statistics import EpochStart, Nanoseconds, StepStatistics
-    from pipeprof.profiles.worker.steps.window import Looked
 
 
 CHECK_NS = 250_000_000
