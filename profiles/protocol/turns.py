@@ -147,7 +147,6 @@ class TurnEnded:
     wait_seconds: float | None
     cpu_seconds: float
     peak_bytes: int | None
-    settled: bool | None = None
     restarts: int | None = None
     read_bytes: int | None = None
     freeing_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""What is measured on other datasets than the pipeline: the loop's floor, the headroom, and hidden errors.
+"""What is measured on other datasets than the pipeline: the loop's floor and the headroom; the size of a batch.
 
 The headroom comes from preloaded batches through the same step, as from an infinitely fast pipeline: a dataset of its
 own repeats a few of the pipeline's batches, so that loop and step are unchanged and only the pipeline's work is gone.
@@ -12,15 +12,12 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.profiles.protocol.messages import BatchSize, Replayed, Swallowed
-from pipeprof.profiles.worker.ended import first_line
+from pipeprof.profiles.protocol.messages import BatchSize, Replayed
 from pipeprof.profiles.worker.steps.loop import Feed, follow, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipeprof.pipelines.steps.consumer import BatchConsumer
     from pipeprof.profiles.protocol.channel import WorkerEnd
 
@@ -37,11 +34,6 @@ MANY = 1000
 """Steps after which half of the time is enough."""
 PATIENCE_SECONDS = 4.0
 _CHECK_NS = 50_000_000
-HIDDEN_SECONDS = 1.0
-LONGEST_START_SECONDS = 2.0
-"""First element from which the pipeline is not started for it."""
-ENOUGH_ERRORS = 20
-"""Errors after which no more are read: where each element raises one, the iterator would never get on."""
 
 
 def measure_floor(step: BatchConsumer | None, channel: WorkerEnd) -> Floor:
@@ -104,30 +96,6 @@ def replay(feed: Feed, step: BatchConsumer | None, channel: WorkerEnd) -> Replay
         loop_cpu_ms=cpu_ns / statistics.count / 1e6,
         cpu_ms=all_cpu_ns / statistics.count / 1e6,
     )
-
-
-def read_swallowed(source: Any, stop: Callable[[], bool]) -> Swallowed | None:
-    """Return an error of those that an ``ignore_errors`` hides; None where none is seen within a second.
-
-    TensorFlow keeps neither the errors nor their number. An iterator of the dataset before raises them, and goes on.
-
-    Args:
-        source: The dataset before an ``ignore_errors``.
-        stop: Whether the user wants an end.
-    """
-    import tensorflow as tf
-
-    until = time.perf_counter() + HIDDEN_SECONDS
-    iterator, elements, errors, message = iter(source), 0, 0, ""
-    while errors < ENOUGH_ERRORS and time.perf_counter() < until and not stop():
-        try:
-            next(iterator)
-        except StopIteration:
-            break
-        except tf.errors.OpError as error:
-            errors, message = errors + 1, message or first_line(error)
-        elements += 1
-    return Swallowed(message, errors, elements) if errors else None
 
 
 def bytes_of(batch: Any) -> int:

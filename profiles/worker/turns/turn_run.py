@@ -23,9 +23,9 @@ from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, ReplayJob, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.worker.ended import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.loop import Chunk, Feed, Window, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
-from pipeprof.profiles.worker.steps.window import Looked, WarmUp
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WarmUp
 from pipeprof.profiles.worker.turns.digest import digest_of, hash_of
 
 if TYPE_CHECKING:
@@ -172,37 +172,6 @@ def _others() -> list[int]:
 
 CHECK_NS = 10_000_000
 """Interval between checks of the time; a block may overrun by this much."""
-
-
-class BlockWindow(Window):
-    """A window of the step loop that takes so many seconds, and so many steps, at least.
-
-    Args:
-        statistics: Where the steps go.
-        stop: Whether it has to end early.
-        looked: Called at each look.
-    """
-
-    def __init__(
-        self,
-        statistics: StepStatistics,
-        seconds: float,
-        steps: int,
-        stop: Callable[[], bool],
-        looked: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._statistics, self._seconds, self._steps = statistics, seconds, steps
-        self._stop, self._looked = stop, looked
-        self.chunk = Chunk()
-        self.check_at = time.perf_counter_ns() + CHECK_NS
-
-    def look(self) -> bool:
-        """Fold in the steps; return whether the block is over."""
-        found = self._statistics
-        found.fold(self.chunk.take())
-        self._looked()
-        self.check_at = time.perf_counter_ns() + CHECK_NS
-        return (found.seconds >= self._seconds and found.count >= self._steps) or self._stop()
 
 
 _Change = TypeVar("_Change")
@@ -404,9 +373,9 @@ class TurnRun(JobRun):
         timed = self._turns.times_stages and self._paced is None
         if self._paced is not None:
             self._paced.begin(turn.batch_seconds)
-        stop, statistics = self._channel.stop.is_set, StepStatistics(device=step is not None)
+        statistics = StepStatistics(device=step is not None)
         if turn.settle_seconds:
-            take_steps(feed, step, BlockWindow(statistics, turn.settle_seconds, 1, stop))
+            take_steps(feed, step, self._block_window(statistics, turn.settle_seconds, 1))
             statistics = StepStatistics(device=statistics.device, previous=statistics.previous)
         if timed:
             self._models.resume(feed, before)
@@ -416,11 +385,22 @@ class TurnRun(JobRun):
             if timed:
                 self._models.observe(feed, before + statistics.count)
 
-        take_steps(feed, step, BlockWindow(statistics, turn.seconds, turn.steps, stop, looked))
+        take_steps(feed, step, self._block_window(statistics, turn.seconds, turn.steps, looked))
         feed.on_restart = lambda: None
         self._timed_steps += statistics.count
         wait = statistics.gaps.total_ns / 1e9 if step is not None else None
         return self._ended(statistics.count, statistics.seconds, wait, cpu)
+
+    def _block_window(
+        self, statistics: StepStatistics, seconds: float, steps: int, looked: Callable[[], None] = lambda: None
+    ) -> PhaseWindow:
+        """A window that takes so many seconds, and so many steps, at least."""
+
+        def finished(_looked: Looked) -> str | None:
+            looked()
+            return "over" if statistics.seconds >= seconds and statistics.count >= steps else None
+
+        return PhaseWindow(None, statistics, self.feed, self._channel, finished, check_ns=CHECK_NS)
 
     def _send_stages(self) -> None:
         """Send the graphs with what the model said in all blocks; without a graph, the reason."""
@@ -433,29 +413,24 @@ class TurnRun(JobRun):
     def _warm(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
         """Run until the step time has settled, and what has to fill is full."""
         rule = WarmUp()
-        settled = False
 
         def finished(looked: Looked) -> str | None:
-            nonlocal settled
             statistics = window.statistics
             if statistics.count < self._turns.warm_steps:
                 return None
             # A paced feed has no iterator of TensorFlow's own.
             reason = rule.offer(looked, self._models.parameters(self.feed) if self._paced is None else None)
-            settled = reason is not None and reason.startswith("settled")
             return reason or ("long enough" if statistics.seconds >= turn.seconds else None)
 
         window = self._open("warmup", finished)
         take_steps(self.feed, step, window)
-        return self._ended(window.statistics.count, window.statistics.seconds, None, cpu, settled=settled)
+        return self._ended(window.statistics.count, window.statistics.seconds, None, cpu)
 
-    def _ended(
-        self, steps: int, seconds: float, wait: float | None, cpu: float, *, settled: bool | None = None
-    ) -> TurnEnded:
+    def _ended(self, steps: int, seconds: float, wait: float | None, cpu: float) -> TurnEnded:
         used = self._cpu_seconds() - cpu
         peak = procfs.peak_rss_bytes("self")
         whole_peak = max(peak, self._making_peak) if peak is not None else None
         # Of a device's time only its wait can be the replay's.
         own = min(steps * self._own_seconds, _MOST_OWN * seconds if wait is None else wait)
         left = wait - own if wait is not None else None
-        return TurnEnded(steps, seconds - own, left, used, whole_peak, settled, self.feed.ended, own_seconds=own)
+        return TurnEnded(steps, seconds - own, left, used, whole_peak, self.feed.ended, own_seconds=own)
