@@ -8,7 +8,7 @@ import io
 import linecache
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -42,29 +42,17 @@ def describe_returned(result: Any) -> str:
         >>> describe_returned(None)
         'None; expected a tf.data.Dataset, or a dataset and a step: does it lack a return?'
     """
-    if inspect.iscoroutine(result):
-        result.close()
-    if isinstance(result, Mapping):
-        words = f"a dict with {_words([str(key) for key in result])}" if result else "an empty dict"
-        return _several(words, result.values())
-    if isinstance(result, list | tuple):
-        kind = type(result).__name__
-        words = f"a {kind} of {_words([_kind(value) for value in result])}" if result else f"an empty {kind}"
-        return _several(words, result)
-    return _advice_by_class(result) or _advice_by_value(result)
-
-
-def _advice_by_value(result: Any) -> str:
-    natures = (
-        (result is None, f"None; {_EXPECTED}: does it lack a return?"),
-        (inspect.isgenerator(result), f"a generator; {_GENERATOR}"),
-        (inspect.isasyncgen(result), f"an asynchronous generator; leave async out, and {_GENERATOR}"),
-        (inspect.iscoroutine(result), "a coroutine; pipeprof calls plain functions: leave async out"),
-        (isinstance(result, Iterator), f"an iterator ({_kind(result)}); {_GENERATOR}"),
-        (inspect.isclass(result), f"the class {_name(result)}; return a dataset that it makes"),
-        (callable(result), f"a function or other callable ({_kind(result)}); name the one that returns the dataset"),
-    )
-    return next((said for fits, said in natures if fits), f"{_a(_kind(result))}; {_EXPECTED}")
+    if result is None:
+        return f"None; {_EXPECTED}: does it lack a return?"
+    if inspect.isgenerator(result):
+        return f"a generator; {_GENERATOR}"
+    values = result.values() if isinstance(result, Mapping) else result if isinstance(result, list | tuple) else ()
+    datasets, help_ = sum(map(_is_dataset, values)), _EXPECTED
+    if datasets == 1:
+        help_ = "return the dataset alone, or with a callable step after it"
+    elif datasets:
+        help_ = "pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
+    return _advice_by_class(result) or f"{_a(_kind(result))}; {help_}"
 
 
 def _advice_by_class(result: Any) -> str | None:
@@ -75,18 +63,6 @@ def _advice_by_class(result: Any) -> str | None:
         if any(name == base and at.startswith(module) and (not keras or "keras" in at) for base, at in bases):
             return f"{what}; {help_}"
     return None
-
-
-def _several(what: str, values: Any) -> str:
-    datasets = [value for value in values if _is_dataset(value)]
-    if len(datasets) == 1:
-        return f"{what}; return the dataset alone, or with a callable step after it"
-    if datasets:
-        return f"{what}; pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
-    # One value of each class: a list can have as many as the data set.
-    each = {_advice_by_class(value) for value in {type(value): value for value in values}.values()}
-    known = each.pop() if len(each) == 1 else None
-    return f"{what}, each {known}" if known is not None else f"{what}; {_EXPECTED}"
 
 
 def _is_dataset(value: Any) -> bool:
@@ -104,18 +80,8 @@ def _kind(value: Any) -> str:
     return kind.__name__ if package in ("builtins", "__main__") else f"{package}.{kind.__name__}"
 
 
-def _name(value: Any) -> str:
-    name = getattr(value, "__name__", "")
-    return "tf.data.Dataset" if name == "DatasetV2" else name
-
-
 def _a(word: str) -> str:
     return f"an {word}" if word[:1] in "aeiouAEIOU" else f"a {word}"
-
-
-def _words(words: list[str]) -> str:
-    shown = ", ".join(words[:4])
-    return f"{shown}, … ({len(words)})" if len(words) > 4 else shown or "nothing"
 
 
 # TensorFlow and its dependencies read these on import.

@@ -33,7 +33,7 @@ def _run_of(job: Options, channel: WorkerEnd) -> JobRun:
         return ScriptRun(job, channel) if job.step.kind == SCRIPT else taken(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
-    from pipeprof.profiles.worker.turns.turn_run import TurnRun
+    from pipeprof.profiles.worker.turns import TurnRun
 
     return TurnRun(job, channel)
 

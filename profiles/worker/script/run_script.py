@@ -48,7 +48,7 @@ from pipeprof.profiles.worker.steps.window import (
     WindowClock,
     look_again_ns,
 )
-from pipeprof.profiles.worker.writes.writes import Loss
+from pipeprof.profiles.worker.writes import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable

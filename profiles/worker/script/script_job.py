@@ -34,8 +34,8 @@ from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_guard import ImportWatch, run_as_main
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.turns.turn_run import TurnRun
-from pipeprof.profiles.worker.writes.writes import Existing, Loss, WriteWatch
+from pipeprof.profiles.worker.turns import TurnRun
+from pipeprof.profiles.worker.writes import Existing, Loss, WriteWatch
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName

@@ -33,7 +33,7 @@ from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
-from pipeprof.profiles.worker.writes.writes import Loss
+from pipeprof.profiles.worker.writes import Loss
 from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
 
 TRAIN = ParsedTarget("script", Path("train.py"))

@@ -21,12 +21,12 @@ from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, ReplayJob, TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.worker.digest import digest_of, hash_of
 from pipeprof.profiles.worker.ended import first_line
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WarmUp
-from pipeprof.profiles.worker.turns.digest import digest_of, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
