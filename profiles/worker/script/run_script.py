@@ -20,15 +20,7 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import (
-    ProcessExitedError,
-    ScriptEndedError,
-    SignalHandledError,
-    WriteRefusedError,
-    end_at_once,
-    first_line,
-    handled_signal,
-)
+from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
@@ -135,13 +127,10 @@ class ScriptRun(ScriptJob):
         except BaseException as ending:
             if self._channel.is_copy:
                 raise
-            number = handled_signal(ending) if isinstance(ending, SystemExit) else None
-            if number is not None or not isinstance(ending, SystemExit) or ending.code not in (None, 0):
+            if not isinstance(ending, SystemExit) or ending.code not in (None, 0):
                 self._failed = True
                 with suppress(Exception):
                     self._finish(self._reason or "the script")
-                if number is not None:
-                    raise SignalHandledError(f"{number}, whose handler called {first_line(ending)}") from ending
                 raise
             left = {}
             if self._finisher is threading.current_thread():
