@@ -15,7 +15,6 @@ import importlib.util
 import inspect
 import runpy
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.modules import put_first
 from pipeprof.pipelines.target.running import guard_imports
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
@@ -41,8 +39,6 @@ MOST_BATCHES = 100
 """Of one dataset, in all its loops."""
 MOST_NS = 2_000_000_000
 """Of one loop."""
-BLOCKED_SECONDS = 0.5
-"""In which a thread stands still that waits for TensorFlow."""
 
 _Place = tuple[tuple[CodeType, int], ...]
 
@@ -84,8 +80,6 @@ class ImportGuard(Observer):
         self._clock = clock
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._batches: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self._reducing: list[threading.Event] = []
-        self._functions = 0
         self._adapting = 0
 
     def begin(self) -> None:
@@ -97,12 +91,11 @@ class ImportGuard(Observer):
         """Watch while the file is imported, and leave everything as it was."""
         hooks = Hooks(self, self._clock)
         watch = ImportWatch(LIBRARIES, hooks.install)
-        self._functions = self._adapting = 0
+        self._adapting = 0
         watch.begin()
         try:
             yield
         finally:
-            self._reduced()
             watch.end()
             hooks.uninstall()
 
@@ -145,48 +138,8 @@ class ImportGuard(Observer):
         elif loop.repeats > 1 and not loop.short and now - loop.since > MOST_NS:
             self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"))
 
-    def reduced(self, dataset: Any) -> None:
-        """A loop inside of a tf.function, which calls no Python: looked at from outside."""
-        del dataset
-        thread, place, over = threading.get_ident(), users_frame_of(inspect.currentframe()), threading.Event()
-        if place is None or self._adapting:
-            return
-        self._reducing.append(over)
-
-        def look() -> None:
-            before, seconds = None, MOST_NS / 1e9
-            while not over.wait(seconds):
-                # Within a tf.function that is still being traced, Python goes on.
-                standing = _standing(thread)
-                if standing is not None and standing == before:
-                    self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"), place)
-                    return
-                before, seconds = standing, BLOCKED_SECONDS
-
-        threading.Thread(target=look, name="pipeprof-import-guard", daemon=True).start()
-
-    def reduce_returned(self) -> None:
-        """The loop is over, unless a tf.function is about to run it."""
-        if not self._functions:
-            self._reduced()
-
-    def function_called(self) -> None:
-        """A tf.function may have loops."""
-        self._functions += 1
-
-    def function_returned(self, function: Any, duration_ns: int) -> None:
-        """They are over."""
-        del function, duration_ns
-        self._functions -= 1
-        if not self._functions:
-            self._reduced()
-
-    def _reduced(self) -> None:
-        while self._reducing:
-            self._reducing.pop().set()
-
-    def _refuse(self, what: str, place: ErrorFrame | None = None) -> None:
-        place = place or users_frame_of(inspect.currentframe())
+    def _refuse(self, what: str) -> None:
+        place = users_frame_of(inspect.currentframe())
         where = f"{as_typed(place.file)}:{place.line}" if place is not None else "the file"
         file = as_typed(place.file) if place is not None else "train.py"
         self._stop(
@@ -209,14 +162,6 @@ def _place(frame: FrameType | None) -> _Place:
             found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(found)
-
-
-def _standing(thread: int) -> tuple[int, int] | None:
-    """Where a thread stands, if that is a call of a library."""
-    frame = sys._current_frames().get(thread)
-    if frame is None or is_users(frame.f_code.co_filename):
-        return None
-    return id(frame), frame.f_lasti
 
 
 def run_as_main(typed: str, arguments: Sequence[str]) -> dict[str, object]:
