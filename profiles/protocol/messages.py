@@ -292,12 +292,10 @@ class TracedCalls:
 
     Attributes:
         ms: Milliseconds of the executor for them in addition to the ops.
-        begin_ms: Milliseconds of the iterator's own thread to begin them, where it does not wait for them.
     """
 
     calls: int
     ms: float
-    begin_ms: float = 0.0
 
 
 LONGEST_TRACE = 10.0

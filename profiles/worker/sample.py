@@ -531,15 +531,7 @@ class JobRun:
 
     def _trace(self) -> Trace:
         self._channel.send(trace_ends_in=TRACE_SECONDS + _FREEING_SECONDS)
-        try:
-            result = self._run_trace()
-        except Exception:
-            if self._channel.stop.is_set():
-                raise
-            # A function of the user's may fail by chance, as Python's own parser does in threads.
-            self.feed.restart()
-            self._channel.send(trace_ends_in=TRACE_SECONDS + _FREEING_SECONDS)
-            result = self._run_trace()
+        result = self._run_trace()
         self._channel.send(trace=result)
         return result
 

@@ -191,7 +191,7 @@ class PhaseWindow(Window):
             reason = f"{self._seconds:g} s"
         if reason is None and self._limit is not None and count >= self._limit:
             reason = f"{self._limit} steps"
-        if reason is None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * seconds):
+        if reason is None and self._phase is not None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * seconds):
             reason = f"ended early: TensorFlow took {paused_ns / 1e9:.0f} s to free finished iterators"
         if reason is None and self._channel.stop.is_set():
             reason = STOPPED

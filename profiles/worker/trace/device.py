@@ -8,15 +8,13 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host.run_family import folder_prefix
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, REQUEST_MARK, DeviceRead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipeprof.profiles.worker.steps.loop import Loop
 
 MOST_STEPS: Final = 200
@@ -31,21 +29,8 @@ def is_enough(count: int, seconds: float) -> bool:
     return seconds >= MOST_SECONDS or (count >= LEAST_DEVICE_STEPS and (seconds >= SECONDS or count >= MOST_STEPS))
 
 
-class Profiler(Protocol):
-    """A library's own profiler, which writes ``*.xplane.pb`` files."""
-
-    def start(self, folder: str) -> None:
-        """Start the trace, without the calls of Python, which take more time than the steps."""
-
-    def mark(self) -> Any:
-        """Return a context that marks its time in the trace."""
-
-    def stop(self) -> None:
-        """Wait until the devices have done their work, and write the trace."""
-
-
 class _JaxProfiler:
-    """``jax.profiler``."""
+    """``jax.profiler``, without the calls of Python, which take more time than the steps."""
 
     def __init__(self) -> None:
         self._jax: Any = sys.modules["jax"]
@@ -94,7 +79,7 @@ class _TensorFlowProfiler:
 class TraceClock:
     """A library's own trace, with a mark around each request."""
 
-    def __init__(self, profiler: Profiler) -> None:
+    def __init__(self, profiler: _JaxProfiler | _TensorFlowProfiler) -> None:
         self._profiler = profiler
         self._folder = tempfile.mkdtemp(prefix=folder_prefix())
         self._mark: Any = None
@@ -126,7 +111,7 @@ class TraceClock:
         return DeviceRead(list(came), self._folder)
 
 
-PROFILERS: Final[dict[str, Callable[[], Profiler]]] = {"jax": _JaxProfiler, "keras": _TensorFlowProfiler}
+PROFILERS: Final = {"jax": _JaxProfiler, "keras": _TensorFlowProfiler}
 """By the kind of a step."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -44,8 +43,6 @@ def refuse(error: BaseException) -> Any:
     ("code", "words"),
     [
         (refuse(EOFError("EOF when reading a line")), "gives a script no standard input"),
-        (refuse(OSError(errno.ENOTTY, "Inappropriate ioctl for device")), "has no terminal"),
-        (refuse(OSError(errno.ENXIO, "No such device or address", "/dev/tty")), "has no terminal"),
         (lambda: argparse.ArgumentParser().parse_args(["--epochs"]), "the script's own arguments follow `--`"),
     ],
 )
