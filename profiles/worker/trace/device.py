@@ -111,7 +111,10 @@ class TraceClock:
         return DeviceRead(list(came), self._folder)
 
 
-PROFILERS: Final = {"jax": _JaxProfiler, "keras": _TensorFlowProfiler}
+PROFILERS: Final[dict[str, type[_JaxProfiler | _TensorFlowProfiler]]] = {
+    "jax": _JaxProfiler,
+    "keras": _TensorFlowProfiler,
+}
 """By the kind of a step."""
 
 
