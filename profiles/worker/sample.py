@@ -45,10 +45,10 @@ from pipeprof.profiles.protocol.messages import (
 from pipeprof.profiles.protocol.options import SERVICE, Options, StepJob, from_pairs
 from pipeprof.profiles.worker.ended import end_at_once, first_line
 from pipeprof.profiles.worker.load_function import import_tensorflow
-from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, BuildWatch, MemoryLog, Phases, SoakWatch
+from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog, Phases, SoakWatch
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.services import (
-    AwaitedService,
+    BuildWatch,
     LocalService,
     SharedJobError,
     awaited_service,
@@ -265,7 +265,7 @@ class JobRun:
     def _build(self) -> None:
         self.phase = "build"
         before = procfs.rss_bytes("self") or 0
-        with self._phases.enter("build"), AwaitedService(self._channel.send):
+        with self._phases.enter("build"), BuildWatch(self._channel.send):
             if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
                 from pipeprof.pipelines.spec.operations import placed
@@ -281,8 +281,7 @@ class JobRun:
             else:
                 from pipeprof.profiles.worker.load_function import call_target
 
-                with BuildWatch(self._channel.send):
-                    self._called = call_target(str(self.job.target), self._arguments())
+                self._called = call_target(str(self.job.target), self._arguments())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 watch, self._made = self._watch, self._watch.made
             self._memory.read("build")

@@ -24,13 +24,18 @@ from typing import Any, Final
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
 from pipeprof.pipelines.host_files import die_with_parent
+from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import ServiceRead
 from pipeprof.profiles.wording import listed
 
 SHARED_JOB: Final = "shared-job"
 """Code of the refusal."""
-LOOK_SECONDS: Final = 3.0
-"""Between two looks at what the code waits for."""
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at a build."""
+PATIENCE: Final = 3
+"""Looks from which a build that waits for a service is told."""
+SEND_BYTES: Final = 32_000_000
+"""Growth of memory from which the harness gets a message."""
 _MODULE: Final = "data_service_ops"
 """TensorFlow's module whose calls wait for a dispatcher."""
 _NAMES: Final = ("address", "service")
@@ -58,26 +63,42 @@ def what_sharing_does(service: ServiceRead) -> str:
     )
 
 
-class AwaitedService:
-    """Tells in a ``with`` block which service the code in it waits for: TensorFlow waits for a dispatcher for ever."""
+class BuildWatch:
+    """Tells in a ``with`` block that memory has grown, and which service the code waits for.
 
-    def __init__(self, send: Callable[..., None]) -> None:
-        self._send = send
+    A build that reads much takes its time; TensorFlow waits for a dispatcher for ever.
+
+    Args:
+        resident: Tells resident memory, None if unknown.
+    """
+
+    def __init__(self, send: Callable[..., None], resident: Callable[[], int | None] = procfs.own_rss_bytes) -> None:
+        self._send, self._resident = send, resident
+        self._sent, self._looks = resident() or 0, 0
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="pipeprof-service", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="pipeprof-build", daemon=True)
 
-    def __enter__(self) -> AwaitedService:
+    def __enter__(self) -> None:
         self._thread.start()
-        return self
 
     def __exit__(self, *_error: object) -> None:
         self._over.set()
+        self._thread.join()
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
-            address = awaited_service(sys._current_frames().values())
-            if address is not None and not self._over.is_set():
-                self._send(awaited=address)
+            self.look()
+
+    def look(self) -> None:
+        """Look once."""
+        now = self._resident() or 0
+        if now >= self._sent + SEND_BYTES:
+            self._sent = now
+            self._send(grows=True)
+        self._looks += 1
+        address = awaited_service(sys._current_frames().values()) if self._looks >= PATIENCE else None
+        if address is not None:
+            self._send(awaited=address)
 
 
 def awaited_service(frames: Iterable[FrameType]) -> str | None:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-import threading
 import tracemalloc
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
@@ -262,46 +260,6 @@ class Phases:
             note=phase.note,
         )
         self._channel.send(phases=[ended])
-
-
-EVERY_SECONDS = 1.0
-SEND_BYTES = 32_000_000
-"""Growth of memory from which the harness gets a message."""
-
-
-class BuildWatch:
-    """Sends a message each time that memory has grown by `SEND_BYTES` within a ``with`` block.
-
-    Args:
-        resident: Tells resident memory, None if unknown.
-    """
-
-    def __init__(self, send: Callable[..., None], resident: Callable[[], int | None] = procfs.own_rss_bytes) -> None:
-        self._send = send
-        self._resident = resident
-        self._sent = resident() or 0
-        self._ended = threading.Event()
-        self._sampler = threading.Thread(target=self._run, name="pipeprof-build", daemon=True)
-
-    def __enter__(self) -> None:
-        self._sampler.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._sampler.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(EVERY_SECONDS):
-            self.sample()
-
-    def sample(self) -> None:
-        """Look whether memory has grown."""
-        now = self._resident() or 0
-        if now >= self._sent + SEND_BYTES:
-            self._sent = now
-            self._send(grows=True)
 
 
 SHARE = 0.001
