@@ -57,7 +57,7 @@ from pipeprof.profiles.worker.services import (
     what_sharing_does,
 )
 from pipeprof.profiles.worker.steps.headspace import BatchSizes, bytes_of, measure_floor, replay
-from pipeprof.profiles.worker.steps.loop import Feed, Loop, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.window import (
     TELLS_NS,
@@ -504,8 +504,8 @@ class JobRun:
             return
         from pipeprof.profiles.worker.trace.device import trace_steps
 
-        loop = Loop(self.feed, step, self._channel.stop.is_set, self._channel.send)
-        read = trace_steps(loop, self._step_job.kind)
+        stop, alive = self._channel.stop.is_set, self._channel.send
+        read = trace_steps(self.feed, step, self._step_job.kind, stop=stop, alive=alive)
         if read is not None:
             self._channel.send(device=read)
 

@@ -15,7 +15,10 @@ from pipeprof.profiles.host.run_family import folder_prefix
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, REQUEST_MARK, DeviceRead
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.worker.steps.loop import Loop
+    from collections.abc import Callable
+
+    from pipeprof.pipelines.steps.consumer import BatchConsumer
+    from pipeprof.profiles.worker.steps.loop import Feed
 
 MOST_STEPS: Final = 200
 SECONDS, MOST_SECONDS = 3.0, 15.0
@@ -118,33 +121,36 @@ PROFILERS: Final[dict[str, type[_JaxProfiler | _TensorFlowProfiler]]] = {
 """By the kind of a step."""
 
 
-def trace_steps(loop: Loop, kind: str) -> DeviceRead | None:
+def trace_steps(
+    feed: Feed, step: BatchConsumer, kind: str, *, stop: Callable[[], bool], alive: Callable[[], object] = lambda: None
+) -> DeviceRead | None:
     """Take steps under the profiler of their library; None where it has none.
 
     Args:
         kind: That of the step.
+        alive: Called each second while steps pass.
     """
-    make, step = PROFILERS.get(kind), loop.step
+    make = PROFILERS.get(kind)
     if kind == "torch":
         # Its own profiler would need a model of its trace in the worker: the reader says where to find one.
         return DeviceRead([])
-    if make is None or step is None:
+    if make is None:
         return None
     clock = TraceClock(make())
     clock.start()
     count, began = 0, time.perf_counter()
-    alive = began + ALIVE_SECONDS
+    alive_at = began + ALIVE_SECONDS
     try:
-        while not is_enough(count, time.perf_counter() - began) and not loop.stop():
+        while not is_enough(count, time.perf_counter() - began) and not stop():
             step.wait()
             clock.requested()
-            batch = loop.feed.next()
+            batch = feed.next()
             clock.came()
             step.submit(batch)
             count += 1
-            if time.perf_counter() >= alive:
-                loop.alive()
-                alive += ALIVE_SECONDS
+            if time.perf_counter() >= alive_at:
+                alive()
+                alive_at += ALIVE_SECONDS
         clock.requested()
     finally:
         found = clock.read([True] * count)
