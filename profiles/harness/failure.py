@@ -63,7 +63,6 @@ ENDS: Final = {
 _DID = {
     "exited": "Your code called exit",
     "step-raised": "The step raised an exception",
-    "killed": "A signal ended the script",
     SERVICE_FAILED: "The tf.data service failed",
 }
 """What an error of a code did; any other one was raised."""

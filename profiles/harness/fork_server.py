@@ -25,7 +25,7 @@ from pipeprof.profiles.host.run_family import MARK, LedProcess, RunFamily
 
 COPY_SECONDS = 10.0
 """For a copy, after which the server is given up."""
-_SERVER = "pipeprof.profiles.worker.copies.fork_server"
+_SERVER = "pipeprof.profiles.worker.fork_server"
 _LINUX = sys.platform.startswith("linux")
 
 

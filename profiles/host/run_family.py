@@ -44,7 +44,7 @@ DYING_SECONDS = 0.01
 """Between two looks while killed processes still end: until they have, one that they started may be on its way."""
 LEAVE_SECONDS = 10.0
 """For a guard that ends a family by itself."""
-_GUARD = "pipeprof.profiles.worker.guard.guard"
+_GUARD = "pipeprof.profiles.worker.guard"
 _READ = 1 << 16
 
 

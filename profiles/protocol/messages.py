@@ -123,20 +123,6 @@ class Replayed:
     cpu_ms: float | None = None
 
 
-@dataclass(frozen=True)
-class Swallowed:
-    """An error that an ``ignore_errors`` hides.
-
-    Attributes:
-        example: Class and text of the first one.
-        errors: As many were raised while so many `elements` were read of the dataset before it, themselves included.
-    """
-
-    example: str
-    errors: int
-    elements: int
-
-
 # Memory
 
 
@@ -306,12 +292,10 @@ class TracedCalls:
 
     Attributes:
         ms: Milliseconds of the executor for them in addition to the ops.
-        begin_ms: Milliseconds of the iterator's own thread to begin them, where it does not wait for them.
     """
 
     calls: int
     ms: float
-    begin_ms: float = 0.0
 
 
 LONGEST_TRACE = 10.0
@@ -452,7 +436,6 @@ class Sample:
     own_step: bool = False
     training: Training | None = None
     replayed: Replayed | None = None
-    swallowed: Swallowed | None = None
     memory: MemoryReport | None = None
     model: ModelDict | None = None
     soak: SoakReading | None = None

@@ -1,17 +1,16 @@
-"""Ends of a training script that are failures, not exceptions of its code; and the end of a worker's process."""
+"""Ends of a worker: of a script, as failures and not exceptions of its code; the words of errors; the process."""
 
 from __future__ import annotations
 
 import os
-import signal
+import re
 import sys
-import traceback
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError
+from pipeprof.profiles.user_frames import text_of
 
 
 class ScriptEndedError(PipelineFailedError):
@@ -30,36 +29,6 @@ class ProcessExitedError(ScriptEndedError):
     """The script ended its process by ``os._exit``."""
 
     code = "exited"
-
-
-class SignalHandledError(ScriptEndedError):
-    """The script's own handler of a signal ended it."""
-
-    code = "killed"
-
-
-_FROM_OUTSIDE = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
-"""Signals that others send to end a process; a script's own timers send it others."""
-
-
-def handled_signal(ending: BaseException) -> str | None:
-    """Return the name of the signal whose handler, in Python, raised what ended the script; None where none did."""
-    codes = {frame.f_code for frame, _ in traceback.walk_tb(ending.__traceback__) if _was_interrupted_for(frame)}
-    for name in _FROM_OUTSIDE:
-        handler: Any = signal.getsignal(getattr(signal, name))
-        # A bound method has the code of its function.
-        code = getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
-        if code in codes:
-            return name
-    return None
-
-
-def _was_interrupted_for(frame: FrameType) -> bool:
-    """Whether a call has its caller's frame among its arguments, as a handler has that of what was interrupted."""
-    values = list(frame.f_locals.values())
-    # `def handler(*arguments)` has both in one.
-    values += [one[1] for one in values if isinstance(one, tuple) and len(one) == 2]
-    return frame.f_back is not None and any(one is frame.f_back for one in values)
 
 
 def raise_oom_score() -> None:
@@ -83,3 +52,44 @@ def end_at_once() -> NoReturn:
         with suppress(Exception):
             stream.flush()
     os._exit(0)
+
+
+LONGEST = 400
+_NOISE = (
+    # AutoGraph's prefix of an error; the place is reported separately.
+    re.compile(r"in user code:\n.*\n\s+(?:[\w.]+(?:Error|Exception): )?", re.DOTALL),
+    re.compile(r"\x1b\[[0-9;]*[A-Za-z]"),
+    re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*"),
+    re.compile(r"Error in user-defined function passed to \S+ transformation with iterator: \S+: "),
+    re.compile(r"Traceback \(most recent call last\):.*", re.DOTALL),
+    re.compile(r"\n\s*\[\[.*", re.DOTALL),
+    # Text that `tf.debugging` and `list_files` put around the cause.
+    re.compile(r"Expected '[^']*' to be true\. Summarized data: "),
+    re.compile(r"\s*\[Op:\w+\](?: name:.*)?", re.DOTALL),
+)
+
+
+def essence(text: str) -> str:
+    """Shorten a TensorFlow error to its cause, without nodes, tracebacks and op names."""
+    for noise in _NOISE:
+        text = noise.sub("", text)
+    sentence = " ".join(text.split())
+    return sentence if len(sentence) <= LONGEST else sentence[: LONGEST - 1] + "…"
+
+
+def underlying(error: BaseException) -> BaseException:
+    """The user's exception in AutoGraph's `StagingError`, which takes the place of classes it cannot create again."""
+    while type(error).__name__ == "StagingError" and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the class and the first line of an error; a sentence of our own needs no class."""
+    error = underlying(error)
+    if isinstance(error, SystemExit):
+        return f"sys.exit({'' if error.code is None else text_of(error.code, repr)})"
+    said = essence(text_of(error))
+    if isinstance(error, PipeprofError) and said:
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

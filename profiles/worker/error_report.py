@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import traceback
 from dataclasses import replace
@@ -18,11 +17,10 @@ from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame, text_of, with_sources
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import ScriptEndedError
-from pipeprof.profiles.worker.error_text import essence, first_line
+from pipeprof.profiles.worker.ended import ScriptEndedError, essence, first_line
+from pipeprof.profiles.worker.load_function import NoTensorFlowError
 from pipeprof.profiles.worker.services import SHARED_JOB, SharedJobError
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, NeverIteratedError
-from pipeprof.profiles.worker.versions import NoTensorFlowError
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import NodeDict, PlaceDict
@@ -45,10 +43,6 @@ _MEMORY_ERROR = re.compile(r"(?:\{\{[^}]*\}\}\s*)?(?:[\w.]*\.)?_?(?:Array)?Memor
 _TOO_LATE = " (pipeprof runs TensorFlow before it calls the function: move the setting to the top of the file)"
 
 _NO_INPUT = " (pipeprof gives a script no standard input: pass what it reads as an argument after `--`)"
-_NO_TERMINAL = (
-    ' (a script that pipeprof runs has no terminal: measure it from inside, with `with pipeprof.watch("out.json"):` '
-    "around its training)"
-)
 _OUTSIDE = {
     SharedJobError: SHARED_JOB,
     NoTensorFlowError: "no-tensorflow",
@@ -109,9 +103,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
 def _hint(error: BaseException, said: str, sample: JobRun) -> str:
     """What pipeprof has to do with an exception of the user's code; empty where it has nothing to."""
     if sample.job.kind == "script":
-        terminal = getattr(error, "errno", None) == errno.ENOTTY or type(error).__module__ in ("termios", "_curses")
-        terminal = terminal or getattr(error, "filename", None) == "/dev/tty"
-        return _NO_INPUT if isinstance(error, EOFError) else _NO_TERMINAL if terminal else ""
+        return _NO_INPUT if isinstance(error, EOFError) else ""
     return _TOO_LATE if _INITIALISED.search(said) else ""
 
 

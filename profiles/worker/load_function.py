@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import inspect
+import io
+import linecache
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
-from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.errors import PipeprofError, UsageError
 from pipeprof.pipelines.steps.called import fitted
 from pipeprof.pipelines.tables import read_table
 from pipeprof.pipelines.target.arguments import call
 from pipeprof.pipelines.target.modules import top_folder
 from pipeprof.pipelines.target.names_in_file import calls_at_import, parse_file
-from pipeprof.pipelines.target.running import leave_defaults, load_function
+from pipeprof.pipelines.target.running import delete_generated_files, leave_defaults, load_function
 from pipeprof.pipelines.target.target import ParsedTarget, parse_target
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.protocol.options import RefPlace
+from pipeprof.profiles.protocol.tensorflow_versions import OLDEST, as_text, is_older
 
 _EXPECTED = "expected a tf.data.Dataset, or a dataset and a step"
 _CONTEXT = "input-context"
@@ -33,29 +42,17 @@ def describe_returned(result: Any) -> str:
         >>> describe_returned(None)
         'None; expected a tf.data.Dataset, or a dataset and a step: does it lack a return?'
     """
-    if inspect.iscoroutine(result):
-        result.close()
-    if isinstance(result, Mapping):
-        words = f"a dict with {_words([str(key) for key in result])}" if result else "an empty dict"
-        return _several(words, result.values())
-    if isinstance(result, list | tuple):
-        kind = type(result).__name__
-        words = f"a {kind} of {_words([_kind(value) for value in result])}" if result else f"an empty {kind}"
-        return _several(words, result)
-    return _advice_by_class(result) or _advice_by_value(result)
-
-
-def _advice_by_value(result: Any) -> str:
-    natures = (
-        (result is None, f"None; {_EXPECTED}: does it lack a return?"),
-        (inspect.isgenerator(result), f"a generator; {_GENERATOR}"),
-        (inspect.isasyncgen(result), f"an asynchronous generator; leave async out, and {_GENERATOR}"),
-        (inspect.iscoroutine(result), "a coroutine; pipeprof calls plain functions: leave async out"),
-        (isinstance(result, Iterator), f"an iterator ({_kind(result)}); {_GENERATOR}"),
-        (inspect.isclass(result), f"the class {_name(result)}; return a dataset that it makes"),
-        (callable(result), f"a function or other callable ({_kind(result)}); name the one that returns the dataset"),
-    )
-    return next((said for fits, said in natures if fits), f"{_a(_kind(result))}; {_EXPECTED}")
+    if result is None:
+        return f"None; {_EXPECTED}: does it lack a return?"
+    if inspect.isgenerator(result):
+        return f"a generator; {_GENERATOR}"
+    values = result.values() if isinstance(result, Mapping) else result if isinstance(result, list | tuple) else ()
+    datasets, help_ = sum(map(_is_dataset, values)), _EXPECTED
+    if datasets == 1:
+        help_ = "return the dataset alone, or with a callable step after it"
+    elif datasets:
+        help_ = "pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
+    return _advice_by_class(result) or f"{_a(_kind(result))}; {help_}"
 
 
 def _advice_by_class(result: Any) -> str | None:
@@ -66,18 +63,6 @@ def _advice_by_class(result: Any) -> str | None:
         if any(name == base and at.startswith(module) and (not keras or "keras" in at) for base, at in bases):
             return f"{what}; {help_}"
     return None
-
-
-def _several(what: str, values: Any) -> str:
-    datasets = [value for value in values if _is_dataset(value)]
-    if len(datasets) == 1:
-        return f"{what}; return the dataset alone, or with a callable step after it"
-    if datasets:
-        return f"{what}; pipeprof measures one pipeline: return one of them, e.g. chosen with --arg"
-    # One value of each class: a list can have as many as the data set.
-    each = {_advice_by_class(value) for value in {type(value): value for value in values}.values()}
-    known = each.pop() if len(each) == 1 else None
-    return f"{what}, each {known}" if known is not None else f"{what}; {_EXPECTED}"
 
 
 def _is_dataset(value: Any) -> bool:
@@ -95,18 +80,8 @@ def _kind(value: Any) -> str:
     return kind.__name__ if package in ("builtins", "__main__") else f"{package}.{kind.__name__}"
 
 
-def _name(value: Any) -> str:
-    name = getattr(value, "__name__", "")
-    return "tf.data.Dataset" if name == "DatasetV2" else name
-
-
 def _a(word: str) -> str:
     return f"an {word}" if word[:1] in "aeiouAEIOU" else f"a {word}"
-
-
-def _words(words: list[str]) -> str:
-    shown = ", ".join(words[:4])
-    return f"{shown}, … ({len(words)})" if len(words) > 4 else shown or "nothing"
 
 
 # TensorFlow and its dependencies read these on import.
@@ -244,3 +219,106 @@ def _own_file_test(target: ParsedTarget) -> Callable[[str], bool]:
         return is_users(file) or place == package or package in place.parents
 
     return own
+
+
+class NoTensorFlowError(PipeprofError):
+    """TensorFlow is not installed for this Python, or its installation is broken."""
+
+
+def import_tensorflow() -> Any:
+    """TensorFlow, in a version that will do; from now on, files that AutoGraph generates are deleted.
+
+    Raises:
+        NoTensorFlowError: It cannot be imported.
+        UsageError: It is too old.
+    """
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        install = f"{sys.executable} -m pip install 'tensorflow>={as_text(OLDEST)}'"
+        if isinstance(error, ModuleNotFoundError) and error.name == "tensorflow":
+            msg = f"TensorFlow is not installed for {sys.executable}: {install}"
+        else:
+            msg = f"TensorFlow cannot be imported ({' '.join(str(error).split())}): repair it, e.g. {install}"
+        raise NoTensorFlowError(msg) from error
+    require_tensorflow(tf.__version__)
+    delete_generated_files()
+    return tf
+
+
+def require_tensorflow(version: str) -> None:
+    """Refuse a TensorFlow that is too old.
+
+    Args:
+        version: ``tf.__version__``.
+
+    Raises:
+        UsageError: It is older than the oldest that is supported.
+    """
+    if not is_older(version):
+        return
+    needed = as_text(OLDEST)
+    msg = f"TensorFlow {version} is installed; pipeprof needs {needed} or newer: pip install 'tensorflow>={needed}'"
+    raise UsageError(msg)
+
+
+def enter_ref(place: RefPlace) -> None:
+    """Take the place in the tree of the current folder and of the modules of the work tree."""
+    os.chdir(place.folder)
+    sys.meta_path.insert(0, _Finder(place))
+
+
+class _Finder(MetaPathFinder):
+    """Finds the ref's file of a module that Python finds in the work tree: by PYTHONPATH or an editable install."""
+
+    def __init__(self, place: RefPlace) -> None:
+        self._tree, self._work_tree = Path(place.tree), Path(place.work_tree)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """See `MetaPathFinder`."""
+        for finder in sys.meta_path:
+            search = getattr(finder, "find_spec", None)
+            found = search(fullname, path, target) if finder is not self and search is not None else None
+            if found is not None:
+                return self._at_ref(found)
+        return None
+
+    def _at_ref(self, found: ModuleSpec) -> ModuleSpec | None:
+        own = Path(found.origin).resolve() if found.has_location and found.origin is not None else None
+        if own is None or not own.is_relative_to(self._work_tree):
+            return found
+        file = self._tree / own.relative_to(self._work_tree)
+        # What git does not track, such as an environment in the work tree, is linked or not there.
+        if not file.is_file() or not file.resolve().is_relative_to(self._tree):
+            return found
+        within = [str(file.parent)] if found.submodule_search_locations is not None else None
+        return spec_from_file_location(found.name, file, submodule_search_locations=within)
+
+
+def read_instead(texts: Mapping[str, str]) -> None:
+    """Import or run files with other texts in this process.
+
+    Args:
+        texts: By the absolute paths of the files.
+    """
+    original, open_code = importlib.machinery.SourceFileLoader.get_code, io.open_code
+    wanted = {Path(path).resolve(): text for path, text in texts.items()}
+    # AutoGraph reads the text of functions, by the lines of the code that runs.
+    for path, text in texts.items():
+        for name in {path, str(Path(path).resolve()), path.removeprefix(f"{Path.cwd()}/")}:
+            linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+
+    def get_code(self: Any, fullname: str) -> Any:
+        file = self.get_filename(fullname)
+        text = wanted.get(Path(file).resolve())
+        return self.source_to_code(text.encode(), file) if text is not None else original(self, fullname)
+
+    def code_of(name: str) -> Any:
+        text = wanted.get(Path(name).resolve())
+        return io.BytesIO(text.encode()) if text is not None else open_code(name)
+
+    # Of this process alone.
+    io.open_code = code_of  # type: ignore[assignment]
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]

@@ -22,11 +22,9 @@ from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.protocol.options import READY, SERVICE, LookAnswer, LookJob, from_pairs
 from pipeprof.profiles.user_frames import frames_of_error, text_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import end_at_once, raise_oom_score
-from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.load_function import call_target, look_like_a_script
+from pipeprof.profiles.worker.ended import end_at_once, first_line, raise_oom_score
+from pipeprof.profiles.worker.load_function import call_target, import_tensorflow, look_like_a_script
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
-from pipeprof.profiles.worker.versions import import_tensorflow
 
 
 def main() -> int:
@@ -100,7 +98,7 @@ def _call(job: LookJob) -> LookAnswer:
 
     arguments = job.arguments
     if any(SERVICE in value for _, value in arguments):
-        from pipeprof.profiles.worker.local_service import start_local_service
+        from pipeprof.profiles.worker.services import start_local_service
 
         address = start_local_service(import_tensorflow(), 1).address
         arguments = [(name, value.replace(SERVICE, address)) for name, value in arguments]

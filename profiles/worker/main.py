@@ -20,21 +20,20 @@ from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker.ended import end_at_once, raise_oom_score
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.load_function import look_like_a_script
+from pipeprof.profiles.worker.load_function import enter_ref, look_like_a_script, read_instead
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
-from pipeprof.profiles.worker.users_files import enter_ref, read_instead
 
 
 def _run_of(job: Options, channel: WorkerEnd) -> JobRun:
     if job.kind == "script":
         from pipeprof.profiles.worker.script.run_script import ScriptRun
-        from pipeprof.profiles.worker.script.taken_dataset import taken
+        from pipeprof.profiles.worker.script.script_job import taken
 
         return ScriptRun(job, channel) if job.step.kind == SCRIPT else taken(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
-    from pipeprof.profiles.worker.turns.turn_run import TurnRun
+    from pipeprof.profiles.worker.turns import TurnRun
 
     return TurnRun(job, channel)
 

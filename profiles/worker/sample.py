@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import platform
 import sys
@@ -25,7 +24,6 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.source_lines import places_of
-from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.consumer import BatchConsumer, StepContext, StepFacts
 from pipeprof.pipelines.steps.simulated import durations, simulated_step
@@ -45,29 +43,31 @@ from pipeprof.profiles.protocol.messages import (
     Trace,
 )
 from pipeprof.profiles.protocol.options import SERVICE, Options, StepJob, from_pairs
-from pipeprof.profiles.worker.ended import end_at_once
-from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.local_service import LocalService, start_local_service, wait_for_end
-from pipeprof.profiles.worker.memory.build_watch import BuildWatch
-from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
+from pipeprof.profiles.worker.ended import end_at_once, first_line
+from pipeprof.profiles.worker.load_function import import_tensorflow
+from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog, Phases, SoakWatch
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
-from pipeprof.profiles.worker.phases import Phases
-from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, awaited_service, what_sharing_does
-from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.headspace import LONGEST_START_SECONDS, measure_floor, read_swallowed, replay
-from pipeprof.profiles.worker.steps.loop import Feed, Loop, take_steps
+from pipeprof.profiles.worker.services import (
+    BuildWatch,
+    LocalService,
+    SharedJobError,
+    awaited_service,
+    start_local_service,
+    wait_for_end,
+    what_sharing_does,
+)
+from pipeprof.profiles.worker.steps.headspace import BatchSizes, bytes_of, measure_floor, replay
+from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
-from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import (
     TELLS_NS,
     TELLS_RARELY_NS,
     Looked,
     PhaseWindow,
+    WarmUp,
     look_ns,
     look_rarely_ns,
 )
-from pipeprof.profiles.worker.versions import import_tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -128,7 +128,6 @@ class JobRun:
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
         self._paused_ns = self._paused_cpu_ns = 0
-        self._swallows = False
         self._reads_service = False
         self._service: LocalService | None = None
 
@@ -266,15 +265,14 @@ class JobRun:
     def _build(self) -> None:
         self.phase = "build"
         before = procfs.rss_bytes("self") or 0
-        with self._phases.enter("build"), AwaitedService(self._channel.send):
+        with self._phases.enter("build"), BuildWatch(self._channel.send):
             if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
                 from pipeprof.pipelines.spec.operations import placed
 
                 # A dataset that cannot be serialised is known only from observations of its build; a function of the
                 # user's may use an array.
-                rows = [traits(step.op) for step in placed(self._spec)]
-                seen = any(row.remote or row.swallows for row in rows)
+                seen = any(traits(step.op).remote for step in placed(self._spec))
                 watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or seen
                 watch = CallWatch()
                 with watch:
@@ -283,8 +281,7 @@ class JobRun:
             else:
                 from pipeprof.profiles.worker.load_function import call_target
 
-                with BuildWatch(self._channel.send):
-                    self._called = call_target(str(self.job.target), self._arguments())
+                self._called = call_target(str(self.job.target), self._arguments())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 watch, self._made = self._watch, self._watch.made
             self._memory.read("build")
@@ -500,8 +497,6 @@ class JobRun:
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self._note_no_trace(why)
-            with contextlib.suppress(Exception):
-                self._read_swallowed()
 
     def _trace_device(self, step: BatchConsumer | None) -> None:
         """Record steps on the clock of a GPU or TPU, where they compute on one."""
@@ -509,25 +504,10 @@ class JobRun:
             return
         from pipeprof.profiles.worker.trace.device import trace_steps
 
-        loop = Loop(self.feed, step, self._channel.stop.is_set, self._channel.send)
-        read = trace_steps(loop, self._step_job.kind)
+        stop, alive = self._channel.stop.is_set, self._channel.send
+        read = trace_steps(self.feed, step, self._step_job.kind, stop=stop, alive=alive)
         if read is not None:
             self._channel.send(device=read)
-
-    def _read_swallowed(self) -> None:
-        """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""
-        room = self._room()
-        full = room is not None and (procfs.rss_bytes("self") or 0) > room
-        if not self._swallows or full or self._filled_seconds > LONGEST_START_SECONDS:
-            return
-        from pipeprof.pipelines.changes.replay import datasets_before
-
-        with self._recording() as calls:
-            parts = datasets_before(self.dataset, lambda row: row.swallows, calls, self._building())
-        for part in parts:
-            hidden = read_swallowed(part, self._channel.stop.is_set)
-            if hidden is not None:
-                self._channel.send(swallowed=hidden)
 
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""
@@ -550,15 +530,7 @@ class JobRun:
 
     def _trace(self) -> Trace:
         self._channel.send(trace_ends_in=TRACE_SECONDS + _FREEING_SECONDS)
-        try:
-            result = self._run_trace()
-        except Exception:
-            if self._channel.stop.is_set():
-                raise
-            # A function of the user's may fail by chance, as Python's own parser does in threads.
-            self.feed.restart()
-            self._channel.send(trace_ends_in=TRACE_SECONDS + _FREEING_SECONDS)
-            result = self._run_trace()
+        result = self._run_trace()
         self._channel.send(trace=result)
         return result
 
@@ -583,7 +555,6 @@ class JobRun:
         found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
         if found.note:
             self.warn("graph-without-arrays", found.note)
-        self._swallows = any(node.traits.swallows for node in StageGraph.from_dict(found.written).nodes.values())
         self._channel.send(
             graphs=Graphs(
                 written=found.written,

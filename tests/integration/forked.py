@@ -40,12 +40,12 @@ LINUX = sys.platform == "linux"
 PATIENCE = 300
 """Seconds after which a command is killed."""
 SHORT = """
-from pipeprof.profiles.worker.steps import headspace, warmup
+from pipeprof.profiles.worker.steps import headspace, window
 from pipeprof.profiles.worker.trace import record as recording
 
 headspace.FLOOR_SECONDS, recording.LOOK_SECONDS, recording.SECONDS = 0.1, 0.03, 0.1
 headspace.SECONDS = 0.2
-warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.05, 0.5, 1.0
+window.WINDOW_SECONDS, window.LIMIT_SECONDS, window.TUNABLE_LIMIT_SECONDS = 0.05, 0.5, 1.0
 """
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
 AS_FOR_USERS = "from pipeprof.cli.main import main; main()"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pipeprof.profiles.worker.steps.batch_size import BatchSizes
+from pipeprof.profiles.worker.steps.headspace import BatchSizes
 
 ROWS = [[1, 2, 3], [4, 5, 0]]
 

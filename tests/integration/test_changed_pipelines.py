@@ -367,7 +367,7 @@ from types import SimpleNamespace
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
-from pipeprof.profiles.worker.turns.turn_run import TurnRun
+from pipeprof.profiles.worker.turns import TurnRun
 
 said, turns = [], iter([TurnRequest("block", 0.0, 12), None])
 channel = SimpleNamespace(send=lambda **changes: said.append(changes), next_turn=lambda: next(turns), stop=Event())

@@ -131,7 +131,7 @@ def test_an_empty_dataset_is_nothing_to_measure(tmp_path: Path) -> None:
 
 def test_something_that_is_not_a_dataset_is_the_commands_fault(tmp_path: Path) -> None:
     ended = failed(run(tmp_path, f"{TARGETS}:not_a_dataset"), 2)
-    assert "returned a list of int, int, int; expected a tf.data.Dataset" in ended.paragraph
+    assert "returned a list; expected a tf.data.Dataset" in ended.paragraph
 
 
 def test_a_short_dataset_is_started_again_and_that_is_said(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pipeprof.profiles.gaps.names import CAUSES, REQUEST_MARK, cause_of
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
 from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.messages import DeviceRead
-from pipeprof.profiles.worker.steps.loop import Feed, Loop
+from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace.device import trace_steps
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
@@ -32,7 +32,7 @@ def recorded() -> DeviceRead:
     matrix = tf.ones([80, 80])
     step = CalledStep(tf.function(lambda _batch: tf.matmul(matrix, matrix)))
     asked = iter(range(STEPS))
-    found = trace_steps(Loop(feed, step, lambda: next(asked, None) is None), "keras")
+    found = trace_steps(feed, step, "keras", stop=lambda: next(asked, None) is None)
     assert found is not None
     return found
 

@@ -17,7 +17,7 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.protocol.options import in_worker, to_worker
-from pipeprof.profiles.worker.turns.turn_run import TurnRun
+from pipeprof.profiles.worker.turns import TurnRun
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 

@@ -21,7 +21,7 @@ from pipeprof.pipelines.changes.replay import datasets_before
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import TurnsJob
-from pipeprof.profiles.worker.turns.turn_run import TurnRun, elements_of_each_epoch
+from pipeprof.profiles.worker.turns import TurnRun, elements_of_each_epoch
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 

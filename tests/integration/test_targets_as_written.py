@@ -20,7 +20,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.batch_size import BatchSizes
+from pipeprof.profiles.worker.steps.headspace import BatchSizes
 
 TUTORIAL = USERS / "tutorial.py"
 

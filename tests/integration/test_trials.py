@@ -14,7 +14,7 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnsJob
-from pipeprof.profiles.worker.turns.turn_run import TurnRun
+from pipeprof.profiles.worker.turns import TurnRun
 
 PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", 2)
 NOISY = """\

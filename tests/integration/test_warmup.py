@@ -13,8 +13,7 @@ from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import Feed, drain
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
-from pipeprof.profiles.worker.steps.warmup import WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WarmUp
 
 CHEAP, COSTLY = 52, 13
 BATCHES = CHEAP + COSTLY

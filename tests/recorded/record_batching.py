@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeprof.pipelines.graph.observe.reading import read_written
-from pipeprof.profiles.worker.steps.batch_size import length_of
+from pipeprof.profiles.worker.steps.headspace import length_of
 
 FILE = Path(__file__).with_name("batching.json")
 DATASET = tf.data.Dataset

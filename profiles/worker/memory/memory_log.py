@@ -10,20 +10,26 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+import tracemalloc
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
+from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, PipelineLook
+from pipeprof.profiles.host.procfs import PROC
+from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, PipelineLook, SoakReading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from pipeprof.profiles.document.shared import PhaseName
+    from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.steps.loop import Feed
 
 
@@ -211,3 +217,147 @@ class MemoryLog:
             arrays=array_bytes(sources) if self._counts_arrays else 0,
             batch_bytes=batch_bytes,
         )
+
+
+class OpenPhase:
+    """A phase in progress; its body may set a note."""
+
+    note: str | None = None
+
+
+class Phases:
+    """Reporter of each phase's start, duration and peak RSS.
+
+    The kernel's high-water mark is reset at the start of a phase. Where that is forbidden, as in some containers, the
+    mark is still exact for a phase in which it rose; otherwise the parent's samples are used.
+    """
+
+    def __init__(self, channel: WorkerEnd, proc: Path = PROC) -> None:
+        self._channel = channel
+        self._proc = proc
+        self._warned = False
+
+    @contextmanager
+    def enter(self, name: PhaseName) -> Iterator[OpenPhase]:
+        """Run the body as the phase `name`."""
+        reset = procfs.reset_peak("self", self._proc)
+        before = procfs.peak_rss_bytes("self", self._proc)
+        if not reset and before is not None and not self._warned:
+            self._warned = True
+            text = "The kernel's memory high-water mark cannot be reset here: peaks by phase are the largest samples."
+            self._channel.warn("no-clear-refs", text)
+        began = time.perf_counter()
+        self._channel.send(phases=[Phase(name=name)])
+        phase = OpenPhase()
+        yield phase
+        peak = procfs.peak_rss_bytes("self", self._proc)
+        exact = peak is not None and (reset or (before is not None and peak > before))
+        ended = Phase(
+            name=name,
+            seconds=time.perf_counter() - began,
+            peak_rss_bytes=peak if exact else None,
+            end_rss_bytes=procfs.rss_bytes("self", self._proc),
+            note=phase.note,
+        )
+        self._channel.send(phases=[ended])
+
+
+SHARE = 0.001
+"""Of one core for readings."""
+LEAST_SECONDS = 0.05
+SHORT_SECONDS = 60.0
+MOST, LEAST, LEAST_OF_SHORT = 240, 20, 80
+"""Readings of a soak at most, and at least, whatever they take: some for each window of memory that is compared."""
+
+
+class SoakWatch:
+    """Readings of memory while a soak lasts.
+
+    Args:
+        seconds: How long it lasts.
+        clock: Seconds.
+        cpu: CPU seconds of this thread.
+    """
+
+    def __init__(
+        self,
+        send: Callable[..., None],
+        seconds: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        cpu: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._send, self._seconds = send, seconds
+        self._clock, self._cpu = clock, cpu
+        self._began: float | None = None
+        self._next = self._spent = 0.0
+        self._examines = self._traces = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether memory was read."""
+        return self._began is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has lasted as long as it should."""
+        return self._began is not None and self._clock() - self._began >= self._seconds
+
+    def look(self, epoch: int, steps: int, snapshot: RawSnapshot | None) -> None:
+        """Read memory if a reading is due.
+
+        Args:
+            snapshot: The model as it is now, for what the buffers hold.
+        """
+        now = self._clock()
+        self._began = now if self._began is None else self._began
+        if now < self._next:
+            return
+        began = self._cpu()
+        memory = read_memory("soak", heap=None if self._examines else heap())
+        if memory is not None:
+            self._send(
+                soak=SoakReading(
+                    t=now - self._began,
+                    epoch=epoch,
+                    steps=steps,
+                    memory=memory,
+                    buffered=_buffered(snapshot) if snapshot is not None else None,
+                    cores=self._spent / (now - self._began) if now > self._began else None,
+                    python=tracemalloc.get_traced_memory()[0] if self._examines else None,
+                )
+            )
+        took = self._cpu() - began
+        self._spent += took
+        least = LEAST_OF_SHORT if self._seconds < SHORT_SECONDS else LEAST
+        self._next = now + max(LEAST_SECONDS, self._seconds / MOST, min(took / SHARE, self._seconds / least))
+
+    def examine(self) -> None:
+        """Trace Python's allocations from now on, unless the script does."""
+        self._examines = True
+        if not tracemalloc.is_tracing():
+            self._traces = True
+            tracemalloc.start()
+
+    def end(self) -> None:
+        """Send what Python's garbage collector frees, if allocations were traced."""
+        if not self._examines:
+            return
+        self._examines = False
+        self._send(soak_freed=_collected())
+        if self._traces:
+            tracemalloc.stop()
+
+
+def _collected() -> int | None:
+    """Return the bytes in use that Python's garbage collector frees."""
+    before = read_memory("soak", heap=heap())
+    gc.collect()
+    after = read_memory("soak", heap=heap())
+    if before is None or after is None or before.in_use is None or after.in_use is None:
+        return None
+    return before.in_use - after.in_use
+
+
+def _buffered(snapshot: RawSnapshot) -> int:
+    return sum(int(node.buffered_bytes) for node in snapshot.proto.nodes.values())

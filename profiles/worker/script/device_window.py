@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import DeviceRead
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
 
 _PROFILES = b"profiler"
 """In a file of the user's: one that starts a trace of its own while ours runs would get an error."""
-
-
-class _Clock(Protocol):
-    def start(self) -> None: ...
-
-    def requested(self) -> None: ...
-
-    def came(self) -> None: ...
-
-    def read(self, came: Sequence[bool]) -> DeviceRead: ...
 
 
 class TorchClock:
@@ -88,7 +78,7 @@ class DeviceSteps:
         self._pass: Any = None
         self._inside = False
         self.began = False
-        self._clock: _Clock | None = None
+        self._clock: TorchClock | TraceClock | None = None
         self._came: list[bool] = []
         self._began_at = 0.0
         self._over = False
@@ -146,7 +136,7 @@ class DeviceSteps:
             self.read = clock.read(self._came)
 
 
-def _clock_for(main: Consumer) -> _Clock | None:
+def _clock_for(main: Consumer) -> TorchClock | TraceClock | None:
     """Return what reads the clock of the GPU that the script computes on; None where none can."""
     why = asynchronous(main) if main.kind in ("loop", "fit") else None
     if why == TORCH_ON_GPU and main.kind == "loop":

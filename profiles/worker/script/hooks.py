@@ -75,12 +75,6 @@ class Observer:
     def reduced(self, dataset: Any) -> None:
         """A dataset is consumed inside TensorFlow: ``Dataset.reduce``, as AutoGraph makes of a loop over a dataset."""
 
-    def reduce_returned(self) -> None:
-        """That call returned or raised; within a tf.function its loop has not begun."""
-
-    def function_called(self) -> None:
-        """A tf.function is about to run, called from Python."""
-
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """A tf.function returned, called from Python."""
 
@@ -134,7 +128,7 @@ _TOLD: Mapping[str, tuple[_Tell | None, _Tell | None]] = {
     "__init__": (None, lambda seen, dataset: seen.dataset_made(dataset)),
     "__iter__": (lambda seen, loader: seen.loader_began(loader), None),
     "gradient": (lambda seen, _: seen.tape_read(), None),
-    "reduce": (lambda seen, dataset: seen.reduced(dataset), lambda seen, _: seen.reduce_returned()),
+    "reduce": (lambda seen, dataset: seen.reduced(dataset), None),
     "adapt": (lambda seen, _: seen.entered("adapt"), lambda seen, _: seen.left("adapt")),
     "on_train_begin": (lambda seen, calls: seen.train_began(calls.model, calls.callbacks), None),
     "on_epoch_begin": (lambda seen, _: seen.epoch_began(), None),
@@ -326,14 +320,10 @@ class Hooks:
 
     def _around_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
         clock, eagerly, find = self._clock, self._eagerly, self._seen.calls.get
-        # A call less for those that only hear of the end.
-        heeds_call = type(self._seen).function_called is not Observer.function_called
 
         def call(function: Any, *arguments: Any, **named: Any) -> Any:
             if not eagerly():
                 return real(function, *arguments, **named)
-            if heeds_call:
-                self._seen.function_called()
             returned = find(id(function)) or self._seen.function_returned
             began = clock()
             try:

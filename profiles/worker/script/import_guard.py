@@ -1,39 +1,44 @@
-"""Stop of a training that begins while a user's file is imported, before it can overwrite anything.
+"""A script run as ``python script.py`` runs it, and a stop of a training that begins while a user's file is imported.
 
 A training is a call of ``fit``, or a loop over a dataset that lasts. What a file does to prepare one goes on:
 ``adapt``, ``take``, ``next(iter(dataset))``, a look at shapes.
+
+`ImportWatch` calls back when a library has been imported, by whoever imports it first. The library is found and loaded
+as always; pipeprof never imports it before the user's script does, so that the script's own settings of environment and
+devices count.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
+import runpy
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import CodeType, FrameType
+from functools import partial
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from types import CodeType, FrameType, ModuleType, TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.target.modules import put_first
 from pipeprof.pipelines.target.running import guard_imports
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.script.as_main import ImportWatch
 from pipeprof.profiles.worker.script.hooks import Hooks, Inner, Observer, nothing
 
 MOST_BATCHES = 100
 """Of one dataset, in all its loops."""
 MOST_NS = 2_000_000_000
 """Of one loop."""
-BLOCKED_SECONDS = 0.5
-"""In which a thread stands still that waits for TensorFlow."""
 
 _Place = tuple[tuple[CodeType, int], ...]
 
@@ -75,8 +80,6 @@ class ImportGuard(Observer):
         self._clock = clock
         self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
         self._batches: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self._reducing: list[threading.Event] = []
-        self._functions = 0
         self._adapting = 0
 
     def begin(self) -> None:
@@ -88,12 +91,11 @@ class ImportGuard(Observer):
         """Watch while the file is imported, and leave everything as it was."""
         hooks = Hooks(self, self._clock)
         watch = ImportWatch(LIBRARIES, hooks.install)
-        self._functions = self._adapting = 0
+        self._adapting = 0
         watch.begin()
         try:
             yield
         finally:
-            self._reduced()
             watch.end()
             hooks.uninstall()
 
@@ -136,48 +138,8 @@ class ImportGuard(Observer):
         elif loop.repeats > 1 and not loop.short and now - loop.since > MOST_NS:
             self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"))
 
-    def reduced(self, dataset: Any) -> None:
-        """A loop inside of a tf.function, which calls no Python: looked at from outside."""
-        del dataset
-        thread, place, over = threading.get_ident(), users_frame_of(inspect.currentframe()), threading.Event()
-        if place is None or self._adapting:
-            return
-        self._reducing.append(over)
-
-        def look() -> None:
-            before, seconds = None, MOST_NS / 1e9
-            while not over.wait(seconds):
-                # Within a tf.function that is still being traced, Python goes on.
-                standing = _standing(thread)
-                if standing is not None and standing == before:
-                    self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"), place)
-                    return
-                before, seconds = standing, BLOCKED_SECONDS
-
-        threading.Thread(target=look, name="pipeprof-import-guard", daemon=True).start()
-
-    def reduce_returned(self) -> None:
-        """The loop is over, unless a tf.function is about to run it."""
-        if not self._functions:
-            self._reduced()
-
-    def function_called(self) -> None:
-        """A tf.function may have loops."""
-        self._functions += 1
-
-    def function_returned(self, function: Any, duration_ns: int) -> None:
-        """They are over."""
-        del function, duration_ns
-        self._functions -= 1
-        if not self._functions:
-            self._reduced()
-
-    def _reduced(self) -> None:
-        while self._reducing:
-            self._reducing.pop().set()
-
-    def _refuse(self, what: str, place: ErrorFrame | None = None) -> None:
-        place = place or users_frame_of(inspect.currentframe())
+    def _refuse(self, what: str) -> None:
+        place = users_frame_of(inspect.currentframe())
         where = f"{as_typed(place.file)}:{place.line}" if place is not None else "the file"
         file = as_typed(place.file) if place is not None else "train.py"
         self._stop(
@@ -202,9 +164,83 @@ def _place(frame: FrameType | None) -> _Place:
     return tuple(found)
 
 
-def _standing(thread: int) -> tuple[int, int] | None:
-    """Where a thread stands, if that is a call of a library."""
-    frame = sys._current_frames().get(thread)
-    if frame is None or is_users(frame.f_code.co_filename):
-        return None
-    return id(frame), frame.f_lasti
+def run_as_main(typed: str, arguments: Sequence[str]) -> dict[str, object]:
+    """Run a script; return its globals, which keep its own objects alive.
+
+    What nothing catches is printed as Python does it, without the frames before the script's own.
+
+    Args:
+        typed: The path of its file as the user wrote it, for ``sys.argv``; its ``__file__`` is absolute.
+        arguments: Its own.
+    """
+    file = str(Path(typed).absolute())
+    sys.argv[:] = [typed, *arguments]
+    sys.excepthook = partial(_show, file)
+    put_first(Path(file).resolve().parent)
+    return runpy.run_path(file, run_name="__main__")
+
+
+def _show(file: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    shown = of_script(trace, file)
+    sys.__excepthook__(kind, error.with_traceback(shown), shown)
+
+
+def of_script(trace: TracebackType | None, file: str) -> TracebackType | None:
+    """Leave out of a traceback what is before the script's own frames; all of it where there is none of them."""
+    first = trace
+    while first is not None and first.tb_frame.f_code.co_filename != file:
+        first = first.tb_next
+    return first or trace
+
+
+class ImportWatch(MetaPathFinder):
+    """A finder that finds nothing itself; it wraps the loader of each watched library.
+
+    Args:
+        libraries: Their names.
+        imported: Called with the name when a library's own import is complete.
+    """
+
+    def __init__(self, libraries: Sequence[str], imported: Callable[[str], None]) -> None:
+        self._waiting = set(libraries)
+        self._imported = imported
+        self._looking_for: str | None = None
+
+    def begin(self) -> None:
+        """Watch from now on; libraries that have been imported already are reported at once."""
+        for name in sorted(self._waiting & sys.modules.keys(), reverse=True):
+            self._report(name)
+        sys.meta_path.insert(0, self)
+
+    def end(self) -> None:
+        """Watch no more."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
+        """Called by Python for every import of a module that is not loaded."""
+        del path, target
+        if name not in self._waiting or name == self._looking_for:
+            return None
+        self._looking_for = name
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looking_for = None
+        if spec is None or spec.loader is None:
+            return None
+        loader: Any = spec.loader
+        real = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            # TensorFlow tries to import Keras before it is complete itself: the first try may fail.
+            del loader.exec_module
+            real(module)
+            self._report(name)
+
+        loader.exec_module = exec_module
+        return spec
+
+    def _report(self, name: str) -> None:
+        self._waiting.discard(name)
+        self._imported(name)

@@ -20,16 +20,8 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import (
-    ProcessExitedError,
-    ScriptEndedError,
-    SignalHandledError,
-    WriteRefusedError,
-    end_at_once,
-    handled_signal,
-)
+from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass
@@ -39,9 +31,16 @@ from pipeprof.profiles.worker.script.script_job import HANDED, ScriptFeed, Scrip
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
-from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
-from pipeprof.profiles.worker.steps.window import FIRST_PARTIAL_NS, Looked, PhaseWindow, WindowClock, look_again_ns
-from pipeprof.profiles.worker.writes.writes import Loss
+from pipeprof.profiles.worker.steps.window import (
+    FIRST_PARTIAL_NS,
+    TUNABLE_LIMIT_SECONDS,
+    Looked,
+    PhaseWindow,
+    WarmUp,
+    WindowClock,
+    look_again_ns,
+)
+from pipeprof.profiles.worker.writes import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,13 +127,10 @@ class ScriptRun(ScriptJob):
         except BaseException as ending:
             if self._channel.is_copy:
                 raise
-            number = handled_signal(ending) if isinstance(ending, SystemExit) else None
-            if number is not None or not isinstance(ending, SystemExit) or ending.code not in (None, 0):
+            if not isinstance(ending, SystemExit) or ending.code not in (None, 0):
                 self._failed = True
                 with suppress(Exception):
                     self._finish(self._reason or "the script")
-                if number is not None:
-                    raise SignalHandledError(f"{number}, whose handler called {first_line(ending)}") from ending
                 raise
             left = {}
             if self._finisher is threading.current_thread():

@@ -1,4 +1,8 @@
-"""What a measured script and one whose dataset is taken do alike: watching imports, datasets, iterators and writes."""
+"""What a measured script and one whose dataset is taken do alike: watching imports, datasets, iterators and writes.
+
+The main dataset can be taken without its training: the script runs until it is about to iterate it. Everything else
+happens there, in its main thread, with the step of its first run replayed; then the process ends.
+"""
 
 from __future__ import annotations
 
@@ -10,32 +14,35 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.target.running import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.error_text import first_line
+from pipeprof.profiles.worker.ended import end_at_once, first_line
+from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.load_function import require_tensorflow
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.script.as_main import ImportWatch, run_as_main
 from pipeprof.profiles.worker.script.hooks import Hooks
+from pipeprof.profiles.worker.script.import_guard import ImportWatch, run_as_main
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.versions import require_tensorflow
-from pipeprof.profiles.worker.writes.existing import Existing
-from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
+from pipeprof.profiles.worker.turns import TurnRun
+from pipeprof.profiles.worker.writes import Existing, Loss, WriteWatch
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
+
 
 HANDED: Final = "pipeprof_handed_out"
 """Attribute of a dataset of the script's with the one that is iterated instead, which may know it."""
@@ -247,3 +254,99 @@ class ScriptJob(JobRun):
             self._source_bytes = held_bytes(self._made) + watch.lines.held_bytes(self.dataset)
         else:
             self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
+
+
+class TakenDataset(ScriptJob):
+    """A job on the main dataset of a script that does not train."""
+
+    _runtime: int | None = None
+
+    def run(self) -> None:
+        """Run the script until the harness wants an end."""
+        self._runtime = procfs.rss_bytes("self")
+        try:
+            left = self._run_script()
+        except SystemExit as ending:
+            if ending.code not in (None, 0) or self._channel.is_copy:
+                raise
+            left = {}
+        if not self._channel.is_copy:
+            self._refuse(self._not_again())
+        del left
+
+    def _use(self, dataset: Any) -> NoReturn:
+        """Do the job, and end the process: nothing of the script runs afterwards, its handlers of errors neither."""
+        self._end_watch()
+        self._hooks.uninstall()
+        try:
+            self.dataset = dataset
+            self._know_sources()
+            self._begin()
+            self._run_dataset()
+        except BaseException as error:
+            self._channel.send(error=describe_error(error, self))
+        self._end()
+
+    def _begin(self) -> None:
+        """Tell what comes before the dataset."""
+
+    def _give(self, dataset: Any, place: Place, role: Role) -> Any:
+        if self._is_main(place, role):
+            with self._not_the_scripts():
+                self._use(dataset)
+        return dataset
+
+    def _begin_build(self) -> None:
+        self._runtime = procfs.rss_bytes("self")
+        super()._begin_build()
+
+    def _pin_seeds(self) -> None:
+        """A script sets its own seeds."""
+
+    def _refuse_write(self, loss: Loss) -> None:
+        self._refuse(str(loss))
+
+    def _exiting(self, status: int) -> None:
+        del status
+        self._refuse(self._not_again())
+
+    def _refuse(self, reason: str) -> NoReturn:
+        """End with a reason that says nothing against a change."""
+        self._channel.send(refused=reason)
+        self._end()
+
+    def _end(self) -> NoReturn:
+        self._channel.send(done=True)
+        end_at_once()
+
+
+class TakenTurns(TakenDataset, TurnRun):
+    """A job in turns."""
+
+    def _begin(self) -> None:
+        self._keep_peak()
+        self._began = time.perf_counter()
+
+
+class TakenRun(TakenDataset, JobRun):
+    """A job that is one measurement."""
+
+    def run(self) -> None:
+        """Run the script until its dataset is there."""
+        self._enter("import")
+        super().run()
+
+    def _begin(self) -> None:
+        self._leave()
+        self._floor = self._measure_floor()
+        self._send_libraries()
+        self._memory.read("build")
+
+    def _refuse(self, reason: str) -> NoReturn:
+        self._channel.send(error=describe_error(PipelineFailedError(reason), self))
+        self._end()
+
+
+def taken(job: Options, channel: WorkerEnd) -> TakenDataset:
+    """Return the run of a job."""
+    return TakenTurns(job, channel) if job.turns is not None else TakenRun(job, channel)

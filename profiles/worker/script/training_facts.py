@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from threading import get_ident
 from types import ModuleType
@@ -44,8 +43,6 @@ LEAST_CHILDREN = 3.0
 LEAST_OWN_NS = 2_000_000_000
 """Of a training, from which on what its thread does is its own: first steps and the first looks take long."""
 JAX = "JAX returns before a step has ended"
-_IMPORT_JAX = frozenset({"jax", "jaxlib", "tensorflow", "keras"})
-"""Packages that import JAX where it is installed, whether the script uses it or not."""
 ON_GPU = "on a GPU TensorFlow returns before a step has ended"
 TORCH_ON_GPU = "on a GPU PyTorch returns before a step has ended"
 OVERLAPS = "with steps_per_execution the next batch is fetched while a step runs"
@@ -326,7 +323,7 @@ def _ends(made: CreatedDataset) -> set[tuple[str, int]]:
 def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: Moment) -> Mapping[str, Any]:
     """What the script spends its time on, apart from the steps and their fetches."""
     habits, clock, own = observer.habits, main.clock, None
-    computes = habits.own_steps or main.kind != "loop" or "torch" in sys.modules or _uses_jax(len(sys.modules))
+    computes = habits.own_steps or main.kind != "loop" or "torch" in sys.modules or _jax_computes()
     if (
         since is not None
         and since.own is not None
@@ -367,44 +364,20 @@ def asynchronous(main: Consumer) -> str | None:
     """Why a step may go on when the script requests the next batch; None where it cannot."""
     is_initialized: Any = _held(sys.modules.get("torch.cuda")).get("is_initialized")
     on_torch = is_initialized is not None and bool(is_initialized())
-    # JAX has none before it computes, however often it was imported; where it keeps them elsewhere, they may be there.
-    computed = _held(sys.modules.get("jax._src.xla_bridge")).get("_backends", True)
-    if main.kind == "loop" and computed and _uses_jax(len(sys.modules), by_libraries=not on_torch):
-        return JAX
     if on_torch:
         return TORCH_ON_GPU
+    if main.kind == "loop" and _jax_computes():
+        return JAX
     tensorflow: Any = sys.modules["tensorflow"]
     if tensorflow.config.list_logical_devices("GPU"):
         return ON_GPU
     return None
 
 
-@lru_cache(maxsize=2)
-def _uses_jax(_modules: int, *, by_libraries: bool = True) -> bool:
-    """Return whether a file of the user's names JAX, or a library imports it to use it; kept until more is imported.
-
-    Args:
-        by_libraries: Whether an import by a library counts: those of a program that computes with PyTorch import both.
-    """
-    if "jax" not in sys.modules:
-        return False
-    if not by_libraries:
-        return in_users_files(b"jax")
-    with suppress(Exception):
-        # None of a stand-in's errors may come out of the script's `next()`.
-        config: Any = _held(sys.modules.get("keras")).get("config")
-        if config is not None and config.backend() == "jax":
-            return True
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in _IMPORT_JAX or not issubclass(type(module), ModuleType):
-            continue
-        with suppress(Exception):
-            held = _held(module)
-            # By type: some objects of torch warn when their class is read.
-            names = [_held(one).get("__name__") for one in list(held.values()) if issubclass(type(one), ModuleType)]
-            if any(str(one).partition(".")[0] == "jax" for one in names):
-                return True
-    return in_users_files(b"jax")
+def _jax_computes() -> bool:
+    """Whether JAX has a backend: it has none before it computes, however often it was imported."""
+    backends = _held(sys.modules.get("jax._src.xla_bridge")).get("_backends", True)
+    return "jax" in sys.modules and bool(backends)
 
 
 def in_users_files(word: bytes) -> bool:

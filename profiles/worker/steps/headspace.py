@@ -1,4 +1,4 @@
-"""What is measured on other datasets than the pipeline: the loop's floor, the headroom, and hidden errors.
+"""What is measured on other datasets than the pipeline: the loop's floor and the headroom; the size of a batch.
 
 The headroom comes from preloaded batches through the same step, as from an infinitely fast pipeline: a dataset of its
 own repeats a few of the pipeline's batches, so that loop and step are unchanged and only the pipeline's work is gone.
@@ -7,22 +7,20 @@ With ``step: none`` the interval of that replay is the floor of the loop itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.profiles.protocol.messages import Replayed, Swallowed
-from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.steps.batch_size import bytes_of
+from pipeprof.profiles.protocol.messages import BatchSize, Replayed
 from pipeprof.profiles.worker.steps.loop import Feed, follow, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipeprof.pipelines.steps.consumer import BatchConsumer
     from pipeprof.profiles.protocol.channel import WorkerEnd
+
 
 FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
@@ -36,11 +34,6 @@ MANY = 1000
 """Steps after which half of the time is enough."""
 PATIENCE_SECONDS = 4.0
 _CHECK_NS = 50_000_000
-HIDDEN_SECONDS = 1.0
-LONGEST_START_SECONDS = 2.0
-"""First element from which the pipeline is not started for it."""
-ENOUGH_ERRORS = 20
-"""Errors after which no more are read: where each element raises one, the iterator would never get on."""
 
 
 def measure_floor(step: BatchConsumer | None, channel: WorkerEnd) -> Floor:
@@ -105,25 +98,97 @@ def replay(feed: Feed, step: BatchConsumer | None, channel: WorkerEnd) -> Replay
     )
 
 
-def read_swallowed(source: Any, stop: Callable[[], bool]) -> Swallowed | None:
-    """Return an error of those that an ``ignore_errors`` hides; None where none is seen within a second.
-
-    TensorFlow keeps neither the errors nor their number. An iterator of the dataset before raises them, and goes on.
-
-    Args:
-        source: The dataset before an ``ignore_errors``.
-        stop: Whether the user wants an end.
-    """
+def bytes_of(batch: Any) -> int:
+    """Return the bytes of all tensors of fixed width in `batch`; strings and other variants count as nothing."""
     import tensorflow as tf
 
-    until = time.perf_counter() + HIDDEN_SECONDS
-    iterator, elements, errors, message = iter(source), 0, 0, ""
-    while errors < ENOUGH_ERRORS and time.perf_counter() < until and not stop():
-        try:
-            next(iterator)
-        except StopIteration:
-            break
-        except tf.errors.OpError as error:
-            errors, message = errors + 1, message or first_line(error)
-        elements += 1
-    return Swallowed(message, errors, elements) if errors else None
+    parts = tf.nest.flatten(batch, expand_composites=True)
+    return sum(part.dtype.size * part.shape.num_elements() for part in parts if _has_width(part))
+
+
+def length_of(batch: Any) -> int | None:
+    """Return the first dimension of the first component that has one; `None` if none has."""
+    import tensorflow as tf
+
+    lengths = (_first_dimension(part) for part in tf.nest.flatten(batch))
+    return next((length for length in lengths if length is not None), None)
+
+
+def _has_bytes(batch: Any) -> bool:
+    """Whether the bytes are known: those of text, of datasets and of other objects are not."""
+    import tensorflow as tf
+
+    parts = (part for part in tf.nest.flatten(batch) if part is not None)
+    return all(getattr(part, "dtype", tf.string) != tf.string for part in parts)
+
+
+def _has_width(component: Any) -> bool:
+    import tensorflow as tf
+
+    return isinstance(component, tf.Tensor) and component.dtype not in (tf.string, tf.variant, tf.resource)
+
+
+def _first_dimension(component: Any) -> int | None:
+    import tensorflow as tf
+
+    if isinstance(component, tf.RaggedTensor):
+        return int(component.nrows())
+    if isinstance(component, tf.SparseTensor):
+        return int(component.dense_shape[0])
+    shape = getattr(component, "shape", None)
+    return int(shape[0]) if shape is not None and shape.rank else None
+
+
+def _component_text(component: Any) -> str:
+    """Describe a component of an element: a tensor, ragged or sparse, `None`, or another value."""
+    if component is None:
+        return "None"
+    dtype, shape = getattr(component, "dtype", None), getattr(component, "shape", None)
+    if dtype is None or shape is None:
+        return type(component).__name__.strip("_").removesuffix("Impl").removeprefix("Variant")
+    return f"{dtype.name}{list(shape) if shape.rank is not None else '[…]'}"
+
+
+def _text(batch: Any) -> str:
+    """Describe the structure of a batch, without the class names of its dicts and tuples."""
+    if isinstance(batch, Mapping):
+        return f"{{{', '.join(f'{key}: {_text(one)}' for key, one in batch.items())}}}"
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return f"({', '.join(f'{key}: {_text(one)}' for key, one in zip(batch._fields, batch, strict=True))})"
+    if isinstance(batch, list | tuple):
+        inner = ", ".join(_text(one) for one in batch)
+        return f"[{inner}]" if isinstance(batch, list) else f"({inner}{',' if len(batch) == 1 else ''})"
+    return _component_text(batch)
+
+
+_ALIKE = 0.75
+"""Of the looks, that see one length where the others are the last ones of an epoch."""
+
+
+class BatchSizes:
+    """Mean size of the first batch and of those that the loop holds when it looks at its window."""
+
+    def __init__(self) -> None:
+        self._spec: str | None = None
+        self._lengths: list[int] = []
+        self._bytes: list[int] = []
+
+    def see(self, batch: Any) -> None:
+        """Read the sizes of a batch."""
+        self._spec = self._spec or _text(batch)
+        length = length_of(batch)
+        if length is not None:
+            self._lengths.append(length)
+        if _has_bytes(batch):
+            self._bytes.append(bytes_of(batch))
+
+    def mean(self) -> BatchSize:
+        """Return the means so far; no length where it varies: a look meets long batches more often than there are."""
+        often = max(map(self._lengths.count, set(self._lengths)), default=0)
+        varies = often < _ALIKE * len(self._lengths)
+        length = None if varies else _mean(self._lengths)
+        return BatchSize(element=self._spec, bytes=_mean(self._bytes), length=length)
+
+
+def _mean(values: list[int]) -> float | None:
+    return sum(values) / len(values) if values else None

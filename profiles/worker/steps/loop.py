@@ -100,20 +100,6 @@ class Feed:
         return batch
 
 
-@dataclass(frozen=True)
-class Loop:
-    """A loop whose steps others take.
-
-    Attributes:
-        alive: Called each second while steps pass.
-    """
-
-    feed: Feed
-    step: BatchConsumer | None
-    stop: Callable[[], bool]
-    alive: Callable[[], object] = lambda: None
-
-
 @dataclass
 class Chunk:
     """Steps that the loop takes from one look to the next; another thread may take them while the loop waits.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.host.run_family import folder_prefix
@@ -17,7 +17,8 @@ from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, REQUEST_MARK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeprof.profiles.worker.steps.loop import Loop
+    from pipeprof.pipelines.steps.consumer import BatchConsumer
+    from pipeprof.profiles.worker.steps.loop import Feed
 
 MOST_STEPS: Final = 200
 SECONDS, MOST_SECONDS = 3.0, 15.0
@@ -31,21 +32,8 @@ def is_enough(count: int, seconds: float) -> bool:
     return seconds >= MOST_SECONDS or (count >= LEAST_DEVICE_STEPS and (seconds >= SECONDS or count >= MOST_STEPS))
 
 
-class Profiler(Protocol):
-    """A library's own profiler, which writes ``*.xplane.pb`` files."""
-
-    def start(self, folder: str) -> None:
-        """Start the trace, without the calls of Python, which take more time than the steps."""
-
-    def mark(self) -> Any:
-        """Return a context that marks its time in the trace."""
-
-    def stop(self) -> None:
-        """Wait until the devices have done their work, and write the trace."""
-
-
 class _JaxProfiler:
-    """``jax.profiler``."""
+    """``jax.profiler``, without the calls of Python, which take more time than the steps."""
 
     def __init__(self) -> None:
         self._jax: Any = sys.modules["jax"]
@@ -94,7 +82,7 @@ class _TensorFlowProfiler:
 class TraceClock:
     """A library's own trace, with a mark around each request."""
 
-    def __init__(self, profiler: Profiler) -> None:
+    def __init__(self, profiler: _JaxProfiler | _TensorFlowProfiler) -> None:
         self._profiler = profiler
         self._folder = tempfile.mkdtemp(prefix=folder_prefix())
         self._mark: Any = None
@@ -126,37 +114,43 @@ class TraceClock:
         return DeviceRead(list(came), self._folder)
 
 
-PROFILERS: Final[dict[str, Callable[[], Profiler]]] = {"jax": _JaxProfiler, "keras": _TensorFlowProfiler}
+PROFILERS: Final[dict[str, type[_JaxProfiler | _TensorFlowProfiler]]] = {
+    "jax": _JaxProfiler,
+    "keras": _TensorFlowProfiler,
+}
 """By the kind of a step."""
 
 
-def trace_steps(loop: Loop, kind: str) -> DeviceRead | None:
+def trace_steps(
+    feed: Feed, step: BatchConsumer, kind: str, *, stop: Callable[[], bool], alive: Callable[[], object] = lambda: None
+) -> DeviceRead | None:
     """Take steps under the profiler of their library; None where it has none.
 
     Args:
         kind: That of the step.
+        alive: Called each second while steps pass.
     """
-    make, step = PROFILERS.get(kind), loop.step
+    make = PROFILERS.get(kind)
     if kind == "torch":
         # Its own profiler would need a model of its trace in the worker: the reader says where to find one.
         return DeviceRead([])
-    if make is None or step is None:
+    if make is None:
         return None
     clock = TraceClock(make())
     clock.start()
     count, began = 0, time.perf_counter()
-    alive = began + ALIVE_SECONDS
+    alive_at = began + ALIVE_SECONDS
     try:
-        while not is_enough(count, time.perf_counter() - began) and not loop.stop():
+        while not is_enough(count, time.perf_counter() - began) and not stop():
             step.wait()
             clock.requested()
-            batch = loop.feed.next()
+            batch = feed.next()
             clock.came()
             step.submit(batch)
             count += 1
-            if time.perf_counter() >= alive:
-                loop.alive()
-                alive += ALIVE_SECONDS
+            if time.perf_counter() >= alive_at:
+                alive()
+                alive_at += ALIVE_SECONDS
         clock.requested()
     finally:
         found = clock.read([True] * count)

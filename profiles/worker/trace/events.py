@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ITERATOR: Final = "Iterator::"
 BEGINS: Final = "InstantiatedCapturedFunction::Run"
-GOES_ON: Final = f"{BEGINS}Async"
 TURNS: Final = frozenset({"ExecutorState::Process", "ExecutorDoneCallback"})
 _OP: Final = re.compile(r"^[^:]+:\w+$")
 _PYTHON = re.compile(r":(?:Eager)?PyFunc(?:Stateless)?$")
@@ -32,17 +31,13 @@ def calls_by_iterator(events: Events) -> dict[str, TracedCalls]:
     """Sum up calls by the path of the calling iterator, without the numbers of inner iterators."""
     paths = [*events.names, *(name.rpartition("::")[0] for name in events.names)]
     steps, path = find_callers(events)
-    spent, begun = _sum_own_time(events, steps)
-    calls, turns, begins = (
-        np.bincount(path, weights=weights, minlength=len(paths)) for weights in (None, spent, begun)
-    )
+    calls = np.bincount(path, minlength=len(paths))
+    turns = np.bincount(path, weights=_sum_own_time(events, steps), minlength=len(paths))
     found: dict[str, TracedCalls] = {}
     for index in np.flatnonzero(calls):
         name = plain_path(paths[index])
         before = found.get(name, TracedCalls(0, 0.0))
-        found[name] = TracedCalls(
-            before.calls + int(calls[index]), before.ms + turns[index] / 1e9, before.begin_ms + begins[index] / 1e9
-        )
+        found[name] = TracedCalls(before.calls + int(calls[index]), before.ms + turns[index] / 1e9)
     return found
 
 
@@ -71,22 +66,17 @@ def find_callers(events: Events) -> tuple[Integers, Integers]:
     return steps, caller[ordered][first]
 
 
-def _sum_own_time(events: Events, steps: Integers) -> tuple[Integers, Integers]:
-    """Return the time of the executor and of beginning each call, in picoseconds; `steps` are sorted."""
+def _sum_own_time(events: Events, steps: Integers) -> Integers:
+    """Return the time of the executor for each call, in picoseconds; `steps` are sorted."""
     if not len(steps):
-        return steps, steps
+        return steps
     turn = events.which(lambda name: name in TURNS)
-    begin = events.which(lambda name: name.startswith(GOES_ON))
     chosen = np.flatnonzero(turn | events.which(lambda name: name.startswith((ITERATOR, BEGINS)) or _OP.match(name)))
     own = nest_events(events.thread[chosen], events.start_ps[chosen], events.end_ps[chosen]).self_time()
     step = events.step[chosen]
     place = np.minimum(np.searchsorted(steps, step), len(steps) - 1)
-    right = steps[place] == step
-    spent, begun = (
-        np.bincount(place[part], weights=own[part], minlength=len(steps)).astype(np.int64)
-        for part in (right & turn[chosen], right & begin[chosen])
-    )
-    return spent, begun
+    part = (steps[place] == step) & turn[chosen]
+    return np.bincount(place[part], weights=own[part], minlength=len(steps)).astype(np.int64)
 
 
 def python_time(events: Events) -> tuple[float, float]:

@@ -25,8 +25,8 @@ from pipeprof.profiles.memory.growth import (
 from pipeprof.profiles.memory.growth_texts import duration_text, soak_text
 from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
 from pipeprof.profiles.wording import grows
-from pipeprof.profiles.worker.memory import memory_log, soak_watch
-from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
+from pipeprof.profiles.worker.memory import memory_log
+from pipeprof.profiles.worker.memory.memory_log import SoakWatch
 
 MB = 1_000_000
 BASE = 100 * MB
@@ -187,7 +187,7 @@ def test_what_takes_long_is_read_seldom(
         cpu[0] += heap_ms / 1e3
         return 1, 2, 3
 
-    monkeypatch.setattr(soak_watch, "heap", heap)
+    monkeypatch.setattr(memory_log, "heap", heap)
     monkeypatch.setattr(memory_log, "tensor_bytes", lambda: (0, 0))
     watch = SoakWatch(
         lambda **changes: sent.append(changes.get("soak")), seconds, clock=lambda: now[0], cpu=lambda: cpu[0]
@@ -201,7 +201,7 @@ def test_what_takes_long_is_read_seldom(
 
 def test_the_heap_is_not_read_while_allocations_are_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     now, sent, heaps = [0.0], [], []
-    monkeypatch.setattr(soak_watch, "heap", lambda: heaps.append(now[0]))
+    monkeypatch.setattr(memory_log, "heap", lambda: heaps.append(now[0]))
     monkeypatch.setattr(memory_log, "tensor_bytes", lambda: (0, 0))
     watch = SoakWatch(lambda **changes: sent.append(changes.get("soak")), 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
     for second in range(60):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import os
-import signal
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +15,7 @@ from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import diagnose
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.worker import ended
-from pipeprof.profiles.worker.ended import ProcessExitedError, SignalHandledError, WriteRefusedError, handled_signal
+from pipeprof.profiles.worker.ended import ProcessExitedError, WriteRefusedError
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 
@@ -46,8 +43,6 @@ def refuse(error: BaseException) -> Any:
     ("code", "words"),
     [
         (refuse(EOFError("EOF when reading a line")), "gives a script no standard input"),
-        (refuse(OSError(errno.ENOTTY, "Inappropriate ioctl for device")), "has no terminal"),
-        (refuse(OSError(errno.ENXIO, "No such device or address", "/dev/tty")), "has no terminal"),
         (lambda: argparse.ArgumentParser().parse_args(["--epochs"]), "the script's own arguments follow `--`"),
     ],
 )
@@ -61,7 +56,6 @@ def test_what_pipeprof_has_to_do_with_an_error(code: Any, words: str) -> None:
         (NeverIteratedError("train.py never iterated"), "never-iterated", "Nothing to measure: train.py never"),
         (WriteRefusedError("train.py:3 would delete a"), "write-before-steps", "Nothing to measure: train.py:3 would"),
         (ProcessExitedError("os._exit(3)"), "exited", "Your code called exit"),
-        (SignalHandledError("SIGTERM, whose handler called sys.exit(0)"), "killed", "A signal ended the script at "),
         (ValueError("no"), "raised", "The script raised an exception"),
     ],
 )
@@ -75,36 +69,6 @@ def test_the_sentence_of_an_end(error: BaseException, code: str, words: str) -> 
 
 def test_an_end_that_nothing_raised_has_no_traceback() -> None:
     assert describe_error(ProcessExitedError("os._exit(3)"), SCRIPT).traceback is None
-
-
-def leave(*_arguments: object) -> None:
-    sys.exit(0)
-
-
-class Leaver:
-    def leave(self, _number: object, _frame: object) -> None:
-        leave()
-
-    def __call__(self, number: object, frame: object) -> None:
-        leave(number, frame)
-
-
-@pytest.mark.parametrize("handler", [leave, Leaver().leave, Leaver()])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_an_exit_of_the_scripts_handler_is_that_of_the_signal(handler: Any, number: signal.Signals) -> None:
-    def ended_by(call: Any) -> str | None:
-        before = signal.signal(number, handler)
-        try:
-            call()
-        except SystemExit as ending:
-            return handled_signal(ending)
-        finally:
-            signal.signal(number, before)
-        raise AssertionError
-
-    assert ended_by(lambda: os.kill(os.getpid(), number)) == number.name
-    # The same function, called by the script itself.
-    assert ended_by(lambda: handler(None, None)) is None
 
 
 def test_processes_that_would_complain_end_before_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import queue
-import threading
-from typing import Any
-
 import pytest
 
 from pipeprof.pipelines.target.running import guard_imports, importing
-from pipeprof.profiles.worker.script import import_guard
 from pipeprof.profiles.worker.script.import_guard import MOST_BATCHES, ImportGuard, TrainsAtImportError
 
 SECOND = 1_000_000_000
@@ -129,72 +123,6 @@ def test_adapt_goes_on(world: World) -> None:
     for _ in range(10 * MOST_BATCHES):
         next(iterator)
         world.now += SECOND
-
-
-class Reducing:
-    """What `reduce` and a tf.function tell of a loop that TensorFlow runs."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(import_guard, "MOST_NS", 1)
-        monkeypatch.setattr(import_guard, "BLOCKED_SECONDS", 0.001)
-        # As if the thread stood in a call of a library.
-        monkeypatch.setattr(import_guard, "_standing", lambda _thread: (1, 1))
-        self.errors: queue.SimpleQueue[TrainsAtImportError] = queue.SimpleQueue()
-        self.guard = ImportGuard(self.errors.put)
-        self.looks: list[threading.Thread] = []
-        monkeypatch.setattr(import_guard.threading, "Thread", self.thread)
-
-    def thread(self, **options: Any) -> threading.Thread:
-        made = _Thread(**options)
-        self.looks.append(made)
-        return made
-
-    def refused(self) -> bool:
-        for look in self.looks:
-            look.join()
-        return not self.errors.empty()
-
-
-_Thread = threading.Thread
-
-
-@pytest.fixture
-def reducing(monkeypatch: pytest.MonkeyPatch) -> Reducing:
-    return Reducing(monkeypatch)
-
-
-def test_a_reduce_that_lasts_is_told_at_the_place_of_its_call(reducing: Reducing) -> None:
-    line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]
-    reducing.guard.reduced(None)
-    assert f"test_import_guard.py:{line} loops over a dataset" in str(reducing.errors.get(timeout=60))
-
-
-def test_a_loop_of_a_function_lasts_until_that_returns(reducing: Reducing) -> None:
-    reducing.guard.function_called()
-    reducing.guard.reduced(None)
-    reducing.guard.reduce_returned()
-    assert reducing.refused()
-
-
-@pytest.mark.parametrize("inside", [False, True], ids=["itself", "function"])
-def test_what_is_slow_after_a_reduce_is_no_loop(
-    reducing: Reducing, monkeypatch: pytest.MonkeyPatch, inside: bool
-) -> None:
-    monkeypatch.setattr(import_guard, "MOST_NS", 3_600_000_000_000)
-    guard = reducing.guard
-    if inside:
-        guard.function_called()
-    guard.reduced(None)
-    guard.reduce_returned()
-    if inside:
-        guard.function_returned(None, 1)
-    assert not reducing.refused()
-
-
-def test_a_reduce_while_adapting_is_no_loop(reducing: Reducing) -> None:
-    reducing.guard.entered("adapt")
-    reducing.guard.reduced(None)
-    assert not reducing.looks
 
 
 def test_the_guard_stands_around_the_outermost_import_alone(world: World) -> None:

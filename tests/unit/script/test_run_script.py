@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import weakref
@@ -23,7 +22,6 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
-from pipeprof.profiles.worker.ended import SignalHandledError
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
@@ -33,7 +31,7 @@ from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
-from pipeprof.profiles.worker.writes.writes import Loss
+from pipeprof.profiles.worker.writes import Loss
 from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
 
 TRAIN = ParsedTarget("script", Path("train.py"))
@@ -522,29 +520,6 @@ def test_a_child_ends_as_it_does_without_pipeprof(error: BaseException | None, c
         os._exit(40 if not sent else 79)
 
     assert in_a_child(child) == code
-
-
-def test_a_handler_that_ends_the_script_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, finished = Run(), []
-    monkeypatch.setattr(run._writes, "begin", lambda: None)
-    monkeypatch.setattr(run._reporter, "start", lambda: None)
-    monkeypatch.setattr(run, "_finish", finished.append)
-
-    def leaves(_number: int, _frame: object) -> None:
-        sys.exit(0)
-
-    def trains(*_arguments: object) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, leaves)
-    monkeypatch.setattr(script_job, "run_as_main", trains)
-    try:
-        with pytest.raises(SignalHandledError, match=r"SIGTERM, whose handler called sys\.exit\(0\)"):
-            run.run()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert finished == ["the script"]
-    assert not run.exits_normally
 
 
 def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

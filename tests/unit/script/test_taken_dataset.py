@@ -17,8 +17,8 @@ from pipeprof.profiles.worker.main import _run_of
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.consumers import Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
-from pipeprof.profiles.worker.script.taken_dataset import TakenRun, TakenTurns
-from pipeprof.profiles.worker.turns.turn_run import TurnRun
+from pipeprof.profiles.worker.script.script_job import TakenRun, TakenTurns
+from pipeprof.profiles.worker.turns import TurnRun
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
 MAIN = IteratedAt("train.py", 7, "loop")

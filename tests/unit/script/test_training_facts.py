@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -122,26 +120,17 @@ def module(name: str, **held: Any) -> ModuleType:
     return made
 
 
-@pytest.mark.parametrize("user", ["library", "file", "keras", None])
-def test_a_program_uses_jax_if_more_than_tensorflow_imports_it(
-    user: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("backends", "found"), [({}, None), ({"cpu": "a client"}, JAX), (None, JAX)])
+def test_a_program_uses_jax_if_that_has_computed(
+    backends: dict[str, str] | None, found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = tmp_path / "train.py"
-    script.write_text("def main():\n    import jax\n" if user == "file" else "import torch\n")
-    jax, config = module("jax"), SimpleNamespace(list_logical_devices=lambda _kind: [])
     modules = [
-        jax,
-        module("tensorflow", config=config),
-        module("tensorflow.lite.python.util", jax=jax),
-        module("keras", config=SimpleNamespace(backend=lambda: "jax" if user == "keras" else "torch")),
-        module("flax", **({"jax": jax} if user == "library" else {})),
-        module("__main__", __file__=str(script)),
+        module("jax"),
+        module("jax._src.xla_bridge", **({} if backends is None else {"_backends": backends})),
+        module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _kind: [])),
     ]
     monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
-    training_facts._uses_jax.cache_clear()
-    found = asynchronous(SimpleNamespace(kind="loop"))
-    training_facts._uses_jax.cache_clear()
-    assert found == (JAX if user else None)
+    assert asynchronous(SimpleNamespace(kind="loop")) == found
 
 
 @pytest.mark.parametrize("initialized", [False, True])
@@ -154,52 +143,5 @@ def test_a_program_that_uses_torch_on_a_gpu_does_not_wait_for_its_steps(
         module("torch.cuda", is_initialized=lambda: initialized),
     ]
     monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
-    training_facts._uses_jax.cache_clear()
     found = asynchronous(SimpleNamespace(kind=kind))
-    training_facts._uses_jax.cache_clear()
     assert found == (TORCH_ON_GPU if initialized else None)
-
-
-@pytest.mark.parametrize(
-    ("text", "backends", "found"),
-    [
-        ("import torch\n", {"cpu": "a client"}, TORCH_ON_GPU),
-        ("import torch, jax\n", {}, TORCH_ON_GPU),
-        ("import torch, jax\n", {"cuda": "a client"}, JAX),
-        ("import torch, jax\n", None, JAX),
-    ],
-)
-def test_a_loop_of_torch_is_not_one_of_jax_because_a_library_imports_jax(
-    text: str, backends: dict[str, str] | None, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script, jax = tmp_path / "train.py", module("jax")
-    script.write_text(text)
-    modules = [
-        jax,
-        module("jax._src.xla_bridge", **({} if backends is None else {"_backends": backends})),
-        module("torch.cuda", is_initialized=lambda: True),
-        module("transformers", jax=jax),
-        module("__main__", __file__=str(script)),
-    ]
-    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
-    training_facts._uses_jax.cache_clear()
-    seen = asynchronous(SimpleNamespace(kind="loop"))
-    training_facts._uses_jax.cache_clear()
-    assert seen == found
-
-
-def test_a_look_for_jax_imports_nothing_and_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pipeprof_lazy.py").write_text("raise ImportError('not on this machine')\n")
-    spec = importlib.util.spec_from_file_location("pipeprof_lazy", tmp_path / "pipeprof_lazy.py")
-    assert spec is not None
-    assert spec.loader is not None
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    lazy = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "pipeprof_lazy", lazy)
-    spec.loader.exec_module(lazy)
-    modules = {"jax": module("jax"), "keras": module("keras"), "lazy": lazy, "holds": module("holds", lazy=lazy)}
-    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules=modules))
-    training_facts._uses_jax.cache_clear()
-    assert training_facts._uses_jax(0) is False
-    training_facts._uses_jax.cache_clear()
-    assert "Lazy" in object.__getattribute__(lazy, "__class__").__name__

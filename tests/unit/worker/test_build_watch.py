@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeprof.profiles.protocol.channel import Changes
-from pipeprof.profiles.worker.memory.build_watch import SEND_BYTES, BuildWatch
+from pipeprof.profiles.worker.services import SEND_BYTES, BuildWatch
 
 
 def test_growth_is_told_once_for_each_step_of_it() -> None:
@@ -12,7 +12,7 @@ def test_growth_is_told_once_for_each_step_of_it() -> None:
     watch = BuildWatch(lambda **changes: sent.append(changes), lambda: next(resident))
     told = []
     for _ in range(5):
-        watch.sample()
+        watch.look()
         told.append(len(sent))
 
     assert told == [0, 1, 1, 1, 2]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.document.shared import StepCourse
-from pipeprof.profiles.worker.steps.durations import MOST_STRETCHES as MOST
-from pipeprof.profiles.worker.steps.durations import Course
+from pipeprof.profiles.worker.steps.statistics import MOST_STRETCHES as MOST
+from pipeprof.profiles.worker.steps.statistics import Course
 
 MS = 1_000_000
 

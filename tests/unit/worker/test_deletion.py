@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from pipeprof.profiles.worker import turns
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.turns import turn_run
 
 
 @contextmanager
@@ -42,12 +42,12 @@ def state(number: int) -> tuple[set[int], int]:
 
 def test_other_threads_are_batch_jobs_on_the_core_of_this_one(other: int) -> None:
     before = state(0), state(other)
-    with turn_run.without_sleeping():
+    with turns.without_sleeping():
         (cores, policy), (own, own_policy) = state(other), state(0)
         assert len(own) == 1
         assert (cores, policy, own_policy) == (own, os.SCHED_BATCH, os.SCHED_OTHER)
     assert (state(0), state(other)) == before
-    with pytest.raises(ZeroDivisionError), turn_run.without_sleeping():
+    with pytest.raises(ZeroDivisionError), turns.without_sleeping():
         _ = 1 / 0
     assert (state(0), state(other)) == before
 
@@ -55,7 +55,7 @@ def test_other_threads_are_batch_jobs_on_the_core_of_this_one(other: int) -> Non
 def test_threads_that_start_meanwhile_are_not_left_on_one_core(other: int) -> None:
     before = state(other)
     with ExitStack() as stack:
-        with turn_run.without_sleeping():
+        with turns.without_sleeping():
             new = stack.enter_context(another())
             assert len(state(new)[0]) == 1
         assert state(new) == state(other) == before
@@ -67,7 +67,7 @@ def test_nothing_is_changed_where_the_kernel_does_not_permit_it(other: int, monk
 
     before = state(0), state(other)
     monkeypatch.setattr(os, "sched_setaffinity", refused)
-    with turn_run.without_sleeping():
+    with turns.without_sleeping():
         assert (state(0), state(other)) == before
 
 

@@ -17,7 +17,6 @@ from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker import sample
-from pipeprof.profiles.worker.steps.loop import Loop
 from pipeprof.profiles.worker.trace import device as device_clock
 from pipeprof.profiles.worker.trace.device import MOST_STEPS, trace_steps
 
@@ -71,8 +70,9 @@ class Bench:
     def give_sign(self) -> None:
         self.signs += 1
 
-    def loop(self) -> Any:
-        return Loop(self, self, lambda: False, self.give_sign)  # type: ignore[arg-type]
+    def trace(self, kind: str) -> DeviceRead | None:
+        feed: Any = self
+        return trace_steps(feed, feed, kind, stop=lambda: False, alive=self.give_sign)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_each_request_has_a_mark_and_the_recording_ends_with_enough_steps(
     bench: Any, seconds: float, count: int, tmp_path: Path
 ) -> None:
     one = bench(seconds)
-    found = trace_steps(one.loop(), "jax")
+    found = one.trace("jax")
     assert found == DeviceRead([True] * count, str(tmp_path))
     assert one.profiler.events[:5] == ["start", "[", "fetch", "]", "step"]
     # The last step ends where the next request would begin.
@@ -101,12 +101,12 @@ def test_each_request_has_a_mark_and_the_recording_ends_with_enough_steps(
 
 
 def test_a_step_of_a_library_without_a_profiler_is_not_traced(bench: Any) -> None:
-    assert trace_steps(bench(0.1).loop(), "python") is None
+    assert bench(0.1).trace("python") is None
 
 
 def test_of_pytorch_nothing_is_recorded_and_the_report_says_so(bench: Any) -> None:
     one = bench(0.1)
-    read = trace_steps(one.loop(), "torch")
+    read = one.trace("torch")
     assert read == DeviceRead([])
     assert one.profiler.events == []
     seen = read_device(read)
@@ -119,7 +119,7 @@ def test_of_pytorch_nothing_is_recorded_and_the_report_says_so(bench: Any) -> No
 def test_a_pipeline_that_fails_ends_the_profiler(bench: Any) -> None:
     one = bench(0.1, fails_at=4)
     with pytest.raises(RuntimeError, match="the input fails"):
-        trace_steps(one.loop(), "jax")
+        one.trace("jax")
     assert one.profiler.events[-1] == "stop"
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.worker.steps.durations import median_ms
+from pipeprof.profiles.worker.steps.statistics import median_ms
 
 
 @given(st.lists(st.integers(-(10**12), 10**12), min_size=1, max_size=50))

@@ -18,8 +18,8 @@ from pipeprof.pipelines.steps.called import CalledStep
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.user_frames import innermost_users_frame, users_frame_of_stacks
 from pipeprof.profiles.worker import error_report
+from pipeprof.profiles.worker.ended import LONGEST, essence, first_line
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.error_text import LONGEST, essence, first_line
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError
 
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "graphs" / "errors.json").read_text())

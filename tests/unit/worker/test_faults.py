@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.profiles.worker.turns import turn_run
-from pipeprof.profiles.worker.turns.turn_run import Paced
+from pipeprof.profiles.worker import turns
+from pipeprof.profiles.worker.turns import Paced
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(turn_run, "time", SimpleNamespace(perf_counter=made.perf_counter, sleep=made.sleep))
+    monkeypatch.setattr(turns, "time", SimpleNamespace(perf_counter=made.perf_counter, sleep=made.sleep))
     return made
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.worker.copies.fork_server import FilePages, file_pages, map_again
+from pipeprof.profiles.worker.fork_server import FilePages, file_pages, map_again
 
 PAGES = 256
 LINUX = sys.platform == "linux"

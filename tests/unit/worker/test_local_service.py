@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pipeprof.profiles.worker.local_service import LocalService, wait_for_end
+from pipeprof.profiles.worker.services import LocalService, wait_for_end
 
 
 @pytest.mark.parametrize(

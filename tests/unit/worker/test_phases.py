@@ -9,8 +9,8 @@ from unit.worker.fakes import MIB, FakeChannel, FakeTime
 
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.worker import phases
-from pipeprof.profiles.worker.phases import Phases
+from pipeprof.profiles.worker.memory import memory_log
+from pipeprof.profiles.worker.memory.memory_log import Phases
 
 
 class Proc:
@@ -62,7 +62,7 @@ def ended(channel) -> list[Phase]:
 
 def test_a_phase_is_announced_and_reported(proc, channel, monkeypatch):
     time = FakeTime()
-    monkeypatch.setattr(phases, "time", time)
+    monkeypatch.setattr(memory_log, "time", time)
     proc.holds(100)
     proc.allow_reset()
     with Phases(channel, proc.folder).enter("measure") as phase:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,10 +16,6 @@ def thing(*names: str) -> Any:
         module, _, last = name.rpartition(".")
         kind = type(last, (kind,), {"__module__": module})
     return kind()
-
-
-async def asynchronous() -> AsyncIterator[int]:
-    yield 1
 
 
 @pytest.mark.parametrize(
@@ -44,15 +39,12 @@ async def asynchronous() -> AsyncIterator[int]:
         (thing("keras.src.x.Mine", "keras.src.x.PyDataset"), "a Keras PyDataset"),
         (thing("tensorflow.python.NumpyIterator"), "an iterator of a dataset as numpy; return the dataset itself"),
         (thing("keras.src.models.Sequential", "keras.src.layers.Layer"), "a Keras layer or model; return the dataset"),
-        (type(thing("x.DatasetV2")), "the class tf.data.Dataset; return a dataset that it makes"),
-        ((thing("x.DatasetV2"), None), "a tuple of Dataset, None; return the dataset alone"),
-        ([], "an empty list; expected a tf.data.Dataset"),
-        ({}, "an empty dict; expected a tf.data.Dataset"),
-        (asynchronous(), "an asynchronous generator; leave async out, and wrap it with tf.data"),
-        (dict, "the class dict; return a dataset that it makes"),
+        ((thing("x.DatasetV2"), None), "a tuple; return the dataset alone"),
+        ([], "a list; expected a tf.data.Dataset"),
+        ({}, "a dict; expected a tf.data.Dataset"),
         (3, "an int; expected"),
         ("text", "a str; expected"),
-        ([thing("torch.Tensor"), 3], "a list of torch.Tensor, int; expected"),
+        ([thing("torch.Tensor"), 3], "a list; expected"),
     ],
 )
 def test_what_would_help_is_said(result: Any, words: str) -> None:

@@ -10,9 +10,8 @@ from pipeprof.pipelines.steps import simulated
 from pipeprof.pipelines.steps.consumer import Dispatch
 from pipeprof.pipelines.steps.simulated import SimulatedStep, durations
 from pipeprof.profiles.document.shared import Gap
-from pipeprof.profiles.worker.steps.durations import Durations
 from pipeprof.profiles.worker.steps.loop import Chunk
-from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
+from pipeprof.profiles.worker.steps.statistics import Durations, Floor, StepReading, StepStatistics
 
 MS = 1_000_000
 

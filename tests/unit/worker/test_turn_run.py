@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
+from pipeprof.profiles.worker import turns
 from pipeprof.profiles.worker.steps.loop import Chunk
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked
-from pipeprof.profiles.worker.turns import turn_run
-from pipeprof.profiles.worker.turns.turn_run import TurnRun
+from pipeprof.profiles.worker.turns import TurnRun
 
 MS = 1_000_000
 
@@ -43,6 +43,6 @@ def take_steps(_feed: object, _step: object, window: Any) -> None:
 def test_a_warm_up_goes_on_until_what_has_to_fill_is_full(
     wanted: int, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn_run, "take_steps", take_steps)
+    monkeypatch.setattr(turns, "take_steps", take_steps)
     ended = Warming(TurnsJob(warm_steps=wanted))._warm(TurnRequest("warm", 1.0), None, 0.0)
     assert ended.steps == taken

@@ -7,7 +7,7 @@ import pytest
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.protocol.tensorflow_versions import OLDEST
-from pipeprof.profiles.worker.versions import NoTensorFlowError, import_tensorflow, require_tensorflow
+from pipeprof.profiles.worker.load_function import NoTensorFlowError, import_tensorflow, require_tensorflow
 
 ROOT = Path(__file__).resolve().parents[3]
 

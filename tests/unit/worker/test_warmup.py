@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.profiles.worker.steps.statistics import EpochStart
-from pipeprof.profiles.worker.steps.warmup import WarmUp
-from pipeprof.profiles.worker.steps.window import Looked
+from pipeprof.profiles.worker.steps.window import Looked, WarmUp
 
 
 def feed(warmup: WarmUp, chunks: list[tuple[float, int, float, tuple[float, ...] | None]]) -> tuple[int, str | None]:

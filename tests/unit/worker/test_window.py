@@ -14,7 +14,6 @@ from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import Chunk, Feed, drain, follow
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
-from pipeprof.profiles.worker.turns import turn_run as blocks
 
 
 @dataclass
@@ -316,16 +315,6 @@ def test_the_time_between_looks_can_be_chosen(bench):
     window = on.open(check_ns=400 * MS)
     drain(on.feed, window)
     assert [looked.steps for looked in on.looks] == [400, 400]
-
-
-def test_a_block_takes_its_seconds_and_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "time", FakeTime())
-    statistics, looks = StepStatistics(device=False), []
-    block = blocks.BlockWindow(statistics, 0.01, 4, lambda: False, lambda: looks.append(statistics.count))
-    for times, over in (([3 * MS, 6 * MS], False), ([9 * MS], False), ([1 * MS], False), ([1 * MS], True)):
-        block.chunk = Chunk(0, times=times)
-        assert block.look() is (over or statistics.count == 4)
-    assert looks == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("look_ms", "every_ms"), [(0.1, 100), (1, 200), (3, 600), (40, 1000)])

@@ -21,16 +21,15 @@ from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, ReplayJob, TurnEnded, TurnRequest, TurnsJob
-from pipeprof.profiles.worker.error_text import first_line
+from pipeprof.profiles.worker.digest import digest_of, hash_of
+from pipeprof.profiles.worker.ended import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.loop import Chunk, Feed, Window, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
-from pipeprof.profiles.worker.steps.warmup import WarmUp
-from pipeprof.profiles.worker.steps.window import Looked
-from pipeprof.profiles.worker.turns.digest import digest_of, hash_of
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WarmUp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pipeprof.pipelines.changes.recorded_calls import CallWatch
     from pipeprof.pipelines.graph.read.records import GraphDict
@@ -173,37 +172,6 @@ def _others() -> list[int]:
 
 CHECK_NS = 10_000_000
 """Interval between checks of the time; a block may overrun by this much."""
-
-
-class BlockWindow(Window):
-    """A window of the step loop that takes so many seconds, and so many steps, at least.
-
-    Args:
-        statistics: Where the steps go.
-        stop: Whether it has to end early.
-        looked: Called at each look.
-    """
-
-    def __init__(
-        self,
-        statistics: StepStatistics,
-        seconds: float,
-        steps: int,
-        stop: Callable[[], bool],
-        looked: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._statistics, self._seconds, self._steps = statistics, seconds, steps
-        self._stop, self._looked = stop, looked
-        self.chunk = Chunk()
-        self.check_at = time.perf_counter_ns() + CHECK_NS
-
-    def look(self) -> bool:
-        """Fold in the steps; return whether the block is over."""
-        found = self._statistics
-        found.fold(self.chunk.take())
-        self._looked()
-        self.check_at = time.perf_counter_ns() + CHECK_NS
-        return (found.seconds >= self._seconds and found.count >= self._steps) or self._stop()
 
 
 _Change = TypeVar("_Change")
@@ -405,9 +373,9 @@ class TurnRun(JobRun):
         timed = self._turns.times_stages and self._paced is None
         if self._paced is not None:
             self._paced.begin(turn.batch_seconds)
-        stop, statistics = self._channel.stop.is_set, StepStatistics(device=step is not None)
+        statistics = StepStatistics(device=step is not None)
         if turn.settle_seconds:
-            take_steps(feed, step, BlockWindow(statistics, turn.settle_seconds, 1, stop))
+            take_steps(feed, step, self._block_window(statistics, turn.settle_seconds, 1))
             statistics = StepStatistics(device=statistics.device, previous=statistics.previous)
         if timed:
             self._models.resume(feed, before)
@@ -417,11 +385,22 @@ class TurnRun(JobRun):
             if timed:
                 self._models.observe(feed, before + statistics.count)
 
-        take_steps(feed, step, BlockWindow(statistics, turn.seconds, turn.steps, stop, looked))
+        take_steps(feed, step, self._block_window(statistics, turn.seconds, turn.steps, looked))
         feed.on_restart = lambda: None
         self._timed_steps += statistics.count
         wait = statistics.gaps.total_ns / 1e9 if step is not None else None
         return self._ended(statistics.count, statistics.seconds, wait, cpu)
+
+    def _block_window(
+        self, statistics: StepStatistics, seconds: float, steps: int, looked: Callable[[], None] = lambda: None
+    ) -> PhaseWindow:
+        """A window that takes so many seconds, and so many steps, at least."""
+
+        def finished(_looked: Looked) -> str | None:
+            looked()
+            return "over" if statistics.seconds >= seconds and statistics.count >= steps else None
+
+        return PhaseWindow(None, statistics, self.feed, self._channel, finished, check_ns=CHECK_NS)
 
     def _send_stages(self) -> None:
         """Send the graphs with what the model said in all blocks; without a graph, the reason."""

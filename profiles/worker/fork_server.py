@@ -103,7 +103,7 @@ def main() -> int:
     settle_temporary_folder()
     import tensorflow  # noqa: F401 - for the copies
 
-    from pipeprof.profiles.worker.turns import turn_run  # noqa: F401 - for the copies
+    from pipeprof.profiles.worker import turns  # noqa: F401 - for the copies
 
     if _has_driver():
         return 1

@@ -1,1 +1,0 @@
-"""Workers as copies of a process that has imported TensorFlow: the process, and what a copy lacks."""

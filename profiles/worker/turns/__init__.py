@@ -1,1 +1,0 @@
-"""A worker that takes turns with another one, block by block."""
