@@ -11,8 +11,7 @@ from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Text
 from pipeprof.cli.report.units import describe_delta, describe_predicted_delta
 from pipeprof.cli.report.worth import describe_epoch, describe_kept, describe_price
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
-from pipeprof.pipelines.changes.environment import assignment
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, assignment, supports
 from pipeprof.profiles.advise.proposal import Redrawn, Semantics
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Predicted, Verification
 from pipeprof.profiles.document.profile import Profile

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.changes.edits import (
+    PRELOAD,
+    VALUES,
     InsertStage,
     MoveFilter,
     MoveStage,
@@ -23,10 +25,10 @@ from pipeprof.pipelines.changes.edits import (
     SetEnvironment,
     SetOption,
     VectoriseMap,
+    is_allocator,
     known_edits,
     to_document,
 )
-from pipeprof.pipelines.changes.environment import PRELOAD, VALUES, is_allocator
 from pipeprof.pipelines.errors import ProfileError, escape
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 

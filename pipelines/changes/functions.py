@@ -23,7 +23,7 @@ from pipeprof.pipelines.graph.read.function_facts import (
     random_part,
     uses_variable,
 )
-from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names, inputs_first
+from pipeprof.pipelines.graph.read.records import base_of, data_inputs, function_names, inputs_first
 
 EffectKind: TypeAlias = Literal["python", "random", "state"]
 _CONVERTED: Final = frozenset(

@@ -17,8 +17,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pipeprof.pipelines.graph.naming import address_in
-from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
+from pipeprof.pipelines.graph.opnames import address_in, in_model, is_closed, is_given, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.meaning.executed_ops import EXECUTED, written_op

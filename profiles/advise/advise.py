@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
-from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.check import warn_of_unknown
 from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.training import TRAINING
-from pipeprof.profiles.advise.names import warn_of_unknown
-from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.order import finding_of, ordered
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.view.texts import with_texts, with_written
@@ -196,7 +195,7 @@ def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph 
 def _measurement(profile: Profile) -> dict[str, Any]:
     """Collect what a view carries of a run in addition to its stages, by the names of its fields."""
     # Only a run needs the host.
-    from pipeprof.pipelines.changes.environment import VALUES
+    from pipeprof.pipelines.changes.edits import VALUES
     from pipeprof.profiles.host.host import installed_allocator
 
     causes, contention = profile.causes, profile.contention

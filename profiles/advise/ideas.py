@@ -43,8 +43,15 @@ from pipeprof.profiles.advise.facts.environment import (
     not_set,
     slack_bytes,
 )
-from pipeprof.profiles.advise.facts.in_batches import PARSES, batch_after, csv_by_lines, maps_in_a_row, moves_of_batch
-from pipeprof.profiles.advise.facts.windows import cut_at_once, windows_of
+from pipeprof.profiles.advise.facts.in_batches import (
+    PARSES,
+    batch_after,
+    csv_by_lines,
+    cut_at_once,
+    maps_in_a_row,
+    moves_of_batch,
+    windows_of,
+)
 from pipeprof.profiles.advise.facts.work import (
     MUCH_WORK,
     SOME_WORK,

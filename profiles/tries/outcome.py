@@ -10,7 +10,7 @@ from pipeprof.pipelines.changes.in_words import in_words, unified
 from pipeprof.pipelines.spec.spec_file import byte_order_mark
 from pipeprof.pipelines.steps.step import same_for_all_batches, too_optimistic
 from pipeprof.profiles.advise.apply import CHECKS
-from pipeprof.profiles.advise.as_finding import can_be_tried, proposal_of
+from pipeprof.profiles.advise.order import can_be_tried, proposal_of
 from pipeprof.profiles.advise.proposal import Proposal, expected_of
 from pipeprof.profiles.advise.text.in_words import as_change
 from pipeprof.profiles.document.findings import Finding, Fix, NotTried, documents_of

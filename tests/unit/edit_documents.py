@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.changes.checked import ARGUMENTS, BUFFERS, INSERTED, OPTIONS, REPLACING
-from pipeprof.pipelines.changes.environment import VALUES
+from pipeprof.pipelines.changes.edits import VALUES
 
 FRAME = {"frame_length": 26, "frame_step": 1, "axis": 0, "on": 0}
 SIDE = {"on": 0, "stages": [{"batch": {"batch_size": 281}}]}

@@ -24,8 +24,7 @@ from pipeprof.pipelines.changes.checked import (
     RefusedEditError,
     checked_edits,
 )
-from pipeprof.pipelines.changes.edits import PipelineEdit, from_document, to_document
-from pipeprof.pipelines.changes.environment import VALUES, assignment, is_allocator
+from pipeprof.pipelines.changes.edits import VALUES, PipelineEdit, assignment, from_document, is_allocator, to_document
 from pipeprof.profiles.host.host import installed_allocator
 
 STAGE = {"kind": "InsertStage", "op": "map", "after": None}

@@ -9,9 +9,15 @@ from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdi
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.check import finding
-from pipeprof.profiles.advise.facts.byte_gate import in_function, nothing_to_keep, regrouped, upstream, without
+from pipeprof.profiles.advise.facts.byte_gate import (
+    describe_order,
+    in_function,
+    nothing_to_keep,
+    regrouped,
+    upstream,
+    without,
+)
 from pipeprof.profiles.advise.facts.caching import freezes, frozen_by
-from pipeprof.profiles.advise.facts.disorder import describe_order
 from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.view.view import PipelineView, StageView, owners

@@ -21,9 +21,8 @@ from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
-from pipeprof.profiles.advise.check import sections
+from pipeprof.profiles.advise.check import GONE, NEW_NAMES, sections, warn_of_unknown
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
-from pipeprof.profiles.advise.names import GONE, NEW_NAMES, warn_of_unknown
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.document.memory import Memory

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, dataset_node
-from pipeprof.pipelines.graph.read.service import UNKNOWN, ServiceFacts, compression, service_facts
+from pipeprof.pipelines.graph.read.records import (
+    UNKNOWN,
+    GraphDict,
+    NodeDict,
+    ServiceFacts,
+    compression,
+    dataset_node,
+    service_facts,
+)
 from pipeprof.profiles.time.stage_notes import describe_service, service_words, with_workers
 from pipeprof.profiles.time.stage_table import explain_stages
 
