@@ -16,7 +16,6 @@ from pipeprof.pipelines.changes.edits import (
     PRELOAD,
     VALUES,
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -177,7 +176,6 @@ _PROPOSED: Final[Mapping[type[PipelineEdit], Check]] = {
         and {**ARGUMENTS, "buffer_size": BUFFERS.get(edit.op, _is())}.get(edit.argument, _is())(edit.value)
     ),
     MoveStage: lambda edit: _ADDRESS(edit.stage) and _OP(edit.op) and _ADDRESS(edit.before),
-    MoveFilter: lambda edit: _ADDRESS(edit.stage) and _ADDRESS(edit.before),
     VectoriseMap: lambda edit: _ADDRESS(edit.stage) and _ADDRESS(edit.batch),
     ReplaceStages: lambda edit: (
         _list(_ADDRESS, 256)(edit.stages) and _are_new(edit.by, REPLACING) and edit.summary.isprintable()

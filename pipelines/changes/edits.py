@@ -12,11 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, TypeAlias
-
-from pipeprof.pipelines.tables import read_table
-
-TargetKind: TypeAlias = Literal["spec", "calls", "source"]
+from typing import Any, ClassVar, Final
 
 
 @dataclass(frozen=True)
@@ -94,14 +90,6 @@ class VectoriseMap(PipelineEdit):
 
 
 @dataclass(frozen=True)
-class MoveFilter(PipelineEdit):
-    """Move a filter before maps, with the part of their functions that its predicate reads."""
-
-    stage: str
-    before: str
-
-
-@dataclass(frozen=True)
 class SetOption(PipelineEdit):
     """Set one of the options of tf.data, by its dotted path in ``tf.data.Options``."""
 
@@ -115,16 +103,6 @@ class SetEnvironment(PipelineEdit):
 
     variable: str
     value: str
-
-
-@dataclass(frozen=True)
-class HandWritten(PipelineEdit):
-    """A change that needs code which only the user can write: no tool applies it."""
-
-    stages: tuple[str, ...]
-    yaml: str
-    python: str
-    summary: str = ""
 
 
 def to_document(edit: PipelineEdit) -> dict[str, Any]:
@@ -194,9 +172,9 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
     """Addresses of the stages that edits change or move."""
     found: set[str] = set()
     for edit in edits:
-        if isinstance(edit, SetArgument | MoveStage | MoveFilter):
+        if isinstance(edit, SetArgument | MoveStage):
             found.add(edit.stage)
-        elif isinstance(edit, ReplaceStages | HandWritten):
+        elif isinstance(edit, ReplaceStages):
             found.update(edit.stages)
         elif isinstance(edit, VectoriseMap):
             found.update((edit.stage, edit.batch))
@@ -225,35 +203,14 @@ def nested_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True)
-class Support:
-    """Whether a tool makes an edit on a kind of target.
-
-    Attributes:
-        words: What it can and cannot do, in one sentence.
-    """
-
-    exists: bool
-    words: str
-
-
-SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
-    PipelineEdit.kinds[kind]: {target: Support(*row) for target, row in rows.items()}
-    for kind, rows in read_table("pipeprof.pipelines.changes", "support").items()
-}
-
-
-def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> bool:
-    """Whether a tool makes an edit on a kind of target; whether it fits one pipeline shows when it is applied.
+def goes_into_source(edit: PipelineEdit) -> bool:
+    """Whether an edit can be made in the text of the user's Python: no variable of the process, no new calls.
 
     Example:
-        >>> supports(SetOption("deterministic", False), "spec"), supports(HandWritten, "spec")
+        >>> goes_into_source(SetOption("deterministic", False)), goes_into_source(SetEnvironment("A", "1"))
         (True, False)
     """
-    if target == "source" and isinstance(edit, ReplaceStages) and edit.by:
-        return False
-    kind = edit if isinstance(edit, type) else type(edit)
-    return SUPPORT[kind][target].exists
+    return not (isinstance(edit, SetEnvironment) or (isinstance(edit, ReplaceStages) and edit.by))
 
 
 _PLACE = "place"
@@ -292,7 +249,7 @@ def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:
             found = [("", name)]
         case InsertStage(after=stage, op=name):
             found = [(stage or "", name)]
-        case MoveStage(stage=stage) | MoveFilter(stage=stage):
+        case MoveStage(stage=stage):
             found = [(stage, _PLACE)]
         case VectoriseMap(stage=stage, batch=batch):
             found = [(stage, _PLACE), (batch, _PLACE)]

@@ -51,7 +51,6 @@ def edits() -> list[dict[str, Any]]:
     ]
     found += [
         {"kind": "MoveStage", "stage": "stages.1", "op": "shuffle", "before": "stages.0"},
-        {"kind": "MoveFilter", "stage": "stages.1", "before": "stages.0"},
         {"kind": "ReplaceStages", "stages": ["stages.0"], "by": [], "summary": "", "flat": False},
         {"kind": "VectoriseMap", "stage": "stages.0", "batch": "stages.1"},
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, MoveStage, PipelineEdit, ReplaceStages
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import kept_but_in_flight, kept_share, per_batch
 from pipeprof.profiles.advise.facts.work import MUCH_WORK, before, is_plain, is_random, line_of, share_of
@@ -118,27 +118,20 @@ def _crossing(view: PipelineView, place: _Place, at: StageView) -> tuple[int, Se
 
 
 def filter_earlier(view: PipelineView, stage: StageView) -> Moved | None:
-    """Return a filter before the maps, with the part of them that its predicate reads; None where that is not known.
-
-    Where it reads nothing that they change, it is the same filter there.
-    """
+    """Return a filter before the maps that change nothing of what its predicate reads; None without such maps."""
     predicate = stage.function
-    if stage.op != "filter" or predicate is None or not _is_pure(predicate):
+    if stage.op != "filter" or predicate is None or not predicate.reads or not _is_pure(predicate):
         return None
-    maps = list(_maps_before(view, stage))
-    same = list(takewhile(lambda one: not _changes(one, predicate), maps)) if predicate.reads else []
-    if not same and not all(one.function is not None and _is_pure(one.function, draws=True) for one in maps):
+    maps = list(takewhile(lambda one: not _changes(one, predicate), _maps_before(view, stage)))
+    given, left = per_batch(view, maps[0]) if maps else None, per_batch(view, stage)
+    first, here = view.input_of(maps[-1]) if maps else None, view.input_of(stage)
+    if not given or left is None or first is None or here is None:
         return None
-    chosen = same or maps
-    given, left = per_batch(view, chosen[0]) if chosen else None, per_batch(view, stage)
-    if not given or left is None:
+    if len(first.element or ()) != len(here.element or ()):
+        # Its function takes other components there.
         return None
-    first, here = view.input_of(chosen[-1]), view.input_of(stage)
-    alike = first is not None and here is not None and first.element == here.element
-    edit: PipelineEdit = MoveFilter(stage.id, before=chosen[-1].id)
-    if same and alike and stage.written is None:
-        edit = MoveStage(stage.id, "filter", before=chosen[-1].id)
-    return Moved((edit,), _of_fewer(chosen), min(1.0, left / given), tuple(reversed(chosen)))
+    edit = MoveStage(stage.id, stage.op, before=maps[-1].id)
+    return Moved((edit,), _of_fewer(maps), min(1.0, left / given), tuple(reversed(maps)))
 
 
 def _of_fewer(maps: Sequence[StageView]) -> Semantics:
@@ -157,10 +150,8 @@ def _maps_before(view: PipelineView, stage: StageView) -> Iterator[StageView]:
         at = view.input_of(at)
 
 
-def _is_pure(function: FunctionView, *, draws: bool = False) -> bool:
-    """Whether what a function gives depends on its input alone; with `draws`, also on random numbers."""
-    if draws and function.random and function.stateful_op is not None:
-        return function.python is False
+def _is_pure(function: FunctionView) -> bool:
+    """Whether what a function gives depends on its input alone."""
     return function.python is False and function.random is False and function.stateful_op is None
 
 

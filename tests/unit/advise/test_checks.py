@@ -15,7 +15,7 @@ from unit.view.recorded import NAMES as RECORDED
 from unit.view.recorded import recorded_view
 from unit.view.views import measured, pipeline, stage
 
-from pipeprof.pipelines.changes.edits import HandWritten, to_document
+from pipeprof.pipelines.changes.edits import to_document
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.spec.spec import Ignore
@@ -221,4 +221,3 @@ def test_no_check_raises_on_anything_and_what_it_says_is_sound(view: PipelineVie
         assert messages == []
         for proposal in found:
             is_sound(proposal, view)
-            assert not any(isinstance(edit, HandWritten) for edit in proposal.edits)

@@ -170,8 +170,6 @@ FOR: dict[str, tuple[str, Make, str, str]] = {
         "InsertStage num_shards=4 index=0 source.inputs.1.source; ReplaceStages stages.0"),
     "a filter that reads what no map changes": ("drop-earlier", late_filter, "stages.1",
         "MoveStage stages.1 stages.0"),
-    "a filter that reads a part of a map": ("drop-earlier", lambda: recorded_view("filter_on_input"), "stages.2",
-        "MoveFilter stages.2 stages.1"),
     "a shuffle of what a map makes": ("drop-earlier", lambda: recorded_view("shuffle_after_decode"), "stages.2",
         "MoveStage stages.2 stages.1"),
     "what each epoch makes again": ("cache", cached, "stages.1", "InsertStage stages.1"),
