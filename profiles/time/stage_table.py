@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.cardinality import cardinalities
-from pipeprof.pipelines.graph.component_names import component_flow
+from pipeprof.pipelines.graph.cardinality import cardinalities, component_flow
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, measure
 from pipeprof.pipelines.graph.costs.stretches import Segment
 from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch, running_graph, threads_inside, unread_elements
