@@ -11,8 +11,7 @@ from itertools import starmap
 
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
 from pipeprof.profiles.advise.claims import cut_to_limit, too_dear, withhold_findings
-from pipeprof.profiles.advise.facts.caching import why_no_cache
-from pipeprof.profiles.advise.facts.stages import runs_python
+from pipeprof.profiles.advise.facts.caching import runs_python, why_no_cache
 from pipeprof.profiles.advise.order import finding_of, ordered, proposal_of
 from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
 from pipeprof.profiles.advise.text.in_words import which_change

@@ -16,14 +16,19 @@ from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.gaps.sentences import ADVICE
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import CAUSE_WORDS, as_typed, listed, milliseconds, percent, significant
+from pipeprof.profiles.wording import (
+    CAUSE_WORDS,
+    as_typed,
+    listed,
+    milliseconds,
+    percent,
+    place_of,
+    ratio_text,
+    significant,
+)
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.shared import CodePlace, DatasetUse, GapCause, Training
-from pipeprof.profiles.wording import place_of, ratio_text
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
+    from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, GapCause, Training
 
 
 SHARE: Final = 0.05

@@ -20,11 +20,11 @@ from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.advise.advise import static_advice
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
 from pipeprof.profiles.advise.check import GONE, NEW_NAMES, sections, warn_of_unknown
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
