@@ -30,7 +30,7 @@ from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.wording import place_of
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.static import StaticAdvice
+    from pipeprof.profiles.advise.advise import StaticAdvice
     from pipeprof.profiles.harness.look import Looker
 
 FAIL_ON = ("warning",)
@@ -137,7 +137,7 @@ def _advice(
     found: Checked, parsed: ParsedTarget, looker: Callable[[], Looker] | None, *, what_if: bool
 ) -> StaticAdvice:
     from pipeprof.cli.targets.check_document import stages_of
-    from pipeprof.profiles.advise.static import StaticAdvice, static_advice
+    from pipeprof.profiles.advise.advise import StaticAdvice, static_advice
     from pipeprof.profiles.document.messages import Message
 
     loaded, sketch, notes = found.loaded, None, []

@@ -19,7 +19,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.advise.as_finding import proven_changes
+from pipeprof.profiles.advise.order import proven_changes
 from pipeprof.profiles.advise.text.in_words import changed_source
 from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.document.profile import Profile

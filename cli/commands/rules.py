@@ -18,8 +18,7 @@ from pipeprof.cli.streams import write_stdout
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.apply import CHECKS
-from pipeprof.profiles.advise.check import Check, sections
-from pipeprof.profiles.advise.names import instead_of
+from pipeprof.profiles.advise.check import Check, instead_of, sections
 from pipeprof.profiles.wording import listed
 
 _MOST_MEANT = 3

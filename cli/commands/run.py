@@ -24,7 +24,7 @@ from pipeprof.cli.values import duration, whole
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import STDIN, ParsedTarget
-from pipeprof.profiles.advise.as_finding import proposal_of
+from pipeprof.profiles.advise.order import proposal_of
 from pipeprof.profiles.advise.text.in_words import add_diffs
 from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
 from pipeprof.profiles.document.profile import Profile

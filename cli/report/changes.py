@@ -11,8 +11,7 @@ from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Text
 from pipeprof.cli.report.units import describe_delta, describe_predicted_delta
 from pipeprof.cli.report.worth import describe_epoch, describe_kept, describe_price
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
-from pipeprof.pipelines.changes.environment import assignment
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, assignment, goes_into_source
 from pipeprof.profiles.advise.proposal import Redrawn, Semantics
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Predicted, Verification
 from pipeprof.profiles.document.profile import Profile
@@ -338,12 +337,12 @@ def shows_code(profile: Profile, finding: Finding) -> bool:
 
 def _needs_code(edit: PipelineEdit) -> bool:
     """Whether a change in the source takes more than a word: no argument of a call, no call in another place."""
-    return isinstance(edit, VectoriseMap) or not (isinstance(edit, SetEnvironment) or supports(edit, "source"))
+    return not isinstance(edit, SetEnvironment) and (isinstance(edit, VectoriseMap) or not goes_into_source(edit))
 
 
 def is_in_diff(finding: Finding) -> bool:
     """Whether a diff of the user's file may have the change, but for variables of the environment."""
-    return all(isinstance(edit, SetEnvironment) or supports(edit, "source") for edit in finding.edits)
+    return all(isinstance(edit, SetEnvironment) or goes_into_source(edit) for edit in finding.edits)
 
 
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
@@ -357,9 +356,8 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
         return False
     if profile.target.kind == "script" and main_place(profile) is None:
         return False
-    if profile.target.kind == "spec":
-        return finding.in_spec or all(isinstance(edit, SetEnvironment) for edit in edits)
-    return all(supports(edit, "calls") for edit in edits)
+    in_spec = finding.in_spec or all(isinstance(edit, SetEnvironment) for edit in edits)
+    return profile.target.kind != "spec" or in_spec
 
 
 def shell_variables(finding: Finding) -> list[str]:

@@ -9,7 +9,7 @@ from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Tabl
 from pipeprof.cli.report.memory import HOW, OWNERS
 from pipeprof.cli.report.rows import name_row, name_rows, number_of
 from pipeprof.cli.report.units import byte_scale
-from pipeprof.profiles.advise.static import StaticAdvice
+from pipeprof.profiles.advise.advise import StaticAdvice
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.predict import ADDED, BufferPrediction, MemoryPrediction, UnknownSize
 from pipeprof.profiles.wording import place_of, size

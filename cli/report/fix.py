@@ -13,7 +13,7 @@ from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Span
 from pipeprof.cli.report.changes import describe_measured, effect_on_data
 from pipeprof.cli.report.units import describe_delta, seconds
 from pipeprof.cli.report.worth import describe_kept, epoch_text
-from pipeprof.pipelines.changes.environment import assignment
+from pipeprof.pipelines.changes.edits import assignment
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.elements_per_batch import whole_epoch_seconds

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.checked import Checked
     from pipeprof.pipelines.errors import PipeprofError
     from pipeprof.pipelines.spec.load import LoadedSpec
-    from pipeprof.profiles.advise.static import StaticAdvice
+    from pipeprof.profiles.advise.advise import StaticAdvice
     from pipeprof.profiles.memory.predict import MemoryPrediction
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.errors import PipeprofError
     from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.advise.static import StaticAdvice
+    from pipeprof.profiles.advise.advise import StaticAdvice
     from pipeprof.profiles.host.limits import MemoryLimit
 
 
@@ -38,7 +38,7 @@ class Checked:
     @property
     def advice(self) -> StaticAdvice:
         """What is advised; nothing of a target with errors, which needs none of what advice imports."""
-        from pipeprof.profiles.advise.static import StaticAdvice
+        from pipeprof.profiles.advise.advise import StaticAdvice
 
         return self.told or StaticAdvice()
 

@@ -11,7 +11,7 @@ from functools import partial
 from pipeprof.cli.options import MeasuringOptions
 from pipeprof.cli.targets.saved import SavedChange
 from pipeprof.cli.values import byte_size, duration, step, whole
-from pipeprof.pipelines.changes.edits import supports, to_document
+from pipeprof.pipelines.changes.edits import to_document
 from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.data.cache import locate
 from pipeprof.pipelines.errors import ProfileError, UsageError
@@ -92,8 +92,6 @@ def settings_with(settings: Options, change: SavedChange) -> Options:
     os.environ.update(change.environment)
     if settings.loaded is not None:
         return replace(settings, loaded=changed_spec(settings.loaded, change.of_pipeline), changed_by=documents)
-    if not all(supports(edit, "calls") for edit in change.of_pipeline):
-        raise ProfileError(f"change {change.number} has to be made by hand: pipeprof show {change.path} -v")
     main = main_place(change.profile)
     if settings.target.kind == "script" and main is None:
         raise ProfileError(f"{change.path} does not say where the script iterates its main dataset: measure it again")

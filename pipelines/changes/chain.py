@@ -14,7 +14,6 @@ from typing import Any
 from pipeprof.pipelines.addresses import join, pipeline_of
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
-    MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
@@ -63,7 +62,6 @@ class ChainStage:
         instead: Address of the stage of the same op in whose place a new one stands.
         moved: A change has moved it.
         whole_batches: Its function is that of one element, and is applied to batches of them.
-        over: The maps that a filter was moved before, in the order of the data.
         flat: It gets each element as the tuple of its components, and gives as many.
         replaces: Addresses of the stages in whose place flat ones stand, on the last of these.
         again: It is made again even where nothing of it changes: with state of its own.
@@ -80,7 +78,6 @@ class ChainStage:
     instead: str | None = None
     moved: bool = False
     whole_batches: bool = False
-    over: tuple[ChainStage, ...] = ()
     flat: bool = False
     replaces: tuple[str, ...] = ()
     again: bool = False
@@ -190,8 +187,6 @@ def apply(chain: Chain, *changes: PipelineEdit) -> Chain:
                 made.options[change.path] = change.value
             case MoveStage():
                 _move(made, change)
-            case MoveFilter():
-                _move_filter(made, change)
             case ReplaceStages():
                 _replace(made, change)
             case VectoriseMap():
@@ -262,24 +257,6 @@ def _move(chain: Chain, change: MoveStage) -> None:
         # The changes were made for other places: an earlier one has moved what they are about.
         reason = f"{kept.op} would stand after {call.op}, where no pass ends, and never be full"
         raise CannotChangeError(change.stage, reason)
-
-
-def _move_filter(chain: Chain, change: MoveFilter) -> None:
-    line, index, target = _pair(chain, change.stage, change.before)
-    call = line.calls[index]
-    if target is None or not 0 < target < index or not traits(call.op).predicate:
-        raise CannotChangeError(change.stage, f"it is not a filter after {change.before} in the same line")
-    maps = []
-    for crossed in line.calls[target:index]:
-        row = traits(crossed.op)
-        if row.maps and crossed.address is not None and not crossed.whole_batches:
-            maps.append(crossed)
-        elif not (row.passes and row.one_to_one and row.consecutive):
-            kind = "map as it was before the edits" if row.maps else "map"
-            reason = f"{crossed.op} before the filter is no {kind}: with fewer elements before it, it would give others"
-            raise CannotChangeError(crossed.address or crossed.op, reason)
-    call.over = (*maps, *call.over)
-    _shift(line, index, target, before=True)
 
 
 def _replace(chain: Chain, change: ReplaceStages) -> None:

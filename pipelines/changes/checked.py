@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.changes.edits import (
+    PRELOAD,
+    VALUES,
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -23,10 +24,10 @@ from pipeprof.pipelines.changes.edits import (
     SetEnvironment,
     SetOption,
     VectoriseMap,
+    is_allocator,
     known_edits,
     to_document,
 )
-from pipeprof.pipelines.changes.environment import PRELOAD, VALUES, is_allocator
 from pipeprof.pipelines.errors import ProfileError, escape
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 
@@ -118,20 +119,12 @@ INSERTED: Final[Mapping[str, Check]] = {
     "repeat": _object({}),
     "shard": _object({"num_shards": _LENGTH, "index": _whole(1_000_000_000, 0)}),
     "shuffle": _object({"buffer_size": _SHUFFLED}),
-    **dict.fromkeys(("skip", "take"), _object({"count": _whole(1_000_000_000, 0)})),
+    "skip": _object({"count": _whole(1_000_000_000, 0)}),
 }
 """Arguments of a stage that `InsertStage` makes, by its op."""
 _SIDE: Final = _object({"on": _COMPONENT, "stages": _list(_object({"batch": _object({"batch_size": _LENGTH})}), 1)})
 REPLACING: Final[Mapping[str, Check]] = {
     "batch": _object({"batch_size": _ROWS}, {"drop_remainder": _TRUTH}),
-    "bucket_by_sequence_length": _object(
-        {
-            "element_length_func": _object({"ops": _list(_is("tf.size"), 1)}),
-            "bucket_boundaries": _list(_LENGTH, 16),
-            "bucket_batch_sizes": _list(_ROWS, 17, 2),
-        },
-        {"drop_remainder": _TRUTH},
-    ),
     "cache": _object({}),
     "flat_map": _object({"source": _object({"zip": _object({"datasets": _list(_SIDE, 1024)})})}),
     "map": _object({"ops": _list(_one_of(CALLS), 2048)}),
@@ -175,7 +168,6 @@ _PROPOSED: Final[Mapping[type[PipelineEdit], Check]] = {
         and {**ARGUMENTS, "buffer_size": BUFFERS.get(edit.op, _is())}.get(edit.argument, _is())(edit.value)
     ),
     MoveStage: lambda edit: _ADDRESS(edit.stage) and _OP(edit.op) and _ADDRESS(edit.before),
-    MoveFilter: lambda edit: _ADDRESS(edit.stage) and _ADDRESS(edit.before),
     VectoriseMap: lambda edit: _ADDRESS(edit.stage) and _ADDRESS(edit.batch),
     ReplaceStages: lambda edit: (
         _list(_ADDRESS, 256)(edit.stages) and _are_new(edit.by, REPLACING) and edit.summary.isprintable()

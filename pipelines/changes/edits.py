@@ -6,13 +6,13 @@ source is one of a spec: its op and its arguments, named as TensorFlow names the
 
 from __future__ import annotations
 
+import re
+import shlex
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, Final, Literal, TypeAlias
-
-from pipeprof.pipelines.tables import read_table
-
-TargetKind: TypeAlias = Literal["spec", "calls", "source"]
+from pathlib import Path
+from typing import Any, ClassVar, Final
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,6 @@ class VectoriseMap(PipelineEdit):
 
 
 @dataclass(frozen=True)
-class MoveFilter(PipelineEdit):
-    """Move a filter before maps, with the part of their functions that its predicate reads."""
-
-    stage: str
-    before: str
-
-
-@dataclass(frozen=True)
 class SetOption(PipelineEdit):
     """Set one of the options of tf.data, by its dotted path in ``tf.data.Options``."""
 
@@ -111,16 +103,6 @@ class SetEnvironment(PipelineEdit):
 
     variable: str
     value: str
-
-
-@dataclass(frozen=True)
-class HandWritten(PipelineEdit):
-    """A change that needs code which only the user can write: no tool applies it."""
-
-    stages: tuple[str, ...]
-    yaml: str
-    python: str
-    summary: str = ""
 
 
 def to_document(edit: PipelineEdit) -> dict[str, Any]:
@@ -190,9 +172,9 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
     """Addresses of the stages that edits change or move."""
     found: set[str] = set()
     for edit in edits:
-        if isinstance(edit, SetArgument | MoveStage | MoveFilter):
+        if isinstance(edit, SetArgument | MoveStage):
             found.add(edit.stage)
-        elif isinstance(edit, ReplaceStages | HandWritten):
+        elif isinstance(edit, ReplaceStages):
             found.update(edit.stages)
         elif isinstance(edit, VectoriseMap):
             found.update((edit.stage, edit.batch))
@@ -221,35 +203,14 @@ def nested_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True)
-class Support:
-    """Whether a tool makes an edit on a kind of target.
-
-    Attributes:
-        words: What it can and cannot do, in one sentence.
-    """
-
-    exists: bool
-    words: str
-
-
-SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
-    PipelineEdit.kinds[kind]: {target: Support(*row) for target, row in rows.items()}
-    for kind, rows in read_table("pipeprof.pipelines.changes", "support").items()
-}
-
-
-def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> bool:
-    """Whether a tool makes an edit on a kind of target; whether it fits one pipeline shows when it is applied.
+def goes_into_source(edit: PipelineEdit) -> bool:
+    """Whether an edit can be made in the text of the user's Python: no variable of the process, no new calls.
 
     Example:
-        >>> supports(SetOption("deterministic", False), "spec"), supports(HandWritten, "spec")
+        >>> goes_into_source(SetOption("deterministic", False)), goes_into_source(SetEnvironment("A", "1"))
         (True, False)
     """
-    if target == "source" and isinstance(edit, ReplaceStages) and edit.by:
-        return False
-    kind = edit if isinstance(edit, type) else type(edit)
-    return SUPPORT[kind][target].exists
+    return not (isinstance(edit, SetEnvironment) or (isinstance(edit, ReplaceStages) and edit.by))
 
 
 _PLACE = "place"
@@ -288,7 +249,7 @@ def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:
             found = [("", name)]
         case InsertStage(after=stage, op=name):
             found = [(stage or "", name)]
-        case MoveStage(stage=stage) | MoveFilter(stage=stage):
+        case MoveStage(stage=stage):
             found = [(stage, _PLACE)]
         case VectoriseMap(stage=stage, batch=batch):
             found = [(stage, _PLACE), (batch, _PLACE)]
@@ -297,3 +258,56 @@ def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:
         case _:
             found = []
     return found
+
+
+ALLOCATORS: Final = ("libjemalloc.so", "libtcmalloc.so", "libtcmalloc_minimal.so")
+"""Libraries that take the place of glibc's allocator when they are loaded first, the ones that return memory soonest
+first."""
+LIBRARY_FOLDERS: Final = ("/usr/lib/*-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+"""Where the system has its libraries: folders that only its administrator can write to."""
+PRELOAD: Final = "LD_PRELOAD"
+VALUES: Final[Mapping[str, str | None]] = {
+    PRELOAD: None, "MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072", "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "true",
+}  # fmt: skip
+"""Values that are proposed, by variable; of `PRELOAD` the path of an allocator."""
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+
+
+def allocator_folders() -> list[Path]:
+    """Return the folders where an allocator is looked for: that of Python's own libraries, then those of the system."""
+    root = Path("/")
+    found = [path for pattern in LIBRARY_FOLDERS for path in sorted(root.glob(pattern.lstrip("/")))]
+    return [Path(sys.prefix, "lib"), *found]
+
+
+def is_allocator(path: str) -> bool:
+    """Return whether a path is that of an allocator in one of the folders; whether the file exists does not matter.
+
+    Example:
+        >>> is_allocator("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"), is_allocator("/tmp/libjemalloc.so.2")
+        (True, False)
+        >>> is_allocator("/usr/lib/libjemalloc.so.2:/tmp/x.so"), is_allocator("/usr/lib/../../tmp/libjemalloc.so")
+        (False, False)
+    """
+    folder, _, file = path.rpartition("/")
+    names = "|".join(re.escape(name) for name in ALLOCATORS)
+    if re.fullmatch(rf"(?:{names})(?:\.[0-9]+)*", file) is None:
+        return False
+    places = "|".join(re.escape(place).replace(r"\*", "[A-Za-z0-9_]+") for place in LIBRARY_FOLDERS)
+    return folder == str(Path(sys.prefix, "lib")) or re.fullmatch(places, folder) is not None
+
+
+def is_name(text: str) -> bool:
+    """Return whether a shell takes a text for the name of a variable."""
+    return re.fullmatch(_NAME, text) is not None
+
+
+def assignment(variable: str, value: str) -> str:
+    """Return what stands before a command in the shell. What is no name of a variable is quoted, and assigns nothing.
+
+    Example:
+        >>> assignment("MALLOC_ARENA_MAX", "2"), assignment("A", "1; id"), assignment("A; id #", "1")
+        ('MALLOC_ARENA_MAX=2', "A='1; id'", "'A; id #=1'")
+    """
+    return f"{variable}={shlex.quote(value)}" if is_name(variable) else shlex.quote(f"{variable}={value}")

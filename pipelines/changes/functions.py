@@ -1,4 +1,4 @@
-"""Functions of stages as TensorFlow traced them: their effects, parts of them, maps on whole batches (worker only).
+"""Functions of stages as TensorFlow traced them: their effects, and maps on whole batches (worker only).
 
 TensorFlow's pfor converts the function of a map as it was traced; it uses the op that takes batches where there is one
 (``ParseExampleV2``, ``DecodeCSV``). What it does not convert is called on the batch as it is where it means the same
@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
@@ -23,7 +22,7 @@ from pipeprof.pipelines.graph.read.function_facts import (
     random_part,
     uses_variable,
 )
-from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names, inputs_first
+from pipeprof.pipelines.graph.read.records import base_of, data_inputs, function_names, inputs_first
 
 EffectKind: TypeAlias = Literal["python", "random", "state"]
 _CONVERTED: Final = frozenset(
@@ -103,62 +102,6 @@ def op_definitions(ops: set[str]) -> dict[str, Any]:
     with tf.Graph().as_default():
         exported = tf.compat.v1.train.export_meta_graph(graph_def=graph)
     return {definition.name: definition for definition in exported.meta_info_def.stripped_op_list.op}
-
-
-@dataclass(frozen=True)
-class Part:
-    """The part of a traced function that makes some of its results.
-
-    Attributes:
-        wanted: Indices of these results.
-    """
-
-    function: Any
-    graph: Any
-    wanted: tuple[int, ...]
-
-    @classmethod
-    def of(cls, function: Any, wanted: Iterable[int] | None = None) -> Part:
-        """The part that makes some results; all of them, and all that has to run, if None."""
-        import tensorflow as tf
-
-        indices = tuple(range(len(function.outputs)) if wanted is None else sorted(wanted))
-        ends = [function.outputs[index].op.name for index in indices]
-        graph = function.graph.as_graph_def()
-        for node in graph.node if wanted is not None else ():
-            # Every result waits for all ops with state.
-            node.input[:] = data_inputs(node)
-        return cls(function, tf.compat.v1.graph_util.extract_sub_graph(graph, ends), indices)
-
-    @property
-    def reads(self) -> frozenset[int]:
-        """Indices of the element's components that it reads."""
-        names = {node.name for node in self.graph.node}
-        count = len(self.function.inputs) - len(self.function.captured_inputs)
-        return frozenset(index for index in range(count) if self.function.inputs[index].op.name in names)
-
-    def effects(self) -> list[tuple[str, EffectKind]]:
-        """As `effects_of`."""
-        return effects_of(self.graph.node, functions_of(self.function))
-
-    def __call__(self, components: Mapping[int, Any]) -> dict[int, Any]:
-        """Make the results of the components that it reads, both by their indices, in the function that is traced."""
-        import tensorflow as tf
-
-        here: Any = tf.compat.v1.get_default_graph()
-        count = len(self.function.inputs) - len(self.function.captured_inputs)
-        given = {self.function.inputs[index].name: components[index] for index in self.reads}
-        names = {node.name for node in self.graph.node}
-        for tensor, inside in zip(self.function.captured_inputs, self.function.inputs[count:], strict=True):
-            if inside.op.name in names:
-                given[inside.name] = here.capture(tensor)
-        found = tf.graph_util.import_graph_def(
-            self.graph,
-            input_map=given,
-            return_elements=[self.function.outputs[index].name for index in self.wanted],
-            name="pipeprof_part",
-        )
-        return dict(zip(self.wanted, found, strict=True))
 
 
 def components(structure: Any) -> list[Any]:
@@ -257,10 +200,29 @@ def _vectorised(traced: Any, element_spec: Any, *, table: bool) -> Callable[...,
 def _as_it_is(traced: Any, element_spec: Any) -> Callable[..., Any]:
     def on_batch(*batch: Any) -> Any:
         given = components(batch)
-        made = Part.of(traced)(dict(enumerate(given)))
-        return _structured(list(made.values()), element_spec, given)
+        return _structured(_results(traced, given), element_spec, given)
 
     return on_batch
+
+
+def _results(traced: Any, given: Sequence[Any]) -> list[Any]:
+    """What a traced function makes of the components of an element, in the function that is traced now."""
+    import tensorflow as tf
+
+    here: Any = tf.compat.v1.get_default_graph()
+    ends = [output.op.name for output in traced.outputs]
+    graph = tf.compat.v1.graph_util.extract_sub_graph(traced.graph.as_graph_def(), ends)
+    names = {node.name for node in graph.node}
+    instead = {}
+    for number, tensor in enumerate(traced.inputs):
+        if tensor.op.name in names:
+            own = number < len(given)
+            instead[tensor.name] = given[number] if own else here.capture(traced.captured_inputs[number - len(given)])
+    outputs = [output.name for output in traced.outputs]
+    made: list[Any] = tf.graph_util.import_graph_def(
+        graph, input_map=instead, return_elements=outputs, name="pipeprof_part"
+    )
+    return made
 
 
 def _structured(made: Sequence[Any], element_spec: Any, batch: Sequence[Any]) -> Any:

@@ -18,9 +18,8 @@ from pipeprof.pipelines.build.arguments import options
 from pipeprof.pipelines.build.dataset import Builder as SpecBuilder
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, first_line
 from pipeprof.pipelines.changes.edits import PipelineEdit, nested_options
-from pipeprof.pipelines.changes.functions import Part, components, map_on_batches, with_components
+from pipeprof.pipelines.changes.functions import components, map_on_batches, with_components
 from pipeprof.pipelines.changes.recorded_calls import Call, RecordedCalls, RecordedPipeline, datasets_in
-from pipeprof.pipelines.graph.read.function_facts import CALLS
 from pipeprof.pipelines.meaning.constants import AUTOTUNE, AUTOTUNE_VALUE
 from pipeprof.pipelines.meaning.traits import traits
 
@@ -128,12 +127,11 @@ class _Builder:
         seen = self.recorded.stages.keys() & {call.address, *call.replaces}
         made = sorted(id(self.recorded.made(one)) for one in seen)
         inside = {key: [*map(self._signature, inner.calls)] for key, inner in call.inside.items()}
-        over = [*map(self._signature, call.over)]
         flags = call.whole_batches, call.flat, call.again, id(call.build)
-        return repr((made, inside, over, call.op, call.arguments, sorted(call.changed), flags))
+        return repr((made, inside, call.op, call.arguments, sorted(call.changed), flags))
 
     def _is_changed(self, call: ChainStage, old: ChainStage) -> bool:
-        return bool(call.changed or call.whole_batches or call.over or call.again) or any(
+        return bool(call.changed or call.whole_batches or call.again) or any(
             self._is_changed_line(inner, old.inside[key]) for key, inner in call.inside.items()
         )
 
@@ -183,8 +181,6 @@ class _Builder:
         assert address is not None  # noqa: S101 - for the type checker
         recorded, order = self.recorded.call_of(address)
         arguments = self._arguments(call, old, recorded, order, given)
-        if call.over:
-            arguments["predicate"] = self._over(call)
         if "seed" in recorded.parameters and arguments.get("seed") is None:
             arguments["seed"] = self._seed(address)
         return self._set(call, recorded, arguments)
@@ -289,25 +285,6 @@ class _Builder:
 
         return call
 
-    def _over(self, call: ChainStage) -> Callable[..., Any]:
-        """A filter's predicate for the elements before maps, with the part of their functions that it reads."""
-        import tensorflow as tf
-
-        assert call.address is not None  # noqa: S101 - for the type checker: it is a filter as it was
-        parts = [Part.of(self._traced(call.address))]
-        for crossed in reversed(call.over):
-            part = Part.of(self._traced(str(crossed.address)), parts[0].reads)
-            _check_part(str(crossed.address), part)
-            parts.insert(0, part)
-
-        def predicate(*element: Any) -> Any:
-            found = dict(enumerate(components(element)))
-            for part in parts:
-                found = part(found)
-            return found[0]
-
-        return tf.autograph.experimental.do_not_convert(predicate)  # type: ignore[no-any-return]
-
     def _on_batches(self, call: ChainStage, batched: Any) -> Any:
         import tensorflow as tf
 
@@ -359,20 +336,6 @@ def _in_scope(function: Callable[..., Any], scope: str) -> Callable[..., Any]:
             return function(*element)
 
     return scoped
-
-
-def _check_part(address: str, part: Part) -> None:
-    """Refuse what is something else if elements are dropped before, or if it is called twice."""
-    for op, kind in part.effects():
-        if kind == "python":
-            reason = f"its function runs Python ({op}), which may depend on the elements before"
-        elif kind == "random":
-            reason = f"its function draws random numbers ({op}): with fewer elements it draws others"
-        elif op not in ("Assert", *CALLS) and not op.startswith("LookupTable"):
-            reason = f"its function has an op with state ({op}), which may depend on the elements before"
-        else:
-            continue
-        raise CannotChangeError(address, reason)
 
 
 def restructured(dataset: Any, spec: Any) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
-from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, ReplaceStages, SetEnvironment
+from pipeprof.pipelines.changes.edits import PipelineEdit, ReplaceStages, SetEnvironment
 from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.meaning.traits import STAGES, traits
@@ -83,7 +83,7 @@ def change_source(
     """
     edits = [edit for step in steps for edit in step]
     for edit in edits:
-        if isinstance(edit, MoveFilter) or (isinstance(edit, ReplaceStages) and edit.by):
+        if isinstance(edit, ReplaceStages) and edit.by:
             raise CannotChangeSourceError(f"{type(edit).__name__} needs code that only you can write")
     before = after = chain_of((address, op) for address, (op, _) in stages.items())
     try:

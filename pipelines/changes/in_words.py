@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.changes.edits import (
-    HandWritten,
     InsertStage,
-    MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
@@ -50,12 +48,10 @@ def in_words(
             words = f"options.{edit.path}: {_shown(now)} → {_shown(edit.value)}"
         case MoveStage():
             words = f"move {name(edit.stage)} before {name(edit.before)}"
-        case MoveFilter():
-            words = f"move {name(edit.stage)} before {name(edit.before)}, with the part of the map that it reads"
         case InsertStage():
             where = f"after {name(edit.after)}" if edit.after else "at the end"
             words = f"insert {_call(edit.op, edit.arguments)} {where}"
-        case ReplaceStages() | HandWritten() if edit.summary:
+        case ReplaceStages() if edit.summary:
             words = edit.summary.format(stage=name(edit.stages[0]))
         case ReplaceStages():
             old = " and ".join(map(name, edit.stages))

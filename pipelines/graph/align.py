@@ -17,8 +17,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pipeprof.pipelines.graph.naming import address_in
-from pipeprof.pipelines.graph.opnames import in_model, is_closed, is_given, is_helper, is_option
+from pipeprof.pipelines.graph.opnames import address_in, in_model, is_closed, is_given, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.meaning.executed_ops import EXECUTED, written_op
@@ -40,8 +39,6 @@ class Joined:
     """Written to executed; several written ones to the same one where they were fused."""
     injected: tuple[str, ...]
     """Executed datasets that TensorFlow injected, in data order."""
-    removed: tuple[str, ...]
-    """Written datasets that TensorFlow removed because they have no effect."""
 
     def written(self, executed_id: str) -> tuple[str, ...]:
         """Return the ids of the written datasets that run as ``executed_id``."""
@@ -80,7 +77,6 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
     return Joined(
         executed=pairs,
         injected=tuple(node.id for node in executed.walk() if node.id not in taken and node.owner is None),
-        removed=tuple(node.id for node in written.walk() if node.id not in pairs and node.id not in written.remote),
     )
 
 

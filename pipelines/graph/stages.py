@@ -20,10 +20,8 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.graph.naming import Group, Names, address_in, by_place
-from pipeprof.pipelines.graph.opnames import is_option
-from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
-from pipeprof.pipelines.graph.read.references import inputs_first
+from pipeprof.pipelines.graph.opnames import Group, Names, address_in, by_place, is_option
+from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict, inputs_first
 from pipeprof.pipelines.meaning.executed_ops import executed, family, written_op
 from pipeprof.pipelines.meaning.traits import Traits, traits
 
@@ -413,12 +411,6 @@ class StageGraph:
         if UNPACKS not in head.function["ops"]:
             return None
         return Group((below.id, head.id), written_op(below.op), below.inputs, ())
-
-    def _chain(self, end: Node) -> list[Node]:
-        found = [end]
-        while found[-1].inputs:
-            found.append(self.nodes[found[-1].inputs[0]])
-        return found[::-1]
 
 
 def _made_by(function: str, node: Node) -> bool:

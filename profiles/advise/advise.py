@@ -1,21 +1,24 @@
-"""Findings and ideas of a run, as its profile has them."""
+"""Findings and ideas of a run, as its profile has them; findings and predicted memory of a target that did not run."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, traits
+from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
-from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.check import warn_of_unknown
 from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.training import TRAINING
-from pipeprof.profiles.advise.names import warn_of_unknown
-from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.order import finding_of, ordered
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.shared import LimitAnswer
+from pipeprof.profiles.memory.predict import MemoryPrediction, memory_prediction
+from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.view.texts import with_texts, with_written
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
@@ -25,9 +28,13 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.spec.spec import Ignore
     from pipeprof.pipelines.static.slips import Slip
+    from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.advise.check import Check
     from pipeprof.profiles.advise.proposal import Proposal
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.protocol.messages import Sketch
+
 
 MOST_UNTRIED = 3
 """Ideas that are reported of a script after which nothing is tried."""
@@ -196,7 +203,7 @@ def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph 
 def _measurement(profile: Profile) -> dict[str, Any]:
     """Collect what a view carries of a run in addition to its stages, by the names of its fields."""
     # Only a run needs the host.
-    from pipeprof.pipelines.changes.environment import VALUES
+    from pipeprof.pipelines.changes.edits import VALUES
     from pipeprof.profiles.host.host import installed_allocator
 
     causes, contention = profile.causes, profile.contention
@@ -221,3 +228,71 @@ def _view_of_graphs(
     return view_of_graphs(
         *graphs, profile.stages or [], by_address=by_address, cores=cores, memory_limit=limit, profile=profile, **parts
     )
+
+
+@dataclass(frozen=True)
+class StaticAdvice:
+    """Advice without a run.
+
+    Attributes:
+        stages: Rows of the sources and stages, as far as they are known.
+        findings: In the order in which they are shown; ``None`` if nothing could be judged.
+        memory: Predicted bytes by owner; ``None`` if they could not be worked out.
+        what_ifs: Largest shuffles and caches within the limit, if one is set.
+        messages: Warnings: findings that failed, findings that were ignored, what is not known.
+    """
+
+    stages: Sequence[Stage] = ()
+    findings: list[Finding] | None = None
+    memory: MemoryPrediction | None = None
+    messages: list[Message] = field(default_factory=list)
+    what_ifs: list[LimitAnswer] = field(default_factory=list)
+
+
+def static_advice(
+    target: ParsedTarget,
+    loaded: LoadedSpec | None,
+    rows: Sequence[Stage],
+    sketch: Sketch | None,
+    *,
+    cores: float,
+    memory_limit_bytes: int | None = None,
+    what_if: bool = False,
+) -> StaticAdvice:
+    """Judge a target by its text and by the graph that it was built to, without a run. Never raises.
+
+    Args:
+        rows: A spec's sources and stages, whose places findings take.
+        sketch: None for a function of which only the text is known; then its findings are None where that shows none.
+        what_if: Answer what the limit means for shuffles and caches.
+    """
+
+    def read() -> PipelineView:
+        if sketch is None:
+            view = PipelineView("static", (), cores=cores, memory_limit_bytes=memory_limit_bytes)
+        else:
+            spec = rows if loaded is not None else None
+            view = view_of_sketch(sketch, cores=cores, memory_limit=memory_limit_bytes, spec=spec)
+        if loaded is not None:
+            return with_written(view, loaded)
+        return replace(view, slips=tuple(slips_in(target.path, target.function)))
+
+    messages: list[Message] = []
+    view = tried("the stages", read, messages)
+    if view is None:
+        return StaticAdvice(rows, messages=messages)
+    rows = rows or rows_of_sketch(view)
+    if sketch is not None and sketch.written["root"] is None:
+        messages.append(Message(code="no-graph", message=f"The graph could not be read: {sketch.written['reason']}"))
+    ignore = loaded.spec.ignore if loaded is not None else ()
+    memory = tried("its memory", lambda: memory_prediction(view), messages) if sketch is not None else None
+    findings, more = tried("the findings", lambda: advise(view, ignore=ignore), messages) or (None, [])
+    messages += more
+    if memory is None:
+        return StaticAdvice(rows, findings if sketch is not None else findings or None, messages=messages)
+    answers = []
+    if what_if and memory_limit_bytes is not None:
+        from pipeprof.profiles.memory.limit_answers import what_ifs
+
+        answers = what_ifs(view, memory, memory_limit_bytes)
+    return StaticAdvice(rows, findings, memory, messages, answers)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.changes.edits import SetOption, supports
+from pipeprof.pipelines.changes.edits import SetOption
 from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.profiles.advise.check import Check
 from pipeprof.profiles.advise.facts.cache_places import kept_by
@@ -65,7 +65,6 @@ def ideas_for(
         one
         for one in different(found)
         if (speed or one.for_memory or (starts and one.rule in OF_STARTS))
-        and (one.in_spec or all(supports(edit, "calls") for edit in one.edits))
         and not hidden & _named_in(one)
         and (one.for_memory or one.speedup is None or one.speedup >= _HOPELESS)
     ]

@@ -20,11 +20,11 @@ from pipeprof.pipelines.changes.edits import (
     ReplaceStages,
     SetArgument,
     SetOption,
-    VectoriseMap,
 )
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.advise.batch_savings import copied_share, interval_ms, left_on_batches, per_batch, share_of_calls
+from pipeprof.profiles.advise.batch_ideas import parse_in_batches, whole_batches, windows_at_once
+from pipeprof.profiles.advise.batch_savings import copied_share, interval_ms, per_batch
 from pipeprof.profiles.advise.check import idea
 from pipeprof.profiles.advise.facts.cache_places import (
     CachePlace,
@@ -43,8 +43,6 @@ from pipeprof.profiles.advise.facts.environment import (
     not_set,
     slack_bytes,
 )
-from pipeprof.profiles.advise.facts.in_batches import PARSES, batch_after, csv_by_lines, maps_in_a_row, moves_of_batch
-from pipeprof.profiles.advise.facts.windows import cut_at_once, windows_of
 from pipeprof.profiles.advise.facts.work import (
     MUCH_WORK,
     SOME_WORK,
@@ -55,7 +53,9 @@ from pipeprof.profiles.advise.facts.work import (
     is_plain,
     is_random,
     line_of,
+    names_of,
     parallelism,
+    proposal_about,
     runs_ahead,
     runs_python,
     share_of,
@@ -64,7 +64,6 @@ from pipeprof.profiles.advise.facts.work import (
     worker_cores,
 )
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics, strongest
-from pipeprof.profiles.constants import BATCHED_PARSE_GAIN
 from pipeprof.profiles.lines import reader_of
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import cores_text, listed, percent, significant, size, stage_name
@@ -91,11 +90,6 @@ SMALL_RECORD: Final = 8192
 """Bytes of a record below which handing it over between threads may cost more than reading it."""
 HANDED_OVER_US: Final = 5
 """A record between threads: measured on TensorFlow 2.21, 2 cores."""
-CALLED_FROM: Final = 0.2
-"""Share of a stage's time that calling its Python takes, from which one call per batch is tried: strangers' pipelines
-with 64 % became 10 to 39 times as fast."""
-LEAST_BATCH: Final = 4
-"""Elements of a batch below which there are few calls to save."""
 FEWEST_KEPT: Final = 0.95
 """Share of the elements that is kept, up to which dropping the others earlier may be worth a try."""
 WAITING_FOR_A_CORE: Final = 0.2
@@ -126,18 +120,18 @@ def parallel_calls(view: PipelineView) -> Iterator[Proposal]:
     serial = [group for group in busy(view) if all(_can_be_parallel(view, stage) for stage in group)]
     if len(serial) > 1:
         every = [stage for group in serial for stage in group]
-        yield _in_parallel(view, every, f"Run {_names(every)} in parallel, all at once")
+        yield _in_parallel(view, every, f"Run {names_of(every)} in parallel, all at once")
     for group in serial:
-        yield _in_parallel(view, group, f"Run {_names(group)} in parallel")
+        yield _in_parallel(view, group, f"Run {names_of(group)} in parallel")
     for group in busy(view):
         more = [_more_calls(view, stage) for stage in group]
         calls = {stage.id: number for stage, number in zip(group, more, strict=True) if number is not None}
         if calls:
             edits = tuple(SetArgument(one.id, one.op, CALLS, calls[one.id]) for one in group if one.id in calls)
             waiting = max(calls.values()) if waits(group[0]) or _hardly_computes(view) else 0
-            yield _about(
+            yield proposal_about(
                 group,
-                f"Run more calls of {_names(group)} at a time",
+                f"Run more calls of {names_of(group)} at a time",
                 f"runs {significant(parallelism(group[0]))} calls at a time",
                 (*edits, *_threads(view, waiting)),
                 calls=calls,
@@ -155,7 +149,7 @@ def _in_parallel(view: PipelineView, stages: Sequence[StageView], title: str) ->
     numbers = {
         one.id: WAITING_CALLS if many else math.ceil(view.cores) for one, many in zip(stages, waiting, strict=True)
     }
-    return _about(stages, title, why, (*edits, *_threads(view, threads)), calls=numbers)
+    return proposal_about(stages, title, why, (*edits, *_threads(view, threads)), calls=numbers)
 
 
 def _can_be_parallel(view: PipelineView, stage: StageView) -> bool:
@@ -207,14 +201,14 @@ def fewer_calls(view: PipelineView) -> Iterator[Proposal]:
         title = f"Run no more calls and threads than {cores_text(cores)} can"
         about = fixed or list(view.stages[:1])
         why = f"has a part in {significant(many)} calls or threads, on {cores_text(cores)}"
-        yield _about(about, title, why, (*tuned, *smaller), calls={stage.id: cores for stage in fixed})
+        yield proposal_about(about, title, why, (*tuned, *smaller), calls={stage.id: cores for stage in fixed})
     interval = interval_ms(view)
     for stage in view.stages:
         each, records, argument = stage.element_bytes, per_batch(view, stage), _reads_small_parts(view, stage)
         if argument is None or each is None or not records or interval is None or each > SMALL_RECORD or waits(stage):
             continue
         if _handed_over_ms(view, stage) >= MUCH_WORK / 2 * interval:
-            yield _about(
+            yield proposal_about(
                 [stage],
                 f"Read {stage_name(stage)} on one thread",
                 f"hands over {significant(records)} records of {size(each)} per batch from thread to thread",
@@ -266,8 +260,8 @@ def prefetch_between(view: PipelineView) -> Iterator[Proposal]:
     places = {address: stage for address, stage in places.items() if _handed_over_ms(view, stage) < most_ms}
     if places:
         edits = tuple(InsertStage("prefetch", {"buffer_size": AUTOTUNE}, address) for address in places)
-        title = f"Prefetch after {_names(list(places.values()))}"
-        yield _about(slow, title, "works on the thread that waits for it", edits, prefetched=tuple(places))
+        title = f"Prefetch after {names_of(list(places.values()))}"
+        yield proposal_about(slow, title, "works on the thread that waits for it", edits, prefetched=tuple(places))
 
 
 def _done_in_turn(line: Sequence[StageView]) -> float:
@@ -280,99 +274,6 @@ def _done_in_turn(line: Sequence[StageView]) -> float:
     return work
 
 
-@idea("whole-batches")
-def whole_batches(view: PipelineView) -> Iterator[Proposal]:
-    """A map's function on whole batches: by TensorFlow's own vectorisation, or, of Python, called once as it is.
-
-    Whether a function means the same on a batch, the comparison of data decides.
-    """
-    for group in busy(view):
-        line = line_of(view, group[0])
-        row = maps_in_a_row(line, group[0])
-        if len(row) > 1 and len(group) == 1 and not any(PARSES & _ops(stage) for stage in row):
-            batch = batch_after(line, row[-1])
-            edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(row) if batch is not None)
-            yield _about(row, f"Apply {_names(row)} to whole batches", _CALLED, edits, left=_left_on_batches(view, row))
-        parts = [_on_batches(view, stage) for stage in group]
-        if all(parts) and not any(PARSES & _ops(stage) for stage in group):
-            random = any(is_random(stage) for stage in group)
-            yield _about(
-                group,
-                f"Apply {_names(group)} to whole batches",
-                _CALLED,
-                tuple(edit for edits in parts for edit in edits),
-                "randomness" if random else "same",
-                left=_left_on_batches(view, group),
-            )
-
-
-_CALLED: Final = "is called for each element of a batch"
-
-
-def _left_on_batches(view: PipelineView, stages: Sequence[StageView]) -> dict[str, float]:
-    """The shares of their work that are left where the calls of their functions, and of short ops, cost once."""
-    rows = [(stage, stage.measured) for stage in stages if stage.measured is not None]
-    return {row.id: max(left_on_batches(row), copied_share(view, stage)) for stage, row in rows}
-
-
-def _on_batches(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...]:
-    """The edits that put a map after the batch that follows it; none where it cannot go there."""
-    if runs_python(stage):
-        return moves_of_batch(view, stage, LEAST_BATCH) if _is_called(stage) and is_random(stage) is not True else ()
-    batch = batch_after(line_of(view, stage), stage)
-    return (VectoriseMap(stage.id, batch.id),) if batch is not None else ()
-
-
-def _is_called(stage: StageView) -> bool:
-    """Whether calling its Python takes a good part of its time, as far as a trace has shown it."""
-    row = stage.measured
-    return runs_python(stage) and row is not None and (row.ops is None or share_of_calls(row) >= CALLED_FROM)
-
-
-def _ops(stage: StageView) -> frozenset[str]:
-    return (stage.function.ops if stage.function is not None else None) or frozenset()
-
-
-@idea("parse-in-batches")
-def parse_in_batches(view: PipelineView) -> Iterator[Proposal]:
-    """Records and lines of CSV parsed by whole batches: 7 times as fast as one by one."""
-    for stage in (one for one in view.stages if not one.injected):
-        if traits(stage.op).maps and PARSES & _ops(stage) and share_of(stage) >= SOME_WORK:
-            batch = batch_after(line_of(view, stage), stage)
-            if batch is not None:
-                yield _about(
-                    [stage],
-                    f"Parse whole batches in {stage_name(stage)}",
-                    "parses each record in a call of its own",
-                    (VectoriseMap(stage.id, batch.id),),
-                    left={stage.id: 1 / BATCHED_PARSE_GAIN},
-                )
-        lines = csv_by_lines(view, stage)
-        if lines is not None and share_of(*lines.stages) >= SOME_WORK:
-            yield _about(
-                lines.stages,
-                "Parse CSV lines in batches",
-                f"makes {lines.columns} tensors of each row",
-                lines.edits,
-                left=dict.fromkeys((one.id for one in lines.stages), 1 / lines.gain),
-            )
-
-
-@idea("windows-at-once")
-def windows_at_once(view: PipelineView) -> Iterator[Proposal]:
-    """Many windows cut out of one large one; windows that begin where the one before ends are batches."""
-    for stage in view.stages:
-        windows = windows_of(view, stage) if traits(stage.op).windows else None
-        if windows is None or share_of(*windows.stages) < SOME_WORK:
-            continue
-        cut = cut_at_once(view, windows)
-        if cut is not None:
-            title = "Replace windows with batches" if windows.are_batches else ""
-            why = "makes a dataset of each window, which is then batched by itself"
-            left = dict.fromkeys((one.id for one in windows.stages), cut.left)
-            yield _about(windows.stages, title, why, (cut.edit,), left=left)
-
-
 @idea("drop-earlier")
 def drop_earlier(view: PipelineView) -> Iterator[Proposal]:
     """Shards, skips, filters and shuffles before the maps whose results they drop or hold."""
@@ -381,19 +282,19 @@ def drop_earlier(view: PipelineView) -> Iterator[Proposal]:
             continue
         moved = position_earlier(view, stage) or filter_earlier(view, stage)
         if moved is not None and moved.kept <= FEWEST_KEPT and share_of(*moved.crossed) >= SOME_WORK:
-            yield _about(
+            yield proposal_about(
                 [stage],
-                f"{stage.op.capitalize()} before {_names(moved.crossed)}",
-                f"drops {percent(1 - moved.kept)} of what {_names(moved.crossed)} made",
+                f"{stage.op.capitalize()} before {names_of(moved.crossed)}",
+                f"drops {percent(1 - moved.kept)} of what {names_of(moved.crossed)} made",
                 moved.edits,
                 moved.semantics,
                 left=dict.fromkeys((one.id for one in moved.crossed), moved.kept),
             )
         shuffled = shuffle_earlier(view, stage)
         if shuffled is not None:
-            why = f"fills with what {_names(shuffled.crossed)} made before the first element comes out"
-            title = f"Shuffle before {_names(shuffled.crossed)}"
-            yield _about([stage], title, why, shuffled.edits, shuffled.semantics)
+            why = f"fills with what {names_of(shuffled.crossed)} made before the first element comes out"
+            title = f"Shuffle before {names_of(shuffled.crossed)}"
+            yield proposal_about([stage], title, why, shuffled.edits, shuffled.semantics)
 
 
 @idea("cache")
@@ -417,20 +318,24 @@ def cache(view: PipelineView) -> Iterator[Proposal]:
         left = dict.fromkeys(parts, 0.0) | {one.id: copied_share(view, one) for one in kept}
         work = percent(share_of(*parts.values()))
         yield replace(
-            _about(kept, f"Cache the output of {_names(kept)}", "", edits, effect, left=left),
-            sentence=f"What {_names(kept)} gives is the same in each epoch, and takes {work} of the pipeline's work.",
+            proposal_about(kept, f"Cache the output of {names_of(kept)}", "", edits, effect, left=left),
+            sentence=f"What {names_of(kept)} gives is the same in each epoch, and takes {work} of the pipeline's work.",
         )
     for group in busy(view):
         moved = moved_into_cache(view, group[0])
         if moved:
             moves = [MoveStage(one.id, one.op, stored.id) for one in moved for stored in caches_before(view, one)]
             left = dict.fromkeys((stage.id for stage in moved), 0.0)
-            yield _about(moved, f"Do {_names(moved)} before the cache", "runs again in each epoch", moves, left=left)
+            yield proposal_about(
+                moved, f"Do {names_of(moved)} before the cache", "runs again in each epoch", moves, left=left
+            )
     for stage in view.stages:
         smaller = moved_to_smaller(view, stage) if not stage.injected else None
         if smaller is not None:
             yield replace(
-                _about([stage], f"Cache {size(smaller.nbytes)}, not {size(smaller.now)}", smaller.why, smaller.edits),
+                proposal_about(
+                    [stage], f"Cache {size(smaller.nbytes)}, not {size(smaller.now)}", smaller.why, smaller.edits
+                ),
                 family="memory" if smaller.saves else "speed",
                 predicted=Prediction(smaller.why, peak_rss_delta_bytes=round(smaller.nbytes - smaller.now))
                 if smaller.saves
@@ -457,7 +362,7 @@ def default_options(view: PipelineView) -> Iterator[Proposal]:
         end = [one for one in view.stages if not pipeline_of(one.id)][-1:]
         prefetched = tuple(one.id for one in end if on and not runs_ahead(one))
         calls = {one.id: wanted for one in maps if on}
-        about = _about(view.stages[:1], "", "", edits, random, calls=calls, prefetched=prefetched)
+        about = proposal_about(view.stages[:1], "", "", edits, random, calls=calls, prefetched=prefetched)
         yield replace(about, sentence=sentence)
 
 
@@ -473,9 +378,9 @@ def parallel_files(view: PipelineView) -> Iterator[Proposal]:
             about = [reader for reader in readers if reader is not None]
             waiting = any(isinstance(edit, SetArgument) and edit.argument == CYCLE for edit in edits)
             calls = WAITING_CALLS if waiting or any(isinstance(edit, ReplaceStages) for edit in edits) else 0
-            yield _about(
+            yield proposal_about(
                 about,
-                f"Read several inputs of {_names(about)} at a time",
+                f"Read several inputs of {names_of(about)} at a time",
                 "reads one after the other, and waits" if waiting else "reads one after the other",
                 (*edits, *_threads(view, WAITING_CALLS if waiting else 0)),
                 "order",
@@ -524,7 +429,7 @@ def process_environment(view: PipelineView) -> Iterator[Proposal]:
         if wanted and matters(view, nbytes):
             where = "TensorFlow's pool" if kind == "pool" else "glibc's heap"
             yield replace(
-                _about(view.stages[:1], "Let the allocator return freed memory", "", environment_edits(wanted)),
+                proposal_about(view.stages[:1], "Let the allocator return freed memory", "", environment_edits(wanted)),
                 family="memory",
                 sentence=f"At the peak, {where} held {size(nbytes)} that nothing used any more.",
                 predicted=Prediction(f"at most -{size(nbytes)}", peak_rss_delta_bytes=-nbytes),
@@ -538,7 +443,7 @@ def process_environment(view: PipelineView) -> Iterator[Proposal]:
     if python and wanted and own and not any(waits_for_gil(view, stage) for stage in python):
         why = f"runs Python whose threads wait for a core {percent(facts.runnable_wait_share)} of the time"
         title = "Give the libraries of Python functions one thread"
-        yield _about(python, title, why, environment_edits(wanted))
+        yield proposal_about(python, title, why, environment_edits(wanted))
 
 
 IDEAS: Final = (
@@ -554,40 +459,3 @@ IDEAS: Final = (
     whole_batches,
     windows_at_once,
 )
-
-
-def _about(
-    stages: Sequence[StageView],
-    title: str,
-    why: str,
-    edits: Sequence[PipelineEdit],
-    semantics: Semantics | None = None,
-    *,
-    left: dict[str, float] | None = None,
-    calls: dict[str, int] | None = None,
-    prefetched: tuple[str, ...] = (),
-) -> Proposal:
-    """A change about stages, the first of which is named.
-
-    Args:
-        why: What the stage does, after its name.
-    """
-    draws = any(is_random(stage) for stage in stages) and bool(calls)
-    work = share_of(*stages)
-    much = f", {percent(work)} of the pipeline's work," if work >= SOME_WORK else ""
-    return Proposal(
-        title,
-        edits=tuple(edits),
-        # Calls at the same time bring random numbers to other elements.
-        semantics=semantics if semantics not in (None, "same") else "randomness" if draws else "same",
-        stage=stages[0].id,
-        covers=tuple(stage.id for stage in stages),
-        sentence=f"{stages[0].label}{much} {why}.",
-        left=left or {},
-        calls=calls or {},
-        prefetched=prefetched,
-    )
-
-
-def _names(stages: Sequence[StageView]) -> str:
-    return listed(list(dict.fromkeys(stage_name(stage) for stage in stages)))

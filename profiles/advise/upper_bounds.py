@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
-from pipeprof.pipelines.changes.available import ways_of, why_no_replay
+from pipeprof.pipelines.changes.replay import ways_of, why_no_replay
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.advise.facts.stages import pays, runs_python
+from pipeprof.profiles.advise.facts.caching import pays, runs_python
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Proposal, tunes_process
 from pipeprof.profiles.advise.text.bound_advice import advice_for, bottleneck_finding, name_together

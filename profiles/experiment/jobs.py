@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.spec.load import LoadedSpec
@@ -186,6 +186,6 @@ def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
 def edits_of_calls(finding: Finding) -> list[str] | None:
     """The edits of a finding for recorded calls, as JSON; ``None`` where one of them needs the user's code."""
     edits = [edit for edit in finding.edits if not isinstance(edit, SetEnvironment)]
-    if not edits or not finding.is_known or not all(supports(edit, "calls") for edit in edits):
+    if not edits or not finding.is_known:
         return None
     return [json.dumps(to_document(edit)) for edit in edits]

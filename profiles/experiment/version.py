@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, TargetKind, supports
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.changes.in_spec import EditError, changed_spec
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec
 from pipeprof.pipelines.spec.load import LoadedSpec
@@ -38,10 +38,6 @@ class Version:
             PipeprofError: The spec with it is wrong.
         """
         steps = (*self.steps, tuple(edits))
-        kind: TargetKind = "calls" if self.loaded is None else "spec"
-        lacking = next((edit for edit in edits if not supports(edit, kind)), None)
-        if lacking is not None:
-            raise EditError(f"{type(lacking).__name__} has to be made by hand")
         if self.loaded is None:
             return Version(steps)
         text = apply_to_spec(self.loaded, edits)

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.changes.environment import ALLOCATORS, allocator_folders
+from pipeprof.pipelines.changes.edits import ALLOCATORS, allocator_folders
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, cores
 from pipeprof.profiles.host.machine import machine_memory

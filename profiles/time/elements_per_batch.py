@@ -14,7 +14,7 @@ from pipeprof.profiles.lines import lines_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeprof.pipelines.graph.costs.costs import Segment
+    from pipeprof.pipelines.graph.costs.stretches import Segment
     from pipeprof.pipelines.graph.read.records import GraphDict
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage

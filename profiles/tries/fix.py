@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import TypeAlias
 
-from pipeprof.pipelines.changes.edits import TargetKind, supports
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.spec_file import byte_order_mark
 from pipeprof.pipelines.steps.step import RECORDED
@@ -188,13 +187,8 @@ class FindBest:
         return [one for one in self._all(profile, version) if one.effect in self.allowed]
 
     def _all(self, profile: Profile, version: Version) -> list[Proposal]:
-        kind: TargetKind = "calls" if self.settings.loaded is None else "spec"
         limit = self.settings.memory_limit or profile.host.memory_limit_bytes
-        return [
-            one
-            for one in different(self.ideas(profile, version))
-            if all(supports(edit, kind) for edit in one.edits) and why_no_cache(profile, one, limit) is None
-        ]
+        return [one for one in different(self.ideas(profile, version)) if why_no_cache(profile, one, limit) is None]
 
     def _tell(self, one: TriedChange, gain: float) -> None:
         self.progress.note(f"best so far {ratio_text(gain)}: {one.proposal.title}")

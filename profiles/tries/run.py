@@ -10,11 +10,9 @@ from functools import partial
 from itertools import starmap
 
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
-from pipeprof.profiles.advise.as_finding import finding_of, proposal_of
 from pipeprof.profiles.advise.claims import cut_to_limit, too_dear, withhold_findings
-from pipeprof.profiles.advise.facts.caching import why_no_cache
-from pipeprof.profiles.advise.facts.stages import runs_python
-from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.facts.caching import runs_python, why_no_cache
+from pipeprof.profiles.advise.order import finding_of, ordered, proposal_of
 from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
 from pipeprof.profiles.advise.text.in_words import which_change
 from pipeprof.profiles.advise.upper_bounds import upper_bounds
@@ -167,7 +165,7 @@ class RunResults:
         """Why a change cannot be tried on this pipeline, in words; None where it can."""
         cache = why_no_cache(self.profile, finding, self.limit)
         has_edit = self.jobs.change_of(finding) is not None
-        return cannot_try(finding, has_edit=has_edit, step=self.profile.device, cache=cache)
+        return cannot_try(finding, has_edit=has_edit, cache=cache)
 
     def finding_for(self, proposal: Proposal) -> Finding:
         """The finding of a change: that of the profile which proposes it, or a new one."""

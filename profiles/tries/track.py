@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
@@ -208,7 +208,7 @@ class WorkerTrack:
             job = self._job(one.on(base))
         except PipeprofError:
             # A stage of a spec has no form for it: its recorded calls have.
-            if base.steps or not (self.in_calls and all(_is_in_calls(edit) for edit in proposal.edits)):
+            if base.steps or not self.in_calls:
                 raise
             pairs = [(edit.variable, edit.value) for edit in proposal.edits if isinstance(edit, SetEnvironment)]
             change = Change(edits=tuple(_in_calls(proposal.edits)), environment=tuple(pairs))
@@ -269,10 +269,6 @@ class WorkerTrack:
 def as_json(steps: Sequence[Sequence[PipelineEdit]]) -> list[list[str]]:
     """Steps of edits for a job."""
     return [[json.dumps(to_document(edit)) for edit in step] for step in steps]
-
-
-def _is_in_calls(edit: PipelineEdit) -> bool:
-    return isinstance(edit, SetEnvironment) or supports(edit, "calls")
 
 
 def _in_calls(edits: Sequence[PipelineEdit]) -> list[str]:

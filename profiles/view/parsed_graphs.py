@@ -11,7 +11,7 @@ from pipeprof.pipelines.graph.stages import StageGraph
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeprof.pipelines.graph.costs.costs import Segment
+    from pipeprof.pipelines.graph.costs.stretches import Segment
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict, PlaceDict
     from pipeprof.profiles.protocol.messages import CostSegment, Graphs
 

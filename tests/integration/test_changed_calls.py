@@ -12,7 +12,6 @@ from integration.changed_datasets import edited, first, written
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -375,49 +374,3 @@ def test_functions_that_cannot_take_whole_batches_are_named() -> None:
         CannotChangeError, match=r"stages.1: the elements that it is applied to may differ in shape: int"
     ):
         edited(ragged.map(plus).batch(2), VectoriseMap("stages.1", "stages.2"))
-
-
-# A filter before maps.
-
-
-def test_a_filter_moves_before_maps_with_the_part_that_it_reads() -> None:
-    table = tf.constant(np.arange(40, dtype=np.int64))
-    images = tf.data.Dataset.range(20).map(lambda x: (x, tf.fill([4, 4], x)))
-
-    def decode(number: Any, image: Any) -> Any:
-        scaled = tf.cast(image, tf.float32) / 255.0
-        return {"image": tf.linalg.matmul(scaled, scaled), "label": tf.gather(table, number + 1)}
-
-    dataset = images.map(decode).prefetch(1).filter(lambda one: one["label"] % tf.gather(table, 3) == 0).batch(3)
-    found = edited(dataset, MoveFilter("stages.3", "stages.1"))
-    assert written_ops(found) == ["map", "filter", "map", "prefetch", "batch"]
-    assert found.element_spec == dataset.element_spec
-    assert bytes_of(found) == bytes_of(dataset)
-    over_two = images.map(decode).map(lambda one: one["label"] * 2).filter(lambda label: label > 9)
-    found = edited(over_two, MoveFilter("stages.3", "stages.1"))
-    assert written_ops(found) == ["map", "filter", "map", "map"]
-    assert bytes_of(found) == bytes_of(over_two)
-
-
-def test_a_filter_moves_before_random_maps_whose_draws_it_does_not_read() -> None:
-    pairs = tf.data.Dataset.range(20).map(lambda x: (tf.strings.as_string(x), x))
-
-    def draw(text: Any, label: Any) -> Any:
-        made = tf.numpy_function(lambda one: np.float32(len(one)), [text], tf.float32)
-        return made + tf.random.uniform([]), label
-
-    dataset = pairs.map(draw).filter(lambda _, label: label % 3 == 0)
-    found = edited(dataset, MoveFilter("stages.2", "stages.1"))
-    assert written_ops(found) == ["map", "filter", "map"]
-    assert [int(label) for _, label in found] == [int(label) for _, label in dataset] == [0, 3, 6, 9, 12, 15, 18]
-
-
-def test_a_filter_does_not_move_before_what_depends_on_the_elements_before() -> None:
-    numbers = tf.data.Dataset.range(20)
-    cases = [
-        (numbers.map(lambda x: tf.numpy_function(plus, [x], tf.int64)), r"stages.0: its function runs Python \(PyFunc"),
-        (numbers.map(lambda x: x + tf.random.uniform([], 0, 3, tf.int64)), r"stages.0: .*\(RandomUniformInt\)"),
-    ]
-    for dataset, text in cases:
-        with pytest.raises(CannotChangeError, match=text):
-            edited(dataset.filter(lambda x: x > 2), MoveFilter("stages.1", "stages.0"))

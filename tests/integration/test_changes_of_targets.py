@@ -18,7 +18,6 @@ from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -162,10 +161,6 @@ KINDS: dict[str, tuple[list[PipelineEdit], Callable[[], Any]]] = {
         [ReplaceStages(("stages.1",)), VectoriseMap("stages.0", "stages.3")],
         lambda: NUMBERS.skip(1).batch(2).map(plus),
     ),
-    "move a filter": (
-        [MoveFilter("stages.1", "stages.0")],
-        lambda: NUMBERS.filter(lambda x: large(plus(x))).map(plus).skip(1).batch(2),
-    ),
     "set a variable of the process": (
         [SetEnvironment("MALLOC_ARENA_MAX", "2")],
         lambda: NUMBERS.map(plus).filter(large).skip(1).batch(2),
@@ -177,7 +172,7 @@ def ops_of(dataset: Any) -> list[str]:
     return [stage.op for stage in StageGraph.from_dict(read_written(dataset, in_memory=0)).stages()]
 
 
-BY_HAND = {"replace", "replace the source", "move a filter", "set a variable of the process"}
+BY_HAND = {"replace", "replace the source", "set a variable of the process"}
 """Changes that have no place in the text of Python."""
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import tensorflow as tf
 from integration.changed_datasets import edited, first, written
-from unit.changes import filters_at_random
 
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build
@@ -19,7 +18,6 @@ from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -35,7 +33,6 @@ from pipeprof.pipelines.spec.operations import placed
 pytestmark = pytest.mark.usefixtures("recording")
 
 PIPELINES = 16
-FILTERS = 8
 NUMBERS = {"from_tensor_slices": {"tensors": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]}}
 PAIRS = {"from_tensor_slices": {"tensors": {"x": [1, 2, 3, 4, 5, 6], "y": [1.5, 2.5, 3.5, 4.5, 5.5, 6.5]}}}
 PLAIN = (
@@ -168,24 +165,6 @@ def test_an_edit_of_the_graph_is_that_of_the_spec() -> None:
         assert is_as_exact(found.element_spec, expected.element_spec), f"{data}\n{edits}"
         ends["same"] += 1
     assert ends["same"] >= PIPELINES * 0.6, ends
-
-
-def test_a_filter_moves_over_maps_in_the_spec_as_in_the_recorded_calls() -> None:
-    """With the calls that it reads; the elements are those of before."""
-    ends: Counter[str] = Counter()
-    for seed in range(FILTERS):
-        data, at, before = filters_at_random.pipeline(Random(seed))
-        edits = [MoveFilter(at, before)]
-        try:
-            dataset, expected = made(data), made(apply_to_data(data, edits))
-        except (BuildError, EditError) as error:
-            ends[type(error).__name__] += 1
-            continue
-        found = edited(dataset, *edits, ops={one.address: one.op for one in placed(data)})
-        assert written(found) == written(expected), data
-        assert first(found) == first(expected) == first(dataset), data
-        ends["same"] += 1
-    assert ends["same"] >= FILTERS * 0.7, ends
 
 
 def test_caches_of_joined_datasets_are_those_of_the_spec() -> None:

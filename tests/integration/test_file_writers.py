@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.pipelines.graph.effects import file_writer
+from pipeprof.pipelines.graph.observe.build_hook import SaveGuard
 from pipeprof.pipelines.graph.observe.reading import read_written
-from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import JobMaker

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from integration.changed_datasets import edited, replayed
 
-from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, SetOption, VectoriseMap
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
 from pipeprof.pipelines.changes.replay import Replay
 from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
 
@@ -58,11 +58,6 @@ def test_edits_keep_it(function: Any, edit: PipelineEdit) -> None:
     found = edited(dataset, edit)
     assert found.element_spec == dataset.element_spec
     assert values(found) == values(dataset)
-
-
-def test_filters_keep_it() -> None:
-    rows = tf.data.Dataset.range(6).map(lambda x: (x, None)).filter(lambda x, _: x > 2)
-    assert values(edited(rows, MoveFilter("stages.1", "stages.0"))) == values(rows)
 
 
 @pytest.mark.parametrize("stages", [("stages.1",), ("stages.0", "stages.1"), ("stages.1", "stages.2")])

@@ -9,19 +9,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.changes.checked import ARGUMENTS, BUFFERS, INSERTED, OPTIONS, REPLACING
-from pipeprof.pipelines.changes.environment import VALUES
+from pipeprof.pipelines.changes.edits import VALUES
 
 FRAME = {"frame_length": 26, "frame_step": 1, "axis": 0, "on": 0}
 SIDE = {"on": 0, "stages": [{"batch": {"batch_size": 281}}]}
-BUCKETS = {
-    "element_length_func": {"ops": ["tf.size"]},
-    "bucket_boundaries": [8, 16],
-    "bucket_batch_sizes": [4, 4, 4],
-    "drop_remainder": True,
-}
 NEW: dict[str, Any] = {
     "batch": {"batch_size": 4, "drop_remainder": True},
-    "bucket_by_sequence_length": BUCKETS,
     "cache": {},
     "flat_map": {"source": {"zip": {"datasets": [SIDE]}}},
     "map": {"ops": [{"tf.signal.frame": FRAME}, {"getitem": {"key": ":, ::2", "on": 0}}]},
@@ -35,7 +28,7 @@ def edits() -> list[dict[str, Any]]:
     """One edit for each row of the table."""
     inserted = {
         "prefetch": {"buffer_size": "AUTOTUNE"}, "shuffle": {"buffer_size": 1000}, "skip": {"count": 3},
-        "shard": {"num_shards": 4, "index": 0}, "take": {"count": 3},
+        "shard": {"num_shards": 4, "index": 0},
     }  # fmt: skip
     places = [{"after": None}, {"after": "stages.0"}, {"after": "source.inputs.1.stages.0"}, *[{}] * 4]
     found: list[dict[str, Any]] = [
@@ -51,7 +44,6 @@ def edits() -> list[dict[str, Any]]:
     ]
     found += [
         {"kind": "MoveStage", "stage": "stages.1", "op": "shuffle", "before": "stages.0"},
-        {"kind": "MoveFilter", "stage": "stages.1", "before": "stages.0"},
         {"kind": "ReplaceStages", "stages": ["stages.0"], "by": [], "summary": "", "flat": False},
         {"kind": "VectoriseMap", "stage": "stages.0", "batch": "stages.1"},
     ]

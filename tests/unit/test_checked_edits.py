@@ -24,8 +24,7 @@ from pipeprof.pipelines.changes.checked import (
     RefusedEditError,
     checked_edits,
 )
-from pipeprof.pipelines.changes.edits import PipelineEdit, from_document, to_document
-from pipeprof.pipelines.changes.environment import VALUES, assignment, is_allocator
+from pipeprof.pipelines.changes.edits import VALUES, PipelineEdit, assignment, from_document, is_allocator, to_document
 from pipeprof.profiles.host.host import installed_allocator
 
 STAGE = {"kind": "InsertStage", "op": "map", "after": None}
@@ -46,7 +45,7 @@ def by(op: str, **arguments: Any) -> dict[str, Any]:
 def test_what_a_search_writes_is_made() -> None:
     found = checked_edits(edits())
     assert found == list(map(from_document, edits()))
-    assert {type(edit).__name__ for edit in found} == PipelineEdit.kinds.keys() - {"HandWritten"}
+    assert {type(edit).__name__ for edit in found} == PipelineEdit.kinds.keys()
     assert checked_edits([to_document(edit) for edit in found]) == found
 
 
@@ -77,7 +76,6 @@ def test_what_a_search_writes_is_made() -> None:
         {**STAGE, "op": "cache", "arguments": {"filename": "/etc/x"}},
         {**STAGE, "op": "snapshot", "arguments": {"path": "x"}},
         {**STAGE, "op": "cache", "after": "stages.0; id"},
-        {"kind": "HandWritten", "stages": [], "yaml": "", "python": ""},
         {"kind": "Unheard"},
         {"kind": "SetOption", "path": "__class__", "value": True},
         {"kind": "SetEnvironment", "variable": "PYTHONPATH", "value": "/tmp"},
@@ -129,8 +127,6 @@ def test_every_number_of_an_edit_has_bounds(edit: dict[str, Any], most: int) -> 
         ("batch", ("batch_size",), 10_000_000),
         ("window", ("size",), 10**9),
         ("window", ("shift",), 10**9),
-        ("bucket_by_sequence_length", ("bucket_boundaries", 0), 10**9),
-        ("bucket_by_sequence_length", ("bucket_batch_sizes", 0), 10_000_000),
         ("flat_map", ("source", "zip", "datasets", 0, "stages", 0, "batch", "batch_size"), 10**9),
         ("map", ("ops", 0, "tf.signal.frame", "frame_length"), 10**9),
         ("map", ("ops", 0, "tf.signal.frame", "frame_step"), 10**9),

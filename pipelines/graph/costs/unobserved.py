@@ -1,16 +1,20 @@
-"""What an iterator's model says of stages without a graph, and of those without a live iterator at each reading."""
+"""What the model does not count: elements of stages without a live iterator, calls of functions; and its graph."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.align import match
-from pipeprof.pipelines.graph.costs.costs import Costs
+from pipeprof.pipelines.graph.cardinality import cardinalities
+from pipeprof.pipelines.graph.costs.costs import Cost, Costs
+from pipeprof.pipelines.graph.costs.stretches import fixed_ratio
 from pipeprof.pipelines.graph.opnames import dataset_op, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict, dataset_node
-from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.graph.stages import Node, StageGraph, readers_first, reads
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
 from pipeprof.pipelines.meaning.traits import traits
 
 _ALL_FROM, _NONE_BELOW = 0.9, 0.02
@@ -166,3 +170,144 @@ class _ModelReader:
             else:
                 found.append(child)
         return found
+
+
+_AGREES = 0.05
+"""Tolerance of the counters for a number that the graph does not fix: buffers that fill move them."""
+_CONTRADICTS = 0.5
+"""Tolerance for a number that the graph fixes."""
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """Elements per batch; `exact` where the graph fixes them."""
+
+    number: float | None = None
+    exact: bool = False
+
+
+def calls_per_batch(executed: StageGraph, costs: Costs, unread: Mapping[str, float], batches: int) -> dict[str, float]:
+    """Return the calls of each dataset's functions, by id; only of those where they are known.
+
+    Args:
+        unread: Elements in the measured window of datasets without a model sample, where known.
+    """
+    order = readers_first(executed)
+    if not order or not batches:
+        return {}
+    walk = _Walk(costs, unread, batches, cardinalities(executed))
+    walk.given[order[0].id].append(_Flow(1.0, exact=True))
+    for node in order:
+        walk.pass_through(node, executed)
+    found = {node.id: walk.calls(node, executed) for node in order}
+    return {place: number for place, number in found.items() if number is not None}
+
+
+@dataclass
+class _Walk:
+    costs: Costs
+    unread: Mapping[str, float]
+    batches: int
+    counts: Mapping[str, int | None]
+    given: dict[str, list[_Flow]] = field(default_factory=lambda: defaultdict(list))
+    """By dataset, what each of its readers takes of it."""
+    flows: dict[str, _Flow] = field(default_factory=dict)
+
+    def pass_through(self, node: Node, executed: StageGraph) -> None:
+        given = self.given[node.id]
+        # Of one that is read twice only the counters have the sum.
+        self.flows[node.id] = flow = self._checked(node.id, given[0] if len(given) == 1 else _Flow())
+        for place, body in reads(executed, node):
+            below = (flow if node.traits.opens else _Flow()) if body else self._below(node, place, flow)
+            self.given[place].append(below)
+
+    def calls(self, node: Node, executed: StageGraph) -> float | None:
+        if not node.functions:
+            return None
+        below = [place for place, body in reads(executed, node) if not body]
+        if node.traits.once_each or (node.traits.computes and not below):
+            return self.flows[node.id].number
+        # One call for each element that it takes.
+        return self.flows[below[0]].number if node.traits.single_function and len(below) == 1 else None
+
+    def _below(self, node: Node, place: str, flow: _Flow) -> _Flow:
+        """Flow out of an input, when `flow` comes out of `node`."""
+        each = self._inputs_each(node, place)
+        if each is None or flow.number is None:
+            return _Flow()
+        return _Flow(flow.number * each.number if each.number is not None else None, flow.exact and each.exact)
+
+    def _inputs_each(self, node: Node, place: str) -> _Flow | None:
+        """Elements of an input for one of its own."""
+        traits = node.traits
+        if traits.stacks:
+            size = node.arguments.get("batch_size")
+            taken, given = self.counts.get(place), self.counts.get(node.id)
+            if taken is not None and taken != INFINITE and given:
+                return _Flow(taken / given, exact=True)
+            if not isinstance(size, int) or size <= 0:
+                return None
+            return _Flow(float(size), exact=taken == INFINITE or node.arguments.get("drop_remainder") is True)
+        if (fixed := fixed_ratio(node, self.counts.get(place) or 0, self.counts.get(node.id) or 0)) is not None:
+            return _Flow(fixed, exact=True)
+        if traits.takes_one or traits.buffers or traits.one_to_one:
+            # A cache, once it is full, takes nothing.
+            return _Flow(1.0, exact=not traits.stores)
+        return None
+
+    def _checked(self, place: str, flow: _Flow) -> _Flow:
+        """The graph's number, unless the counters contradict it or are all there is."""
+        counted = self._counted(place)
+        if counted is None:
+            return flow
+        if flow.number is None:
+            return _Flow(counted)
+        near = _CONTRADICTS if flow.exact else _AGREES
+        return flow if abs(counted - flow.number) <= near * flow.number else _Flow(counted)
+
+    def _counted(self, place: str) -> float | None:
+        cost = self.costs.by_id.get(place)
+        if cost is not None and not cost.unseen:
+            return cost.elements / self.batches
+        return self.unread[place] / self.batches if place in self.unread else None
+
+
+_NO_COST = Cost()
+
+
+def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str, float]:
+    """Return the threads by dataset; those without a known number are left out.
+
+    Each iterator of a dataset with threads of its own has as many as calls at a time, and one that reads its input;
+    what its function makes is read by all of them. Any other dataset runs on the threads of those that read it.
+    """
+    callers: dict[str, float | None] = defaultdict(float)
+    found: dict[str, float] = {}
+    for number, node in enumerate(readers_first(executed)):
+        calling = 1.0 if number == 0 else callers[node.id]
+        cost = costs.get(node.id, _NO_COST)
+        threads, reading = calling, calling
+        if executed_op(node.op).asynchronous:
+            own, iterators = _at_a_time(node, cost), _iterators(calling, cost)
+            threads, reading = own * iterators if own is not None and iterators is not None else None, iterators
+        elif node.traits.prefetches:
+            threads = reading = _iterators(calling, cost)
+        if threads is not None:
+            found[node.id] = threads
+        for place, body in reads(executed, node):
+            more, before = threads if body else reading, callers[place]
+            callers[place] = before + more if before is not None and more is not None else None
+    return found
+
+
+def _at_a_time(node: Node, cost: Cost) -> float | None:
+    """Return the most calls at a time of one of its iterators."""
+    if cost.most_parallelism is not None:
+        return cost.most_parallelism
+    fixed = (node.arguments.get(literal) for literal in ("num_parallel_calls", "cycle_length"))
+    return next((float(value) for value in fixed if isinstance(value, int) and value > 0), None)
+
+
+def _iterators(calling: float | None, cost: Cost) -> float | None:
+    """Return how many there are at a time: those that are read, or more that work ahead."""
+    return max(calling, float(cost.most_iterators)) if calling is not None else None

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from pipeprof.pipelines.graph.opnames import argument_names
 from pipeprof.pipelines.graph.read.graphdef import ATTRIBUTES
-from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict, dataset_node
-from pipeprof.pipelines.graph.read.references import inputs_first
+from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict, dataset_node, inputs_first
 from pipeprof.pipelines.graph.stages import UNPACKS
 from pipeprof.pipelines.meaning.executed_ops import family
 from pipeprof.pipelines.meaning.traits import traits

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeprof.pipelines.graph.observe.build_hook import callers
+from pipeprof.pipelines.graph.observe.build_hook import callers, file_in_library, given_function, library_frames
 from pipeprof.pipelines.graph.observe.created import (
     CreatedDataset,
     Facts,
@@ -28,9 +28,15 @@ from pipeprof.pipelines.graph.observe.created import (
     kept,
     nbytes,
 )
-from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
-from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, ObservedConstant, constant_size, name_of_array
-from pipeprof.pipelines.graph.observe.without_arrays import SmallCopy, copy_without_arrays, without_constants
+from pipeprof.pipelines.graph.observe.without_arrays import (
+    NOTED_FROM,
+    ObservedConstant,
+    SmallCopy,
+    constant_size,
+    copy_without_arrays,
+    name_of_array,
+    without_constants,
+)
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
 from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.read.records import FunctionDict
-from pipeprof.pipelines.graph.read.references import base_of, data_inputs, inputs_first
+from pipeprof.pipelines.graph.read.records import FunctionDict, base_of, data_inputs, inputs_first
 from pipeprof.pipelines.meaning.constants import WIDTHS
 from pipeprof.pipelines.meaning.traits import writes_files
 

@@ -13,8 +13,7 @@ from typing import Any, Final
 from pipeprof.pipelines.addresses import ADDED
 from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts, random_part
-from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
-from pipeprof.pipelines.graph.read.references import base_of, data_inputs
+from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict, base_of, data_inputs
 from pipeprof.pipelines.meaning.executed_ops import family, is_dataset
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.tables import read_table

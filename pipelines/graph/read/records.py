@@ -23,7 +23,11 @@ iterators, and they carry no user names. What the numbers mean (tried on TensorF
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict, TypeVar
+
+from pipeprof.pipelines.wire import VARINT, DamagedError, read_fields
 
 
 class _SomeFunctions(TypedDict, total=False):
@@ -201,3 +205,131 @@ class ModelDict(TypedDict):
     gap_times_us: list[int]  # time between two calls of `next()`, the most recent ones
     cpu_budget: float
     ram_budget: float
+
+
+_Item = TypeVar("_Item", bound=Hashable)
+
+
+def base_of(reference: str) -> str:
+    """Return the name of the node that a reference is to."""
+    return reference.lstrip("^").partition(":")[0]
+
+
+def data_inputs(node: Any) -> list[str]:
+    """List the inputs of a node without control inputs."""
+    return [reference for reference in node.input if not reference.startswith("^")]
+
+
+def function_names(node: Any) -> Iterator[str]:
+    """Yield the names of the functions that a node has as attributes."""
+    for value in node.attr.values():
+        if value.func.name:
+            yield value.func.name
+        yield from (function.name for function in value.list.func)
+
+
+def inputs_first(ends: Iterable[_Item], reads: Callable[[_Item], Iterable[_Item]]) -> Iterator[_Item]:
+    """Yield all nodes that some nodes need, each once; iterative, because pipelines in loops grow long.
+
+    Example:
+        >>> list(inputs_first("a", {"a": "bc", "b": "c", "c": ""}.__getitem__))
+        ['c', 'b', 'a']
+    """
+    seen: set[_Item] = set()
+    todo = [(end, False) for end in ends]
+    while todo:
+        node, ready = todo.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            todo.append((node, True))
+            todo.extend((below, False) for below in reads(node))
+
+
+POLICIES: Final = ("OFF", "DYNAMIC", "FILE", "DATA", "FILE_OR_DATA", "HINT")
+"""TensorFlow's sharding policies by their numbers in a `ProcessingModeDef`."""
+COMPRESSIONS: Final[Mapping[int, str | None]] = {1: None, 2: "AUTO", 3: "SNAPPY"}
+"""Arguments `compression` of TensorFlow's API by their numbers in a `DataServiceMetadata`."""
+UNKNOWN: Final = "unknown"
+_COMPRESSION: Final = 2
+"""Number of that field."""
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """A tf.data service as a dataset reads from it; None for what the graph does not have.
+
+    Attributes:
+        address: The dispatcher's host:port.
+        mode: Name of TensorFlow's sharding policy.
+        max_outstanding_requests: None where TensorFlow chooses it.
+        cross_trainer_cache: Elements are kept for other trainers.
+    """
+
+    address: str | None
+    mode: str | None
+    protocol: str | None = None
+    job_name: str | None = None
+    consumer_index: int | None = None
+    num_consumers: int | None = None
+    max_outstanding_requests: int | None = None
+    cross_trainer_cache: bool = False
+    target_workers: str | None = None
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """The arguments by which this reader takes its elements from what others read as well."""
+        given = (
+            ("job_name", self.job_name is not None),
+            ("num_consumers", self.num_consumers is not None),
+            ("cross_trainer_cache", self.cross_trainer_cache),
+        )
+        return tuple(name for name, holds in given if holds)
+
+
+def service_facts(arguments: Mapping[str, Any]) -> ServiceFacts:
+    """Read the arguments of a dataset whose elements the workers of a service make, as `NodeDict` has them."""
+
+    def number(name: str) -> int | None:
+        value = arguments.get(name)
+        return value if isinstance(value, int) and value >= 0 else None
+
+    return ServiceFacts(
+        address=arguments.get("address"),
+        mode=_mode(arguments.get("processing_mode")),
+        protocol=arguments.get("protocol"),
+        job_name=arguments.get("job_name") or None,
+        consumer_index=number("consumer_index"),
+        num_consumers=number("num_consumers"),
+        max_outstanding_requests=number("max_outstanding_requests"),
+        cross_trainer_cache=bool(arguments.get("cross_trainer_cache_options")),
+        target_workers=arguments.get("target_workers"),
+    )
+
+
+def _mode(text: object) -> str | None:
+    """The policy in a `ProcessingModeDef`, whose only field is its number; text where it was read as text."""
+    if not isinstance(text, str):
+        return None
+    number = _number(text.encode(), 1) or 0
+    return POLICIES[number] if number < len(POLICIES) else None
+
+
+def compression(metadata: bytes) -> str | None:
+    """How the elements of a registered dataset are compressed, by the argument of TensorFlow's API; else `UNKNOWN`."""
+    return COMPRESSIONS.get(_number(metadata, _COMPRESSION) or 0, UNKNOWN)
+
+
+def _number(message: bytes, field: int) -> int | None:
+    try:
+        return next(
+            (
+                read.value
+                for read in read_fields(message, 0, len(message))
+                if (read.number, read.kind) == (field, VARINT)
+            ),
+            None,
+        )
+    except DamagedError:
+        return None

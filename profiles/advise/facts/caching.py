@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, new_ops
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
+from pipeprof.pipelines.meaning.constants import INFINITE
+from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.advise.facts.stages import runs_python
-from pipeprof.profiles.lines import line_of
+from pipeprof.profiles.advise.facts.byte_gate import in_function
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.lines import inside, line_of, main_line
+from pipeprof.profiles.view.view import PipelineView, StageView, owners
 from pipeprof.profiles.wording import size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.proposal import Proposal
     from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Steps
-    from pipeprof.profiles.document.stages import Stage
-import itertools
-import re
-from collections.abc import Sequence
-from typing import Final
 
-from pipeprof.pipelines.meaning.constants import INFINITE
-from pipeprof.pipelines.meaning.executed_ops import executed
-from pipeprof.profiles.advise.facts.byte_gate import in_function
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.lines import inside, main_line
-from pipeprof.profiles.view.view import PipelineView, StageView, owners
 
 LEAST_EPOCHS = 3
 """Epochs in the measured run, from which the length of one is known by counting."""
@@ -225,3 +220,16 @@ def _saves(profile: Profile, line: Sequence[Stage], place: int) -> bool:
     nbytes = line[place].bytes_out_per_batch or (line[place].bytes_per_element or 0.0) * elements
     reading = nbytes / (1e3 * READ_MB_PER_SECOND) + 1e-3 * READ_US_PER_ELEMENT * elements
     return sum(work[: place + 1]) - reading >= LEAST_SAVED * sum(work) > 0
+
+
+def pays(profile: Profile) -> bool:
+    """Whether a faster pipeline would make the steps faster."""
+    verdict, headspace = profile.verdict, profile.headspace
+    is_bound = verdict is not None and verdict.bound in {"input", "balanced"}
+    return is_bound and (headspace is None or headspace.share >= 0.05)
+
+
+def runs_python(stage: Stage) -> bool:
+    """Whether a stage calls Python, as far as the run has shown."""
+    row = traits(stage.op)
+    return bool(stage.python) or any(op.op in PYTHON for op in stage.ops or ()) or (row.computes and row.wrapped)

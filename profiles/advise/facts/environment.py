@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from pipeprof.pipelines.changes.edits import SetEnvironment
-from pipeprof.pipelines.changes.environment import PRELOAD, VALUES
+from pipeprof.pipelines.changes.edits import PRELOAD, VALUES, SetEnvironment
 from pipeprof.pipelines.static.written_calls import Imports, parsed
 from pipeprof.profiles.memory.ledger import HEAP, POOL
 from pipeprof.profiles.time.resources import memory_matters

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeprof.pipelines.addresses import pipeline_of
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
+from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.time.limit import LOCK_FROM
 from pipeprof.profiles.time.verdict import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.view import PipelineView, StageView, timing
+from pipeprof.profiles.wording import listed, percent, stage_name
 
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a stage is worth a change: with it gone, a batch takes a fifth less."""
@@ -143,3 +146,41 @@ def cores_at_work(view: PipelineView) -> float | None:
     if used is None or at is None or not at.running_ms > 0:
         return None
     return used * at.interval_ms / at.running_ms
+
+
+def proposal_about(
+    stages: Sequence[StageView],
+    title: str,
+    why: str,
+    edits: Sequence[PipelineEdit],
+    semantics: Semantics | None = None,
+    *,
+    left: dict[str, float] | None = None,
+    calls: dict[str, int] | None = None,
+    prefetched: tuple[str, ...] = (),
+) -> Proposal:
+    """A change about stages, the first of which is named.
+
+    Args:
+        why: What the stage does, after its name.
+    """
+    draws = any(is_random(stage) for stage in stages) and bool(calls)
+    work = share_of(*stages)
+    much = f", {percent(work)} of the pipeline's work," if work >= SOME_WORK else ""
+    return Proposal(
+        title,
+        edits=tuple(edits),
+        # Calls at the same time bring random numbers to other elements.
+        semantics=semantics if semantics not in (None, "same") else "randomness" if draws else "same",
+        stage=stages[0].id,
+        covers=tuple(stage.id for stage in stages),
+        sentence=f"{stages[0].label}{much} {why}.",
+        left=left or {},
+        calls=calls or {},
+        prefetched=prefetched,
+    )
+
+
+def names_of(stages: Sequence[StageView]) -> str:
+    """The names of stages, each once, for a sentence."""
+    return listed(list(dict.fromkeys(stage_name(stage) for stage in stages)))

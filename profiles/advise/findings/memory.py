@@ -15,6 +15,7 @@ from pipeprof.profiles.advise.facts.byte_gate import (
     BYTES,
     SHARE_OF_LIMIT,
     EarlierPlace,
+    describe_order,
     held,
     nothing_to_keep,
     owned,
@@ -23,8 +24,7 @@ from pipeprof.profiles.advise.facts.byte_gate import (
     weigh,
     without,
 )
-from pipeprof.profiles.advise.facts.disorder import describe_order
-from pipeprof.profiles.advise.findings.arrays import big_array, graph_constant
+from pipeprof.profiles.advise.findings.python import big_array, graph_constant
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
 from pipeprof.profiles.memory.predict import BufferPrediction, shuffle_overhead

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.batch_savings import is_mostly_called
-from pipeprof.profiles.advise.facts.caching import can_be_saved
-from pipeprof.profiles.advise.facts.stages import runs_python
+from pipeprof.profiles.advise.facts.caching import can_be_saved, runs_python
+from pipeprof.profiles.advise.order import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US

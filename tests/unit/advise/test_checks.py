@@ -15,17 +15,16 @@ from unit.view.recorded import NAMES as RECORDED
 from unit.view.recorded import recorded_view
 from unit.view.views import measured, pipeline, stage
 
-from pipeprof.pipelines.changes.edits import HandWritten, to_document
+from pipeprof.pipelines.changes.edits import to_document
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.advise.advise import static_advice
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
-from pipeprof.profiles.advise.check import sections
+from pipeprof.profiles.advise.check import GONE, NEW_NAMES, sections, warn_of_unknown
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
-from pipeprof.profiles.advise.names import GONE, NEW_NAMES, warn_of_unknown
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
@@ -222,4 +221,3 @@ def test_no_check_raises_on_anything_and_what_it_says_is_sound(view: PipelineVie
         assert messages == []
         for proposal in found:
             is_sound(proposal, view)
-            assert not any(isinstance(edit, HandWritten) for edit in proposal.edits)

@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from pipeprof.profiles.advise.facts.disorder import describe_order, order_entropy
+from pipeprof.profiles.advise.facts.byte_gate import describe_order, order_entropy
 
 
 def orders(buffer: list[int], rest: list[int], chance: float) -> Iterator[tuple[tuple[int, ...], float]]:

@@ -9,7 +9,6 @@ import pytest
 from unit.view.views import pipeline, stage
 
 from pipeprof.pipelines.changes.edits import (
-    HandWritten,
     InsertStage,
     MoveStage,
     NewStage,
@@ -102,5 +101,4 @@ def test_the_line_of_a_change_has_its_numbers() -> None:
     edits = (MoveStage("stages.1", "shuffle", "stages.0"),)
     line = describe_change(view, edits, "200 × 0.3 KiB instead of 200 × 588 KiB")
     assert line == "move shuffle before decode: 200 × 0.3 KiB instead of 200 × 588 KiB"
-    assert describe_change(view, (HandWritten(("stages.0",), "…", "…"),)) is None
     assert describe_change(view, ()) is None

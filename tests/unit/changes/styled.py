@@ -13,7 +13,6 @@ import yaml
 
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -150,18 +149,17 @@ def edit(rng: Random, data: Any, *, kinds: tuple[type[PipelineEdit], ...] = ()) 
     """An edit that fits the data."""
     known = addresses(data)
     stages = [one for one in known if not one.endswith("source")]
-    choices = kinds or (InsertStage, SetArgument, MoveStage, ReplaceStages, SetOption, MoveFilter, VectoriseMap)
+    choices = kinds or (InsertStage, SetArgument, MoveStage, ReplaceStages, SetOption, VectoriseMap)
     kind = rng.choice(choices)
-    if kind in (MoveFilter, VectoriseMap):
-        second = "filter" if kind is MoveFilter else "batch"
+    if kind is VectoriseMap:
         pairs = [
             (one, other)
             for one, other in itertools.combinations(stages, 2)
-            if (op_at(data, one), op_at(data, other)) == ("map", second) and _line(one) == _line(other)
+            if (op_at(data, one), op_at(data, other)) == ("map", "batch") and _line(one) == _line(other)
         ]
         if pairs:
             one, other = min(pairs, key=lambda pair: stages.index(pair[1]) - stages.index(pair[0]))
-            return MoveFilter(other, one) if kind is MoveFilter else VectoriseMap(one, other)
+            return VectoriseMap(one, other)
     if kind is MoveStage and stages:
         one = rng.choice(stages)
         return MoveStage(one, op_at(data, one), rng.choice([other for other in stages if _line(other) == _line(one)]))

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
 from pipeprof.pipelines.changes.edits import (
-    HandWritten,
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -51,7 +49,6 @@ def pipelines_and_changes(draw: st.DrawFn) -> tuple[Ops, list[PipelineEdit]]:
         st.builds(InsertStage, st.sampled_from(NAMES), st.just({}), st.none() | address),
         address.map(lambda one: SetArgument(one, ops.get(one, "map"), "name", "n")),
         st.tuples(address, address).map(lambda two: MoveStage(two[0], ops.get(two[0], "map"), two[1])),
-        st.builds(MoveFilter, address, address),
         st.builds(VectoriseMap, address, address),
         st.builds(
             ReplaceStages, st.lists(address, min_size=1, max_size=2).map(tuple), st.lists(new, max_size=2).map(tuple)
@@ -67,7 +64,7 @@ def addresses(chain: Chain) -> list[str]:
 
 def written(chain: Chain) -> str:
     """All that a chain says."""
-    calls = [(c.op, c.address, c.arguments, c.changed, c.whole_batches, len(c.over), c.instead) for c in chain.calls]
+    calls = [(c.op, c.address, c.arguments, c.changed, c.whole_batches, c.instead) for c in chain.calls]
     inside = [written(inner) for call in chain.calls for inner in call.inside.values()]
     return repr((calls, inside, chain.options, sorted(chain.gone)))
 
@@ -122,8 +119,6 @@ MOVED = (
     "skip",
     "unbatch",
 )
-BEFORE_A_FILTER = {"map", "cache", "prefetch"}
-"""What a filter may move over: whether an element passes says nothing about what these give for others."""
 BEFORE_A_BATCH = {"cache", "prefetch", "shuffle", "repeat", "skip"}
 """What a map may move over to be applied to whole batches: these look at no value."""
 
@@ -134,11 +129,10 @@ def test_what_moves_goes_only_over_what_it_may_and_leaves_the_order_of_the_other
     ops: list[str], data: st.DataObject
 ) -> None:
     at, to = (data.draw(st.integers(0, len(ops) - 1)) for _ in range(2))
-    moves: list[PipelineEdit] = [MoveStage(f"stages.{at}", ops[at], f"stages.{to}")]
-    moves += [MoveFilter(f"stages.{at}", f"stages.{to}"), VectoriseMap(f"stages.{at}", f"stages.{to}")]
-    filters = ops[at] in {"filter", "take_while"} and to < at and BEFORE_A_FILTER.issuperset(ops[to:at])
+    one, other = f"stages.{at}", f"stages.{to}"
+    moves: list[PipelineEdit] = [MoveStage(one, ops[at], other), VectoriseMap(one, other)]
     maps = ops[at] == "map" and at < to and ops[to] == "batch" and BEFORE_A_BATCH.issuperset(ops[at + 1 : to])
-    for move, allowed in zip(moves, (True, filters, maps), strict=True):
+    for move, allowed in zip(moves, (True, maps), strict=True):
         try:
             made = apply(chain_of([("source", "range"), *((f"stages.{n}", op) for n, op in enumerate(ops))]), move)
         except CannotChangeError:
@@ -182,13 +176,6 @@ def test_what_is_inserted_after_one_stage_comes_in_the_order_of_the_changes(ops:
     assert [call.arguments for call in line.calls[index + 1 : index + 4]] == [{"buffer_size": n} for n in range(3)]
 
 
-def test_a_filter_that_moves_twice_takes_the_maps_of_both_moves() -> None:
-    chain = chain_of([("source", "range"), ("stages.0", "map"), ("stages.1", "map"), ("stages.2", "filter")])
-    made = apply(chain, MoveFilter("stages.2", "stages.1"), MoveFilter("stages.2", "stages.0"))
-    assert [call.address for call in made.stages] == ["stages.2", "stages.0", "stages.1"]
-    assert [call.address for call in made.stages[0].over] == ["stages.0", "stages.1"]
-
-
 def test_an_argument_is_set_or_taken_away() -> None:
     chain = chain_of([("source", "range"), ("stages.0", "map")])
     made = apply(chain, *(SetArgument("stages.0", "map", name, 2) for name in ("num_parallel_calls", "f")))
@@ -212,7 +199,6 @@ def test_an_argument_is_set_or_taken_away() -> None:
         ([ReplaceStages(("source",))], "source"),
         ([ReplaceStages(("stages.0", "stages.2"))], "stages.0"),
         ([ReplaceStages(())], None),
-        ([HandWritten(("source",), "", "")], None),
     ],
 )
 def test_a_refusal_names_the_stage(changes: list[PipelineEdit], address: str | None) -> None:

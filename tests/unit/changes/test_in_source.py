@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, ChainStage, apply, chain_of
 from pipeprof.pipelines.changes.edits import (
-    HandWritten,
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -246,8 +244,6 @@ def test_the_function_that_is_measured_may_make_other_datasets() -> None:
     ("text", "edit", "why"),
     [
         (INLINE, SetEnvironment("A", "1"), "the changes are those of the environment alone"),
-        (INLINE, HandWritten(("stages.0",), "", ""), "HandWritten has to be written by hand"),
-        (INLINE, MoveFilter("stages.1", "stages.0"), "MoveFilter needs code that only you can write"),
         (INLINE, ReplaceStages(("stages.0",), (NewStage("map"),)), "ReplaceStages needs code"),
         (INLINE, SetArgument("stages.0", "batch", "n", 1), r"stages\.0: it is map, expected batch"),
         (INLINE.replace("map(parse)", "map(*parse)"), PARALLEL, "map in line 9 of a.py are not written one by one"),

@@ -17,7 +17,6 @@ from unit.changes.styled import Writer, addresses, edit, op_at, spec
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
-    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
@@ -71,8 +70,8 @@ PIPELINES = {"source", "stages", "on", "map_func", "dataset", "datasets"}
 def assert_alike(wanted: Chain, found: Chain) -> None:
     assert [call.op for call in found.calls] == [call.op for call in wanted.calls]
     for one, other in zip(found.calls, wanted.calls, strict=True):
-        # These have other functions then.
-        assert other.over or other.whole_batches or same(one.arguments, other.arguments)
+        # It has another function then.
+        assert other.whole_batches or same(one.arguments, other.arguments)
         lines = ([line for line in call.inside.values() if line.stages or line.source.op] for call in (other, one))
         for pair in zip(*lines, strict=True):
             assert_alike(*pair)
@@ -97,7 +96,7 @@ def test_the_chain_of_the_changed_text_is_the_changed_chain(rng: Random) -> None
     except EditError:
         event(f"{kind} refused by the spec")
         # The functions of its maps are not taken apart.
-        assert any(isinstance(one, MoveFilter | VectoriseMap) for one in edits)
+        assert any(isinstance(one, VectoriseMap) for one in edits)
         return
     event(f"{kind} made")
     assert same(after, apply_to_data(data, edits)), text
@@ -274,49 +273,6 @@ def test_a_vectorised_map_goes_after_its_batch_and_keeps_the_comments_around_its
         "        - tf.vectorized_map: {fn: [tf.square, {to_tuple: [null, null]}]}",
         "      num_parallel_calls: 2  # cores",
     ]
-
-
-def test_a_filter_before_a_map_gets_the_calls_that_it_reads() -> None:
-    found = apply_to_text(LATE, [MoveFilter("stages.2", "stages.0")])
-    assert found.splitlines()[2:11] == [
-        "  # the small ones",
-        "  - filter:",
-        "      name: small   # of the second part",
-        "      ops:",
-        "        - tf.square",
-        "        - to_tuple: [null, null]",
-        "        - select: 1",
-        "        - tf.math.less: {y: 30}",
-        "  # of the paper",
-    ]
-
-
-def test_a_filter_reads_what_the_map_calls_after_all_edits() -> None:
-    edits = [MoveFilter("stages.2", "stages.0"), SetArgument("stages.0", "map", "ops", ["tf.abs"])]
-    for order in (edits, edits[::-1]):
-        stages = apply_to_data(read(LATE.replace("        - select: 1\n", "")).data, order)["stages"]
-        assert stages[0]["filter"]["ops"] == ["tf.abs", {"tf.math.less": {"y": 30}}]
-
-
-LESS = {"tf.math.less": {"y": 3}}
-
-
-@pytest.mark.parametrize(
-    ("stages", "words"),
-    [
-        ([{"map": {"python": "f.py:fn"}}, {"filter": {"ops": [LESS]}}], "a function in Python is not taken apart"),
-        ([{"map": {"ops": ["tf.square"]}}, {"filter": {"python": "f.py:fn"}}], "a function in Python is not taken"),
-        (
-            [{"map": {"ops": [{"tf.random.uniform": {"shape": [], "on": []}}]}}, {"filter": {"ops": [LESS]}}],
-            r"stages\.1 cannot move before stages\.0: tf\.random\.uniform draws random numbers",
-        ),
-        ([{"map": {"ops": ["tf.sqare"]}}, {"filter": {"ops": [LESS]}}], "cannot move before stages.0: .*tf.sqare"),
-    ],
-)
-def test_a_filter_that_cannot_move_is_refused(stages: list[Any], words: str) -> None:
-    last = f"stages.{len(stages) - 1}"
-    with pytest.raises(EditError, match=words):
-        apply_to_data({"source": {"range": {"stop": 9}}, "stages": stages}, [MoveFilter(last, "stages.0")])
 
 
 def test_edits_name_stages_as_they_were_before_all_of_them() -> None:

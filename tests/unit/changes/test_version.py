@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.changes.in_spec import EditError
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.load import load_spec
@@ -46,7 +46,6 @@ def test_a_step_has_the_addresses_of_the_version_before_it(tmp_path: Path) -> No
         (SetArgument("stages.7", "map", "num_parallel_calls", 4), "stages.7"),
         (SetArgument("stages.1", "map", "num_parallel_calls", 4), "stages.1: it is batch, expected map"),
         (SetArgument("stages.1", "batch", "batch_size", 4), "it changes nothing"),
-        (HandWritten(("stages.0",), "", ""), "HandWritten has to be made by hand"),
         (SetArgument("stages.0", "map", "num_parallel_calls", "many"), "got 'many'"),
     ],
 )

@@ -64,7 +64,7 @@ def finding(status: str = "unverified", made: PipelineEdit | None = PARALLEL, **
 
 def by_hand(status: str = "unverified", **fields: Any) -> Finding:
     """One that only the user can write."""
-    edit = {"kind": "HandWritten", "stages": ["stages.1"], "yaml": "- x", "python": "x = 1"}
+    edit = {"kind": "ReplaceStages", "stages": ["stages.1"], "by": [{"op": "interleave", "arguments": {}}]}
     return finding(status, **{"edit": edit, "python": "x = 1", "patch": "- x", "in_spec": False, **fields})
 
 

@@ -14,8 +14,8 @@ from pipeprof.cli.targets.load import find_targets, is_spec
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise import advise, check
+from pipeprof.profiles.advise.advise import StaticAdvice, static_advice
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
-from pipeprof.profiles.advise.static import StaticAdvice, static_advice
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.memory.predict import BufferPrediction, MemoryPrediction
 from pipeprof.profiles.protocol.messages import Sketch

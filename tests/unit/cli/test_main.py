@@ -16,7 +16,7 @@ from pipeprof.cli.exit_codes import USAGE
 from pipeprof.cli.parser import COMMANDS, make_parser
 from pipeprof.cli.refused import command_gone, gone, option_gone
 from pipeprof.pipelines import errors
-from pipeprof.profiles.advise.names import GONE, NEW_NAMES
+from pipeprof.profiles.advise.check import GONE, NEW_NAMES
 from pipeprof.profiles.document.store import ProfileNotSavedError
 from tests.unit.cli.reports import RECORDED, Pipeprof
 

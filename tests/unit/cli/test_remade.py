@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.targets.remade import remade
-from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, SetEnvironment, SetOption
+from pipeprof.pipelines.changes.edits import InsertStage, NewStage, ReplaceStages, SetEnvironment, SetOption
 from pipeprof.profiles.document.findings import Verification, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Tool
@@ -47,7 +47,8 @@ def test_show_prints_no_code_of_the_file(status: str, target: str, pipeprof: Pip
 
 
 def test_show_says_where_lines_are_that_no_command_writes(pipeprof: Pipeprof, recorded: Recorded) -> None:
-    for edit, says in ((MoveFilter("stages.1", "stages.0"), True), (CACHE, False)):
+    new = ReplaceStages(("stages.0",), (NewStage("batch", {"batch_size": 2}),))
+    for edit, says in ((new, True), (CACHE, False)):
         save(recorded("input-bound"), proven(edit, python="x = 1"), target="train.py:make")
         assert ("pipeprof: note: " in pipeprof("show", SAVED).err) is says
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from unit.graph.conftest import node
 
-from pipeprof.pipelines.graph.costs.calls import calls_per_batch
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs
+from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 ENDLESS = node("range", "RangeDataset", start=0, stop=2**63 - 1, step=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.observe.given_function import _name
+from pipeprof.pipelines.graph.observe.build_hook import _name
 
 
 class Layer:

@@ -5,8 +5,7 @@ import sys
 import pytest
 
 from pipeprof.pipelines.graph.align import join, match
-from pipeprof.pipelines.graph.cardinality import cardinalities, final_elements
-from pipeprof.pipelines.graph.component_names import component_flow
+from pipeprof.pipelines.graph.cardinality import cardinalities, component_flow, final_elements
 from pipeprof.pipelines.graph.costs.unobserved import running_graph
 from pipeprof.pipelines.graph.observe.reading import shapes
 from pipeprof.pipelines.graph.read.records import dataset_node

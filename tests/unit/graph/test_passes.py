@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.graph.costs.costs import elements_of_pass
+from pipeprof.pipelines.graph.costs.stretches import elements_of_pass
 
 
 @given(

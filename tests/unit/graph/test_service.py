@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, dataset_node
-from pipeprof.pipelines.graph.read.service import UNKNOWN, ServiceFacts, compression, service_facts
+from pipeprof.pipelines.graph.read.records import (
+    UNKNOWN,
+    GraphDict,
+    NodeDict,
+    ServiceFacts,
+    compression,
+    dataset_node,
+    service_facts,
+)
 from pipeprof.profiles.time.stage_notes import describe_service, service_words, with_workers
 from pipeprof.profiles.time.stage_table import explain_stages
 
@@ -60,7 +67,6 @@ def read_from_service(*, known: bool) -> StageGraphs:
 def test_what_the_workers_run_is_written_but_not_executed() -> None:
     graphs = read_from_service(known=True)
     assert graphs.written.remote == {"reader@workers/0", "reader@workers/1"}
-    assert graphs.joined.removed == ()
     rows, _ = explain_stages(graphs, batches=1)
     assert [(row.id, row.op, row.remote, row.executed) for row in rows[:2]] == [
         ("source", "range", True, "on the workers"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from unit.graph.conftest import node
 
-from pipeprof.pipelines.graph.costs.calls import threads_inside
 from pipeprof.pipelines.graph.costs.costs import Cost
+from pipeprof.pipelines.graph.costs.unobserved import threads_inside
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 RANGE = node("range", "RangeDataset")

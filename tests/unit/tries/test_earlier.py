@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.targets.saved import is_run_of
-from pipeprof.profiles.advise.as_finding import proven_changes
+from pipeprof.profiles.advise.order import proven_changes
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.tries.workers import change, result
 
-from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.order import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile

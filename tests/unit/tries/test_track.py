@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from unit.tries.workers import PACE, SLOW, Workers, change
 
-from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetEnvironment
+from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.facts.caching import filling
 from pipeprof.profiles.advise.proposal import Proposal
@@ -55,12 +55,6 @@ def test_the_base_is_started_anew_where_it_is_another_pipeline(file: Path, profi
     track.race(start.then(CALLS.proposal.edits), {"C1": PREFETCH})
     assert workers.started == ["A1", "A2", "C1", "C1", "A1", "A2", "C1"]
     assert [len(workers.jobs[name].edits) for name in ("A1", "C1")] == [1, 2]
-
-
-def test_what_cannot_be_made_is_refused_and_the_others_race(file: Path, profile: Profile) -> None:
-    by_hand = Contender(Proposal("a", "a", (HandWritten("stages.0", "map", "x"),)))
-    found = track_of(Workers({**SLOW, "C2": 20.0}), file, profile).race(Version(), {"C1": by_hand, "C2": CALLS})
-    assert [one.status for one in found.values()] == ["refused", "kept"]
 
 
 def test_an_upper_bound_hands_out_what_stages_gave(file: Path, profile: Profile) -> None:
