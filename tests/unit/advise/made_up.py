@@ -61,12 +61,12 @@ DECODES = function("DecodeJpeg", reads=frozenset({"image"}), writes=frozenset({"
 WANTED = function("Equal", reads=frozenset({"label"}), writes=frozenset())
 
 
-def late_filter(predicate: FunctionView = WANTED, kept: float = 0.25) -> PipelineView:
+def late_filter(predicate: FunctionView = WANTED, kept: float = 0.25, **facts: Any) -> PipelineView:
     given = round(3200 / kept)
     return costly(
         14.0,
         stage("source", "from_tensor_slices", count=given),
-        stage("stages.0", "map", name="a", function=DECODES, ms=12.0, count=given),
+        stage("stages.0", "map", name="a", function=DECODES, ms=12.0, count=given, **facts),
         stage("stages.1", "filter", name="b", function=predicate, ms=1.0),
         stage("stages.2", "batch", arguments={"batch_size": 32}),
     )

@@ -218,6 +218,7 @@ NOT_FOR: dict[str, list[Make]] = {
     "drop-earlier": [
         lambda: dropped(op="take", arguments={"count": 120}), lambda: dropped(elements=1190),
         lambda: late_filter(kept=0.97), lambda: late_filter(predicate=function("PyFunc")),
+        lambda: late_filter(element=PAIR[:1]),
         lambda: recorded_view("filter_first")],
     "cache": [
         lambda: cached(stage("stages.0", "map", function=function("RandomUniform"))),
