@@ -119,12 +119,20 @@ INSERTED: Final[Mapping[str, Check]] = {
     "repeat": _object({}),
     "shard": _object({"num_shards": _LENGTH, "index": _whole(1_000_000_000, 0)}),
     "shuffle": _object({"buffer_size": _SHUFFLED}),
-    "skip": _object({"count": _whole(1_000_000_000, 0)}),
+    **dict.fromkeys(("skip", "take"), _object({"count": _whole(1_000_000_000, 0)})),
 }
 """Arguments of a stage that `InsertStage` makes, by its op."""
 _SIDE: Final = _object({"on": _COMPONENT, "stages": _list(_object({"batch": _object({"batch_size": _LENGTH})}), 1)})
 REPLACING: Final[Mapping[str, Check]] = {
     "batch": _object({"batch_size": _ROWS}, {"drop_remainder": _TRUTH}),
+    "bucket_by_sequence_length": _object(
+        {
+            "element_length_func": _object({"ops": _list(_is("tf.size"), 1)}),
+            "bucket_boundaries": _list(_LENGTH, 16),
+            "bucket_batch_sizes": _list(_ROWS, 17, 2),
+        },
+        {"drop_remainder": _TRUTH},
+    ),
     "cache": _object({}),
     "flat_map": _object({"source": _object({"zip": _object({"datasets": _list(_SIDE, 1024)})})}),
     "map": _object({"ops": _list(_one_of(CALLS), 2048)}),

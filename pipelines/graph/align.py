@@ -39,6 +39,8 @@ class Joined:
     """Written to executed; several written ones to the same one where they were fused."""
     injected: tuple[str, ...]
     """Executed datasets that TensorFlow injected, in data order."""
+    removed: tuple[str, ...]
+    """Written datasets that TensorFlow removed because they have no effect."""
 
     def written(self, executed_id: str) -> tuple[str, ...]:
         """Return the ids of the written datasets that run as ``executed_id``."""
@@ -77,6 +79,7 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
     return Joined(
         executed=pairs,
         injected=tuple(node.id for node in executed.walk() if node.id not in taken and node.owner is None),
+        removed=tuple(node.id for node in written.walk() if node.id not in pairs and node.id not in written.remote),
     )
 
 

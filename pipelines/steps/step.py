@@ -279,6 +279,13 @@ def sentence(text: str) -> str:
     return f"step {text}"
 
 
+def same_for_all_batches(kind: str, text: str) -> str | None:
+    """Say that each batch takes the same time, whatever is in it; None where it may not."""
+    if kind == "simulate":
+        return None if _PER_MB in text else "this one costs the same for every batch"
+    return {"none": "there is none", RECORDED: "a recorded one does not look at the batch"}.get(kind)
+
+
 def start_step(kind: str, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:
     """Make the step, in the worker, of what `arguments_of` gave."""
     if kind == "simulate":

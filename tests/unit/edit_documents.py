@@ -13,8 +13,15 @@ from pipeprof.pipelines.changes.edits import VALUES
 
 FRAME = {"frame_length": 26, "frame_step": 1, "axis": 0, "on": 0}
 SIDE = {"on": 0, "stages": [{"batch": {"batch_size": 281}}]}
+BUCKETS = {
+    "element_length_func": {"ops": ["tf.size"]},
+    "bucket_boundaries": [8, 16],
+    "bucket_batch_sizes": [4, 4, 4],
+    "drop_remainder": True,
+}
 NEW: dict[str, Any] = {
     "batch": {"batch_size": 4, "drop_remainder": True},
+    "bucket_by_sequence_length": BUCKETS,
     "cache": {},
     "flat_map": {"source": {"zip": {"datasets": [SIDE]}}},
     "map": {"ops": [{"tf.signal.frame": FRAME}, {"getitem": {"key": ":, ::2", "on": 0}}]},
@@ -28,7 +35,7 @@ def edits() -> list[dict[str, Any]]:
     """One edit for each row of the table."""
     inserted = {
         "prefetch": {"buffer_size": "AUTOTUNE"}, "shuffle": {"buffer_size": 1000}, "skip": {"count": 3},
-        "shard": {"num_shards": 4, "index": 0},
+        "shard": {"num_shards": 4, "index": 0}, "take": {"count": 3},
     }  # fmt: skip
     places = [{"after": None}, {"after": "stages.0"}, {"after": "source.inputs.1.stages.0"}, *[{}] * 4]
     found: list[dict[str, Any]] = [

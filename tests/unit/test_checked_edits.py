@@ -127,6 +127,8 @@ def test_every_number_of_an_edit_has_bounds(edit: dict[str, Any], most: int) -> 
         ("batch", ("batch_size",), 10_000_000),
         ("window", ("size",), 10**9),
         ("window", ("shift",), 10**9),
+        ("bucket_by_sequence_length", ("bucket_boundaries", 0), 10**9),
+        ("bucket_by_sequence_length", ("bucket_batch_sizes", 0), 10_000_000),
         ("flat_map", ("source", "zip", "datasets", 0, "stages", 0, "batch", "batch_size"), 10**9),
         ("map", ("ops", 0, "tf.signal.frame", "frame_length"), 10**9),
         ("map", ("ops", 0, "tf.signal.frame", "frame_step"), 10**9),

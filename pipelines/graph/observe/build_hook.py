@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import CellType, CodeType, FrameType, FunctionType, MethodType, TracebackType
+from types import CellType, CodeType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
 from typing import Any, Final, TypeAlias, TypeVar
 
 from pipeprof.pipelines.target.user_files import is_generated
@@ -228,9 +228,10 @@ def _name(function: Any, library: FrameType | None) -> str | None:
     if not isinstance(plain, FunctionType):
         return type(plain).__name__
     if plain.__name__ == "<lambda>":
-        return _only(_functions_of(plain)) or _called_object(plain)
+        return _only(_functions_of(plain)) or _only(_functions_of_objects(plain)) or _called_object(plain)
     if library is not None and _INSIDE in plain.__qualname__:
-        return _only(one for one in _functions_of(plain) if _file_of(one) != _file_of(plain)) or plain.__name__
+        reached = [*_functions_of(plain), *_functions_of_objects(plain)]
+        return _only(one for one in reached if _file_of(one) != _file_of(plain)) or plain.__name__
     return plain.__name__
 
 
@@ -271,6 +272,32 @@ def _named_by(function: FunctionType) -> dict[str, Any]:
     return {name: function.__globals__.get(name) for name in code.co_names} | {
         name: _content(cell) for name, cell in cells
     }
+
+
+def _functions_of_objects(function: FunctionType) -> list[FunctionType]:
+    """Return the functions that the code of another one reaches through its objects: ``self.tokenize(text)``.
+
+    A method stands for the function that it calls where its object holds one.
+    """
+    found: list[FunctionType] = []
+    for cell in function.__closure__ or ():
+        value = _content(cell)
+        if isinstance(value, (FunctionType, MethodType, functools.partial, ModuleType)):
+            continue
+        held = _held_functions(value, function)
+        for name in () if held else function.__code__.co_names:
+            method = inspect.getattr_static(type(value), name, None)
+            if isinstance(method, FunctionType):
+                held += _held_functions(value, method) or [method]
+        found += held
+    return found
+
+
+def _held_functions(value: Any, user: FunctionType) -> list[FunctionType]:
+    """Return the functions among the attributes of an object that the code of a function names."""
+    attributes = attributes_of(value)
+    held = [_plain(attributes.get(name)) for name in user.__code__.co_names]
+    return [function for function in held if isinstance(function, FunctionType)]
 
 
 def _content(cell: CellType) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from pipeprof.pipelines.addresses import pipeline_of
@@ -12,7 +15,7 @@ from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, NewStage, P
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.advise.facts.byte_gate import in_function, nothing_to_keep, places_below, weigh
+from pipeprof.profiles.advise.facts.byte_gate import EarlierPlace, in_function, nothing_to_keep, places_below, weigh
 from pipeprof.profiles.advise.facts.caching import LEAST_EPOCHS
 from pipeprof.profiles.advise.facts.work import (
     MUCH_WORK,
@@ -39,6 +42,8 @@ MIXED_SHARE: Final = 0.5
 """Of the elements of an epoch that a later shuffle holds, from which no other one is needed after a cache."""
 SMALLER: Final = 4
 """Times that a cached element is larger than before the maps before the cache: less saves little by running these."""
+ENCODED: Final = 0.15
+"""Of the bytes of a picture that its JPEG file takes at most."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +319,7 @@ def moved_to_smaller(view: PipelineView, stage: StageView) -> OtherCache | None:
     nbytes, count = row.buffered_bytes, row.buffered_elements
     if not nbytes or not count or not weigh(nbytes, view).matters:
         return None
-    for place in places_below(view, stage):
+    for place in (*places_below(view, stage), *_encoded(view, stage, nbytes / count)):
         each = place.element_bytes + CACHE_OVERHEAD_BYTES
         again = all(is_plain(one) for one in place.crossed if traits(one.op).maps)
         if again and each * SMALLER <= nbytes / count and not nothing_to_keep(view, place.below):
@@ -325,10 +330,36 @@ def moved_to_smaller(view: PipelineView, stage: StageView) -> OtherCache | None:
 
 def _in_memory(view: PipelineView, stage: StageView) -> OtherCache | None:
     """A cache in files is read, checked and copied in every epoch, on one thread."""
-    line, limit = line_of(view, stage), view.memory_limit_bytes
-    count, each = pass_count(view, line, stage), _kept_bytes(line, stage)
-    nbytes = count * each if count and each else None
+    nbytes, limit = _file_bytes(view, stage), view.memory_limit_bytes
     if share_of(stage) < MUCH_WORK or nbytes is None or not limit or nbytes > CACHE_SHARE * limit:
         return None
     edit = ReplaceStages((stage.id,), (NewStage("cache"),), summary="{stage} without a filename")
     return OtherCache((edit,), nbytes, nbytes, "reads its elements from files in every epoch", saves=False)
+
+
+def _encoded(view: PipelineView, stage: StageView, each: float) -> Iterator[EarlierPlace]:
+    """The place before a map that decodes whole pictures: nothing has passed there since the cache is complete.
+
+    Of what a function then makes smaller, a file may take more.
+    """
+    earlier = view.input_of(stage)
+    below = view.input_of(earlier) if earlier is not None else None
+    ops = earlier.function.ops if earlier is not None and earlier.function is not None else None
+    if earlier is None or below is None or not ops or "ReadFile" in ops or below.element_bytes is not None:
+        return
+    smaller = any(part in op for op in ops for part in ("Resize", "Crop", "Slice", "Glimpse"))
+    if {op for op in ops if op.startswith("Decode")} == {"DecodeJpeg"} and not smaller:
+        yield EarlierPlace(earlier, below, ENCODED * each, (earlier,))
+
+
+def _file_bytes(view: PipelineView, stage: StageView) -> float | None:
+    """Bytes of all elements of a cache in files; None if unknown."""
+    path = Path(str(stage.arguments["filename"]))
+    # Another cache may have a longer name that begins alike.
+    written = {file.name.removeprefix(path.name): file for file in path.parent.glob(f"{glob.escape(path.name)}*")}
+    found = sum(file.stat().st_size for end, file in written.items() if re.fullmatch(r"\.data-\d+-of-\d+", end))
+    if found and not any(re.fullmatch(r"_\d+\.lockfile", end) for end in written):
+        return found
+    line = line_of(view, stage)
+    count, each = pass_count(view, line, stage), _kept_bytes(line, stage)
+    return count * each if count and each else None

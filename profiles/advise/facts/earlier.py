@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -12,6 +11,7 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import kept_but_in_flight, kept_share, per_batch
 from pipeprof.profiles.advise.facts.work import MUCH_WORK, before, is_plain, is_random, line_of, share_of
 from pipeprof.profiles.advise.proposal import Semantics, strongest
+from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
 
@@ -30,37 +30,77 @@ class Moved:
     crossed: tuple[StageView, ...]
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A place before a stage's own.
+
+    Attributes:
+        after: The stage that it then comes after.
+        crossed: The stages that it then comes before, the nearest to its own place first.
+        times: Elements there for one that it counts now.
+    """
+
+    after: StageView
+    op: str
+    crossed: tuple[StageView, ...] = ()
+    times: int = 1
+    semantics: Semantics = "same"
+
+    def arguments(self, stage: StageView) -> dict[str, object]:
+        """What the stage counts at this place: `skip(10)` after `batch(32)` is `skip(320)` before it."""
+        counts = traits(stage.op).counts
+        return {
+            name: value * self.times if name == counts and isinstance(value, int) and value > 0 else value
+            for name, value in stage.arguments.items()
+        }
+
+
 def position_earlier(view: PipelineView, stage: StageView) -> Moved | None:
     """Return a shard or a skip before maps, whose results it drops by their position; None where it cannot be there.
 
-    A take drops nothing: it ends the epoch, and the maps make no more. `skip(10)` after `batch(32)` is `skip(320)`
-    before it.
+    A take drops nothing: it ends the epoch, and the maps make no more.
     """
-    row, at, kept = traits(stage.op), view.input_of(stage), kept_share(view, stage)
-    if not (row.drops and row.by_position) or row.ends_early or kept is None:
+    row, below = traits(stage.op), view.input_of(stage)
+    kept = kept_share(view, stage)
+    if not (row.drops and row.by_position) or row.ends_early or below is None or kept is None:
         return None
-    crossed: list[tuple[StageView, int, Semantics]] = []
-    while at is not None and len(view.readers(at)) == 1 and (crossing := _crossing(view, stage, at)) is not None:
-        crossed.append((at, *crossing))
-        at = view.input_of(at)
-    while crossed and not traits(crossed[-1][0].op).maps:
-        # Whatever passes elements on for nothing is left where it is.
-        crossed.pop()
+    places = list(_places(view, _Place(below, op=stage.op)))
+    crossed = {one.id: one for place in places for one in reversed(place.crossed) if traits(one.op).maps}
     if not crossed:
         return None
-    first, times = crossed[-1][0], math.prod(count for _, count, _ in crossed)
-    edits: tuple[PipelineEdit, ...] = (MoveStage(stage.id, stage.op, before=first.id),)
-    if times > 1:
-        below, count = view.input_of(first), stage.arguments.get(row.counts or "")
-        if below is None or not isinstance(count, int):
-            return None
-        given = {**stage.arguments, str(row.counts): count * times}
-        edits = (InsertStage(stage.op, given, after=below.id), ReplaceStages((stage.id,)))
-    maps = tuple(one for one, _, _ in reversed(crossed) if traits(one.op).maps)
-    return Moved(edits, strongest(effect for _, _, effect in crossed), kept, maps)
+    if len(places) == 1 and places[0].times == 1:
+        edits: tuple[PipelineEdit, ...] = (MoveStage(stage.id, stage.op, before=places[0].crossed[-1].id),)
+    else:
+        given = [InsertStage(stage.op, place.arguments(stage), after=place.after.id) for place in places]
+        edits = (*given, ReplaceStages((stage.id,)))
+    return Moved(edits, strongest(place.semantics for place in places), kept, tuple(crossed.values()))
 
 
-def _crossing(view: PipelineView, stage: StageView, at: StageView) -> tuple[int, Semantics] | None:
+def _places(view: PipelineView, place: _Place) -> Iterable[_Place]:
+    """The first places that give the same elements, one for each side of a zip; the maps are after them."""
+    at = place.after
+    sides = [view.by_id[name] for name in at.inputs if name in view.by_id]
+    if len(view.readers(at)) != 1 or not sides:
+        yield place
+    elif len(sides) > 1 and traits(at.op).one_to_one and all(is_outside_functions(side.id) for side in sides):
+        for side in sides:
+            yield from _places(view, _next(place, side, "same"))
+    elif len(sides) == 1 and (crossing := _crossing(view, place, at)) is not None:
+        times, effect = crossing
+        further = list(_places(view, _next(place, sides[0], effect, times)))
+        # Whatever passes elements on for nothing is left where it is.
+        useful = any(traits(one.op).maps for found in further for one in found.crossed[len(place.crossed) :])
+        yield from further if useful else [place]
+    else:
+        yield place
+
+
+def _next(place: _Place, below: StageView, effect: Semantics, times: int = 1) -> _Place:
+    crossed = (*place.crossed, place.after)
+    return _Place(below, place.op, crossed, place.times * times, strongest((place.semantics, effect)))
+
+
+def _crossing(view: PipelineView, place: _Place, at: StageView) -> tuple[int, Semantics] | None:
     """What coming before a stage changes: how many elements it counts for one, and the data; None where impossible."""
     row = traits(at.op)
     if row.maps:
@@ -72,7 +112,7 @@ def _crossing(view: PipelineView, stage: StageView, at: StageView) -> tuple[int,
         # Where the filter drops one, others come out.
         return (1, "same" if kept >= 1 else "values") if kept is not None else None
     size = at.arguments.get(row.batches) if row.batches is not None else None
-    if row.stacks and row.same_components and traits(stage.op).counts and isinstance(size, int) and size > 0:
+    if row.stacks and row.same_components and traits(place.op).counts and isinstance(size, int) and size > 0:
         return size, "same"
     return None
 

@@ -26,6 +26,7 @@ from pipeprof.profiles.wording import as_typed, listed
 BATCHES_IN_BUFFER: Final = 10
 """Batches of single elements that a shuffle should hold: with fewer, a batch of sorted data has less than half of the
 classes."""
+POLICY: Final = "experimental_distribute.auto_shard_policy"
 LOADING: Final = ("ReadFile", "Decode", "Parse", "ExtractJpegShape")
 """Beginnings of ops without whose results there is nothing to cache."""
 _DRAWS: Final = {
@@ -402,28 +403,46 @@ def shuffle_before_shard_unseeded(view: PipelineView) -> Iterator[Proposal]:
     """An order that every host draws by itself, divided by position."""
     if view.profile is not None and view.profile.seed is not None:
         return
-    for shard in _own_shards(view):
+    shards = _own_shards(view)
+    for shard in shards:
         below = _below_in_line(view, shard)
-        shuffle = next((stage for stage in reversed(below) if _draws_order(stage)), None)
-        if shuffle is None:
-            continue
-        edit: PipelineEdit = SetArgument(shuffle.id, shuffle.op, "seed", value=1)
-        advice = f"Give {shuffle.label} one seed for all hosts, or divide the data before."
-        later = [traits(stage.op) for stage in below[: below.index(shuffle)]]
-        if traits(shuffle.op).names_files:
-            edit = SetArgument(shuffle.id, shuffle.op, "shuffle", value=False)
-            advice = f"List the names with shuffle=False, and shuffle them after {shard.label}."
-        elif all(row.passes and row.one_to_one for row in later):
-            edit = MoveStage(shard.id, shard.op, before=shuffle.id)
-            advice = f"Put {shard.label} before {shuffle.label}."
-        yield Proposal(
-            stage=shuffle.id,
-            sentence=f"{shuffle.label} has no seed, so every host draws an order of its own, which {shard.label} "
-            "divides by position: some elements get to several hosts in an epoch, others to none.",
-            recommendation=advice,
-            evidence={"shuffle": shuffle.id},
-            edits=(edit,),
-        )
+        drawn = [stage for stage in below if _draws_order(stage)]
+        if drawn:
+            shuffle = drawn[-1]
+            later = below[: below.index(shuffle)]
+            yield _unseeded([shuffle], shard.label, shard, movable=all(map(_only_passes, later)))
+    root = view.root
+    if not shards and root is not None and view.options.get(POLICY) == "DATA":
+        drawn = [stage for stage in (root, *_below_in_line(view, root)) if _draws_order(stage)]
+        if drawn:
+            yield _unseeded(drawn[::-1], "auto_shard_policy DATA")
+
+
+def _only_passes(stage: StageView) -> bool:
+    return traits(stage.op).passes and traits(stage.op).one_to_one
+
+
+def _unseeded(
+    shuffles: Sequence[StageView], divider: str, shard: StageView | None = None, *, movable: bool = False
+) -> Proposal:
+    shuffle, names = shuffles[0], listed([stage.label for stage in shuffles])
+    edits: tuple[PipelineEdit, ...] = tuple(SetArgument(one.id, one.op, "seed", value=1) for one in shuffles)
+    advice = f"Give {names} one seed for all hosts, or divide the data before."
+    if shard is not None and traits(shuffle.op).names_files:
+        edits = (SetArgument(shuffle.id, shuffle.op, "shuffle", value=False),)
+        advice = f"List the names with shuffle=False, and shuffle them after {shard.label}."
+    elif shard is not None and movable:
+        edits = (MoveStage(shard.id, shard.op, before=shuffle.id),)
+        advice = f"Put {shard.label} before {shuffle.label}."
+    return Proposal(
+        stage=shuffle.id,
+        sentence=f"{names} {'have' if shuffles[1:] else 'has'} no seed, so every host draws an order of its own, which "
+        f"{divider} divides by position: some elements get to several hosts in an epoch, others to none.",
+        recommendation=advice,
+        evidence={"shuffle": shuffle.id},
+        edits=edits,
+        covers=tuple(stage.id for stage in shuffles),
+    )
 
 
 CORRECTNESS: Final = (

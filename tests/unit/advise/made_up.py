@@ -6,6 +6,7 @@ from typing import Any
 
 from unit.view.views import Built, function, measured, pipeline, stage, tensor
 
+from pipeprof.profiles.advise.findings.correctness import POLICY
 from pipeprof.profiles.document.findings import Verdict
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.memory import Soak, SoakEnd, SoakSeries
@@ -86,6 +87,20 @@ def dropped(op: str = "skip", arguments: dict[str, Any] | None = None, elements:
         stage("stages.0", "map", name="load", function=LOADS, ms=16.0, elements=1200, count=1200, element=PICTURE),
         stage("stages.1", op, arguments=arguments or {"count": 1080}, elements=elements, count=120),
         stage("stages.2", "batch", arguments={"batch_size": 16}),
+    )
+
+
+def zipped() -> PipelineView:
+    """Two sides of a zip that are decoded, and sharded after it."""
+    sources = [stage(f"source.inputs.{side}.source", "TextLineDataset", elements=1200) for side in (0, 1)]
+    reads = {"name": "tokenize", "function": function("PyFuncStateless"), "ms": 8.0, "elements": 1200}
+    maps = [stage(f"source.inputs.{side}.stages.0", "map", **reads, inputs=(sources[side].id,)) for side in (0, 1)]
+    return costly(
+        20.0,
+        stage("source", "zip", inputs=tuple(one.id for one in maps), elements=1200),
+        *(sources[0], maps[0], sources[1], maps[1]),
+        stage("stages.0", "shard", arguments={"num_shards": 4, "index": 0}, elements=300, inputs=("source",)),
+        stage("stages.1", "batch", arguments={"batch_size": 16}),
     )
 
 
@@ -236,6 +251,11 @@ def direct_then_sharded() -> Built:
     """Files that the source reads."""
     source = stage("source", "TFRecordDataset", arguments={"filenames": ["a", "b", "c", "d"]}, line=2)
     return pipeline(source, shard(0), _batch(1))
+
+
+def divided(policy: str | None = None, source: StageView | None = None) -> Built:
+    """Files whose division is left to a strategy."""
+    return pipeline(source or names(), *reader(), _batch(1), options={} if policy is None else {POLICY: policy})
 
 
 def shuffled_names() -> Built:

@@ -11,9 +11,11 @@ import pytest
 from unit.advise.checks import found, only, short
 from unit.advise.made_up import (
     direct_then_sharded,
+    divided,
     generator,
     idling,
     mapped_then_sharded,
+    names,
     python_map,
     read_then_sharded,
     sharded_then_read,
@@ -173,6 +175,8 @@ FOUND: dict[str, tuple[str, Make, str | None, str]] = {
     "read by the source, then sharded": ("shard-after-read", direct_then_sharded, "stages.0", ""),
     "names in an order of each host's": ("shuffle-before-shard-unseeded", shuffled_names, "source",
         "SetArgument source shuffle False"),
+    "a strategy divides what each host shuffles": ("shuffle-before-shard-unseeded",
+        lambda: divided("DATA", names(file_pattern="*")), "source", "SetArgument source seed 1"),
     "images in a shuffle": ("shuffle-buffer-bytes", shuffled_images, "stages.1", "MoveStage stages.1 stages.0"),
     "half a gigabyte": ("big-array", lambda: slices(500 * MB), "source", ""),
     "a cache that does not fit": ("cache-over-budget", lambda: whole_cache(20_000), "stages.1",
@@ -212,7 +216,7 @@ SILENT: dict[str, list[Make]] = {
     "discarded-transformation": [lambda: with_slip("drawn-once")],
     "random-at-tracing": [lambda: with_slip("discarded")],
     "shard-after-read": [sharded_then_read, lambda: read_then_sharded(files=2), lambda: read_then_sharded(parts=1)],
-    "shuffle-before-shard-unseeded": [sharded_then_read],
+    "shuffle-before-shard-unseeded": [sharded_then_read, divided, lambda: divided("DATA")],
     "shuffle-buffer-bytes": [
         lambda: shuffled_images(50), lambda: line(indices(), shuffle("stages.0", 100_000, indices())),
         lambda: line(slices(500 * MB).stages[0], shuffle("stages.0", 10_000, slices(500 * MB).stages[0]))],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from unit.advise.checks import found, only, short
-from unit.advise.made_up import PAIR, csv, dropped, late_filter, python_map, readers, records, windows
+from unit.advise.made_up import PAIR, csv, dropped, late_filter, python_map, readers, records, windows, zipped
 from unit.view.recorded import recorded_view
 from unit.view.views import MeasuredFacts, function, measured, pipeline, stage, tensor
 
@@ -165,6 +165,9 @@ FOR: dict[str, tuple[str, Make, str, str]] = {
     "windows that are batches": ("windows-at-once", lambda: windows(window={"shift": 26}), "stages.0",
         "ReplaceStages stages.0,stages.1 op=batch arguments=batch_size=26 drop_remainder=True"),
     "a skip after a map": ("drop-earlier", dropped, "stages.1", "MoveStage stages.1 stages.0"),
+    "a shard after a zip": ("drop-earlier", zipped, "stages.0",
+        "InsertStage num_shards=4 index=0 source.inputs.0.source; "
+        "InsertStage num_shards=4 index=0 source.inputs.1.source; ReplaceStages stages.0"),
     "a filter that reads what no map changes": ("drop-earlier", late_filter, "stages.1",
         "MoveStage stages.1 stages.0"),
     "a shuffle of what a map makes": ("drop-earlier", lambda: recorded_view("shuffle_after_decode"), "stages.2",
