@@ -274,6 +274,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         traced_batches=observed.trace.batches if observed.trace is not None else None,
         placed=facts.stages,
         locate=place if facts.target.kind != "spec" else None,
+        swallowed=observed.swallowed,
     )
     stages = with_workers(
         stages, {one.address: one.workers for one in observed.services if one.address and one.workers is not None}

@@ -123,6 +123,20 @@ class Replayed:
     cpu_ms: float | None = None
 
 
+@dataclass(frozen=True)
+class Swallowed:
+    """An error that an ``ignore_errors`` hides.
+
+    Attributes:
+        example: Class and text of the first one.
+        errors: As many were raised while so many `elements` were read of the dataset before it, themselves included.
+    """
+
+    example: str
+    errors: int
+    elements: int
+
+
 # Memory
 
 
@@ -436,6 +450,7 @@ class Sample:
     own_step: bool = False
     training: Training | None = None
     replayed: Replayed | None = None
+    swallowed: Swallowed | None = None
     memory: MemoryReport | None = None
     model: ModelDict | None = None
     soak: SoakReading | None = None

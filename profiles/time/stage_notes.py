@@ -13,6 +13,7 @@ from pipeprof.profiles.wording import percent, stage_label, stage_labels
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.costs.costs import Costs
     from pipeprof.pipelines.graph.stages import StageGraph
+    from pipeprof.profiles.protocol.messages import Swallowed
 
 
 OF_THE_MODEL = (
@@ -42,20 +43,35 @@ class StageNote:
         return Message(code=f"stages-{self.code}", message=text, stages=[stage.id for stage in stages])
 
 
-def swallowed_message(stage: Stage, swallower: Stage, taken: int, lost: float) -> Message:
+def swallowed_message(stage: Stage, swallower: Stage, taken: int, lost: float, seen: Swallowed | None) -> Message:
     """Warn that elements are missing because their errors were swallowed.
 
     Args:
         stage: It raised the errors.
         taken: Elements that went into it.
         lost: At least so many of them.
+        seen: One of the errors, if it is known.
     """
     text = (
         f"{stage_label(swallower)} hides errors: of {taken:,} elements that went into {stage_label(stage)}, at least "
-        f"{lost:,.0f} ({percent(lost / taken)}) raised one and are missing. `ignore_errors(log_warning=True)` "
-        "prints them."
+        f"{lost:,.0f} ({percent(lost / taken)}) raised one and are missing. {_example(seen)}"
     )
     return Message(code="errors-ignored", message=text, stages=[stage.id, swallower.id])
+
+
+def uncounted_message(swallower: Stage, seen: Swallowed) -> Message:
+    """Warn of swallowed errors that the counters of the run do not show."""
+    text = (
+        f"{stage_label(swallower)} hides errors: of {seen.elements:,} elements that were read before it after the "
+        f"measurement, {seen.errors:,} ({percent(seen.errors / seen.elements)}) raised one and are missing. "
+        f"{_example(seen)}"
+    )
+    return Message(code="errors-ignored", message=text, stages=[swallower.id])
+
+
+def _example(seen: Swallowed | None) -> str:
+    all_of_them = "`ignore_errors(log_warning=True)` prints them."
+    return f"The first error: {seen.example.rstrip('.')}. {all_of_them}" if seen is not None else all_of_them
 
 
 def unseen_text(stages: Sequence[Stage], seen: float = 0.0) -> str:

@@ -23,7 +23,15 @@ from pipeprof.pipelines.meaning.executed_ops import written_op
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
-from pipeprof.profiles.time.stage_notes import OF_THE_MODEL, StageNote, model_messages, swallowed_message, total_seconds
+from pipeprof.profiles.protocol.messages import Swallowed
+from pipeprof.profiles.time.stage_notes import (
+    OF_THE_MODEL,
+    StageNote,
+    model_messages,
+    swallowed_message,
+    total_seconds,
+    uncounted_message,
+)
 from pipeprof.profiles.time.top_stage import count_inputs
 
 _NOT_READ = dict.fromkeys(("elements", "time_ms_per_batch", "share", "calls_per_batch", "bytes_out_per_batch"))
@@ -51,6 +59,7 @@ def explain_stages(
     traced: Mapping[str, float] | None = None,
     traced_batches: int | None = None,
     locate: Callable[[list[Stage]], None] | None = None,
+    swallowed: Swallowed | None = None,
 ) -> tuple[list[Stage], list[Message]]:
     """Make the rows of a pipeline's stages, and warnings about their numbers.
 
@@ -62,6 +71,7 @@ def explain_stages(
         times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
+        swallowed: An error that an ``ignore_errors`` hid.
     """
     written, executed = graphs.written, graphs.executed
     if not graphs.is_read:
@@ -103,7 +113,7 @@ def explain_stages(
         locate(rows)
         count_inputs(rows)
     notes = [*model_messages(costs, executed, read=bool(segments)), *(note.message(rows) for note in table.notes())]
-    return rows, [*notes, *table.lost(rows)]
+    return rows, [*notes, *table.lost(rows, swallowed)]
 
 
 @dataclass(frozen=True)
@@ -341,15 +351,17 @@ class _StageTable:
         )
         return [note for note in found if note.stages]
 
-    def lost(self, rows: Sequence[Stage]) -> list[Message]:
+    def lost(self, rows: Sequence[Stage], seen: Swallowed | None) -> list[Message]:
         """Warnings about elements whose errors another stage swallowed."""
         by_id = {row.id: row for row in rows}
         by_place = {place: by_id[one.address] for one in self.graphs.stages for place in self.graphs.places(one)}
-        return [
-            swallowed_message(by_place[lost.place], by_place[lost.swallowed_by], lost.taken, lost.number)
+        found = [
+            swallowed_message(by_place[lost.place], by_place[lost.swallowed_by], lost.taken, lost.number, seen)
             for lost in self.costs.lost
             if lost.place in by_place and lost.swallowed_by in by_place
         ]
+        swallowers = [row for row in rows if traits(row.op).swallows]
+        return found or [uncounted_message(row, seen) for row in swallowers[-1:] if seen is not None]
 
     def _is_alias(self, place: str) -> bool:
         node = self._executed.nodes[place]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import sys
@@ -24,6 +25,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.source_lines import places_of
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.consumer import BatchConsumer, StepContext, StepFacts
 from pipeprof.pipelines.steps.simulated import durations, simulated_step
@@ -56,7 +58,14 @@ from pipeprof.profiles.worker.services import (
     wait_for_end,
     what_sharing_does,
 )
-from pipeprof.profiles.worker.steps.headspace import BatchSizes, bytes_of, measure_floor, replay
+from pipeprof.profiles.worker.steps.headspace import (
+    LONGEST_START_SECONDS,
+    BatchSizes,
+    bytes_of,
+    measure_floor,
+    read_swallowed,
+    replay,
+)
 from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.window import (
@@ -128,6 +137,7 @@ class JobRun:
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
         self._paused_ns = self._paused_cpu_ns = 0
+        self._swallows = False
         self._reads_service = False
         self._service: LocalService | None = None
 
@@ -272,7 +282,8 @@ class JobRun:
 
                 # A dataset that cannot be serialised is known only from observations of its build; a function of the
                 # user's may use an array.
-                seen = any(traits(step.op).remote for step in placed(self._spec))
+                rows = [traits(step.op) for step in placed(self._spec)]
+                seen = any(row.remote or row.swallows for row in rows)
                 watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or seen
                 watch = CallWatch()
                 with watch:
@@ -497,6 +508,8 @@ class JobRun:
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self._note_no_trace(why)
+            with contextlib.suppress(Exception):
+                self._read_swallowed()
 
     def _trace_device(self, step: BatchConsumer | None) -> None:
         """Record steps on the clock of a GPU or TPU, where they compute on one."""
@@ -508,6 +521,21 @@ class JobRun:
         read = trace_steps(self.feed, step, self._step_job.kind, stop=stop, alive=alive)
         if read is not None:
             self._channel.send(device=read)
+
+    def _read_swallowed(self) -> None:
+        """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""
+        room = self._room()
+        full = room is not None and (procfs.rss_bytes("self") or 0) > room
+        if not self._swallows or full or self._filled_seconds > LONGEST_START_SECONDS:
+            return
+        from pipeprof.pipelines.changes.replay import datasets_before
+
+        with self._recording() as calls:
+            parts = datasets_before(self.dataset, lambda row: row.swallows, calls, self._building())
+        for part in parts:
+            hidden = read_swallowed(part, self._channel.stop.is_set)
+            if hidden is not None:
+                self._channel.send(swallowed=hidden)
 
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""
@@ -555,6 +583,7 @@ class JobRun:
         found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
         if found.note:
             self.warn("graph-without-arrays", found.note)
+        self._swallows = any(node.traits.swallows for node in StageGraph.from_dict(found.written).nodes.values())
         self._channel.send(
             graphs=Graphs(
                 written=found.written,

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from integration.changed_datasets import BUILDING
 
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
+from pipeprof.pipelines.changes.replay import datasets_before
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.observe.reading import read_graphs
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.steps.headspace import read_swallowed
 from pipeprof.profiles.worker.steps.loop import Feed
 
 
@@ -77,7 +81,7 @@ def test_a_flat_map_after_what_works_ahead(trajectories: int, endless: bool) -> 
     assert 10_000 / FRAMES * 0.8 <= parsed.elements <= parse.number() + 1
 
 
-def test_what_ignore_errors_hides() -> None:
+def test_what_ignore_errors_hides(recording: CallWatch) -> None:
     def load(number: Any) -> Any:
         if number % 25 == 7:
             raise ValueError("no picture")
@@ -91,6 +95,11 @@ def test_what_ignore_errors_hides() -> None:
     assert rows["stages.1"].inputs_each == pytest.approx(1.0, rel=0.01)
     lost = int(note.message.split("at least ")[1].split(" ")[0])
     assert 0.8 * counted.number() / 25 <= lost <= counted.number() / 25 + 1
+    (part,) = datasets_before(dataset, lambda row: row.swallows, recording.calls, BUILDING)
+    seen = read_swallowed(part, lambda: False)
+    assert seen is not None
+    assert "no picture" in seen.example
+    assert seen.elements == pytest.approx(25 * seen.errors, abs=25)
 
 
 @pytest.mark.parametrize(("kept", "each"), [(5, 5.0), (20, 20.0)])

@@ -1,4 +1,4 @@
-"""What is measured on other datasets than the pipeline: the loop's floor and the headroom; the size of a batch.
+"""What is measured on other datasets than the pipeline: the loop's floor, the headroom, hidden errors; a batch's size.
 
 The headroom comes from preloaded batches through the same step, as from an infinitely fast pipeline: a dataset of its
 own repeats a few of the pipeline's batches, so that loop and step are unchanged and only the pipeline's work is gone.
@@ -7,12 +7,13 @@ With ``step: none`` the interval of that replay is the floor of the loop itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.profiles.protocol.messages import BatchSize, Replayed
+from pipeprof.profiles.protocol.messages import BatchSize, Replayed, Swallowed
+from pipeprof.profiles.worker.ended import first_line
 from pipeprof.profiles.worker.steps.loop import Feed, follow, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
@@ -33,6 +34,11 @@ AT_LEAST = 10
 MANY = 1000
 """Steps after which half of the time is enough."""
 PATIENCE_SECONDS = 4.0
+HIDDEN_SECONDS = 1.0
+LONGEST_START_SECONDS = 2.0
+"""First element from which the pipeline is not started for it."""
+ENOUGH_ERRORS = 20
+"""Errors after which no more are read: where each element raises one, the iterator would never get on."""
 _CHECK_NS = 50_000_000
 
 
@@ -192,3 +198,27 @@ class BatchSizes:
 
 def _mean(values: list[int]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def read_swallowed(source: Any, stop: Callable[[], bool]) -> Swallowed | None:
+    """Return an error of those that an ``ignore_errors`` hides; None where none is seen within a second.
+
+    TensorFlow keeps neither the errors nor their number. An iterator of the dataset before raises them, and goes on.
+
+    Args:
+        source: The dataset before an ``ignore_errors``.
+        stop: Whether the user wants an end.
+    """
+    import tensorflow as tf
+
+    until = time.perf_counter() + HIDDEN_SECONDS
+    iterator, elements, errors, message = iter(source), 0, 0, ""
+    while errors < ENOUGH_ERRORS and time.perf_counter() < until and not stop():
+        try:
+            next(iterator)
+        except StopIteration:
+            break
+        except tf.errors.OpError as error:
+            errors, message = errors + 1, message or first_line(error)
+        elements += 1
+    return Swallowed(message, errors, elements) if errors else None
