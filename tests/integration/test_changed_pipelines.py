@@ -361,6 +361,7 @@ for _ in dataset.take(20):
 """
 TRIAL = """\
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
@@ -370,7 +371,8 @@ from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
 from pipeprof.profiles.worker.turns import TurnRun
 
 said, turns = [], iter([TurnRequest("block", 0.0, 12), None])
-channel = SimpleNamespace(send=lambda **changes: said.append(changes), next_turn=lambda: next(turns), stop=Event())
+send = lambda **changes: said.append(changes)
+channel = SimpleNamespace(send=send, next_turn=lambda: next(turns), stop=Event(), together=nullcontext)
 target = ParsedTarget("function", Path("rows.py"), "pipeline")
 run = TurnRun(Options(target, ["rows.py"], turns=TurnsJob(edits=sys.argv[1:])), channel)
 run.run()
