@@ -75,7 +75,7 @@ def load_target(
 
     Args:
         sets, env: Changes of a spec by the command line.
-        arguments: Of a function.
+        arguments: What a target that is a function is called with.
         no_python: Refuse Python code, in the target, the spec or the step.
         may_read: Raises for a file that is no data and must not be read.
 

@@ -145,9 +145,9 @@ class HotCall:
 
     Attributes:
         text: As written, in one line; empty where its line makes other calls beside it, which may have the time.
-        function: That it stands in.
+        function: The function that the call stands in.
         line: From 1.
-        share: Of the time inside Python functions that passes in it, 0 to 1.
+        share: Share of the time inside Python functions that passes in this call, 0 to 1.
         kind: It makes an object of a class, or calls a function of the file, with nothing of what its own function gets
             or sets; it takes results from other processes; or neither.
     """
@@ -166,8 +166,8 @@ def hot_call(text: str, functions: Collection[str], shares: Mapping[int, float])
     that function's lines.
 
     Args:
-        functions: That were seen; a lambda is ``<lambda>``.
-        shares: Of the time inside Python functions, by line.
+        functions: Names of the functions that were seen; a lambda is ``<lambda>``.
+        shares: Share of the time inside Python functions that was seen at each line.
 
     Example:
         >>> code = "def build():\n    return [1]\ndef f(x):\n    return build()[0] + x\n"

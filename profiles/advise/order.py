@@ -172,8 +172,7 @@ def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]
     """The changes that a run has kept, fastest first.
 
     Args:
-        now: Of the pipeline as it was measured for this search: with another step, what the run measured says nothing
-            about how much they gain.
+        now: The pipeline as this search measured it: with another step, the gains of the saved run say nothing.
     """
     found = []
     holds = now is None or _step(saved) == _step(now)

@@ -21,7 +21,7 @@ class Estimate:
 
     Attributes:
         speedup: Steps per second with them over without.
-        wait_ms: Of the step per batch, afterwards; without a step the whole interval.
+        wait_ms: How long the step then waits for each batch; without a step the whole interval.
     """
 
     speedup: float
@@ -67,7 +67,7 @@ def predicted(
         left: The share of a stage's work that is left, by address; what is not named stays as it is.
         calls: The calls at a time that a stage has, by address.
         prefetched: Addresses of stages with a prefetch after them.
-        threads: Of the pool; `None` for as many as now.
+        threads: How many threads the pool then has; `None` for as many as now.
     """
     known = {one.id for part in flow.parts for one in (part, *part.inside)}
     if threads is None and known.isdisjoint((*left, *calls)) and flow.by_id.keys().isdisjoint(prefetched):

@@ -52,10 +52,10 @@ class CoresUse:
     """Use of the cores between two moments.
 
     Attributes:
-        ticks: That passed.
+        ticks: Clock ticks of the kernel that passed.
         busy: Cores that computed something, a mean.
         waiting: Cores that had nothing to do while something waited for a disk, a mean.
-        stolen_share: Of the cores' time, what the hypervisor gave to other machines.
+        stolen_share: Share of the cores' time that the hypervisor gave to other machines.
         by_core: Share of the time in which each core computed something, by its number.
     """
 

@@ -233,7 +233,7 @@ class Sketch:
     """The graph of a dataset that did not run: for `check`, and in case that the worker dies before `Graphs`.
 
     Attributes:
-        written: Of a worker without what functions do inside.
+        written: The graph as written; from a worker that only saw it being made, functions are empty.
         places, made, constants: As `Graphs` has them.
     """
 

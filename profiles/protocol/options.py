@@ -215,8 +215,8 @@ class LookJob:
     """A spec or a function to build.
 
     Attributes:
-        file: Of the target.
-        arguments: Of a function.
+        file: Path of the spec or of the Python file.
+        arguments: What the function is called with, by name.
         data: The spec's, as `as_pairs` has it; None for a function.
         made: Folders of the entries under ``data:`` that have been made.
     """
