@@ -6,8 +6,8 @@ layout do not. The file in ``benchmarks/`` that measures a number again stands i
 """
 
 CALL_US = 20.0
-"""µs: CPU time of calling a function, the threads that wake up for it included, at most. Pipelines of small functions,
-15 to 50 µs a call."""
+"""µs: CPU time that counts for calling a function, the threads that wake up for it included. 15 to 50 µs a call in
+pipelines of small functions."""
 HAND_OVER_US = 57
 """µs: an element from a Python generator to TensorFlow. Rows of 256 floats."""
 HAND_OVER_COMPONENT_US = 12

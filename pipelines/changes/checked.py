@@ -1,6 +1,6 @@
 """The edits of a saved profile, which may come from somebody else, checked before they are made.
 
-``--change N --from FILE`` makes them in the user's process. So no edit names Python code, a file (but a library of the
+``--change FILE.json:N`` makes them in the user's process. So no edit names Python code, a file (but a library of the
 system) or a call other than those below, and every number has a bound: above what any search writes, and below what
 makes TensorFlow abort or wait. Measured on two cores with TensorFlow 2.21.
 """

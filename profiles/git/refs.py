@@ -144,10 +144,12 @@ def _mend(calls: GitCalls, repository: Repository, ref: str) -> str:
     if (is_there and branch != ref) or _HEADS.fullmatch(branch) or not _BRANCH.fullmatch(branch):
         return deeper
     refs = _remote_refs(calls, repository)
-    if f"{_REMOTES}origin/{branch}" in refs:
-        return f"; origin/{branch} is there: git:origin/{ref}"
+    remotes = list(dict.fromkeys(one.split("/")[2] for one in refs)) or ["origin"]
+    for remote in remotes:
+        if f"{_REMOTES}{remote}/{branch}" in refs:
+            return f"; {remote}/{branch} is there: git:{remote}/{ref}"
     remote, _, name = branch.partition("/")
-    if not any(one.startswith(f"{_REMOTES}{remote}/") for one in refs):
-        remote, name = "origin", branch.removeprefix("origin/")
+    if remote not in remotes or not name:
+        remote, name = remotes[0], branch
     fetch = f"git fetch {remote} {name}:{_REMOTES}{remote}/{name}, then git:{remote}/{name}"
     return f"{deeper}; for a branch of the remote: {fetch}" if refs or deeper else ""

@@ -15,6 +15,7 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, holder, traits
 from pipeprof.profiles.document.memory import MemorySeries
 from pipeprof.profiles.memory.element_size import (
+    batch_size_of,
     bytes_kept_by_slices,
     components,
     element_size,
@@ -201,13 +202,8 @@ def _measured_size(view: PipelineView, given: StageView, batch: float | None) ->
     """
     line = list(view.above(given))
     changed = any(traits(one.op).maps or traits(one.op).opens for one in line)
-    rows = math.prod(_rows(one) for one in line)
+    rows = math.prod(batch_size_of(one) or 1 for one in line if not traits(one.op).rebatches)
     return max(given.element_bytes or 0.0, 0.0 if changed else (batch or 0.0) / rows)
-
-
-def _rows(stage: StageView) -> int:
-    rows = stage.arguments.get("batch_size")
-    return rows if isinstance(rows, int) and rows > 0 else 1
 
 
 def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:

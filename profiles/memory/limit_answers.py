@@ -77,8 +77,9 @@ def _whole(asked: _Question) -> LimitAnswer:
     memory, limit = asked.memory, asked.limit
     needed = max(memory.peak_bytes + RUNTIME_BYTES, asked.rest)
     at_least, at_most = any(one.at_least for one in memory.held), any(one.at_most for one in memory.held)
-    bound = "at least " if at_least else "at most " if at_most or asked.counted else ""
-    own = f"the pipeline needs {bound}{in_words(needed)} ({in_words(RUNTIME_BYTES)} of it TensorFlow itself)"
+    # A prefetch that TensorFlow tunes grows past `DOUBLED_UP_TO` elements, too.
+    needs = "needs at least" if at_least else "may need" if asked.counted else "needs at most" if at_most else "needs"
+    own = f"the pipeline {needs} {in_words(needed)} ({in_words(RUNTIME_BYTES)} of it TensorFlow itself)"
     own += ", plus buffers of unknown size" if memory.unknown else ""
     if asked.counted >= _WORTH_ASKING * limit:
         own += f", {in_words(asked.counted)} of it for buffers that TensorFlow may let grow"
@@ -145,7 +146,8 @@ def _held(asked: _Question, held: BufferPrediction) -> Iterator[LimitAnswer]:
         else:
             fits = fits if buffer <= most else False
             bound = "buffer_size must be less than" if asked.partial else "largest buffer_size that fits:"
-            words = f"{bound} {most:,}{each}{asked.condition}; now {buffer:,}"
+            known = f"{bound} {most:,}{each}" if most else "no buffer_size fits"
+            words = f"{known}{asked.condition}; now {buffer:,}"
         yield _about(stage, fits, f"{stage.label}: {words} {others}", most)
 
 

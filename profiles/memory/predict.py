@@ -38,6 +38,7 @@ from pipeprof.profiles.constants import (
 )
 from pipeprof.profiles.memory.element_size import (
     Size,
+    batch_size_of,
     bytes_kept_by_slices,
     cache_above,
     components,
@@ -150,11 +151,11 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
     Args:
         kept: The program keeps the arrays that in-memory sources are made of.
     """
-    # A view never changes, and ledger and rules all need the prediction: cached as long as the view lives.
-    predictions: dict[bool, MemoryPrediction] = vars(view).setdefault("_predictions", {})
-    if kept not in predictions:
-        predictions[kept] = _predict(view, kept=kept)
-    return predictions[kept]
+    predictions: dict[str, MemoryPrediction] = view.kept("memory")
+    question = "kept" if kept else "dropped"
+    if question not in predictions:
+        predictions[question] = _predict(view, kept=kept)
+    return predictions[question]
 
 
 def _predict(view: PipelineView, *, kept: bool) -> MemoryPrediction:
@@ -258,8 +259,7 @@ def _calls(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | 
     if batch is not None:
         # It begins with as many as its calls fill, and takes one more whenever a call is free while the next batch is
         # waited for: with calls of even length that happens once.
-        rows = batch.arguments.get("batch_size")
-        begun = math.ceil((calls or 1) / (rows if isinstance(rows, int) and rows > 0 else 1)) + ((calls or 1) > 1)
+        begun = math.ceil((calls or 1) / (batch_size_of(batch) or 1)) + ((calls or 1) > 1)
         yield _elements(view, "parallel", stage, min(begun, MOST_FUSED_BATCHES), element_size(view, batch))
     elif calls is not None:
         count = _results_ready(view, stage) if traits(stage.op).interleaves else calls
@@ -348,9 +348,8 @@ def _pool_bytes_per_cached_byte(view: PipelineView, cache: StageView, nbytes: fl
     every batch one element lies elsewhere.
     """
     above = next((one for one in view.above(cache) if not traits(one.op).consecutive or traits(one.op).stores), None)
-    rows = above.arguments.get("batch_size") if above is not None and above.op == "batch" else None
-    gaps = isinstance(rows, int) and rows > 1 and nbytes >= POOLED_FROM and nbytes % POOL_UNIT_BYTES
-    return 1 + 1 / rows if gaps and rows else 1.0
+    rows = batch_size_of(above) if above is not None and above.op == "batch" else None
+    return 1 + 1 / rows if rows and rows > 1 and nbytes >= POOLED_FROM and nbytes % POOL_UNIT_BYTES else 1.0
 
 
 def pooled_share(view: PipelineView, stage: StageView) -> float:

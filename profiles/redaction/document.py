@@ -102,11 +102,11 @@ def _edits(value: Any, hider: Hider, words: frozenset[str]) -> Any:
     return shown if shown == value else {"kind": shown["kind"]}
 
 
-def _items(values: Any, hider: Hider, words: frozenset[str], *, free: bool) -> list[Any]:
+def _items(values: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any:
     """The items of a list; in a command, what follows a flag for a secret is one."""
     found, secret = [], False
     for value in values:
         found.append(HIDDEN if secret else _walk(value, hider, words, free=free))
         flag = _FLAG.fullmatch(value) if free and isinstance(value, str) else None
         secret = flag is not None and is_secret_name(flag["name"])
-    return found
+    return type(values)(found)

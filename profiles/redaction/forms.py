@@ -29,7 +29,7 @@ FORMS = (
     rf"-----BEGIN {_KEY}[\s\S]*?(?:-----END {_KEY}|\Z)",
     # Token
     rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, _TOKENS.split()))})"
-    rf"(?=[\w.+/=%~-]{{0,80}}(?:\d|{_LETTERS}))[\w.+/=%~-]{{16,}}",
+    rf"(?=[\w.+/=%~-]{{0,80}}\d|{_LETTERS})[\w.+/=%~-]{{16,}}",
     # JSON web token
     r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}",
     # Hash of a password
@@ -45,12 +45,13 @@ FORMS = (
     # Authorization
     r"(?i:authorization)\\?[\"']?\s{0,3}[:=]\s{0,3}(?P<secret>\\?\"[^\"\n]{1,4000}\"?|\\?'[^'\n]{1,4000}'?|[^\n]{1,4000})",
     # Basic and bearer
-    r"\b(?i:basic|bearer|auth\splain)\s(?P<secret>(?=[\w.~+/-]{0,200}(?:[\d=]|"
-    rf"{_LETTERS}))[\w.~+/-]{{12,}}={{0,2}})",
+    r"\b(?i:basic|bearer|auth\splain)\s(?P<secret>(?=[\w.~+/-]{0,200}[\d=]|(?<=(?i:bearer)\s)"
+    rf"{_LETTERS})[\w.~+/-]{{12,}}={{0,2}})",
     # Cookies
     r"(?<![\w-])(?i:set-)?(?i:cookie)[\"']?\s?:\s?[\"']?(?P<secret>[\w.-]{1,60}=[^\n'\"]{1,4000})",
     # A client's password
-    r"\b(?:(?:mysql\w*|mariadb[\w-]*)\b[^\n|;&]{0,300}?\s-p|sshpass\s-p\s?|login\b[^\n|;&]{0,300}?\s-p[\s=]?"
+    r"\b(?:(?:mysql\w*|mariadb[\w-]*)\b[^\n|;&]{0,300}?\s-p|sshpass\s-p\s?"
+    r"|(?:docker|podman|nerdctl|buildah|skopeo|oras|registry|az|oc)\slogin\b[^\n|;&]{0,300}?\s-p[\s=]?"
     r"|redis-cli\b[^\n|;&]{0,300}?\s-a\s?|curl\b[^\n|;]{0,300}?\s(?:-u|--user)[\s=]?)"
     rf"(?P<secret>{_VALUE})",
     # Login of Oracle
@@ -76,7 +77,7 @@ ADDRESSES = (
     # A host of a database
     r"\b(?i:(?:postgres|mysql|mariadb|mssql|sqlserver|oracle|db2|mongodb|redis|amqp|clickhouse|cockroach|cassandra"
     r"|kafka|snowflake)[\w+]{0,40}://(?:[^\s/@]{0,200}@)?|oracle:\w{2,5}:[^\s@]{0,200}@/{0,2})"
-    r"(?P<secret>[^\s/?;'\"<>`)]{1,300}\)?)",
+    r"(?P<secret>(?!(?:localhost|127\.[\d.]{1,12}|\[::1\])(?::\d{1,5})?(?![\w.:-]|,\S)|\{|%[sd(]|\$[A-Z{(])[^\s/@?;'\"<>`)]{1,300}\)?)",
 )
 _IPV4 = r"(?<![\w.<>~^-])(?<![=<>~!]=)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![\w-]|\.\d)"
 
@@ -198,6 +199,8 @@ def _end_of_value(text: str, found: re.Match[str], *, weak: bool) -> int | None:
     if (quoted := _QUOTED.match(text, at)) is not None:
         value = quoted["escaped"] if quoted["a"] else quoted["plain"]
         likely = not spaced or any(map(str.isdigit, value))
+        # In a list, the next option.
+        likely = likely and not ("," in sign and value.startswith("-"))
         return quoted.end() if likely and value != HIDDEN and not _is_no_value(value, found["name"]) else None
     if not spaced and (grouped := _GROUPED.match(text, at)) is not None:
         return grouped.end()

@@ -12,7 +12,7 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.time.limit import LOCK_FROM
 from pipeprof.profiles.time.verdict import HEADSPACE_FROM, STEP_BOUND_BELOW
-from pipeprof.profiles.view.view import PipelineView, StageView, timing
+from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent, stage_name
 
 MUCH_WORK = 0.2
@@ -142,10 +142,10 @@ def worker_cores(view: PipelineView) -> float | None:
 
 def cores_at_work(view: PipelineView) -> float | None:
     """Cores used between restarts: an epoch's start may leave all cores idle."""
-    used, at = worker_cores(view), timing(view)
-    if used is None or at is None or not at.running_ms > 0:
+    used, steps = worker_cores(view), view.profile.steps if view.profile is not None else None
+    if view.kind == "static" or used is None or steps is None or not steps.count or not steps.running_ms > 0:
         return None
-    return used * at.interval_ms / at.running_ms
+    return used * steps.interval_ms.mean / steps.running_ms
 
 
 def proposal_about(

@@ -71,6 +71,7 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
     lines = [f"{name}: {one.sentence}\n" for name, stages in asked.items() for one in answers(1001 * MB, *stages)]
     grown = {
         "tuned prefetch": tuned(1004 * MB, ENDLESS, MIXED),
+        "no room": answers(0, generated(), above("shuffle", buffer_size=2000)),
         "room to grow": tuned(20_000 * MB, generated(), above("shuffle", buffer_size=100)),
     }
     lines += [f"{name}: {one.sentence}\n" for name, found in grown.items() for one in found]

@@ -338,6 +338,8 @@ OWN = (
     ("postgresql://db9.acme.io:5432/sales", "db9.acme"),
     ("mongodb+srv://h1.acme.io,h2.acme.io/x", "h2.acme"),
     ("oracle+oracledb://scott:pl5inPw@dbhost/x", "dbhost"),
+    ("mongodb://localhost:27017,h2.acme.io/x", "h2.acme"),
+    ("redis://localhost-db.acme.io:6379", "db.acme"),
 )
 
 SEEN = (
@@ -399,6 +401,11 @@ ORDINARY = (
     "git@github.com:acme/repo.git",
     "uses: actions/checkout@v4, B@git:main",
     "['token', 'label'], ('password', 'user1'), '--tokens', '12'",
+    "['--password', '--user']",
+    "hf_models.AutoModelForSequenceClassification, sk-learn.HistGradientBoostingClassifier",
+    "basic tf.keras.layers.BatchNormalization, a basic ImageClassification",
+    "ssh login node -p 22, login shell: mkdir -p data",
+    "redis://localhost:6379/0, mysql://127.0.0.1:3306/db, cassandra://[::1]:9042, mysql://{host}:{port}/x",
     "author of the cookie cutter: unknown; cookie: no",
 )
 """Lines of reports, logs and code in which nothing is a secret."""

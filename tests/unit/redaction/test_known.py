@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.cli.private import private_of
+from pipeprof.pipelines.changes.edits import NewStage, ReplaceStages, to_document
 from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.git.repository import repository_root
 from pipeprof.profiles.redaction.document import redact
@@ -124,6 +125,13 @@ def test_texts_among_numbers_are_looked_at(recorded) -> None:
     profile.findings[0].evidence = {"pairs": [1.5, f"{HOME}/a/b.py"], "numbers": [1.5, None, 2], "deep": {"1": ["ada"]}}
     found = redact(profile, PRIVATE).findings[0].evidence
     assert found == {"pairs": [1.5, "~/…/b.py"], "numbers": [1.5, None, 2], "deep": {"1": [HIDDEN]}}
+
+
+def test_an_edit_of_several_stages_stays_whole(recorded) -> None:
+    profile = recorded("jpeg-folder")
+    edit = Edit(**to_document(ReplaceStages(("stages.0",), (NewStage("map", {"deterministic": False}),))))
+    profile.findings[0].edit = edit
+    assert redact(profile, PRIVATE).findings[0].edit == edit
 
 
 def test_an_edit_with_a_private_part_is_its_kind_alone(recorded) -> None:
