@@ -107,7 +107,7 @@ def find_limit(profile: Profile) -> FoundLimit | None:
     # More calls of a stage that fills a thread would only take turns where Python's lock is as good as full.
     full.sort(key=lambda term: (term.resource != "lock", -own_ms[term] - term.fixed_ms))
     if not full and _take_turns(profile.causes):
-        full = [term for term in terms if term.resource == "lock" and term.ms >= LOCK_FROM * steps.running_ms]
+        full = [term for term in terms if term.resource == "lock" and _is_as_good_as_full(term, flow, steps.running_ms)]
     threads = [term for term in terms if term.resource in ("serial", "calls", "pool") and term.parts]
     found = _by_term(full[0], flow, stages, profile.causes) if full else None
     if found is None or found.term in threads:
@@ -119,11 +119,17 @@ def _take_turns(causes: Causes | None) -> bool:
     """Whether Python functions run nearly all of the time and hold the lock for most of it.
 
     Then it is never full, since NumPy gives it back for moments in which the next call wakes up: 72 % were seen with
-    three calls in progress, of which none was blocked by anything else.
+    three calls in progress, which computed on 1.2 cores.
     """
     if causes is None or causes.python_share is None or causes.python_lock_share is None:
         return False
     return causes.python_share >= LIMIT_FROM and causes.python_lock_share >= LOCK_FROM
+
+
+def _is_as_good_as_full(term: Term, flow: Flow, running_ms: float) -> bool:
+    """Whether one of the functions that hold the lock computes at any time; sleeping ones gain by more calls."""
+    computing_ms = sum(flow.by_id[name].computing_ms for name in term.parts)
+    return term.ms >= LOCK_FROM * running_ms and computing_ms >= LIMIT_FROM * running_ms
 
 
 def _lost_ms(term: Term, flow: Flow, waited: float | None) -> float:

@@ -94,6 +94,14 @@ CASES: dict[str, tuple[Profile, str | None, str | None]] = {
             causes=Causes(python_share=1.0, python_lock_share=0.72),
         ),
         "gil", "stages.0"),
+    "calls of Python that sleep for most of their time": (
+        profile(
+            waits(40.0, 26.0, calls=2.0).model_copy(
+                update={"python": [PythonCost(function="f", ms_per_batch=40.0, share=1.0, lock_share=0.7)]}
+            ),
+            causes=Causes(python_share=0.95, python_lock_share=0.7),
+        ),
+        "latency", "stages.0"),
     "Python with its lock free": (profile(python(19.0), BATCH, causes=FREE), "serial-stage", "stages.0"),
     "calls of Python in turn, with its lock": (
         profile(turns(0.69), causes=Causes(python_share=0.55, python_lock_share=0.69)), "gil", "stages.0"),
