@@ -102,6 +102,15 @@ CASES: dict[str, tuple[Profile, str | None, str | None]] = {
             causes=Causes(python_share=0.95, python_lock_share=0.7),
         ),
         "latency", "stages.0"),
+    "calls of Python that wait for its lock while the step does not run": (
+        profile(
+            waits(56.0, 42.0, calls=4.0).model_copy(
+                update={"python": [PythonCost(function="f", ms_per_batch=56.0, share=1.0, lock_share=0.95)]}
+            ),
+            steps=steps(20.0, 14.0, dispatch="sync", busy_ms=same(6.0)),
+            causes=Causes(python_share=0.7, python_lock_share=0.95),
+        ),
+        None, None),
     "Python with its lock free": (profile(python(19.0), BATCH, causes=FREE), "serial-stage", "stages.0"),
     "calls of Python in turn, with its lock": (
         profile(turns(0.69), causes=Causes(python_share=0.55, python_lock_share=0.69)), "gil", "stages.0"),
