@@ -69,7 +69,7 @@ def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
     if not passes:
         return Filling()
     longest = steps.count / passes
-    seconds = longest * (steps.interval_ms.mean or 0.0) / 1e3
+    seconds = longest * steps.interval_ms.mean / 1e3
     # Addresses of later edits are those of the edited pipeline: wherever Python runs, it may be before the cache.
     python = any(runs_python(stage) for stage in profile.stages or ())
     return Filling(math.ceil(BEYOND_EPOCH * longest), seconds, python)
