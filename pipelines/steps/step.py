@@ -68,7 +68,6 @@ _TIMES = {
     "stdev": "Standard deviation of the step time.",
 }
 _EVERY = "a mapping of a number of steps to a duration, such as {1000: 400ms}"
-_PER_MB = "per MB"
 
 
 def kind_of(name: str) -> Kind:
@@ -96,7 +95,7 @@ class Step:
             return "none" if self.value is None else f"{self.kind}: {self.value}"
         words = [f"{self.value['base_ms']:g}ms"]
         if "per_mb_ms" in self.value:
-            words.append(f"{self.value['per_mb_ms']:g}ms {_PER_MB}")
+            words.append(f"{self.value['per_mb_ms']:g}ms per MB")
         if "stdev_ms" in self.value:
             words.append(f"stdev {self.value['stdev_ms']:g}ms")
         words += [f"{ms:g}ms every {steps}" for steps, ms in self.value.get("every", ())]
@@ -277,13 +276,6 @@ def sentence(text: str) -> str:
         path = PurePath(rest)
         return f"step of {path.name if path.is_absolute() else path}"
     return f"step {text}"
-
-
-def same_for_all_batches(kind: str, text: str) -> str | None:
-    """Say that each batch takes the same time, whatever is in it; None where it may not."""
-    if kind == "simulate":
-        return None if _PER_MB in text else "this one costs the same for every batch"
-    return {"none": "there is none", RECORDED: "a recorded one does not look at the batch"}.get(kind)
 
 
 def start_step(kind: str, arguments: Mapping[str, Any], context: StepContext) -> BatchConsumer:

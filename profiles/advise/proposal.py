@@ -68,7 +68,6 @@ class Proposal:
         recommendation: What to do, in words.
         evidence: Numbers behind the sentence, flat; names carry their unit.
         python: The Python to write by hand; empty for that of the edits.
-        by_hand: Whose Python to show, where that is other code than the edits'.
         change_detail: The change in numbers, for a line that the edits say.
         in_spec: It can be made in the data of the spec.
         left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
@@ -93,7 +92,6 @@ class Proposal:
     recommendation: str = ""
     evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     python: str = ""
-    by_hand: PipelineEdit | None = None
     change_detail: str | None = None
     in_spec: bool = False
     location: Location | None = None

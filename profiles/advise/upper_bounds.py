@@ -12,7 +12,7 @@ from itertools import pairwise, takewhile
 
 from pipeprof.pipelines.changes.replay import ways_of, why_no_replay
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.advise.facts.caching import pays, runs_python
+from pipeprof.profiles.advise.facts.caching import runs_python
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Proposal, tunes_process
 from pipeprof.profiles.advise.text.bound_advice import advice_for, bottleneck_finding, name_together
@@ -21,6 +21,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import line_of, lines_of, main_line, on_main_line, written_ops
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
+from pipeprof.profiles.time.verdict import is_free
 
 BATCHES = 3
 """Batches for which a replay has elements."""
@@ -45,10 +46,10 @@ def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Re
     A stage that only passes on what others make has none. Stages with the same work in one line, or made by one line of
     the program, are replaced together. `limit` is that of memory, in bytes.
     """
-    if not pays(profile):
+    verdict = profile.verdict
+    if verdict is None or verdict.bound not in {"input", "balanced"} or is_free(profile):
         return []
-    line = main_line(profile)
-    named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
+    line, named = main_line(profile), on_main_line(verdict.stage)
     single = [one for one in line if one.id == named or (runs_python(one) and (one.share or 0.0) >= PYTHON_FROM)]
     single = [one for one in single if advice_for(profile, one) is not None]
     single.sort(key=lambda one: (one.id != named, -(one.share or 0.0)))

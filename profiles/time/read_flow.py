@@ -166,8 +166,11 @@ def _with_lock(flow: Flow, causes: Causes | None, running_ms: float) -> Flow:
         running_ms: A step, the starts of epochs not included.
     """
     python = sum(part.lock_ms for part in flow.parts)
-    held = ((causes and causes.python_share) or 0.0) * ((causes and causes.python_lock_share) or 0.0)
-    waits = held >= _LOCKED_FROM
+    runs = (causes and causes.python_share) or 0.0
+    held = runs * ((causes and causes.python_lock_share) or 0.0)
+    wants_core_ms = sum(part.computing_ms + part.starved_ms for part in flow.parts if part.lock_ms > 0)
+    # Calls that sleep as well leave it free: then it does not keep them, however often one finds it taken.
+    waits = held >= _LOCKED_FROM and wants_core_ms >= _ONE_FROM * runs * running_ms
 
     def locked(part: Part) -> Part:
         turns = part.calls > ONE_CALL and part.waiting_ms >= _TURNS_FROM * part.held_ms

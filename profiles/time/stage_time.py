@@ -39,9 +39,6 @@ _LEAST_MS = 1e-9
 """Below it a time is none."""
 _MOST_SLOWDOWN = 2.0
 """How many times as long a stage of elements of a microsecond takes while it is traced."""
-_COMPUTING_BELOW = 0.5
-"""Share of the stages' time that the process can have computed, below which the rest is blocked where nothing was
-sampled: less than half is no error of the model, which counted a fifth too much at most."""
 _SAMPLED_FROM = 0.5
 """Share of the stages' time whose threads must have been sampled for their waiting for a core to be stated."""
 
@@ -225,11 +222,6 @@ def _scaled(
         _scale(traced, min(1.0, max((total - others - rest) / slow, 1 / _MOST_SLOWDOWN)))
     parts = sum(time.cpu for time in times.values()) + others
     scale = min(1.0, total / parts) if parts > 0 else 1.0
-    if scale <= _COMPUTING_BELOW and all(time.blocked is None for time in times.values()):
-        # No stage's threads were sampled: for most of their time they did not compute, whatever they waited for.
-        for time in times.values():
-            wanted = scale * (time.cpu - time.intra_op) / max(usage.running, _LEAST_RUNNING)
-            time.blocked = max(0.0, time.wall - wanted)
     _scale(list(times.values()), scale)
     left = max(0.0, total - parts * scale)
     left -= _recover(list(times.values()), left)

@@ -106,7 +106,7 @@ def decide(profile: Profile) -> Decisions:
     memory, slow_start = find_memory_problem(profile), _starts_slowly(profile)
     if steps is None:
         return Decisions(memory=memory, slow_start=slow_start)
-    free = _is_free(profile)
+    free = is_free(profile)
     bound = _bound(profile, steps)
     # The device waits for nothing but restarts of the dataset.
     between = steps.dispatch is not None and restarts_are_costly(steps) and wait_within_epochs(steps) < STEP_BOUND_BELOW
@@ -138,7 +138,8 @@ def _is_quick(profile: Profile, steps: Steps, bound: Bound | None) -> bool:
     return not waits and all(finding.family in {"memory", "correctness"} for finding in profile.findings or ())
 
 
-def _is_free(profile: Profile) -> bool:
+def is_free(profile: Profile) -> bool:
+    """Whether preloaded batches came no faster: a free pipeline would gain nothing."""
     return profile.headspace is not None and profile.headspace.share < STEP_BOUND_BELOW
 
 
@@ -147,7 +148,7 @@ def _bound(profile: Profile, steps: Steps) -> Bound | None:
         return "input"
     if steps.wait_share is None:
         return None
-    if _is_free(profile):
+    if is_free(profile):
         return "step"
     whole = (steps.restart_share or 0.0) >= STEP_BOUND_BELOW
     return classify_wait(steps.wait_share if whole else wait_within_epochs(steps))
@@ -184,7 +185,7 @@ def most_gain(profile: Profile) -> float:
     disturbed = disturbed_share(profile.contention, profile.host) is not None
     if disturbed and headspace.share > wait_within_epochs(steps) + STEP_BOUND_BELOW:
         return math.inf
-    if _is_free(profile) or steps.dispatch is None:
+    if is_free(profile) or steps.dispatch is None:
         return headspace.speedup
     share = savable_share(profile) or 0.0
     return min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)

@@ -323,7 +323,8 @@ def _waits_for(profile: Profile, found: FoundLimit) -> str:
         return "waiting, not computing: probably for its child processes"
     lock = (profile.causes.python_lock_share if profile.causes is not None else None) or 0.0
     if found.stage is not None and found.stage.python and lock >= LOCK_FROM:
-        return f"waiting, not computing: probably for the GIL, which was held {percent(lock)} of the time in Python"
+        held = f"the GIL, held {percent(lock)} of the time in Python"
+        return f"waiting, not computing: perhaps for a network or a sleep, in part for {held}"
     if found.stalled is not None and read:
         return f"waiting, not computing, for files at most {percent(found.stalled)} of it{read}"
     if rate is None or read:

@@ -164,7 +164,7 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
         return {**found, "conclusion": f"{text}{significant(needed, 2)} cores; this machine has {cores:g}"}
     # Of the run's own interval: the processes of the race may be faster or slower than it, and have needed more.
     as_it_is = sum(block.seconds for block in others) / max(1, sum(block.steps for block in others))
-    interval_ms = (run.interval_ms.mean or 0.0) if run is not None and run.interval_ms is not None else 0.0
+    interval_ms = run.interval_ms.mean if run is not None else 0.0
     left_ms = interval_ms * seconds / steps / as_it_is if as_it_is else 0.0
     rest = f": the rest takes {milliseconds(cpu_ms)} of CPU per batch" if cpu_ms <= FITS * cores * left_ms else ""
     return {**found, "conclusion": f"then the cores are the limit{rest}"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from pipeprof.pipelines.changes.edits import are_alternatives
-from pipeprof.profiles.advise.proposal import Proposal, effort, most_redrawn, strongest
+from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, effort, most_redrawn, strongest
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 from pipeprof.profiles.experiment.version import Version
@@ -128,8 +128,9 @@ def on_top_of(best: Proposal, others: Sequence[Proposal], most: int) -> list[tup
 def best_of(kept: Sequence[TriedChange], *, for_memory: bool = False) -> TriedChange | None:
     """The change to take: the fastest; where memory is the aim, the one that saves most. None without one.
 
-    A cache is taken where nothing without one is faster. Of several that are about as fast it is the simplest one:
-    without numbers for this machine, without memory for data, without new stages, with the fewest edits.
+    A cache is taken where nothing without one is faster. Of several that are about as fast it is one of the pipeline
+    rather than of its threads, the one that changes less of the data, then the simplest: without memory for data,
+    without new stages, with the fewest edits.
     """
     faster = [one for one in kept if not one.proposal.for_memory]
     if for_memory or not faster:
@@ -137,7 +138,12 @@ def best_of(kept: Sequence[TriedChange], *, for_memory: bool = False) -> TriedCh
     faster = [one for one in faster if not one.proposal.caches] or faster
     most = max(one.gain for one in faster)
     near = [one for one in faster if one.gain * LEAST_GAIN >= most]
-    return min(near, key=lambda one: (effort(one.proposal.edits), -one.gain))
+
+    def key(one: TriedChange) -> tuple[object, ...]:
+        tunes, *simple = effort(one.proposal.edits)
+        return tunes, SEMANTICS.index(one.proposal.effect), simple, -one.gain
+
+    return min(near, key=key)
 
 
 def is_better(whole: RaceResult, parts: Iterable[RaceResult]) -> bool:

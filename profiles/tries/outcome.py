@@ -8,13 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, are_alternatives
 from pipeprof.pipelines.changes.in_words import in_words, unified
 from pipeprof.pipelines.spec.spec_file import byte_order_mark
-from pipeprof.pipelines.steps.step import same_for_all_batches, too_optimistic
-from pipeprof.profiles.advise.apply import CHECKS
+from pipeprof.pipelines.steps.step import too_optimistic
 from pipeprof.profiles.advise.order import can_be_tried, proposal_of
 from pipeprof.profiles.advise.proposal import Proposal, expected_of
 from pipeprof.profiles.advise.text.in_words import as_change
 from pipeprof.profiles.document.findings import Finding, Fix, NotTried, documents_of
-from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.version import Version
 
@@ -94,29 +92,20 @@ def cannot_replay(step: Mapping[str, object]) -> str | None:
     return f"{why} as the pipeline, so that a replay of it proves nothing" if why is not None else None
 
 
-def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, cache: str | None = None) -> str | None:
+def cannot_try(finding: Finding, *, has_edit: bool, cache: str | None = None) -> str | None:
     """Return why a finding's edit is not tried, in words; ``None`` where it is.
 
     Args:
         has_edit: Whether its edit can be applied without the user.
         cache: Why what it keeps for later epochs is no recommendation.
-        step: Of the run; None where it is not known.
     """
     if finding.family == "correctness":
         return "it is about the data, not about speed or memory"
-    check = CHECKS.get(finding.rule)
-    in_step = check is not None and check.family == "speed" and not check.waits
-    kind, text = (step.kind, step.text or "") if step is not None else ("none", "")
-    if in_step and (constant := same_for_all_batches(kind, text)) is not None:
-        return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
     if not has_edit:
         return "the change needs your code"
     if finding.semantics not in TRIED:
         return "it may change values"
     return cache
-
-
-_PER_MB = "the real one or `simulate: {base: 4ms, per_mb: 1ms}`"
 
 
 def to_try(profile: Profile) -> list[Finding]:

@@ -127,9 +127,7 @@ def pace_of(profile: Profile, budget: float, limit_bytes: int | None) -> RacePac
         budget: Seconds that all tries may take.
         limit_bytes: Memory that all processes may use together; None for any.
     """
-    interval = 0.0
-    if profile.steps is not None and profile.steps.interval_ms is not None:
-        interval = (profile.steps.interval_ms.mean or 0.0) / 1e3
+    interval = profile.steps.interval_ms.mean / 1e3 if profile.steps is not None else 0.0
     steps, settle = TRIES.block_steps, max(TRIES.settle_seconds, interval)
     if steps * interval > LONG_BLOCK:
         steps = max(1, int(LONG_BLOCK / interval))
@@ -180,7 +178,7 @@ def whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[floa
         return None
     known = main_line(profile)[-1].cardinality if main_line(profile) else None
     epoch = known if known is not None and known > 0 else run.count / run.passes
-    epoch_seconds = epoch * (run.interval_ms.mean or 0.0) / 1e3
+    epoch_seconds = epoch * run.interval_ms.mean / 1e3
     if not 0 < epoch_seconds <= longest:
         return None
     many = math.ceil(seconds / epoch_seconds)

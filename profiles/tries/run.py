@@ -165,7 +165,7 @@ class RunResults:
         """Why a change cannot be tried on this pipeline, in words; None where it can."""
         cache = why_no_cache(self.profile, finding, self.limit)
         has_edit = self.jobs.change_of(finding) is not None
-        return cannot_try(finding, has_edit=has_edit, step=self.profile.device, cache=cache)
+        return cannot_try(finding, has_edit=has_edit, cache=cache)
 
     def finding_for(self, proposal: Proposal) -> Finding:
         """The finding of a change: that of the profile which proposes it, or a new one."""

@@ -69,7 +69,7 @@ def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
     if not passes:
         return Filling()
     longest = steps.count / passes
-    seconds = longest * (steps.interval_ms.mean or 0.0) / 1e3
+    seconds = longest * steps.interval_ms.mean / 1e3
     # Addresses of later edits are those of the edited pipeline: wherever Python runs, it may be before the cache.
     python = any(runs_python(stage) for stage in profile.stages or ())
     return Filling(math.ceil(BEYOND_EPOCH * longest), seconds, python)
@@ -220,13 +220,6 @@ def _saves(profile: Profile, line: Sequence[Stage], place: int) -> bool:
     nbytes = line[place].bytes_out_per_batch or (line[place].bytes_per_element or 0.0) * elements
     reading = nbytes / (1e3 * READ_MB_PER_SECOND) + 1e-3 * READ_US_PER_ELEMENT * elements
     return sum(work[: place + 1]) - reading >= LEAST_SAVED * sum(work) > 0
-
-
-def pays(profile: Profile) -> bool:
-    """Whether a faster pipeline would make the steps faster."""
-    verdict, headspace = profile.verdict, profile.headspace
-    is_bound = verdict is not None and verdict.bound in {"input", "balanced"}
-    return is_bound and (headspace is None or headspace.share >= 0.05)
 
 
 def runs_python(stage: Stage) -> bool:

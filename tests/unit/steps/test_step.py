@@ -12,15 +12,7 @@ import jsonschema
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.steps.step import (
-    Step,
-    arguments_of,
-    check_step,
-    kind_of,
-    parse_step,
-    same_for_all_batches,
-    step_schema,
-)
+from pipeprof.pipelines.steps.step import Step, arguments_of, check_step, kind_of, parse_step, step_schema
 
 TIMES = {"base": "4ms", "per_mb": "1ms", "stdev": "500us", "every": {1000: "400ms"}, "x-from": "init"}
 GOOD: list[tuple[object, str]] = [
@@ -84,8 +76,6 @@ def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path, monkeypatc
 def test_what_is_known_of_a_kind() -> None:
     kinds = ("none", "simulate", "recorded", "python", "script", "of tomorrow")
     assert [name for name in kinds if kind_of(name).real] == ["python", "script", "of tomorrow"]
-    told = [same_for_all_batches(*one) for one in (("none", ""), ("simulate", "1ms per MB"), ("python", ""))]
-    assert [one is None for one in told] == [False, True, True]
 
 
 def test_steps_load_nothing_that_a_worker_or_a_command_does_not_need() -> None:

@@ -94,6 +94,23 @@ CASES: dict[str, tuple[Profile, str | None, str | None]] = {
             causes=Causes(python_share=1.0, python_lock_share=0.72),
         ),
         "gil", "stages.0"),
+    "calls of Python that sleep for most of their time": (
+        profile(
+            waits(40.0, 26.0, calls=2.0).model_copy(
+                update={"python": [PythonCost(function="f", ms_per_batch=40.0, share=1.0, lock_share=0.7)]}
+            ),
+            causes=Causes(python_share=0.95, python_lock_share=0.7),
+        ),
+        "latency", "stages.0"),
+    "calls of Python that wait for its lock while the step does not run": (
+        profile(
+            waits(56.0, 42.0, calls=4.0).model_copy(
+                update={"python": [PythonCost(function="f", ms_per_batch=56.0, share=1.0, lock_share=0.95)]}
+            ),
+            steps=steps(20.0, 14.0, dispatch="sync", busy_ms=same(6.0)),
+            causes=Causes(python_share=0.7, python_lock_share=0.95),
+        ),
+        None, None),
     "Python with its lock free": (profile(python(19.0), BATCH, causes=FREE), "serial-stage", "stages.0"),
     "calls of Python in turn, with its lock": (
         profile(turns(0.69), causes=Causes(python_share=0.55, python_lock_share=0.69)), "gil", "stages.0"),
@@ -157,26 +174,21 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ms", "seen", "blocked", "cpu"),
+    ("share", "more", "blocked", "cpu"),
     [
-        pytest.param([95.0, 5.0], None, 75.0, 20.0, id="without the others' part"),
-        pytest.param([89.0, 11.0], None, None, 50.0, id="not alone"),
-        pytest.param([95.0, 5.0], 1.0, None, 50.0, id="a trace has seen it"),
-        pytest.param([], None, None, None, id="no stages"),
+        pytest.param(0.8, {}, [48.0, 16.0], [10.0, 4.0], id="most of the time"),
+        pytest.param(0.4, {}, [None, None], [10.0, 10.0], id="no more than the model may be off by"),
+        pytest.param(0.8, {"blocked_ms_per_batch": 1.0}, [None, 1.0], [10.0, 10.0], id="a trace has seen some"),
+        pytest.param(0.8, {"service": Service()}, [None, None], [10.0, 10.0], id="a service"),
     ],
 )
-def test_without_a_trace_the_cpu_time_left_bounds_how_long_a_stage_was_blocked(
-    ms: list[float], seen: float | None, blocked: float | None, cpu: float | None
+def test_without_a_trace_the_cpu_time_left_bounds_how_long_stages_were_blocked(
+    share: float, more: dict[str, object], blocked: list[float | None], cpu: list[float]
 ) -> None:
-    stages = [stage(one, cpu_ms_per_batch=50.0) for one in ms]
-    for one in stages[1:]:
-        one.blocked_ms_per_batch = seen
-    remote = [one.model_copy(update={"service": Service()}) for one in stages]
-    bound_blocked(stages, Causes(blocked_share=0.8))
-    bound_blocked(remote, Causes(blocked_share=0.8))
-    assert all(one.cpu_ms_per_batch == 50.0 for one in remote)
-    found = [(one.blocked_ms_per_batch, one.cpu_ms_per_batch) for one in stages[:1]]
-    assert found == ([pytest.approx((blocked, cpu))] if stages else [])
+    stages = [stage(60.0, cpu_ms_per_batch=10.0), stage(20.0, cpu_ms_per_batch=10.0).model_copy(update=more)]
+    bound_blocked(stages, Causes(blocked_share=share))
+    assert [one.blocked_ms_per_batch for one in stages] == blocked
+    assert [one.cpu_ms_per_batch for one in stages] == pytest.approx(cpu)
 
 
 @pytest.mark.parametrize(

@@ -80,14 +80,6 @@ def test_where_nobody_looked_it_waited_as_the_whole_process_did():
     assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == (15.0, None)
 
 
-def test_where_nobody_looked_it_was_blocked_for_what_the_process_cannot_have_computed():
-    one, two = stage("a", 60.0, 80.0), stage("b", 20.0, 80.0)
-    attribute([one, two], {}, CpuUsage(total_ms=8.0, waiting_share=0.2))
-    # 8 ms on a core, 2 ms waiting for one.
-    assert (one.cpu_ms_per_batch, one.blocked_ms_per_batch) == pytest.approx((6.0, 52.5))
-    assert (two.cpu_ms_per_batch, two.blocked_ms_per_batch) == pytest.approx((2.0, 17.5))
-
-
 def test_a_batchs_thread_waits_for_those_that_copy():
     one = stage("a", 20.0, 20.0).model_copy(update={"op": "batch"})
     attribute([one], {"a": Work(computing=0.1, waiting=0.0)}, CpuUsage(total_ms=15.0, waiting_share=0.25))

@@ -60,6 +60,11 @@ def test_of_changes_that_are_about_as_fast_the_simplest_is_taken() -> None:
     assert best_of([]) is None
 
 
+def test_of_changes_that_are_about_as_fast_the_one_that_changes_less_of_the_data_is_taken() -> None:
+    two = together([calls(), prefetch()])
+    assert best_of([kept(calls(semantics="values"), 1.52), kept(two, 1.5)]) == kept(two, 1.5)
+
+
 def test_a_cache_is_taken_where_nothing_else_is_faster() -> None:
     assert best_of([kept(CACHE, 9.0), kept(calls(), 1.2)]) == kept(calls(), 1.2)
     assert best_of([kept(CACHE, 9.0)]) == kept(CACHE, 9.0)

@@ -11,7 +11,6 @@ from pipeprof.pipelines.changes.edits import SetEnvironment
 from pipeprof.profiles.advise.claims import too_dear
 from pipeprof.profiles.advise.text.in_words import as_change, which_change
 from pipeprof.profiles.document.findings import Finding, Kept, documents_of
-from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.tries.outcome import cannot_try, cannot_verify
 from pipeprof.profiles.wording import stage_label, stage_name
@@ -30,11 +29,10 @@ def finding(**facts: Any) -> Finding:
         ({"semantics": "order"}, False, "needs your code"),
         ({"semantics": "values"}, True, "may change values"),
         ({"family": "correctness"}, True, "about the data"),
-        ({"rule": "idle-device"}, True, "pays only in the step"),
     ],
 )
 def test_what_is_not_tried_has_its_reason(facts: dict[str, Any], has_edit: bool, reason: str | None) -> None:
-    why = cannot_try(finding(**facts), has_edit=has_edit, step=Device(kind="none"))
+    why = cannot_try(finding(**facts), has_edit=has_edit)
     assert why is None if reason is None else reason in str(why)
     assert cannot_try(finding(), has_edit=True, cache="it does not fit") == "it does not fit"
 
