@@ -350,8 +350,7 @@ def _long_steps_ms(steps: Steps) -> float:
 def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Series:
     series = sampler.series(most) if sampler else Series()
     if observed.measured is not None:
-        series.interval_histogram_ms = observed.measured.histograms.interval
-        series.fetch_histogram_ms = observed.measured.histograms.fetch
+        series.fetch_histogram_ms = observed.measured.fetches
         series.steps = observed.measured.course
     return series
 
