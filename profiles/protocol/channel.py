@@ -219,7 +219,7 @@ def checked(fields: dict[str, Any]) -> Changes:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, fault["loc"]))
         text = f"The worker reported {place}, which is not what it must be: {fault['msg'].lower()}."
-        return {"error": Raised("unreadable", text, kind="installation")}
+        return {"error": Raised("crashed", text, kind="installation")}
     return {name: getattr(sample, name) for name in fields}
 
 

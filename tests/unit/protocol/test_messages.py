@@ -88,5 +88,5 @@ REPLAYED = {"replayed_ms": 1.0, "steps": 3, "batches": 1, "loop_cpu_ms": 0.1}
 )
 def test_a_value_of_another_type_is_the_error_of_the_worker(fields: dict[str, Any]) -> None:
     (error,) = checked(fields).values()
-    assert (error.code, error.kind) == ("unreadable", "installation")
+    assert (error.code, error.kind) == ("crashed", "installation")
     assert next(iter(fields)) in error.message
