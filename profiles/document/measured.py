@@ -80,11 +80,9 @@ class Series(Model):
     """Since the sample before; `None` while no steps run."""
     phase: list[PhaseName] = Field(default_factory=list)
     """In which the sample was taken."""
-    interval_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
-    """Pairs of upper bound in ms and number of steps. Bounds are twenty to a factor of ten; in documents of earlier
-    versions 1, 2 and 5 times powers of ten."""
     fetch_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
-    """As `interval_histogram_ms`."""
+    """Of the loop blocked in `next()`: pairs of upper bound in ms and number of steps. Bounds are twenty to a factor of
+    ten; in documents of earlier versions 1, 2 and 5 times powers of ten."""
     steps: StepCourse | None = None
     """`None` where no step was measured, and in documents of earlier versions."""
 

@@ -283,8 +283,6 @@ class Causes(Model):
     """From storage, over the measured window."""
     python_share: float | None = None
     """Part of the time in which pipeline Python ran, by the trace."""
-    python_ms_per_batch: float | None = None
-    """Time inside Python functions, summed over threads."""
     python_lock_share: float | None = None
     """Of the time sampled inside Python functions, the part with the GIL held."""
 

@@ -6,20 +6,30 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.host.machine import Taken
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.turns import TurnEnded
-from typing import Literal
 
-from pipeprof.profiles.experiment.purposes import GATE
-
+Mode = Literal["alternating", "sequential"]
+"""How many processes exist at a time: all of them, or one."""
 BEYOND_USUAL = 0.10
 """Share of the cores that something else takes beyond the quietest quarter, in a turn or a pair left out."""
 MOST_TURNS = 1.5
 """Turns of a round, as a multiple of those that are wanted."""
+FEWEST_BLOCKS = 4
+"""Of each process, where blocks are long; even, so that no process is always the first one."""
+MOST_BLOCKS = 14
+LONG_BLOCK_STEPS = 6
+LONG_BLOCK_SECONDS = 0.6
+"""A block of long steps ends after the first of these: what is dropped at its beginning is then a quarter of it."""
+DROPPED_STEPS = 2
+"""Of a block of long steps: the one that was stopped in its middle, and the one after it."""
+PROCESS_SECONDS = 6.4
+"""That all blocks of a process take, where fewer of them are enough for it."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +81,6 @@ def usually_taken(turns: Sequence[Turn]) -> Taken | None:
     if not known:
         return None
     return Taken(median(one.elsewhere for one in known), median(one.stolen for one in known))
-
-
-Mode = Literal["alternating", "sequential"]
-"""How many processes exist at a time: all of them, or one."""
-FEWEST_BLOCKS = 4
-"""Of each process, where blocks are long; even, so that no process is always the first one."""
-MOST_BLOCKS = 14
-LONG_BLOCK_STEPS = 6
-LONG_BLOCK_SECONDS = 0.6
-"""A block of long steps ends after the first of these: what is dropped at its beginning is then a quarter of it."""
-DROPPED_STEPS = 2
-"""Of a block of long steps: the one that was stopped in its middle, and the one after it."""
-PROCESS_SECONDS = 6.4
-"""That all blocks of a process take, where fewer of them are enough for it."""
 
 
 def order_of(number: int, names: Sequence[str]) -> tuple[str, ...]:

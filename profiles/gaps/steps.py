@@ -20,6 +20,7 @@ from pipeprof.profiles.gaps.names import PIPELINE
 from pipeprof.profiles.gaps.reading import read_trace
 from pipeprof.profiles.gaps.sentences import reason
 from pipeprof.profiles.gaps.trace import TraceError
+from pipeprof.profiles.host.run_family import FOLDER
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, REQUEST_MARK
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def read_device(read: DeviceRead) -> DeviceSeen:
     except TraceError as error:
         return DeviceSeen(unknown=reason("not-a-trace", str(error).removeprefix(f"{files[0]}: ")).text)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # The user's code runs where its name comes from.
+        if folder.name.startswith(FOLDER):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def steps_of(trace: DeviceTrace, came: Sequence[bool], mark: str = REQUEST_MARK) -> DeviceSeen:

@@ -350,8 +350,7 @@ def _long_steps_ms(steps: Steps) -> float:
 def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Series:
     series = sampler.series(most) if sampler else Series()
     if observed.measured is not None:
-        series.interval_histogram_ms = observed.measured.histograms.interval
-        series.fetch_histogram_ms = observed.measured.histograms.fetch
+        series.fetch_histogram_ms = observed.measured.fetches
         series.steps = observed.measured.course
     return series
 
@@ -425,7 +424,7 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     epoch = steps.seconds / (steps.passes or 1) if steps is not None else 0.0
     if mean >= DELETION_SECONDS and mean >= DELETION_SHARE * epoch:
         # Between two restarts there is a whole epoch.
-        whole = steps is not None and steps.epoch_steps is not None
+        whole = steps is not None and steps.epoch_steps is not None and epoch > 0
         of = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if whole else ""
         python = any(traits(stage.op).python_iterator for stage in stages or ())
         own = " with its Python generator" if python else ""

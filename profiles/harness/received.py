@@ -161,7 +161,7 @@ class Observed(Sample):
             self.steps, self.phase_seconds = 0, 0.0
             self.phases.append(phase)
         else:
-            self.phases[-1] = phase
+            self.phases[-1:] = [phase]
 
     def _take_training(self) -> None:
         """Use the wait by the device's clock; that of its dataset where the clock has none."""

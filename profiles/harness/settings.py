@@ -174,9 +174,11 @@ def target_of(options: Options) -> Target:
 
 def written_stages(loaded: LoadedSpec | None) -> dict[str, Stage]:
     """Return the stages of a spec by address, without measurements; empty for a Python target."""
-    found = {}
-    for placed in loaded.spec.placed() if loaded is not None else ():
-        at = loaded.locate(placed.address) if loaded is not None else None
+    found: dict[str, Stage] = {}
+    if loaded is None:
+        return found
+    for placed in loaded.spec.placed():
+        at = loaded.locate(placed.address)
         found[placed.address] = Stage(
             id=placed.address,
             name=placed.name,

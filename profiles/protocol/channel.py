@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import IO, Any, ClassVar, Literal, TypeAlias
 
-from pipeprof.profiles.protocol.messages import Answer, Sample, Warned
+from pipeprof.profiles.protocol.messages import Answer, Raised, Sample, Warned
 from pipeprof.profiles.protocol.options import Options, in_worker, to_worker
 from pipeprof.profiles.protocol.turns import TurnRequest
 
@@ -200,19 +200,26 @@ class HarnessEnd:
         return True
 
     def feed(self, data: bytes) -> list[Changes]:
-        """Return the changes completed by `data`; what is none, such as a line cut by the worker's death, is dropped.
-
-        Raises:
-            ValueError: A value is not of its field's type; a number that is not finite is none.
-        """
+        """Return the changes completed by `data`; a line cut by the worker's death, and what is none, is dropped."""
         *lines, self._pending = (self._pending + data).split(b"\n")
         found = (_fields(line) for line in lines)
         return [checked(fields) for fields in found if fields is not None and fields.keys() <= _FIELDS]
 
 
 def checked(fields: dict[str, Any]) -> Changes:
-    """Fields of a `Sample` by their types: the user's code runs in the process that sends them."""
-    sample = _sample().validate_python(fields)
+    """Fields of a `Sample` by their types, or the error that they are not: the user's code runs where they are sent.
+
+    A number that is not finite is none: what was measured before stands, and the run ends with the error.
+    """
+    from pydantic import ValidationError
+
+    try:
+        sample = _sample().validate_python(fields)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        text = f"The worker reported {place}, which is not what it must be: {fault['msg'].lower()}."
+        return {"error": Raised("crashed", text, kind="installation")}
     return {name: getattr(sample, name) for name in fields}
 
 

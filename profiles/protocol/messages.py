@@ -30,14 +30,6 @@ UNTRACED: Final = "times of ops and Python functions inside stages are n/a"
 
 
 @dataclass(frozen=True)
-class StepHistograms:
-    """Pairs of upper bound in milliseconds and number of steps."""
-
-    interval: list[tuple[float, int]]
-    fetch: list[tuple[float, int]]
-
-
-@dataclass(frozen=True)
 class BatchSize:
     """Mean size of a batch; `bytes` is None where strings are part of it."""
 
@@ -71,12 +63,13 @@ class Measured:
     """The measured steps so far.
 
     Attributes:
+        fetches: Pairs of upper bound in milliseconds and number of fetches.
         idle_share: Idle share of the device; None without one, as are `gaps`.
         loop: None while the measurement goes on.
     """
 
     steps: Steps
-    histograms: StepHistograms
+    fetches: list[tuple[float, int]]
     course: StepCourse | None = None
     gaps: Gaps | None = None
     idle_share: float | None = None
@@ -323,7 +316,6 @@ class Trace:
     Attributes:
         ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
         python_seconds: Part of it in which at least one Python function of the pipeline ran.
-        python_ms: Milliseconds inside Python functions, summed over threads.
         note: Why there is no trace; None where there is one.
         work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
         sampled_seconds: How long Python's threads were looked at.
@@ -337,17 +329,13 @@ class Trace:
     ops: dict[str, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
     python_seconds: float = 0.0
-    python_ms: float = 0.0
     note: str | None = None
     work: dict[str, TracedWork] = field(default_factory=dict)
     functions: list[TracedFunction] = field(default_factory=list)
     sampled_seconds: float = 0.0
-    lock_share: float | None = None
-    looks: int = 0
     unattributed_ops: dict[str, float] = field(default_factory=dict)
     calls: dict[str, TracedCalls] = field(default_factory=dict)
     elements: dict[str, int] = field(default_factory=dict)
-    cpu_seconds: float | None = None
     model: tuple[ModelDict, ModelDict] | None = None
 
 

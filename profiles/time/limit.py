@@ -215,11 +215,9 @@ def collect_causes(
         # The trace window has no step: what fills it may be short compared with a measured interval, the median one,
         # because a few long ones mean nothing for the others.
         found.python_share = min(1.0, trace.python_seconds / trace.seconds)
-        if trace.batches:
-            found.python_ms_per_batch = trace.python_ms / trace.batches
-            if steps.interval_ms.p50 > 0:
-                each = 1e3 * trace.python_seconds / trace.batches / steps.interval_ms.p50
-                found.python_share = min(found.python_share, each)
+        if trace.batches and steps.interval_ms.p50 > 0:
+            each = 1e3 * trace.python_seconds / trace.batches / steps.interval_ms.p50
+            found.python_share = min(found.python_share, each)
         taken = sum(function.taken_seconds for function in trace.functions)
         found.python_lock_share = taken / seen if seen else None
     return found

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.document.shared import Gap, Gaps, Quantiles, StepCourse, Steps
-from pipeprof.profiles.protocol.messages import Measured, StepHistograms
+from pipeprof.profiles.protocol.messages import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,8 +214,7 @@ class StepStatistics:
             epochs=self.restarts,
             epoch_steps=self.epoch_steps,
         )
-        histograms = StepHistograms(interval=self.intervals.histogram(), fetch=self.fetches.histogram())
-        found = Measured(steps=steps, histograms=histograms, course=self.course.summary(), loop=loop)
+        found = Measured(steps=steps, fetches=self.fetches.histogram(), course=self.course.summary(), loop=loop)
         if not self.device:
             return found
         gaps = Gaps(

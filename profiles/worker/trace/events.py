@@ -79,17 +79,17 @@ def _sum_own_time(events: Events, steps: Integers) -> Integers:
     return np.bincount(place[part], weights=own[part], minlength=len(steps)).astype(np.int64)
 
 
-def python_time(events: Events) -> tuple[float, float]:
-    """Return seconds in which at least one Python function ran, and milliseconds inside them over all threads."""
+def python_seconds(events: Events) -> float:
+    """Return the seconds in which at least one Python function ran."""
     calls = events.which(_PYTHON.search)
     if not calls.any():
-        return 0.0, 0.0
+        return 0.0
     start, end = events.start_ps[calls], events.end_ps[calls]
     order = np.argsort(start, kind="stable")
     start, until = start[order], np.maximum.accumulate(end[order])
     first = np.maximum(start[1:], until[:-1])
     covered = int(until[0] - start[0]) + int(np.sum(until[1:] - first))
-    return covered / 1e12, int(np.sum(end[order] - start)) / 1e9
+    return covered / 1e12
 
 
 @dataclass(frozen=True)

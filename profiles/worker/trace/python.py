@@ -54,15 +54,11 @@ class Looks:
         self._foreign = foreign
         self._seen: dict[tuple[str, CodeType], _FunctionSamples] = defaultdict(_FunctionSamples)
         self._calls: Counter[str] = Counter()
-        self.looks = 0
         self.ns = 0
-        self.taken_ns = 0
 
     def take(self, frames: Mapping[int, FrameType], ns: int, *, taken: bool) -> None:
         """Add a sample that stands for `ns` nanoseconds."""
-        self.looks += 1
         self.ns += ns
-        self.taken_ns += ns if taken else 0
         for frame in frames.values():
             found = self._function(frame)
             if found is None:

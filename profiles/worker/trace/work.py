@@ -36,7 +36,7 @@ from pipeprof.profiles.worker.trace.events import (
     calls_by_iterator,
     elements_by_iterator,
     nest_events,
-    python_time,
+    python_seconds,
 )
 from pipeprof.profiles.worker.trace.record import HERE, NoTraceError, TracedStretch, record
 from pipeprof.profiles.worker.trace.threads import ThreadReading, Timeline, at_work, match, share_of_cores
@@ -362,14 +362,12 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
     share = share_of_cores(looks, stretch.cpu_seconds, stretch.began_ns, stretch.ended_ns)
     doing = spans.doing(looks, offset, mine, stretch.elsewhere, share) if offset is not None else {}
     further = spans.further_ms()
-    python_seconds, python_ms = python_time(events)
     sampled = stretch.python
     return Trace(
         batches=stretch.batches,
         ops={key.removeprefix("at:"): dict(ops) for key, ops in spans.ops.items() if key.startswith("at:")},
         seconds=stretch.seconds,
-        python_seconds=python_seconds,
-        python_ms=python_ms,
+        python_seconds=python_seconds(events),
         work={
             key: TracedWork(
                 ms=ms,
@@ -382,12 +380,9 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
         },
         functions=[_with_dataset(function, marks) for function in sampled.functions()],
         sampled_seconds=sampled.ns / 1e9,
-        lock_share=sampled.taken_ns / sampled.ns if sampled.ns else None,
-        looks=len(looks),
         unattributed_ops=dict(spans.nobodys),
         calls=calls,
         elements=elements_by_iterator(events),
-        cpu_seconds=stretch.cpu_seconds,
         model=stretch.model,
     )
 

@@ -207,7 +207,7 @@ def test_a_page_is_small_however_much_was_measured(recorded: Recorded) -> None:
     series.seconds = [0.05 * number for number in range(20_000)]
     series.rss_bytes = [600_000_000 + 1000 * (number % 7919) for number in range(20_000)]
     series.phase = ["measure"] * 20_000
-    series.interval_histogram_ms = [(1.122**number, number + 1) for number in range(80)]
+    series.fetch_histogram_ms = [(1.122**number, number + 1) for number in range(80)]
     profile.stages = [stages[2].model_copy(update={"id": f"stages.{number}"}) for number in range(500)]
     profile.findings = [findings[number % 2] for number in range(12)]
     source = render_page(build_page(profile), "much")

@@ -145,6 +145,12 @@ def test_the_file_of_a_worker_is_read_and_removed(data: bytes | None, why: str |
     assert not folder.exists()
 
 
+def test_a_folder_that_no_run_has_made_is_read_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert read_device(DeviceRead([True], str(tmp_path))).unknown is not None
+    assert (tmp_path / "mine.txt").exists()
+
+
 def test_fetches_of_tensorflow_inside_of_a_step_are_input_calls() -> None:
     # A step begins each 10 ms; TensorFlow fetches 2 ms later, for 6 ms, and the device works from 8 to 11 ms.
     begun = [event(1, 10 * number * PS, 0) for number in range(24)]

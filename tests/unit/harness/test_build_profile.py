@@ -453,8 +453,8 @@ def test_a_graph_that_could_not_be_read_leaves_the_stages_as_written():
 def test_histograms_and_samples_are_in_the_series():
     seen = observed(measured(drained(10, ms=1.5)))
     series = assemble(facts(), seen, FakeSampler()).series
-    assert series.interval_histogram_ms == series.fetch_histogram_ms == [(1.584893, 10)]
-    assert isinstance(series.interval_histogram_ms[0], tuple)
+    assert series.fetch_histogram_ms == [(1.584893, 10)]
+    assert isinstance(series.fetch_histogram_ms[0], tuple)
     assert series.rss_bytes == [100, 200]
     assert series.steps is not None
     assert series.steps.interval_ms == [1.5] * 10
@@ -464,11 +464,11 @@ def test_histograms_and_samples_are_in_the_series():
 def test_histograms_come_through_json():
     seen = observed(*HarnessEnd(-1).feed(encode(changes(measured(followed()))).encode()))
     series = assemble(facts(options=SIMULATED), seen).series
-    assert sum(count for _, count in series.interval_histogram_ms) == 10
+    assert sum(count for _, count in series.fetch_histogram_ms) == 10
 
 
 def test_without_steps_there_are_no_histograms():
-    assert assemble(facts(), observed()).series.interval_histogram_ms == []
+    assert assemble(facts(), observed()).series.fetch_histogram_ms == []
 
 
 def test_what_measuring_cost_is_told_in_shares():

@@ -5,10 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.worker.fakes import DONE, GREW, FakeSeconds, beat, changes, drained, error, measured, phase, phase_end, warned
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from unit.protocol.test_messages import FIELDS, values
+from unit.worker.fakes import (
+    DONE,
+    GREW,
+    FakeSampler,
+    FakeSeconds,
+    beat,
+    changes,
+    drained,
+    error,
+    facts,
+    measured,
+    phase,
+    phase_end,
+    warned,
+)
 
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.harness.build_profile import assemble
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.protocol.messages import Answer, Graphs, Trace
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
@@ -40,6 +58,19 @@ PROGRESS = [
     error(),
     DONE,
 ]
+
+
+AS_JSON = ("answer", "device", "graphs", "memory", "model", "sketch", "trace")
+"""Fields with graphs of TensorFlow's, which stay as they are in JSON, or with files."""
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if name not in AS_JSON])
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_whatever_is_of_its_type_there_is_a_profile(name: str, data: st.DataObject) -> None:
+    seen = Observed()
+    seen.take({name: data.draw(values(FIELDS[name]))})
+    assert assemble(facts(), seen, FakeSampler(), exit_code=5).exit_code == 5
 
 
 def test_the_wait_for_a_sign_of_life_starts_with_the_run(seen, clock):

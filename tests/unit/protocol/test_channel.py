@@ -305,6 +305,12 @@ def test_messages_may_come_in_any_pieces():
     assert end.feed(b":true}\n") == [DONE]
 
 
+def test_what_is_no_number_is_an_error_and_what_comes_around_it_stands():
+    before, error, after = HarnessEnd(-1).feed(b'{"steps":3}\n{"rate":NaN}\n{"done":true}\n')
+    assert (before, after) == ({"steps": 3}, DONE)
+    assert error["error"].code == "crashed"
+
+
 @given(st.lists(st.text(), max_size=5), st.data())
 def test_messages_arrive_whole_wherever_the_bytes_are_cut(texts, data):
     out = io.StringIO()

@@ -86,6 +86,7 @@ REPLAYED = {"replayed_ms": 1.0, "steps": 3, "batches": 1, "loop_cpu_ms": 0.1}
         {"unknown": 1},
     ],
 )
-def test_a_value_of_another_type_is_an_error_where_it_is_read(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"Sample"):
-        checked(fields)
+def test_a_value_of_another_type_is_the_error_of_the_worker(fields: dict[str, Any]) -> None:
+    (error,) = checked(fields).values()
+    assert (error.code, error.kind) == ("crashed", "installation")
+    assert next(iter(fields)) in error.message

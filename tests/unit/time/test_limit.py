@@ -164,11 +164,9 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
         Disk(bytes=20_000_000, source="proc-io"),
         steps(20.0),
         [stage(70.0), stage(10.0)],
-        Trace(seconds=0.5, batches=10, python_seconds=0.4, python_ms=500.0),
+        Trace(seconds=0.5, batches=10, python_seconds=0.4),
     )
-    assert found == Causes(
-        worker_cores=0.5, blocked_share=0.75, disk_bytes_per_second=10e6, python_share=0.8, python_ms_per_batch=50.0
-    )
+    assert found == Causes(worker_cores=0.5, blocked_share=0.75, disk_bytes_per_second=10e6, python_share=0.8)
     assert collect_causes(None, None, steps(), [], None) is None
     assert collect_causes(Contention(), None, steps(), [stage(5.0)], Trace(seconds=0.0)) == Causes()
 

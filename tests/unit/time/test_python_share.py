@@ -24,7 +24,7 @@ def test_python_share(interval_ms: float, share: float) -> None:
         TracedFunction("a", "f", None, None, seconds=0.3, taken_seconds=0.03),
         TracedFunction("b", "g", None, None, seconds=0.1, taken_seconds=0.09),
     ]
-    traced = Trace(seconds=0.5, batches=200, python_seconds=0.4, python_ms=400.0, functions=functions)
+    traced = Trace(seconds=0.5, batches=200, python_seconds=0.4, functions=functions)
     found = collect_causes(Contention(worker_cores=1.0, runnable_wait_share=0.0), None, steps, [], traced)
     assert found is not None
     assert found.python_share == pytest.approx(share)
