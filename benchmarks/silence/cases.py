@@ -129,10 +129,7 @@ TWINS = {
     "python_loop": drained(
         "of numpy_per_batch: a Python loop per element", "python_loop.yaml", says=only("py-function-gil"), limit="gil"
     ),
-    # What a cache of 14 MiB gives from the second epoch on, twice as much as parsing in batches, may be said beside it.
-    "records": drained(
-        "records parsed one by one", "records.yaml", says=only("parse-in-batches"), may_say=only("cache")
-    ),
+    "records": drained("records parsed one by one", "records.yaml", says=only("parse-in-batches")),
     "big_table": Case(
         "of slices: 500 MB; memory is spoken of though the device never waits", "big_table.yaml", says=only("big-array")
     ),
