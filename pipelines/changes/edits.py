@@ -1,4 +1,4 @@
-"""Edits of a pipeline as values: what changes, without a word of YAML or Python in them but where a user has to write.
+"""Edits of a pipeline as values, without a word of YAML or Python, and the variables that they may set.
 
 Addresses are those of stages as written (``stages.1``, ``source``), as the profile's ``stages[].id``. A new stage or
 source is one of a spec: its op and its arguments, named as TensorFlow names them.
