@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeprof.pipelines.graph.cardinality import ComponentFlow, component_flow
+from pipeprof.pipelines.graph.elements import ComponentFlow, component_flow
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 from .conftest import Recorded, node
