@@ -282,10 +282,18 @@ def _kept(value: Any) -> Any:
     if not isinstance(value, dict | list | tuple):
         return _kept_leaf(value)
     try:
-        few = len(tf.nest.flatten(value)) <= _MOST_VALUES
-        return tf.nest.map_structure(_kept_leaf, value) if few else Weak(value)
+        return tf.nest.map_structure(_kept_leaf, value) if _count(value) <= _MOST_VALUES else Weak(value)
     except TypeError:  # keys that have no order
         return Weak(value)
+
+
+def _count(value: Any) -> int:
+    """How many values a structure has, as far as that is not many: TensorFlow takes 0.1 s to list a million."""
+    if not isinstance(value, dict | list | tuple):
+        return 1
+    if len(value) > _MOST_VALUES:
+        return len(value)
+    return sum(map(_count, value.values() if isinstance(value, dict) else value))
 
 
 def _kept_leaf(value: Any) -> Any:
