@@ -12,7 +12,7 @@ from itertools import pairwise, takewhile
 
 from pipeprof.pipelines.changes.chain import ways_of, why_no_replay
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.advise.facts.caching import pays, runs_python
+from pipeprof.profiles.advise.facts.caching import runs_python
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Proposal, tunes_process
 from pipeprof.profiles.advise.text.bound_advice import advice_for, bottleneck_finding, name_together
@@ -21,6 +21,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import line_of, lines_of, main_line, on_main_line, written_ops
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
+from pipeprof.profiles.time.verdict import HEADSPACE_FROM
 
 BATCHES = 3
 """Batches for which a replay has elements."""
@@ -45,7 +46,7 @@ def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Re
     A stage that only passes on what others make has none. Stages with the same work in one line, or made by one line of
     the program, are replaced together. `limit` is that of memory, in bytes.
     """
-    if not pays(profile):
+    if not _pays(profile):
         return []
     line = main_line(profile)
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
@@ -63,6 +64,13 @@ def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Re
         for stages, job in jobs
         if job is not None
     ]
+
+
+def _pays(profile: Profile) -> bool:
+    """Whether a faster pipeline would make the steps faster."""
+    verdict, headspace = profile.verdict, profile.headspace
+    is_bound = verdict is not None and verdict.bound in {"input", "balanced"}
+    return is_bound and (headspace is None or headspace.share >= HEADSPACE_FROM)
 
 
 def stages_at(profile: Profile, addresses: Collection[str]) -> list[Stage]:

@@ -222,13 +222,6 @@ def _saves(profile: Profile, line: Sequence[Stage], place: int) -> bool:
     return sum(work[: place + 1]) - reading >= LEAST_SAVED * sum(work) > 0
 
 
-def pays(profile: Profile) -> bool:
-    """Whether a faster pipeline would make the steps faster."""
-    verdict, headspace = profile.verdict, profile.headspace
-    is_bound = verdict is not None and verdict.bound in {"input", "balanced"}
-    return is_bound and (headspace is None or headspace.share >= 0.05)
-
-
 def runs_python(stage: Stage) -> bool:
     """Whether a stage calls Python, as far as the run has shown."""
     row = traits(stage.op)
