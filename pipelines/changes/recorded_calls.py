@@ -24,8 +24,8 @@ from typing import Any, Final
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, chain_of
 from pipeprof.pipelines.graph.observe.build_hook import WatchedCall
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
 from pipeprof.pipelines.graph.observe.created import CreatedDataset, Weak, draw
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage

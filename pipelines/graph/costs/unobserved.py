@@ -1,4 +1,4 @@
-"""What the model does not count: elements of stages without a live iterator, calls of functions; and its graph."""
+"""What the model does not count: elements without a live iterator, calls of functions, threads; and a graph of it."""
 
 from __future__ import annotations
 

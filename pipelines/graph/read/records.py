@@ -124,7 +124,7 @@ class GraphDict(_ReadGraph):
 
 
 class MadeDict(TypedDict):
-    """An in-memory source observed during the build; see `in_memory_sources.MadeSource`."""
+    """An in-memory source observed during the build; see `build_watch.MadeSource`."""
 
     method: str
     types: list[str]
