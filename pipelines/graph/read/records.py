@@ -262,7 +262,6 @@ class ServiceFacts:
 
     address: str | None
     mode: str | None
-    protocol: str | None = None
     job_name: str | None = None
     consumer_index: int | None = None
     num_consumers: int | None = None
@@ -291,7 +290,6 @@ def service_facts(arguments: Mapping[str, Any]) -> ServiceFacts:
     return ServiceFacts(
         address=arguments.get("address"),
         mode=_mode(arguments.get("processing_mode")),
-        protocol=arguments.get("protocol"),
         job_name=arguments.get("job_name") or None,
         consumer_index=number("consumer_index"),
         num_consumers=number("num_consumers"),
