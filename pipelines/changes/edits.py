@@ -1,4 +1,4 @@
-"""Edits of a pipeline as values: what changes, without a word of YAML or Python in them but where a user has to write.
+"""Edits of a pipeline as values, without a word of YAML or Python, and the variables that they may set.
 
 Addresses are those of stages as written (``stages.1``, ``source``), as the profile's ``stages[].id``. A new stage or
 source is one of a spec: its op and its arguments, named as TensorFlow names them.
@@ -271,7 +271,6 @@ VALUES: Final[Mapping[str, str | None]] = {
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "true",
 }  # fmt: skip
 """Values that are proposed, by variable; of `PRELOAD` the path of an allocator."""
-_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 def allocator_folders() -> list[Path]:
@@ -298,11 +297,6 @@ def is_allocator(path: str) -> bool:
     return folder == str(Path(sys.prefix, "lib")) or re.fullmatch(places, folder) is not None
 
 
-def is_name(text: str) -> bool:
-    """Return whether a shell takes a text for the name of a variable."""
-    return re.fullmatch(_NAME, text) is not None
-
-
 def assignment(variable: str, value: str) -> str:
     """Return what stands before a command in the shell. What is no name of a variable is quoted, and assigns nothing.
 
@@ -310,4 +304,6 @@ def assignment(variable: str, value: str) -> str:
         >>> assignment("MALLOC_ARENA_MAX", "2"), assignment("A", "1; id"), assignment("A; id #", "1")
         ('MALLOC_ARENA_MAX=2', "A='1; id'", "'A; id #=1'")
     """
-    return f"{variable}={shlex.quote(value)}" if is_name(variable) else shlex.quote(f"{variable}={value}")
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) is None:
+        return shlex.quote(f"{variable}={value}")
+    return f"{variable}={shlex.quote(value)}"

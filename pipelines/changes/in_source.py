@@ -18,7 +18,7 @@ from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.meaning.traits import STAGES, traits
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, PythonText, RecordedCall, TextSplice
-from pipeprof.pipelines.static.written_calls import function_given
+from pipeprof.pipelines.static.written_calls import parameters_given
 
 _ALIKE: Final = frozenset({"prefetch"})
 """Stages that change neither the elements nor their order, for whatever else reads them."""
@@ -383,8 +383,7 @@ def _argument_splices(file: PythonText, node: ast.Call, now: _Call) -> list[Text
         if not function or isinstance(function[0], ast.Starred):
             raise CannotChangeSourceError(f"{now.op} in line {node.lineno} of {file.name} is not given a function")
         start, end = file.start(function[0]), file.end(function[0])
-        known = function_given(file.text, now.call.line, now.call.column, now.call.name)
-        parameters = known.parameters if known is not None else None
+        parameters = parameters_given(file.text, now.call.line, now.call.column, now.call.name)
         text = on_rows(file.data[start:end].decode(), parameters, _tensorflow(file))
         found.append(TextSplice(start, end, text.encode()))
     return found

@@ -24,8 +24,8 @@ from typing import Any, Final
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, chain_of
 from pipeprof.pipelines.graph.observe.build_hook import WatchedCall
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
 from pipeprof.pipelines.graph.observe.created import CreatedDataset, Weak, draw
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
@@ -282,10 +282,18 @@ def _kept(value: Any) -> Any:
     if not isinstance(value, dict | list | tuple):
         return _kept_leaf(value)
     try:
-        few = len(tf.nest.flatten(value)) <= _MOST_VALUES
-        return tf.nest.map_structure(_kept_leaf, value) if few else Weak(value)
+        return tf.nest.map_structure(_kept_leaf, value) if _count(value) <= _MOST_VALUES else Weak(value)
     except TypeError:  # keys that have no order
         return Weak(value)
+
+
+def _count(value: Any) -> int:
+    """How many values a structure has, as far as that is not many: TensorFlow takes 0.1 s to list a million."""
+    if not isinstance(value, dict | list | tuple):
+        return 1
+    if len(value) > _MOST_VALUES:
+        return len(value)
+    return sum(map(_count, value.values() if isinstance(value, dict) else value))
 
 
 def _kept_leaf(value: Any) -> Any:

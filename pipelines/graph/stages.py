@@ -6,9 +6,9 @@ name they share where the pipeline was built from a spec, and by their shape oth
 options are skipped.
 
 Addresses: ``source`` and ``stages.N`` along the main line, in data order; the same words after the address of the stage
-    whose function makes them (``stages.1.source``); the sides of a stage with several inputs (``zip``, ``concatenate``)
-    after ``<stage>.inputs.K``. Where the graph carries a spec's own addresses as names, those
-hold, with ``datasets.K`` and the like for pipelines that are arguments.
+whose function makes them (``stages.1.source``); the sides of a stage with several inputs (``zip``, ``concatenate``)
+after ``<stage>.inputs.K``. Where the graph carries a spec's own addresses as names, those hold, with ``datasets.K`` and
+the like for pipelines that are arguments.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Owner = Literal["cache", "shuffle", "prefetch", "parallel", "batch"]
 Cardinality = Literal[
     "shortest", "sum", "times", "first", "rest", "groups", "windows", "share", "told", "chosen",
 ]  # fmt: skip
-"""How an op's number of elements follows from those of its inputs and its arguments (`graph.cardinality`)."""
+"""How an op's number of elements follows from those of its inputs and its arguments (`graph.elements`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,8 @@
-"""Calls as a file's text has them: names, imports, the function given, and the one with most of the time."""
+"""Calls in the text of a file: where one is, what the function it is given takes, and which has most of the time."""
 
 from __future__ import annotations
 
 import ast
-import textwrap
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,27 +10,11 @@ from typing import Final, Literal, TypeAlias
 
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
 
-_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _GIVEN: Final = frozenset({"map_func", "predicate", "reduce_func", "scan_func"})
 
 
-@dataclass(frozen=True)
-class WrittenFunction:
-    """A function as a call is given it.
-
-    Attributes:
-        text: The expression.
-        parameters: How many it takes; None where the text does not show it.
-        definition: Its ``def``, where the file has one and no other of its name; empty for a lambda.
-    """
-
-    text: str
-    parameters: int | None = None
-    definition: str = ""
-
-
-def function_given(text: str, line: int, column: int | None, name: str) -> WrittenFunction | None:
-    r"""Return the function that a call is given.
+def parameters_given(text: str, line: int, column: int | None, name: str) -> int | None:
+    r"""Return how many arguments the function that a call is given takes by position; None where that is not known.
 
     Args:
         line: Line of the method's name, from 1.
@@ -39,24 +22,17 @@ def function_given(text: str, line: int, column: int | None, name: str) -> Writt
 
     Example:
         >>> code = "def half(x):\n    return x / 2\nds = make().map(half)\nds = ds.map(lambda a, b: (b, a))\n"
-        >>> function_given(code, 3, 13, "map")
-        WrittenFunction(text='half', parameters=1, definition='def half(x):\n    return x / 2')
-        >>> function_given(code, 4, None, "map")
-        WrittenFunction(text='lambda a, b: (b, a)', parameters=2, definition='')
+        >>> parameters_given(code, 3, 13, "map"), parameters_given(code, 4, None, "map")
+        (1, 2)
     """
     tree = parsed(text)
     call = call_in(tree, line, column, name) if tree is not None else None
     keywords = [one.value for one in call.keywords if one.arg in _GIVEN] if call is not None else []
     given = call.args[0] if call is not None and call.args else next(iter(keywords), None)
-    if tree is None or given is None or isinstance(given, ast.Starred):
-        return None
     if isinstance(given, ast.Lambda):
-        return WrittenFunction(ast.unparse(given), _parameters(given))
-    named = [one for one in ast.walk(tree) if isinstance(given, ast.Name) and _is_named(one, given.id)]
-    if len(named) != 1:
-        return WrittenFunction(ast.unparse(given))
-    definition = textwrap.dedent(_lines_of(text, named[0]))
-    return WrittenFunction(ast.unparse(given), _parameters(named[0]), definition)
+        return _parameters(given)
+    named = [one for one in ast.walk(tree) if _is_named(one, given.id)] if tree and isinstance(given, ast.Name) else []
+    return _parameters(named[0]) if len(named) == 1 else None
 
 
 @lru_cache(maxsize=4)
@@ -89,14 +65,9 @@ def _is_named(node: ast.AST, name: str) -> bool:
 
 def _parameters(function: ast.AST) -> int | None:
     """How many arguments a function takes by position; None where that may be any number."""
-    assert isinstance(function, _FUNCTIONS)  # noqa: S101 - for the type checker
+    assert isinstance(function, FUNCTIONS)  # noqa: S101 - for the type checker
     given = function.args
     return None if given.vararg is not None else len(given.posonlyargs) + len(given.args) - len(given.defaults)
-
-
-def _lines_of(text: str, node: ast.AST) -> str:
-    lines = text.splitlines()
-    return "\n".join(lines[getattr(node, "lineno", 1) - 1 : getattr(node, "end_lineno", 0)])
 
 
 def names_in(node: ast.AST, context: type[ast.expr_context]) -> set[str]:

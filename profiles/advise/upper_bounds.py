@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
-from pipeprof.pipelines.changes.replay import ways_of, why_no_replay
+from pipeprof.pipelines.changes.chain import ways_of, why_no_replay
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.caching import runs_python
 from pipeprof.profiles.advise.order import ordered

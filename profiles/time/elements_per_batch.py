@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.graph.cardinality import SINGLE, Batching, final_elements
 from pipeprof.pipelines.graph.costs.unobserved import running_graph
+from pipeprof.pipelines.graph.elements import SINGLE, Batching, final_elements
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.traits import traits

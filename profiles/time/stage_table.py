@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.cardinality import cardinalities, component_flow
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, measure
 from pipeprof.pipelines.graph.costs.stretches import Segment
 from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch, running_graph, threads_inside, unread_elements
+from pipeprof.pipelines.graph.elements import cardinalities, component_flow
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
 from pipeprof.pipelines.graph.read.records import UNKNOWN, service_facts
 from pipeprof.pipelines.graph.rewrites import Rewrites

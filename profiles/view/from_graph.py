@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.cardinality import ComponentFlow, cardinalities, component_flow
+from pipeprof.pipelines.graph.elements import ComponentFlow, cardinalities, component_flow
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage

@@ -59,7 +59,7 @@ class FunctionView:
         constant_bytes: Bytes of the constants that the graph carries for it.
         elementwise: Whether every op works element by element, so that it means the same on a batch.
         reads: Components of its input that it reads, dotted keys or indices.
-        writes: Components that it changes or adds; the others pass through.
+        writes: Components that it changes, adds or puts elsewhere; the others pass through.
     """
 
     ops: frozenset[str] | None = None

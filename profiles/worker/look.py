@@ -93,7 +93,7 @@ def _answer_of(error: BaseException) -> LookAnswer:
 
 
 def _call(job: LookJob) -> LookAnswer:
-    from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
+    from pipeprof.pipelines.graph.observe.build_watch import held_bytes
     from pipeprof.pipelines.graph.observe.reading import read_graphs
 
     arguments = job.arguments

@@ -16,13 +16,8 @@ from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import known_edits
 from pipeprof.pipelines.changes.recorded_calls import CallWatch, RecordedCalls
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.observe.build_watch import MadeSource, component_bytes, held_bytes, release_source_array
 from pipeprof.pipelines.graph.observe.created import draw
-from pipeprof.pipelines.graph.observe.in_memory_sources import (
-    MadeSource,
-    component_bytes,
-    held_bytes,
-    release_source_array,
-)
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.source_lines import places_of
 from pipeprof.pipelines.graph.stages import StageGraph

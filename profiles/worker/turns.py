@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.chain import first_line as first_line_of
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.graph.effects import draws_in_any_order, file_writer
-from pipeprof.pipelines.graph.observe.build_hook import SaveGuard
+from pipeprof.pipelines.graph.observe.effects import SaveGuard, draws_in_any_order, file_writer
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, ReplayJob, TurnEnded, TurnRequest, TurnsJob

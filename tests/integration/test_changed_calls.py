@@ -69,6 +69,11 @@ def arguments() -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             [set_("stages.0", "map", "num_parallel_calls", 3), set_("stages.0", "map", "deterministic", True)],
             numbers.map(plus, num_parallel_calls=3, deterministic=True),
         ),
+        "a map whose other argument stays": (
+            numbers.map(plus, num_parallel_calls=2, deterministic=True),
+            [set_("stages.0", "map", "num_parallel_calls", 3)],
+            numbers.map(plus, num_parallel_calls=3, deterministic=True),
+        ),
         "map back": (
             numbers.map(plus, num_parallel_calls=3, deterministic=False),
             [set_("stages.0", "map", "num_parallel_calls", None)],

@@ -195,9 +195,12 @@ def test_options_stay_and_others_are_added() -> None:
     def make() -> Any:
         options = tf.data.Options()
         options.deterministic = False
-        return tf.data.Dataset.range(6).map(lambda x: x + 1).with_options(options).batch(2)
+        last = tf.data.Options()
+        last.threading.max_intra_op_parallelism = 1
+        return tf.data.Dataset.range(6).map(lambda x: x + 1).with_options(options).batch(2).with_options(last)
 
     expected = tf.data.Options()
+    expected.threading.max_intra_op_parallelism = 1
     expected.deterministic = False
     expected.threading.private_threadpool_size = 2
     expected.autotune.enabled = False

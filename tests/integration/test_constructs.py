@@ -15,7 +15,7 @@ import pytest
 from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe import reading
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.profiles.document.messages import Message

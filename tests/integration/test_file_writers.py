@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pipeprof.pipelines.graph.effects import file_writer
-from pipeprof.pipelines.graph.observe.build_hook import SaveGuard
+from pipeprof.pipelines.graph.observe.effects import SaveGuard, file_writer
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target

@@ -17,7 +17,7 @@ import tensorflow as tf
 from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe import reading
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs

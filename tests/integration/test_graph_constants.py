@@ -12,7 +12,7 @@ from integration import array_tables
 from integration.array_tables import IMPORTED, Tables
 
 from pipeprof.pipelines.graph.observe import reading
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
 from pipeprof.pipelines.graph.read.records import ConstantDict
 
 HERE = Path(__file__).name

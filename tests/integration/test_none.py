@@ -11,7 +11,7 @@ from integration.changed_datasets import edited, replayed
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
 from pipeprof.pipelines.changes.replay import Replay
-from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
+from pipeprof.pipelines.graph.observe.build_watch import component_keys
 
 pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 

@@ -26,7 +26,7 @@ import tensorflow as tf
 from advice_pipelines import options, pipelines
 
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch
+from pipeprof.pipelines.graph.observe.build_watch import MadeSource, SourceWatch
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 
 FOLDER = Path(__file__).with_name("graphs")

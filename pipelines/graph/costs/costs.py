@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeprof.pipelines.graph.align import match
-from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.costs.stretches import (
     Lost,
     Ratio,
@@ -27,6 +26,7 @@ from pipeprof.pipelines.graph.costs.stretches import (
     elements_of_pass,
     read_passes,
 )
+from pipeprof.pipelines.graph.elements import cardinalities
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
 
@@ -82,8 +82,6 @@ class Costs:
     unattributed_seconds: float = 0.0
     unattributed: list[str] = field(default_factory=list)
     """Names of the model's nodes that could not be placed."""
-    iterator_seconds: float = 0.0
-    """Time of the iterator itself, outside of all stages."""
     ratios: Mapping[str, Ratio] = field(default_factory=dict)
     """Elements that a dataset took of its input for one of its own, by dataset."""
     lost: Sequence[Lost] = ()
@@ -173,8 +171,6 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: Stretch, ratios: Mapping[
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
         costs.unattributed.append(segment.last[lost]["name"])
-    if root is not None:
-        costs.iterator_seconds += segment.delta(root, "processing_time") / 1e9
     return elements
 
 

@@ -11,11 +11,6 @@ from typing import Any
 
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 
-_CLASSES = (
-    "UNKNOWN", "INTERLEAVE_MANY", "ASYNC_INTERLEAVE_MANY", "KNOWN_RATIO", "ASYNC_KNOWN_RATIO", "UNKNOWN_RATIO",
-    "ASYNC_UNKNOWN_RATIO",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class RawSnapshot:
@@ -42,8 +37,6 @@ class RawSnapshot:
         return {
             "output": int(self.proto.output),
             "nodes": [_node(self.proto.nodes[key]) for key in sorted(self.proto.nodes)],
-            "gap_times_us": [int(time) for time in self.proto.gap_times],
-            "cpu_budget": float(self.proto.optimization_params.cpu_budget),
             "ram_budget": float(self.proto.optimization_params.ram_budget),
         }
 
@@ -65,7 +58,6 @@ def _node(node: Any) -> ModelNodeDict:
     return {
         "id": int(node.id),
         "name": node.name,
-        "autotune": bool(node.autotune),
         "num_elements": int(node.num_elements),
         "processing_time": int(node.processing_time),
         "bytes_consumed": int(node.bytes_consumed),
@@ -73,16 +65,9 @@ def _node(node: Any) -> ModelNodeDict:
         "buffered_bytes": int(node.buffered_bytes),
         "buffered_elements": int(node.buffered_elements),
         "parameters": {
-            parameter.name: {
-                "state_value": float(parameter.state_value),
-                "value": float(parameter.value),
-                "min": float(parameter.min),
-                "max": float(parameter.max),
-                "tunable": bool(parameter.tunable),
-            }
+            parameter.name: {"state_value": float(parameter.state_value), "tunable": bool(parameter.tunable)}
             for parameter in node.parameters
         },
         "ratio": float(node.ratio),
         "inputs": [int(input_) for input_ in node.inputs],
-        "node_class": _CLASSES[node.node_class] if node.node_class < len(_CLASSES) else str(node.node_class),
     }

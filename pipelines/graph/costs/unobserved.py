@@ -1,4 +1,4 @@
-"""What the model does not count: elements of stages without a live iterator, calls of functions; and its graph."""
+"""What the model does not count: elements without a live iterator, calls of functions, threads; and a graph of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeprof.pipelines.graph.align import match
-from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs
 from pipeprof.pipelines.graph.costs.stretches import fixed_ratio
+from pipeprof.pipelines.graph.elements import cardinalities
 from pipeprof.pipelines.graph.opnames import dataset_op, is_helper, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict, dataset_node
 from pipeprof.pipelines.graph.stages import Node, StageGraph, readers_first, reads

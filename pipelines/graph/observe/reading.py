@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.cardinality import cardinalities
-from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_keys, mark_constants
+from pipeprof.pipelines.graph.elements import cardinalities
+from pipeprof.pipelines.graph.observe.build_watch import MadeSource, SourceWatch, component_keys, mark_constants
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, PlaceDict

@@ -185,7 +185,6 @@ class _Flow:
         self._definition = definition
         self._arguments = {one.name: index for index, one in enumerate(definition.signature.input_arg)}
         self._nodes = {node.name: node for node in definition.node_def}
-        self._depends: dict[str, bool] = {}
 
     def body(self) -> FunctionFlow:
         returned = [self._definition.ret[one.name] for one in self._definition.signature.output_arg]

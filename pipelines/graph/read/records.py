@@ -1,6 +1,6 @@
-"""Plain records of a pipeline's graph and performance model.
+"""Plain records of a pipeline's graph and performance model, and of a tf.data service that it reads from.
 
-Both are JSON as they stand, so that a worker can send them to its parent and tests can keep them in files.
+Graph and model are JSON as they stand, so that a worker can send them to its parent and tests can keep them in files.
 A record holds structure, small numbers and the names of files that a reader of CSV opens, no other contents of tensors.
 
 **Graph** (`GraphDict`): one serialised ``tf.data.Dataset``, as written or as TensorFlow would run it. Its nodes are
@@ -124,7 +124,7 @@ class GraphDict(_ReadGraph):
 
 
 class MadeDict(TypedDict):
-    """An in-memory source observed during the build; see `in_memory_sources.MadeSource`."""
+    """An in-memory source observed during the build; see `build_watch.MadeSource`."""
 
     method: str
     types: list[str]
@@ -136,7 +136,7 @@ class MadeDict(TypedDict):
 
 
 class ConstantDict(TypedDict):
-    """An array that became a constant of a graph; see `observe.graph_constants.GraphConstant`."""
+    """An array that became a constant of a graph; see `observe.without_arrays.ObservedConstant`."""
 
     bytes: int
     dtype: str
@@ -173,9 +173,6 @@ class ParameterDict(TypedDict):
     """A parameter of an iterator, e.g. ``parallelism`` or ``buffer_size``."""
 
     state_value: float  # what is in force
-    value: float  # what the model last worked out; lags by seconds
-    min: float
-    max: float
     tunable: bool
 
 
@@ -184,7 +181,6 @@ class ModelNodeDict(TypedDict):
 
     id: int
     name: str
-    autotune: bool
     num_elements: int
     processing_time: int
     bytes_consumed: int
@@ -194,7 +190,6 @@ class ModelNodeDict(TypedDict):
     parameters: dict[str, ParameterDict]
     ratio: float
     inputs: list[int]
-    node_class: str
 
 
 class ModelDict(TypedDict):
@@ -202,8 +197,6 @@ class ModelDict(TypedDict):
 
     output: int  # id of the node "Root"
     nodes: list[ModelNodeDict]
-    gap_times_us: list[int]  # time between two calls of `next()`, the most recent ones
-    cpu_budget: float
     ram_budget: float
 
 
@@ -269,7 +262,6 @@ class ServiceFacts:
 
     address: str | None
     mode: str | None
-    protocol: str | None = None
     job_name: str | None = None
     consumer_index: int | None = None
     num_consumers: int | None = None
@@ -298,7 +290,6 @@ def service_facts(arguments: Mapping[str, Any]) -> ServiceFacts:
     return ServiceFacts(
         address=arguments.get("address"),
         mode=_mode(arguments.get("processing_mode")),
-        protocol=arguments.get("protocol"),
         job_name=arguments.get("job_name") or None,
         consumer_index=number("consumer_index"),
         num_consumers=number("num_consumers"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.steps.loop import Feed
 
 MOST = 60
-_NEW: ModelDict = {"output": 0, "nodes": [], "gap_times_us": [], "cpu_budget": 0.0, "ram_budget": 0.0}
+_NEW: ModelDict = {"output": 0, "nodes": [], "ram_budget": 0.0}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch, held_bytes
 from pipeprof.pipelines.graph.observe.reading import serialised
 from pipeprof.pipelines.target.names_in_file import functions_in
 from pipeprof.pipelines.target.user_files import is_users, read_source

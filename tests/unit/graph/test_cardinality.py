@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.pipelines.graph.cardinality import cardinalities
+from pipeprof.pipelines.graph.elements import cardinalities
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.meaning.constants import INFINITE
 

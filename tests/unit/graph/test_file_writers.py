@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.effects import file_writer
+from pipeprof.pipelines.graph.observe.effects import file_writer
 from pipeprof.pipelines.meaning.traits import writes_files
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pipeprof.pipelines.graph.cardinality import ComponentFlow, component_flow
+from pipeprof.pipelines.graph.elements import ComponentFlow, component_flow
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 
 from .conftest import Recorded, node
@@ -32,7 +32,7 @@ def test_a_component_keeps_its_name_when_its_index_changes() -> None:
     assert found.names["source"] == ("image", "label")
     assert found.names["batch"] == found.names["map"] == ("a", "image", "label")
     assert found.reads(added) == {"image"}
-    assert found.writes(added) == {"a"}
+    assert found.writes(added) == {"a", "image", "label"}
 
 
 def test_what_is_changed_in_place_keeps_its_name() -> None:
@@ -46,7 +46,7 @@ def test_swapped_components_are_not_mistaken_for_each_other() -> None:
     swap = given("map", "MapDataset", "source", width=2, reads=[], passes=[1, 0])
     keep = given("filter", "FilterDataset", "map", width=2, reads=[0], passes=[None])
     found = flow(given("source", "TensorSliceDataset", width=2), swap, keep)
-    assert found.writes(swap) == frozenset()
+    assert found.writes(swap) == {"0", "1"}
     assert found.reads(keep) == {"0"}
     assert found.names["source"] == ("1", "0")
     assert found.writes(keep) == frozenset()
@@ -87,7 +87,7 @@ def test_recorded_dicts(recorded: Callable[[str], Recorded]) -> None:
     graph = StageGraph.from_dict(recorded("filter_on_kept_input").written)
     found = component_flow(graph)
     by_family = {one.family: one for one in graph.walk()}
-    assert found.writes(by_family["Map"]) == {"a"}
+    assert found.writes(by_family["Map"]) == {"a", "image", "label"}
     assert found.reads(by_family["Filter"]) == {"label"}
     changed = StageGraph.from_dict(recorded("filter_on_result").written)
     by_family = {one.family: one for one in changed.walk()}

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from pipeprof.pipelines.graph.align import join, match
-from pipeprof.pipelines.graph.cardinality import cardinalities, component_flow, final_elements
 from pipeprof.pipelines.graph.costs.unobserved import running_graph
+from pipeprof.pipelines.graph.elements import cardinalities, component_flow, final_elements
 from pipeprof.pipelines.graph.observe.reading import shapes
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
@@ -36,7 +36,6 @@ def model_node(number, name, inputs):
     return {
         "id": number,
         "name": name,
-        "autotune": True,
         "num_elements": 5,
         "processing_time": 10,
         "bytes_consumed": 0,
@@ -46,14 +45,13 @@ def model_node(number, name, inputs):
         "parameters": {},
         "ratio": 1.0,
         "inputs": inputs,
-        "node_class": "UNKNOWN",
     }
 
 
 def long_model():
     names = ["Root", *["Map"] * LONG, "Range"]
     nodes = [model_node(number, name, [number + 1] * (number < LONG + 1)) for number, name in enumerate(names)]
-    return {"output": 0, "nodes": nodes, "gap_times_us": [], "cpu_budget": 2.0, "ram_budget": 1.0}
+    return {"output": 0, "nodes": nodes, "ram_budget": 1.0}
 
 
 def test_facts_that_follow_from_the_inputs():

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.effects import draws_in_any_order
+from pipeprof.pipelines.graph.observe.effects import draws_in_any_order
 
 
 def node(name: str, owner: str | None = None, *, random: bool | None = False, **arguments: Any) -> Any:

@@ -16,7 +16,7 @@ from pipeprof.profiles.time.stage_table import calls_per_batch, explain_stages
 
 from .conftest import node
 
-NOTHING: ModelDict = {"output": 0, "nodes": [], "gap_times_us": [], "cpu_budget": 0.0, "ram_budget": 0.0}
+NOTHING: ModelDict = {"output": 0, "nodes": [], "ram_budget": 0.0}
 ROWS = node("map::f::rows", "TensorSliceDataset", owner="flat")
 PARSED = node("parse", "ParallelMapDatasetV2", "range")
 FLAT = node("flat", "FlatMapDataset", "parse", bodies=("map::f::rows",))
@@ -30,11 +30,10 @@ def graph(*nodes: Node) -> StageGraph:
 def iterator(
     id: int, name: str, *inputs: int, elements: int, held: int = 0, calls: float | None = None, ms: int = 0
 ) -> ModelNodeDict:
-    parallelism = {"state_value": calls or 0.0, "value": 0.0, "min": 0.0, "max": 0.0, "tunable": False}
+    parallelism = {"state_value": calls or 0.0, "tunable": False}
     return {
         "id": id,
         "name": name,
-        "autotune": True,
         "num_elements": elements,
         "processing_time": ms * 1_000_000,
         "bytes_consumed": 0,
@@ -44,13 +43,12 @@ def iterator(
         "parameters": {"parallelism": parallelism} if calls is not None else {},  # type: ignore[typeddict-item]
         "ratio": 1.0,
         "inputs": list(inputs),
-        "node_class": "KNOWN_RATIO",
     }
 
 
 def look(*below: ModelNodeDict) -> ModelDict:
     root = iterator(1, "Root", below[0]["id"], elements=below[0]["num_elements"])
-    return {"output": 1, "nodes": [root, *below], "gap_times_us": [], "cpu_budget": 0.0, "ram_budget": 0.0}
+    return {"output": 1, "nodes": [root, *below], "ram_budget": 0.0}
 
 
 def frames(epoch: int, *, given: int, parsed: int, flat: int, held: int = 1000) -> ModelDict:

@@ -58,7 +58,7 @@ def test_costs_are_those_of_the_graph_that_could_be_read(recorded: Load) -> None
 
 def test_without_a_model_there_is_none() -> None:
     assert running_graph([])["root"] is None
-    empty: ModelDict = {"output": 0, "nodes": [], "gap_times_us": [], "cpu_budget": 0, "ram_budget": 0}
+    empty: ModelDict = {"output": 0, "nodes": [], "ram_budget": 0}
     assert running_graph([empty])["root"] is None
 
 

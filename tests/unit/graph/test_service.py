@@ -22,7 +22,7 @@ READS = {"address": "h1:5000", "protocol": "grpc", "processing_mode": "\x08\x01"
 
 def test_the_arguments_of_a_reader_say_what_it_reads() -> None:
     facts = service_facts({**READS, "consumer_index": -1, "max_outstanding_requests": 8})
-    assert facts == ServiceFacts("h1:5000", "DYNAMIC", "grpc", max_outstanding_requests=8)
+    assert facts == ServiceFacts("h1:5000", "DYNAMIC", max_outstanding_requests=8)
     assert facts.shares == ()
     assert service_facts({}).mode is None
     assert service_facts({"processing_mode": ""}).mode == "OFF"

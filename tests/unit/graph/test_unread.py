@@ -25,7 +25,6 @@ def iterator(id: int, name: str, *inputs: int, elements: int, held: float = 0.0,
     return {
         "id": id,
         "name": name,
-        "autotune": True,
         "num_elements": elements,
         "processing_time": ms * 1_000_000,
         "bytes_consumed": 0,
@@ -35,7 +34,6 @@ def iterator(id: int, name: str, *inputs: int, elements: int, held: float = 0.0,
         "parameters": {},
         "ratio": 4.0 if name == "BatchV2" else 1.0,
         "inputs": list(inputs),
-        "node_class": "KNOWN_RATIO",
     }
 
 
@@ -43,10 +41,10 @@ def look(batches: int, *below: ModelNodeDict) -> ModelDict:
     """The iterator after so many batches, with what of it is alive below its batch."""
     inputs = [below[0]["id"]] if below else []
     nodes = [iterator(1, "Root", 2, elements=batches), iterator(2, "BatchV2", *inputs, elements=batches), *below]
-    return {"output": 1, "nodes": nodes, "gap_times_us": [], "cpu_budget": 0.0, "ram_budget": 0.0}
+    return {"output": 1, "nodes": nodes, "ram_budget": 0.0}
 
 
-NOTHING: ModelDict = {"output": 0, "nodes": [], "gap_times_us": [], "cpu_budget": 0.0, "ram_budget": 0.0}
+NOTHING: ModelDict = {"output": 0, "nodes": [], "ram_budget": 0.0}
 
 
 def filled(batches: int, ms: int = 30) -> ModelDict:
@@ -140,7 +138,7 @@ def test_a_part_that_others_follow_has_its_share_of_a_pass():
 
     def at(elements: int, *below: ModelNodeDict) -> ModelDict:
         nodes = [iterator(1, "Root", 2, elements=elements), iterator(2, "Concatenate", 3, elements=elements), *below]
-        return {"output": 1, "nodes": nodes, "gap_times_us": [], "cpu_budget": 0.0, "ram_budget": 0.0}
+        return {"output": 1, "nodes": nodes, "ram_budget": 0.0}
 
     def early(elements: int, part: int) -> ModelDict:
         return at(elements, iterator(3, "Concatenate", 4, elements=elements), iterator(4, "Range", elements=part))

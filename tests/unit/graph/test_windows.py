@@ -17,7 +17,7 @@ def graph(nodes: list[dict[str, Any]]) -> StageGraph:
 
 def model(*iterators: tuple[int, str, list[int]]) -> Any:
     nodes = [{"id": number, "name": name, "inputs": inputs} for number, name, inputs in iterators]
-    return {"output": 1, "nodes": nodes, "gap_times_us": [], "cpu_budget": 2.0, "ram_budget": 0.0}
+    return {"output": 1, "nodes": nodes, "ram_budget": 0.0}
 
 
 def windows(*body: dict[str, Any]) -> StageGraph:

@@ -159,7 +159,7 @@ def test_constants_in_functions() -> None:
         ("parse_before_batch", "stages.1", {"elementwise": False, "ops": frozenset({"ParseExampleV2"})}),
         ("filter_on_input", "stages.1", {"reads": frozenset({"image"}), "writes": frozenset({"image"})}),
         ("filter_on_input", "stages.2", {"reads": frozenset({"label"}), "writes": frozenset()}),
-        ("filter_on_kept_input", "stages.1", {"reads": frozenset({"image"}), "writes": frozenset({"a"})}),
+        ("filter_on_kept_input", "stages.1", {"reads": {"image"}, "writes": {"a", "image", "label"}}),
         ("generator_rows", "source", {"python": True, "ops": frozenset({"PyFunc"})}),
         ("array_in_function", "stages.0", {"ops": frozenset()}),
     ],

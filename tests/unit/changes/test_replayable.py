@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.changes.replay import why_no_replay
+from pipeprof.pipelines.changes.chain import why_no_replay
 
 
 @pytest.mark.parametrize(

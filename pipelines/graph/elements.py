@@ -336,7 +336,7 @@ class ComponentFlow:
         return frozenset(below[number] for number in read)
 
     def writes(self, node: Node) -> frozenset[str] | None:
-        """Return components that the function of ``node`` changes or adds; None if not known."""
+        """Return components that the function of ``node`` changes, adds or puts elsewhere; None if not known."""
         if node.traits.predicate:
             return frozenset()
         own, below = self.names.get(node.id), self._input_components(node)
@@ -345,7 +345,7 @@ class ComponentFlow:
         handed_on = _passed_through(node, len(below))
         if handed_on is None or len(handed_on) != len(own):
             return None
-        return frozenset(name for name, place in zip(own, handed_on, strict=True) if place is None)
+        return frozenset(name for index, name in enumerate(own) if handed_on[index] != index)
 
     def _input_components(self, node: Node) -> tuple[str, ...] | None:
         return self.names.get(node.inputs[0]) if len(node.inputs) == 1 else None

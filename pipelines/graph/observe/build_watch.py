@@ -1,4 +1,4 @@
-"""In-memory sources created while TensorFlow traces a function, and datasets registered with a tf.data service.
+"""The watch over a build: where datasets are made, sources in memory, datasets registered with a tf.data service.
 
 A graph cannot tell an array that was converted once, by an eager ``from_tensor_slices``, from one that went through a
 graph as a constant, at many times its size. So a `BuildHook` reports the calls, and whether TensorFlow is tracing. Nor

@@ -1,6 +1,12 @@
-"""Effects of a graph on other things than its elements: files that it writes, random numbers of parallel calls."""
+"""Effects of a pipeline on other things than its elements (worker only: needs TensorFlow).
+
+Files that its graph or its build writes; random numbers of parallel calls, which depend on the order of these.
+"""
 
 from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
 
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict
 from pipeprof.pipelines.meaning.executed_ops import written_op
@@ -47,3 +53,33 @@ def _writer(node: NodeDict) -> str | None:
     function = node["function"]
     inside = function.get("writes") if function is not None else None
     return f"{inside} in {op}" if inside is not None else None
+
+
+class SaveGuard:
+    """Stops a build that saves a dataset, inside a ``with`` block."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._own: Any = None
+
+    def __enter__(self) -> SaveGuard:
+        import tensorflow as tf
+
+        self._own = own = tf.data.Dataset.save
+
+        def save(dataset: Any, *arguments: Any, **named: Any) -> Any:
+            if tf.inside_function():
+                # Nothing is written yet, and the graph will show it.
+                return own(dataset, *arguments, **named)
+            self.asked = True
+            raise RuntimeError("Dataset.save is not called while several processes build the dataset")
+
+        tf.data.Dataset.save = save
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import tensorflow as tf
+
+        tf.data.Dataset.save = self._own
