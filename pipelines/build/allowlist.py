@@ -20,9 +20,9 @@ WRITTEN_FOR: Final = "2.21"
 """The TensorFlow whose signatures the tables repeat; others may have more parameters."""
 TAKES_LIST: Final = frozenset(
     {
-        "tf.add_n", "tf.clip_by_global_norm", "tf.concat", "tf.identity_n", "tf.linalg.global_norm",
-        "tf.math.accumulate_n", "tf.math.add_n", "tf.ragged.cross", "tf.ragged.cross_hashed", "tf.ragged.stack",
-        "tf.shape_n", "tf.sparse.cross", "tf.sparse.cross_hashed", "tf.stack", "tf.strings.join",
+        "tf.add_n", "tf.clip_by_global_norm", "tf.concat", "tf.einsum", "tf.identity_n", "tf.linalg.global_norm",
+        "tf.math.accumulate_n", "tf.math.add_n", "tf.meshgrid", "tf.ragged.cross", "tf.ragged.cross_hashed",
+        "tf.ragged.stack", "tf.shape_n", "tf.sparse.cross", "tf.sparse.cross_hashed", "tf.stack", "tf.strings.join",
     }
 )  # fmt: skip
 """Functions whose first parameter takes a list of tensors: several inputs go there together."""
@@ -92,8 +92,24 @@ def reads_nothing(name: str, given: Collection[str]) -> bool:
     return name in MAKES_TENSOR and next(iter(parameters(name))) in given
 
 
+def _einsum(inputs: Any, equation: str, optimize: str = "greedy", name: str | None = None) -> Any:
+    tf: Any = importlib.import_module("tensorflow")
+    return tf.einsum(equation, *(inputs if isinstance(inputs, list) else [inputs]), optimize=optimize, name=name)
+
+
+def _meshgrid(args: Any, indexing: str = "xy", name: str = "meshgrid") -> Any:
+    tf: Any = importlib.import_module("tensorflow")
+    return tf.meshgrid(*(args if isinstance(args, list) else [args]), indexing=indexing, name=name)
+
+
+# TensorFlow's own take their inputs one by one, and hide their keywords.
+_IN_A_LIST: Final = {"tf.einsum": _einsum, "tf.meshgrid": _meshgrid}
+
+
 def resolve(name: str) -> Any:
     """The public function that a name such as ``tf.io.read_file`` stands for; of a property, what reads it."""
+    if name in _IN_A_LIST:
+        return _IN_A_LIST[name]
     tf: Any = importlib.import_module("tensorflow")
     found = tf
     for part in name.split(".")[1:]:

@@ -60,18 +60,17 @@ class CallChain:
     def prepare(self, calls: Sequence[Any]) -> None:
         """Make what exists once per pipeline."""
         for here, name, written in self._each(calls):
+            if name == VECTORIZED:
+                replace(here, path=(*here.path, _CHAIN)).prepare(written[_CHAIN])
             key = (self.address, self.argument, *here.path)
             if key in self.made or not (name == PYTHON or name in layers()):
-                if name == VECTORIZED:
-                    replace(here, path=(*here.path, _CHAIN)).prepare(written[_CHAIN])
                 continue
+            arguments = call_arguments(name, written)
             with here.pinned(name), self.builder.tf.init_scope():
                 if name == PYTHON:
-                    self.made[key] = self.builder.traceable(
-                        written if isinstance(written, str) else written["function"]
-                    )
+                    self.made[key] = self.builder.traceable(arguments["function"])
                 else:
-                    self.made[key] = self.builder.layer(functools.partial(self._layer, name, written))
+                    self.made[key] = self.builder.layer(functools.partial(self._layer, name, arguments))
 
     def run(self, calls: Sequence[Any], element: Any, *, answers: bool = False, predicate: bool = False) -> Any:
         """``element`` after calls; with ``answers`` the last result stands alone, also where ``on`` picked a field."""
@@ -130,12 +129,12 @@ class CallChain:
         arguments = {key: self._argument(key, value) for key, value in written.items()}
         if isinstance(on, Mapping):
             arguments |= given
-        elif isinstance(on, list | tuple):
-            arguments |= _by_position(name, arguments, given)
         elif on is not None or not reads_nothing(name, arguments):
-            names = inputs(name, arguments, 1)
-            listed = name in TAKES_LIST and isinstance(given, tuple)
-            arguments[names[0]] = list(given) if listed else given
+            values = given if isinstance(on, list | tuple) else (given,)
+            names = inputs(name, arguments, len(values))
+            if name in TAKES_LIST and isinstance(given, tuple) and names:
+                values = (list(given),)
+            arguments |= zip(names, values, strict=True)
         return resolve(name)(**arguments)
 
     def _argument(self, name: str, value: Any) -> Any:
@@ -144,10 +143,9 @@ class CallChain:
     def _made(self) -> Any:
         return self.made[(self.address, self.argument, *self.path)]
 
-    def _layer(self, name: str, written: Any) -> Any:
-        known = {key: value for key, value in (written or {}).items() if key not in (*ROUTES, *CALL_ARGUMENTS)}
-        arguments = {key: self._layer_argument(key, value) for key, value in known.items()}
-        return resolve(name)(**arguments)
+    def _layer(self, name: str, written: Mapping[str, Any]) -> Any:
+        known = [key for key in written if key not in (*ROUTES, *CALL_ARGUMENTS)]
+        return resolve(name)(**{key: self._layer_argument(key, written[key]) for key in known})
 
     def _layer_argument(self, name: str, value: Any) -> Any:
         if OF_CALLS.get(name) == "dtype" and isinstance(value, str):
@@ -167,13 +165,6 @@ def call_arguments(name: str, written: Any) -> dict[str, Any]:
         return dict(written)
     short = {"getitem": "key", PYTHON: "function"}.get(name)
     return {short: written} if short is not None else {}
-
-
-def _by_position(name: str, arguments: Mapping[str, Any], given: tuple[Any, ...]) -> dict[str, Any]:
-    names = inputs(name, arguments, len(given))
-    if names and name in TAKES_LIST:
-        return {names[0]: list(given)}
-    return dict(zip(names, given, strict=True))
 
 
 def _picked(element: Any, on: Any) -> Any:
@@ -202,24 +193,23 @@ def _select(element: Any, fields: Any) -> Any:
     if not isinstance(fields, list | tuple):
         return pick(element, fields)
     if isinstance(element, Mapping):
-        return {_known(element, field): pick(element, field) for field in fields}
+        return {_key_of(element, field, field): pick(element, field) for field in fields}
     return tuple(pick(element, field) for field in fields)
 
 
 def _drop(element: Any, fields: Any) -> Any:
     listed = fields if isinstance(fields, list | tuple) else [fields]
+    gone = {_key_of(element, field, field) for field in listed}
     if isinstance(element, Mapping):
-        gone = {_known(element, field) for field in listed}
         return {name: value for name, value in element.items() if name not in gone}
-    for field in listed:
-        pick(element, field)
-    return tuple(value for index, value in enumerate(element) if index not in listed)
+    return tuple(value for index, value in enumerate(element) if index not in gone)
 
 
 def _rename(element: Any, names: Mapping[str, str]) -> Any:
-    for old in names:
-        _known(element, old)
-    changed = {names.get(name, name): value for name, value in element.items()}
+    new_names = {_key_of(element, old, old): new for old, new in names.items()}
+    if not isinstance(element, Mapping):
+        raise FieldError(f"no names to change: the element is {describe(element)}")
+    changed = {new_names.get(name, name): value for name, value in element.items()}
     if len(changed) < len(element):
         twice = next(new for new in names.values() if new in element)
         raise FieldError(f"new name {twice!r} exists already: the element is {describe(element)}")
@@ -243,13 +233,6 @@ def _to_dict(element: Any, structure: Any) -> Any:
         count = f"{len(structure)} name{'s' * (len(structure) != 1)}"
         raise FieldError(f"{count}, but the element is {describe(element)}")
     return dict(zip(structure, parts, strict=True))
-
-
-def _known(element: Any, field: Any) -> Any:
-    found = next((key for key in (field, str(field)) if isinstance(element, Mapping) and key in element), None)
-    if found is None:
-        raise FieldError(f"no field {field!r}: the element is {describe(element)}")
-    return found
 
 
 STRUCTURE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
@@ -314,6 +297,17 @@ def _parts(element: Any, field: Field) -> list[Field]:
     return [int(part) if part.isdigit() else part for part in field.split(".")]
 
 
+def _key_of(element: Any, part: Field, field: Field, *, new: bool = False) -> Any:
+    """The key or index of a part of ``field``; with ``new`` a mapping gets one that it lacks."""
+    if isinstance(element, Mapping):
+        key = part if part in element else str(part)
+        if key in element or new:
+            return key
+    elif isinstance(element, tuple) and isinstance(part, int) and part < len(element):
+        return part
+    raise FieldError(f"no field {field!r}: the element is {describe(element)}")
+
+
 def pick(element: Any, field: Field) -> Any:
     """The component of ``element`` that ``field`` names.
 
@@ -322,12 +316,7 @@ def pick(element: Any, field: Field) -> Any:
         2
     """
     for part in _parts(element, field):
-        if isinstance(element, Mapping) and (part in element or str(part) in element):
-            element = element[part] if part in element else element[str(part)]
-        elif isinstance(element, tuple) and isinstance(part, int) and part < len(element):
-            element = element[part]
-        else:
-            raise FieldError(f"no field {field!r}: the element is {describe(element)}")
+        element = element[_key_of(element, part, field)]
     return element
 
 
@@ -343,17 +332,12 @@ def put(element: Any, field: Field, value: Any) -> Any:
 
 def _put(element: Any, parts: list[Field], value: Any, field: Field) -> Any:
     part, *rest = parts
+    key = _key_of(element, part, field, new=not rest)
+    inner = _put(element[key], rest, value, field) if rest else value
     if isinstance(element, Mapping):
-        key = part if part in element else str(part)
-        if rest and key not in element:
-            raise FieldError(f"no field {field!r}: the element is {describe(element)}")
-        inner = _put(element[key], rest, value, field) if rest else value
         return {**element, key: inner}
-    if isinstance(element, tuple) and isinstance(part, int) and part < len(element):
-        inner = _put(element[part], rest, value, field) if rest else value
-        changed = [*element[:part], inner, *element[part + 1 :]]
-        return type(element)(*changed) if hasattr(element, "_fields") else tuple(changed)
-    raise FieldError(f"no field {field!r}: the element is {describe(element)}")
+    changed = [*element[:key], inner, *element[key + 1 :]]
+    return type(element)(*changed) if hasattr(element, "_fields") else tuple(changed)
 
 
 def place(element: Any, target: Field | tuple[Field, ...], result: Any) -> Any:

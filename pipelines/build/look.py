@@ -5,13 +5,12 @@ Only for a process of its own: TensorFlow's functions that would look at files o
 
 from __future__ import annotations
 
-import fnmatch
 import importlib
 import math
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +24,7 @@ from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.meaning.executed_ops import family
 from pipeprof.pipelines.spec.operations import array_kind
+from pipeprof.pipelines.spec.paths import matches
 
 LARGE_BYTES: Final = 1 << 20
 """Arrays above are not read: what TensorFlow wants to know of one, its values included, is in smaller ones."""
@@ -95,7 +95,7 @@ class LookContext(BuildContext):
         recipe, below = self._recipe(pattern), pattern.partition("/")[2]
         if recipe is None:
             return super().files(pattern)
-        names = [name for name in recipe.file_names() if _matches(name, below)]
+        names = [name for name in recipe.file_names() if matches(name, below)]
         return [f"{pattern.partition('/')[0]}/{name}" for name in sorted(names)]
 
     def _recipe(self, path: str) -> Any:
@@ -159,11 +159,6 @@ def look(data: Mapping[str, Any], context: LookContext) -> GraphDict:
     """
     context.replace_in(importlib.import_module("tensorflow"))
     return context.sized(read_written(build(data, context), in_memory=0))
-
-
-def _matches(name: str, pattern: str) -> bool:
-    deep = "**" in pattern and fnmatch.fnmatchcase(name, pattern)
-    return deep or (name.count("/") == pattern.count("/") and PurePosixPath(name).match(pattern))
 
 
 def _glob(tf: Any, pattern: str) -> list[str]:

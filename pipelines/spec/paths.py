@@ -260,7 +260,7 @@ def _missing_synthesised(recipes: Mapping[str, Recipe | None], leaf: Leaf) -> It
     pattern = below if recursive else below.replace("**", "*")
     if leaf.kind == "folder":
         names, pattern = sorted({str(one) for file in names for one in PurePosixPath(file).parents}), below or "."
-    if recipe is None or any(_matches(file, pattern.rstrip("/")) for file in names):
+    if recipe is None or any(matches(file, pattern.rstrip("/")) for file in names):
         return
     level = "" if recursive or "**" not in below else _ONE_LEVEL
     message = f"{path}: no match among what `data: {name}` generates, such as {_SYNTHESISED}{name}/{names[-1]}{level}"
@@ -295,8 +295,9 @@ def _near(path: Path) -> list[str]:
     return sorted(other.name for other in folder.iterdir())[:_MOST_NEAR] if folder.is_dir() else []
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
     """Whether a relative name matches a glob, in which ``**`` stands for any folders."""
     if "**" in pattern:
         return fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, pattern.replace("**/", ""))
-    return name == pattern or (name.count("/") == pattern.count("/") and PurePosixPath(name).match(pattern))
+    parts, wanted = name.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(map(fnmatch.fnmatchcase, parts, wanted))

@@ -79,7 +79,7 @@ def _array_or(structure: Mapping[str, Any], literal: Mapping[str, Any]) -> dict[
         name = kind if kind not in kinds() else f"{kind}_array"
         condition = {"type": "object", "required": [kind], "properties": {kind: value}}
         found = {"if": condition, "then": _ref(name), "else": found}
-    return found
+    return {"if": _ref("uneven"), "then": _ref("no_uneven"), "else": found}
 
 
 def _parameter(row: Parameter) -> dict[str, Any]:

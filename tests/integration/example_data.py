@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeprof.pipelines.data.recipes import Recipe
-    from pipeprof.pipelines.spec.load import LoadedSpec
+    from pipeprof.pipelines.spec.spec import Spec
 
 
 class Store:
@@ -36,12 +36,12 @@ def without_services(paths: Iterable[Path]) -> list[Path]:
     return sorted(path for path in paths if "- distribute:" not in path.read_text(encoding="utf-8"))
 
 
-def made(loaded: LoadedSpec) -> dict[str, Path]:
+def made(spec: Spec) -> dict[str, Path]:
     """The folder of each of the spec's inputs, to be read only.
 
     They are made in this process and not in a child as the command does, which would import TensorFlow each time.
     """
-    return {name: _made(recipe) for name, recipe in loaded.spec.data.items()}
+    return {name: _made(recipe) for name, recipe in spec.data.items()}
 
 
 def _made(recipe: Recipe) -> Path:

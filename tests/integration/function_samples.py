@@ -77,6 +77,7 @@ SEQUENCE_FEATURES = {"s": tf.io.FixedLenSequenceFeature([], tf.int64)}
 # Whole calls of functions whose arguments fit nothing else.
 SAMPLES: dict[str, dict[str, Any]] = {
     "tf.constant": {"value": [1, 2]},
+    "tf.einsum": {"equation": "ij,jk->ik", "inputs": [MATRIX, MATRIX]},
     "tf.image.crop_and_resize": {"image": BATCH, "boxes": BOXES[0], "box_indices": [0], "crop_size": [2, 2]},
     "tf.image.extract_patches": {
         "images": BATCH,

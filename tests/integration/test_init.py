@@ -34,7 +34,7 @@ def read(path: Path) -> tuple[int, Any]:
     loaded = load_spec(path)
     if loaded.spec.data:
         loaded = load_spec(path, ["data.photos.image_folder.count=60"])
-    context = BuildContext(base_dir=loaded.base_dir, data_dirs=made(loaded), seed=None)
+    context = BuildContext(base_dir=loaded.base_dir, data_dirs=made(loaded.spec), seed=None)
     load_arrays(loaded.data, context)
     dataset = build(loaded.data, context)
     elements = 0

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import tensorflow as tf
@@ -20,7 +18,6 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import call_target, import_early
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.headspace import BatchSizes
 
 TUTORIAL = USERS / "tutorial.py"
 
@@ -105,26 +102,6 @@ def test_why_a_graph_cannot_be_read_is_said_without_nodes() -> None:
     reason = sampled(f"{TUTORIAL}:on_a_device").one("graphs").written["reason"]
     assert "GeneratorDatasetOp" in reason
     assert "{{" not in reason
-
-
-class Pair(NamedTuple):
-    image: tf.Tensor
-    label: tf.Tensor
-
-
-@pytest.mark.parametrize(
-    ("batch", "text"),
-    [
-        (OrderedDict(b=tf.zeros([2]), a={"c": tf.constant(["x"])}), "{b: float32[2], a: {c: string[1]}}"),
-        ((tf.zeros([2]), None), "(float32[2], None)"),
-        ((tf.zeros([2]),), "(float32[2],)"),
-        (Pair(tf.zeros([2, 3]), tf.ragged.constant([[1], []])), "(image: float32[2, 3], label: int32[2, None])"),
-    ],
-)
-def test_an_element_is_written_without_the_names_of_classes(batch: object, text: str) -> None:
-    sizes = BatchSizes()
-    sizes.see(batch)
-    assert sizes.mean().element == text
 
 
 def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:

@@ -77,8 +77,3 @@ def test_any_bytes(tmp_path: Path, content: bytes) -> None:
 def test_any_flags(tmp_path: Path, flags: list[str]) -> None:
     words = [word for flag in flags for word in ("--set", flag)]
     check(tmp_path, Case({"spec.yaml": b"version: 1\nsource: {range: {stop: 3}}\n"}, words))
-
-
-def test_a_seed_is_a_case() -> None:
-    for seed in range(20):
-        assert case(Random(seed), GOOD_SPECS, ALL_SPECS) == case(Random(seed), GOOD_SPECS, ALL_SPECS)

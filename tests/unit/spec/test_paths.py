@@ -59,10 +59,14 @@ def test_every_missing_path_stands_at_its_place(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["a-2.tfrecord", "z*", "../with [odd] * name", "data:photo/*", "data:photos/*.jpg", "data:photos"]
-)
+    "path",
+    [
+        "a-2.tfrecord", "z*", "../with [odd] * name", "data:photo/*", "data:photos/*.jpg", "data:photos", "data:rows",
+        "data:rows/.",
+    ],
+)  # fmt: skip
 def test_what_is_missing_has_candidates(folder: Path, path: str) -> None:
-    data = {"photos": {"image_folder": {"count": 6, "classes": 2}}}
+    data = {"photos": {"image_folder": {"count": 6, "classes": 2}}, "rows": {"npy": {"shape": [4]}}}
     (problem,) = missing(folder, {"list_files": {"file_pattern": path}}, data=data)
     assert (problem.got, bool(problem.candidates)) == (path, True)
 
