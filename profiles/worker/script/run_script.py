@@ -29,6 +29,7 @@ from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.observer import users_place
 from pipeprof.profiles.worker.script.script_job import HANDED, ScriptFeed, ScriptJob, as_long_as, as_refusal, read_model
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
+from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import (
@@ -40,7 +41,6 @@ from pipeprof.profiles.worker.steps.window import (
     WindowClock,
     look_again_ns,
 )
-from pipeprof.profiles.worker.writes import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +169,7 @@ class ScriptRun(ScriptJob):
         self._end_process()
 
     def _graph_of(self, dataset: Any) -> GraphSeen | None:
-        return graph_text(dataset, self._watch)
+        return graph_text(dataset, self.pipeline.watch)
 
     def _gives(self) -> bool:
         return bool(self.job.edits)
@@ -193,10 +193,10 @@ class ScriptRun(ScriptJob):
     def _edited(self, dataset: Any) -> Any:
         """Make what the script gets instead of its main dataset."""
         self._end_watch()
-        self.dataset = dataset
+        self.pipeline.dataset = dataset
         self._know_sources()
-        self._edit_graph(self.job.edits)
-        return self.dataset
+        self.pipeline.edit(self.job.edits)
+        return self.pipeline.dataset
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
@@ -543,10 +543,10 @@ class ScriptRun(ScriptJob):
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
-        self.dataset = None if self.job.edits else self._last()
-        if self.dataset is None and self._variant is not None:
+        self.pipeline.dataset = None if self.job.edits else self._last()
+        if self.pipeline.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
-            self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
+            self.pipeline.dataset = tensorflow.data.experimental.from_variant(*self._variant)
         self._know_sources(self._main)
         running, lacking = self._running()
         if running is not None:
@@ -570,7 +570,7 @@ class ScriptRun(ScriptJob):
         self._leave()
 
     def _graphs(self) -> None:
-        if self.dataset is None:
+        if self.pipeline.dataset is None:
             raise PipelineFailedError("the dataset was gone before the first look at it.")
         super()._graphs()
 
@@ -591,7 +591,7 @@ class ScriptRun(ScriptJob):
         if not feed.alive:
             return None, "the iterator was gone when the script ended"
         # Batches are taken from it once the script's thread is kept.
-        running = Feed(self.dataset, iterator=feed.iterator)
+        running = Feed(self.pipeline.dataset, iterator=feed.iterator)
         if main is not None and main.devices:
             self._read_again(running)
         return running, ""
@@ -639,5 +639,5 @@ class ScriptRun(ScriptJob):
         written = self._writes.written() if self._ended is not None else []
         moments = (self._since, self._closed or Moment.now(self._observer))
         return training_facts(
-            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
+            self._main, self._observer, moments, ended=self._ended, written=written, watch=self.pipeline.watch
         )

@@ -33,9 +33,9 @@ from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_guard import ImportWatch, run_as_main
 from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.script.writes import Existing, Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.turns import TurnRun
-from pipeprof.profiles.worker.writes import Existing, Loss, WriteWatch
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName
@@ -222,20 +222,20 @@ class ScriptJob(JobRun):
     def _begin_watch(self) -> None:
         """Begin to look at how datasets are made."""
         with suppress(Exception):
-            self._watch = CallWatch()
-            self._watch.__enter__()
+            self.pipeline.watch = CallWatch()
+            self.pipeline.watch.__enter__()
             self._watching = threading.get_ident()
 
     def _end_watch(self) -> None:
         """Stop looking at how datasets are made: it takes a microsecond in each call of a Python function."""
-        watch = self._watch
+        watch = self.pipeline.watch
         if watch is not None and self._watching == threading.get_ident():
             self._watching = 0
             watch.__exit__(None, None, None)
 
     def _see_made(self, consumer: Consumer) -> None:
         """Keep how the first dataset was made that is iterated at a place."""
-        watch, dataset = self._watch, consumer.dataset()
+        watch, dataset = self.pipeline.watch, consumer.dataset()
         if self._watching and watch is not None and dataset is not None and consumer.made is None:
             with suppress(Exception):
                 consumer.made = watch.lines.created(dataset)
@@ -246,14 +246,14 @@ class ScriptJob(JobRun):
         Args:
             main: Where it is iterated; an object that was made later than the first one has the lines of that.
         """
-        watch = self._watch
+        pipeline, watch = self.pipeline, self.pipeline.watch
         if watch is not None and main is not None and main.equal is not False:
             watch.lines.alike = main.made
-        self._made = watch.made if watch is not None else []
-        if watch is not None and self.dataset is not None and watch.lines.created(self.dataset) is not None:
-            self._source_bytes = held_bytes(self._made) + watch.lines.held_bytes(self.dataset)
+        pipeline.made = watch.made if watch is not None else []
+        if watch is not None and pipeline.dataset is not None and watch.lines.created(pipeline.dataset) is not None:
+            pipeline.source_bytes = held_bytes(pipeline.made) + watch.lines.held_bytes(pipeline.dataset)
         else:
-            self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
+            pipeline.source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
 
 
 class TakenDataset(ScriptJob):
@@ -279,7 +279,7 @@ class TakenDataset(ScriptJob):
         self._end_watch()
         self._hooks.uninstall()
         try:
-            self.dataset = dataset
+            self.pipeline.dataset = dataset
             self._know_sources()
             self._begin()
             self._run_dataset()

@@ -47,7 +47,7 @@ MOST_PAUSED_NS = 15_000_000_000
 
 @contextmanager
 def _lock_soon() -> Iterator[None]:
-    """Get Python's lock back soon after each system call: a function that computes would keep it for 5 ms."""
+    """Get Python's lock back soon after each release of it: a function that computes would keep it for 5 ms."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(min(before, SWITCH_SECONDS))
     try:
@@ -165,9 +165,9 @@ class PhaseWindow(Window):
     def look(self) -> bool:
         """Fold in what the loop has taken; return whether the window is over."""
         began, cpu = time.perf_counter_ns(), time.thread_time_ns()
-        looked = self.fold()
+        # To fold gives the lock away too: numpy sorts without it.
         with _lock_soon(), self._channel.together():
-            self._decide(looked, began)
+            self._decide(self.fold(), began)
         now = time.perf_counter_ns()
         took_ns = now - began
         if self._seconds is not None:

@@ -28,10 +28,10 @@ from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
 from pipeprof.profiles.worker.script import device_window, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
-from pipeprof.profiles.worker.writes import Loss
 from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
 
 TRAIN = ParsedTarget("script", Path("train.py"))
