@@ -31,7 +31,6 @@ from pipeprof.profiles.protocol.messages import (
     Graphs,
     LoopCost,
     Raised,
-    ServiceRead,
     Sketch,
     Trace,
 )
@@ -44,11 +43,11 @@ from pipeprof.profiles.worker.pipeline import Pipeline
 from pipeprof.profiles.worker.services import (
     BuildWatch,
     LocalService,
-    SharedJobError,
     awaited_service,
+    refuse_shared_job,
+    services_read,
     start_local_service,
     wait_for_end,
-    what_sharing_does,
 )
 from pipeprof.profiles.worker.steps.headspace import (
     LONGEST_START_SECONDS,
@@ -274,21 +273,9 @@ class JobRun:
         self._reads_service = bool(read)
         if not read:
             return
-        own = self._service
-        services = [
-            ServiceRead(
-                facts.address,
-                list(facts.shares),
-                facts.job_name,
-                [ErrorFrame(**place) for place in registered.python] if registered is not None else [],
-                len(own.workers) if own is not None and facts.address == own.address else None,
-            )
-            for facts, registered in read
-        ]
+        services = services_read(read, self._service)
         self._channel.send(services=services)
-        shared = next((service for service in services if service.shares and service.workers is None), None)
-        if shared is not None:
-            raise SharedJobError(what_sharing_does(shared))
+        refuse_shared_job(services)
 
     def _take_step(self, called: Called) -> None:
         """Use the step that came with the dataset, unless the command line names another."""

@@ -8,9 +8,7 @@ the process ends without an exception in the user's code.
 
 from __future__ import annotations
 
-import sys
 import threading
-import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,7 +24,7 @@ from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
-from pipeprof.profiles.worker.script.observer import users_place
+from pipeprof.profiles.worker.script.observer import main_of, users_place
 from pipeprof.profiles.worker.script.script_job import HANDED, ScriptFeed, ScriptJob, as_long_as, as_refusal, read_model
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.script.writes import Loss
@@ -35,16 +33,15 @@ from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import (
     FIRST_PARTIAL_NS,
     TUNABLE_LIMIT_SECONDS,
+    LifeSign,
     Looked,
     PhaseWindow,
+    Reporter,
     WarmUp,
     WindowClock,
-    look_again_ns,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
@@ -53,17 +50,8 @@ if TYPE_CHECKING:
 
 LEAST_STEPS = 2
 """Steps from which a dataset may be the main one."""
-SIGN_SECONDS = 5.0
-"""Between two signs of life of a script that does something else than steps."""
-ALIVE_CORES = 0.02
-"""Of a core that a process uses at least, so that it is not taken to hang."""
-QUIET_NS = 1_000_000_000
-"""Without a step, after which another dataset with more steps takes the place of the main one."""
 GONE_NS = 15_000_000_000
 """Without a step, after which the run also ends where another dataset is iterated."""
-MUCH_MORE = 1.5
-"""Times the main dataset's fetch time, or steps, from which another one takes its place: two that are iterated in turn
-would each begin its warm-up again in each epoch."""
 MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 ENOUGH_SECONDS = 1.0
@@ -94,13 +82,11 @@ class ScriptRun(ScriptJob):
         self._kept: list[Nanoseconds] = []
         self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
-        self._closing = threading.Event()
         self._folding = threading.Lock()
-        self._reporter = threading.Thread(target=self._report, name="pipeprof-reporter", daemon=True)
+        self._reporter = Reporter(self._report, self._look_ns(), self._note_no_steps)
+        self._sign = LifeSign(channel.send)
         self._reason: str | None = None
-        self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
-        self._last: Callable[[], Any] = lambda: None
-        self._variant: tuple[Any, Any] | None = None
+        self._tell_at = self._warm_at = 0.0
         self._finisher: threading.Thread | None = None
         self._claiming = threading.Lock()
         # Where the script fails nothing is traced: an error belongs to the phase in which it came.
@@ -159,7 +145,8 @@ class ScriptRun(ScriptJob):
                 self._floor = self._measure_floor()
         own = any(one in alike.passes for alike in self._observer.alike(self._main))
         self._observer.came = None
-        if self._reason is None or not (own or self._is_quiet(GONE_NS)):
+        gone = self._main is not None and time.perf_counter_ns() - self._main.moved_ns > GONE_NS
+        if self._reason is None or not (own or gone):
             return
         if own and self._device_steps.goes_on(self._main, one, stopped=self._channel.stop.is_set()):
             self._observer.came = lambda _: self._device_steps.came()
@@ -247,30 +234,26 @@ class ScriptRun(ScriptJob):
 
     # The reporter
 
-    def _report(self) -> None:
-        wait_ns = every = self._look_ns()
-        failed = 0
-        while failed < 3 and not self._closing.wait(wait_ns / 1e9):
-            began, before = time.thread_time_ns(), (self._main, self._script_feed.ended)
-            try:
-                # What a look has to tell wakes the harness once.
-                with self._folding, self._channel.together():
-                    self._look()
-                failed = 0
-            except Exception as error:
-                failed += 1
-                if failed == 3:
-                    self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
-            # An iterator that ends takes its model with it: rare looks would miss those of short epochs. And the first
-            # look at a dataset takes ten times as long as others.
-            took_ns = time.thread_time_ns() - began if (self._main, self._script_feed.ended) == before else 0
-            wait_ns = look_again_ns(took_ns, every)
-            if self._reason is not None and self._ends_from_outside() and not self._closing.is_set():
+    def _report(self) -> bool:
+        """Look, and end the run where no hook comes by; return whether later looks take as long."""
+        before = self._main, self._script_feed.ended
+        try:
+            # What a look has to tell wakes the harness once.
+            with self._folding, self._channel.together():
+                self._look()
+        finally:
+            if self._reason is not None and self._ends_from_outside() and not self._reporter.closing.is_set():
                 try:
                     self._finish(self._reason)
                 except BaseException as error:
                     self._channel.send(error=describe_error(error, self))
                 self._end_process()
+        # An iterator that ends takes its model with it: rare looks would miss those of short epochs. And the first look
+        # at a dataset takes ten times as long as others.
+        return (self._main, self._script_feed.ended) == before
+
+    def _note_no_steps(self, error: Exception) -> None:
+        self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
 
     def _ends_from_outside(self) -> bool:
         """Whether no hook comes by: the loop is inside of TensorFlow."""
@@ -282,14 +265,16 @@ class ScriptRun(ScriptJob):
     def _look(self) -> None:
         now = time.perf_counter_ns()
         folded = {consumer: consumer.fold(now, read_model) for consumer in self._observer.consumers[:]}
-        self._choose(now)
+        chosen = main_of(self._able(), self._main, now)
+        if chosen is not None and chosen is not self._main:
+            self._change_main(chosen)
         self._soak_on()
         main = self._main
         rows = folded.get(main) if main is not None else None
         if main is not None and rows is not None and len(rows):
             self._take(main, rows)
         else:
-            self._give_sign()
+            self._sign.give()
         if self._reason is None and self._channel.stop.is_set():
             self._reason = STOPPED
         if main is None and self._observer.in_graph and self.job.seconds is not None:
@@ -317,28 +302,6 @@ class ScriptRun(ScriptJob):
         seconds = self.job.seconds or 0.0
         if time.perf_counter() - self._unseen_since >= seconds:
             self._reason = f"{seconds:g} s"
-
-    def _choose(self, now: int) -> None:
-        """Choose the main dataset: the one with most fetch time; of those that ended, another with more steps."""
-        able = self._able()
-        if not able:
-            return
-        main = self._main
-        best = max(able, key=lambda one: one.fetch_seconds)
-        if (
-            main is None
-            or main not in able
-            or (best is not main and best.fetch_seconds > MUCH_MORE * main.fetch_seconds and best.moved_ns == now)
-        ):
-            self._change_main(best)
-        elif self._is_quiet(QUIET_NS):
-            moving = [one for one in able if one.moved_ns == now and one.seconds > MUCH_MORE * main.seconds]
-            if moving:
-                self._change_main(moving[0])
-
-    def _is_quiet(self, most_ns: int) -> bool:
-        """Whether the main dataset has had no step for so long."""
-        return self._main is not None and time.perf_counter_ns() - self._main.moved_ns > most_ns
 
     def _able(self) -> list[Consumer]:
         """The datasets that may be the main one."""
@@ -383,13 +346,7 @@ class ScriptRun(ScriptJob):
                 self._models.restart(feed, ended)
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
-        dataset = main.dataset()
-        if dataset is not None and dataset is not self._last():
-            # For the graph, should the script end. The object itself may go: then the next one was built again.
-            self._last = weakref.ref(dataset)
-            tensorflow: Any = sys.modules["tensorflow"]
-            shown = vars(dataset).get(HANDED, dataset)
-            self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
+        feed.keep(main.dataset())
 
     def _take(self, main: Consumer, rows: Nanoseconds) -> None:
         if self._device_steps.began:
@@ -460,15 +417,6 @@ class ScriptRun(ScriptJob):
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
 
-    def _give_sign(self) -> None:
-        """Give a sign of life while the script does something else."""
-        now, cpu = time.perf_counter(), time.process_time()
-        if now - self._sign_at < SIGN_SECONDS:
-            return
-        if cpu - self._sign_cpu >= ALIVE_CORES * (now - self._sign_at):
-            self._channel.send()
-        self._sign_at, self._sign_cpu = now, cpu
-
     # The end
 
     def _finish(self, reason: str) -> None:
@@ -512,10 +460,7 @@ class ScriptRun(ScriptJob):
 
     def _stop_reporter(self) -> None:
         self._observer.attention = False
-        self._closing.set()
-        # An interrupt may come before it was started.
-        if self._reporter.is_alive() and threading.current_thread() is not self._reporter:
-            self._reporter.join(timeout=5.0)
+        self._reporter.stop()
 
     def _look_last(self) -> None:
         """Fold what came since the last look; not where that goes beyond what was to be measured."""
@@ -543,10 +488,7 @@ class ScriptRun(ScriptJob):
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
-        self.pipeline.dataset = None if self.job.edits else self._last()
-        if self.pipeline.dataset is None and self._variant is not None:
-            tensorflow: Any = sys.modules["tensorflow"]
-            self.pipeline.dataset = tensorflow.data.experimental.from_variant(*self._variant)
+        self.pipeline.dataset = self._script_feed.kept(edited=bool(self.job.edits))
         self._know_sources(self._main)
         running, lacking = self._running()
         if running is not None:
@@ -602,20 +544,9 @@ class ScriptRun(ScriptJob):
         with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
             running.restart()
             # Of a pass that is longer, a part without what fills its buffers.
-            any(self._read_pass(running) for _ in range(2))
+            stopped = self._channel.stop.is_set
+            any(self._models.observe_pass(running, TRACE_SECONDS, stopped) for _ in range(2))
             self.warn("stages-read-again", READ_AGAIN)
-
-    def _read_pass(self, running: Feed) -> bool:
-        """Follow the stages from here on for a while; return whether the pass was over before that."""
-        self._models.begin(running)
-        ended, batches, until = running.ended, 0, float("inf")
-        while time.perf_counter() < until and not self._channel.stop.is_set():
-            running.next()
-            if running.ended != ended:
-                return True
-            batches, until = batches + 1, min(until, time.perf_counter() + TRACE_SECONDS)
-            self._models.observe(running, batches)
-        return False
 
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""

@@ -58,6 +58,8 @@ class ScriptFeed(Feed):
         self.on_restart = lambda: None
         self.holder: Pass | None = None
         self._dataset: Any = ()
+        self._latest: Callable[[], Any] = lambda: None
+        self._variant: tuple[Any, Any] | None = None
 
     @property
     def reference(self) -> Callable[[], Any] | None:
@@ -74,6 +76,22 @@ class ScriptFeed(Feed):
     def alive(self) -> bool:
         """Whether there is one."""
         return self.holder is not None and self.holder.iterator() is not None
+
+    def keep(self, dataset: Any) -> None:
+        """Keep the main dataset's graph, should the script end; its object may go, where it is built again."""
+        if dataset is not None and dataset is not self._latest():
+            self._latest = weakref.ref(dataset)
+            tensorflow: Any = sys.modules["tensorflow"]
+            shown = vars(dataset).get(HANDED, dataset)
+            self._variant = tensorflow.data.experimental.to_variant(shown), dataset.element_spec
+
+    def kept(self, *, edited: bool) -> Any:
+        """Return the main dataset; where it was edited, what was handed out instead."""
+        dataset = None if edited else self._latest()
+        if dataset is not None or self._variant is None:
+            return dataset
+        tensorflow: Any = sys.modules["tensorflow"]
+        return tensorflow.data.experimental.from_variant(*self._variant)
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:

@@ -207,7 +207,7 @@ class FakeSample:
         return SimpleNamespace(kind=self.kind)
 
     @property
-    def pipeline(self) -> "FakeSample":
+    def pipeline(self) -> FakeSample:
         return self
 
     def written_graph(self) -> dict[str, Any] | None:
