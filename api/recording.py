@@ -109,7 +109,7 @@ class WatchRun(ScriptRun):
         """
         self._imports.end()
         try:
-            if self._finisher is None:
+            if not self._one_end.has_begun:
                 self._finish_with(reason, error, failed)
             else:
                 self._finish(reason)
@@ -125,10 +125,10 @@ class WatchRun(ScriptRun):
 
     def discard(self) -> bool:
         """Stop without a profile where nothing was iterated; returns whether nothing was."""
-        if self._observer.consumers or self._finisher is not None:
+        if self._observer.consumers or self._one_end.has_begun:
             return False
-        self._claims_end()
-        self._goes_on.set()
+        self._one_end.claim()
+        self._one_end.go_on()
         self._stop_reporter()
         self._imports.end()
         self._hooks.uninstall()
@@ -154,7 +154,7 @@ class WatchRun(ScriptRun):
             # Also after so many steps: no command can repeat a call.
             super()._finish(self._call or reason)
         finally:
-            self._goes_on.set()
+            self._one_end.go_on()
 
     def _imported(self, library: str) -> None:
         with suppress(Exception):

@@ -18,14 +18,22 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
+from pipeprof.profiles.worker.ended import OneEnd, ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.observer import main_of, users_place
-from pipeprof.profiles.worker.script.script_job import HANDED, ScriptFeed, ScriptJob, as_long_as, as_refusal, read_model
+from pipeprof.profiles.worker.script.script_job import (
+    EACH,
+    HANDED,
+    ScriptFeed,
+    ScriptJob,
+    as_long_as,
+    as_refusal,
+    read_model,
+)
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
@@ -59,7 +67,6 @@ ENOUGH_SECONDS = 1.0
 one epoch's, and TensorFlow's model of an iterator that began with them is empty."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
-EACH = "the script leaves each iterator after a batch or two"
 HIDDEN = "TensorFlow shows none behind the iterator of a tf.distribute strategy"
 READ_AGAIN = f"Times of stages are of another reading of the dataset, without the training: {HIDDEN}."
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
@@ -87,12 +94,9 @@ class ScriptRun(ScriptJob):
         self._sign = LifeSign(channel.send)
         self._reason: str | None = None
         self._tell_at = self._warm_at = 0.0
-        self._finisher: threading.Thread | None = None
-        self._claiming = threading.Lock()
+        self._one_end = OneEnd()
         # Where the script fails nothing is traced: an error belongs to the phase in which it came.
         self._traces, self._failed = True, False
-        # Set where the process goes on after the measurement.
-        self._goes_on = threading.Event()
         self._sizes_known = False
         self._ended: str | None = None
         self._unseen_since: float | None = None
@@ -119,14 +123,14 @@ class ScriptRun(ScriptJob):
                     self._finish(self._reason or "the script")
                 raise
             left = {}
-            if self._finisher is threading.current_thread():
+            if self._one_end.is_here:
                 self.warn("lost-end", "A signal handler of the script ended it before its pipeline was read.")
         if self._channel.is_copy:
             return
         self._finish(self._reason or "the script")
         del left
         self.exits_normally = True
-        self._goes_on.set()
+        self._one_end.go_on()
 
     def _iterator_made(self, consumer: Consumer) -> None:
         self._see_made(consumer)
@@ -187,7 +191,7 @@ class ScriptRun(ScriptJob):
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
-        if self._finisher is threading.current_thread() and not self._goes_on.is_set():
+        if self._one_end.is_here and not self._one_end.went_on:
             # It is pipeprof that writes.
             return
         self._end_with(str(loss), WriteRefusedError(str(loss)), failed=False)
@@ -196,7 +200,7 @@ class ScriptRun(ScriptJob):
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
-        if self._finisher is threading.current_thread():
+        if self._one_end.is_here:
             return
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
@@ -421,7 +425,7 @@ class ScriptRun(ScriptJob):
 
     def _finish(self, reason: str) -> None:
         """End the measurement and describe the pipeline, once."""
-        if not self._claims_end():
+        if not self._one_end.claim():
             return
         self._stop_reporter()
         with self._folding:
@@ -448,15 +452,6 @@ class ScriptRun(ScriptJob):
         self._memory.read("measure")
         self._channel.send(training=self._training())
         self._describe_main()
-
-    def _claims_end(self) -> bool:
-        """Whether this thread is the first to end the measurement; where another does, wait until the process ends."""
-        with self._claiming:
-            first = self._finisher is None
-            self._finisher = self._finisher or threading.current_thread()
-        if self._finisher is not threading.current_thread():
-            self._goes_on.wait()
-        return first
 
     def _stop_reporter(self) -> None:
         self._observer.attention = False
@@ -520,23 +515,13 @@ class ScriptRun(ScriptJob):
         """Return a feed from which batches may be taken, or None and why there is none."""
         if self._failed:
             return None, "the script failed"
-        feed, main = self._script_feed, self._main
-        if not feed.alive and self._taking is not None:
-            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
-            feed.holder = self._taking
-        if main is not None and main.kind == "graph":
-            return None, "the loop runs inside of TensorFlow"
-        if main is not None and main.begins_each():
+        running, lacking = self._script_feed.running(self._main, self._taking, self.pipeline.dataset)
+        if lacking == EACH:
             self._models = ModelLog()
             self.warn("stages-no-model", NO_COSTS)
-            return None, EACH
-        if not feed.alive:
-            return None, "the iterator was gone when the script ended"
-        # Batches are taken from it once the script's thread is kept.
-        running = Feed(self.pipeline.dataset, iterator=feed.iterator)
-        if main is not None and main.devices:
+        if running is not None and self._main is not None and self._main.devices:
             self._read_again(running)
-        return running, ""
+        return running, lacking
 
     def _read_again(self, running: Feed) -> None:
         """Read the script's own dataset anew: TensorFlow shows no stages behind a strategy's iterator."""

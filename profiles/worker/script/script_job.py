@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 HANDED: Final = "pipeprof_handed_out"
 """Attribute of a dataset of the script's with the one that is iterated instead, which may know it."""
+EACH: Final = "the script leaves each iterator after a batch or two"
 
 
 class ScriptFeed(Feed):
@@ -92,6 +93,23 @@ class ScriptFeed(Feed):
             return dataset
         tensorflow: Any = sys.modules["tensorflow"]
         return tensorflow.data.experimental.from_variant(*self._variant)
+
+    def running(self, main: Consumer | None, taking: Pass | None, dataset: Any) -> tuple[Feed | None, str]:
+        """Return a feed for when the script's thread is kept, or None and why there is none.
+
+        Args:
+            taking: The pass of which a batch was about to be taken.
+        """
+        if not self.alive and taking is not None:
+            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
+            self.holder = taking
+        if main is not None and main.kind == "graph":
+            return None, "the loop runs inside of TensorFlow"
+        if main is not None and main.begins_each():
+            return None, EACH
+        if not self.alive:
+            return None, "the iterator was gone when the script ended"
+        return Feed(dataset, iterator=self.iterator), ""
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:

@@ -102,7 +102,7 @@ def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(script_job, "run_as_main", fails)
     waiting = threading.Event()
-    monkeypatch.setattr(run._goes_on, "wait", lambda: (waiting.set(), threading.Event().wait()))
+    monkeypatch.setattr(run._one_end._over, "wait", lambda: (waiting.set(), threading.Event().wait()))
     first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError(), failed=False))
     assert run.describing.wait(60)
     later = started("later", lambda: LATER[name](run))
@@ -146,7 +146,7 @@ def test_after_a_normal_end_a_write_ends_the_process() -> None:
     # While it describes, what is written is pipeprof's.
     run._refuse_write(LOSS)
     assert run.ends == []
-    run._goes_on.set()
+    run._one_end.go_on()
     started("another", lambda: run._refuse_write(LOSS)).join()
     with pytest.raises(Ended):
         run._refuse_write(LOSS)
@@ -526,7 +526,7 @@ def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monk
     monkeypatch.setattr(run._reporter, "start", lambda: None)
 
     def ends(*_arguments: object) -> None:
-        assert run._claims_end()
+        assert run._one_end.claim()
         sys.exit(0)
 
     monkeypatch.setattr(script_job, "run_as_main", ends)
