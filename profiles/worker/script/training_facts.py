@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.observe.created import CreatedDataset
     from pipeprof.profiles.document.shared import WrittenFile
     from pipeprof.profiles.worker.script.consumers import Consumer
-    from pipeprof.profiles.worker.script.observer import ScriptObserver
 
+ScriptObserver: TypeAlias = Any
+"""Its module imports this one."""
 MOST_COMPARED = 4 << 20
 """Bytes in the sources of a dataset, above which its graph is not compared with that of the next one."""
 _NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
@@ -260,7 +261,8 @@ def training_facts(
 
 def epochs_started(main: Consumer, observer: ScriptObserver) -> int:
     """Return the passes over the main dataset; no more than `fit` has begun, which may look at a batch too many."""
-    passes, begun = main.clock.begun + main.clock.continued, observer.epochs
+    passes = main.clock.begun + main.clock.continued
+    begun: int = observer.epochs
     return min(passes, begun) if main.role == "training" and begun else passes
 
 
