@@ -10,19 +10,29 @@ import os
 import shlex
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pipeprof.cli.streams import say
-from pipeprof.local_run import LocalRun
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places, slug
-from pipeprof.profiles.harness.event_loop import Reason
+from pipeprof.profiles.harness.event_loop import Ended, Reason
+from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
+from pipeprof.profiles.harness.harness import Run
+from pipeprof.profiles.harness.outside import Outside
+from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.protocol.channel import LocalEnd
+from pipeprof.profiles.host.cgroup import CgroupWatch
+from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.host.processes import FamilyReader
+from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+from pipeprof.profiles.protocol.channel import Changes, LocalEnd
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.wording import PROFILE_CALL, as_typed
 from pipeprof.profiles.worker.error_report import describe_error
@@ -30,6 +40,15 @@ from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.script.consumers import MOST_LOOKS, Consumer, Pass
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
+
+SAMPLE_SECONDS = 0.5
+"""Between two samples: one takes 0.3 ms of a core, with Python's lock."""
+SAVE_SECONDS = 10.0
+"""Between two saves of what was measured so far, in case that a signal kills the process."""
+MOST_SAVING = 0.001
+"""Share of the time that may go into them."""
+FOREVER_SECONDS = 1e9
+"""Length of a measurement that its surroundings end. With a length, looks that take long become rare."""
 
 
 class WatchRun(ScriptRun):
@@ -90,7 +109,7 @@ class WatchRun(ScriptRun):
         """
         self._imports.end()
         try:
-            if self._finisher is None:
+            if not self._one_end.has_begun:
                 self._finish_with(reason, error, failed)
             else:
                 self._finish(reason)
@@ -106,10 +125,10 @@ class WatchRun(ScriptRun):
 
     def discard(self) -> bool:
         """Stop without a profile where nothing was iterated; returns whether nothing was."""
-        if self._observer.consumers or self._finisher is not None:
+        if self._observer.consumers or self._one_end.has_begun:
             return False
-        self._claims_end()
-        self._goes_on.set()
+        self._one_end.claim()
+        self._one_end.go_on()
         self._stop_reporter()
         self._imports.end()
         self._hooks.uninstall()
@@ -135,7 +154,7 @@ class WatchRun(ScriptRun):
             # Also after so many steps: no command can repeat a call.
             super()._finish(self._call or reason)
         finally:
-            self._goes_on.set()
+            self._one_end.go_on()
 
     def _imported(self, library: str) -> None:
         with suppress(Exception):
@@ -173,6 +192,57 @@ class WatchRun(ScriptRun):
     def _end_process(self) -> None:
         self._channel.send(done=True)
         self._over()
+
+
+class LocalRun(Run):
+    """State of a measurement of this process."""
+
+    def __init__(self, options: Options, writer: ProfileWriter) -> None:
+        super().__init__(options, writer, Silent(), time.monotonic())
+        self._observed = Observed()
+        pid = os.getpid()
+        # What this process does is the training: nothing of it is pipeprof's alone.
+        self._oom = CgroupWatch(self._cgroup)
+        self._sampler = Sampler(FamilyReader(pid), interval=SAMPLE_SECONDS)
+        self._thread = SamplerThread(self._sampler)
+        probe = ContentionProbe(pid, self._cgroup, own_cpu=lambda: 0.0)
+        self._outside = Outside(self._facts, pid, probe, lambda: self._thread.cpu_seconds)
+        self._failure: Failure | None = None
+        self._save_at = time.monotonic() + SAVE_SECONDS
+
+    def job(self) -> Options:
+        """Return the job for the hooks' side."""
+        return replace(self._options, memory_limit=None, seconds=FOREVER_SECONDS)
+
+    def begin(self) -> None:
+        """Start to sample memory."""
+        self._thread.start()
+
+    def take(self, changes: Changes) -> None:
+        """Take what has changed on the hooks' side."""
+        self._observed.take(changes)
+        self._follow_phases(self._sampler)
+        began = time.monotonic()
+        if self._observed.measured is not None and began >= self._save_at:
+            self._save(self._sampler)
+            now = time.monotonic()
+            self._save_at = now + max(SAVE_SECONDS, (now - began) / MOST_SAVING)
+
+    def fail(self, reason: Reason) -> None:
+        """Diagnose an end before its time, with the phase in which it came."""
+        around = Circumstances(self._options, self._sampler, self._limit, self._oom.report())
+        self._failure = self._failure or diagnose(Ended(reason, 0), self._observed, around)
+
+    def discard(self) -> None:
+        """Stop to sample; nothing is written."""
+        self._thread.stop()
+
+    def finish(self) -> Profile:
+        """Stop to sample; build the profile and write it."""
+        self._thread.stop()
+        self.fail("exit")
+        failure = self._failure
+        return self._finish(self._sampler, failure.problem if failure else None, failure.exit_code if failure else 0)
 
 
 class Recording:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -52,6 +53,43 @@ def end_at_once() -> NoReturn:
         with suppress(Exception):
             stream.flush()
     os._exit(0)
+
+
+class OneEnd:
+    """The end of a measurement, for which several threads may come: the first one ends it."""
+
+    def __init__(self) -> None:
+        self._claiming = threading.Lock()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a thread came for it."""
+        return self._thread is not None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this thread was the first."""
+        return self._thread is threading.current_thread()
+
+    @property
+    def went_on(self) -> bool:
+        """Whether the process goes on after the measurement."""
+        return self._over.is_set()
+
+    def claim(self) -> bool:
+        """Return whether this thread is the first; where another one is, wait until the process ends, or goes on."""
+        with self._claiming:
+            first = self._thread is None
+            self._thread = self._thread or threading.current_thread()
+        if not self.is_here:
+            self._over.wait()
+        return first
+
+    def go_on(self) -> None:
+        """Let the other threads go on."""
+        self._over.set()
 
 
 LONGEST = 400

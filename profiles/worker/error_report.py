@@ -86,7 +86,7 @@ def _describe(error: BaseException, sample: JobRun) -> Raised:
     spec = sample.job.kind == "spec"
     node, stage = _failed_stage(said, sample)
     address = _address(node, stage, spec=spec)
-    place = sample.place_of(node["id"]) if node is not None else None
+    place = sample.pipeline.place_of(node["id"]) if node is not None else None
     if place is not None and frame is None:
         frame = ErrorFrame(place["file"], place["line"], place["function"])
         raised = replace(raised, frame=frame, frames=raised.frames or with_sources([frame]))
@@ -153,7 +153,7 @@ def _command_line_parser(error: BaseException, *, script: bool) -> str:
 def _failed_stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenStage | None]:
     """Find the node of the written graph that `text` names, and its stage."""
     try:
-        written = sample.written_graph()
+        written = sample.pipeline.written_graph()
     except Exception:
         # Report the original error; it may be the reason why the graph cannot be read.
         return None, None

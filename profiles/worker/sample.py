@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 import sys
 import threading
@@ -12,16 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.changes.edits import known_edits
-from pipeprof.pipelines.changes.recorded_calls import CallWatch, RecordedCalls
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.graph.observe.build_watch import MadeSource, component_bytes, held_bytes, release_source_array
+from pipeprof.pipelines.graph.observe.build_watch import release_source_array
 from pipeprof.pipelines.graph.observe.created import draw
-from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
+from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES
 from pipeprof.pipelines.graph.observe.source_lines import places_of
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.consumer import BatchConsumer, StepContext, StepFacts
 from pipeprof.pipelines.steps.simulated import durations, simulated_step
 from pipeprof.pipelines.steps.step import RETURNED, start_step
@@ -35,23 +31,23 @@ from pipeprof.profiles.protocol.messages import (
     Graphs,
     LoopCost,
     Raised,
-    ServiceRead,
     Sketch,
     Trace,
 )
-from pipeprof.profiles.protocol.options import SERVICE, Options, StepJob, from_pairs
+from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker.ended import end_at_once, first_line
 from pipeprof.profiles.worker.load_function import import_tensorflow
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog, Phases, SoakWatch
 from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.pipeline import Pipeline
 from pipeprof.profiles.worker.services import (
     BuildWatch,
     LocalService,
-    SharedJobError,
     awaited_service,
+    refuse_shared_job,
+    services_read,
     start_local_service,
     wait_for_end,
-    what_sharing_does,
 )
 from pipeprof.profiles.worker.steps.headspace import (
     LONGEST_START_SECONDS,
@@ -74,9 +70,8 @@ from pipeprof.profiles.worker.steps.window import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
-    from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.load_function import Called
@@ -91,9 +86,6 @@ TRACE_SECONDS = LONGEST_TRACE + 2
 """Of a trace, which gives up before; then the harness ends the worker."""
 _FREEING_SECONDS = 10.0
 """That TensorFlow may take to free iterators which end in the trace."""
-UNEXPLAINED_BYTES = 300_000_000
-CONSTANT_COPIES = 6
-"""Copies of a constant while the pipeline is built, the array included: up to five stay in the heap and in graphs."""
 
 
 class JobRun:
@@ -101,11 +93,13 @@ class JobRun:
 
     libraries: ClassVar[tuple[str, ...]] = ("tensorflow", "numpy")
     """Whose versions a profile has."""
+    watched_from: ClassVar[int] = SPARED_BYTES
+    """Bytes of a spec's arrays from which it is kept how the dataset was made."""
 
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
         self.job = job
         self.phase: PhaseName = "import"
-        self.dataset: Any = None
+        self.pipeline = Pipeline(job)
         self.feed = Feed(())
         self.exits_normally = False
         self._channel = channel
@@ -121,13 +115,6 @@ class JobRun:
         self._memory = MemoryLog(channel.send, every=self._send_every)
         self._soak = SoakWatch(channel.send, job.seconds) if job.soak and job.seconds else None
         self._sizes = BatchSizes()
-        self._context: Any = None
-        self._spec: Any = None
-        self._source_bytes = 0
-        self._watched_from = SPARED_BYTES
-        self._made: list[MadeSource] = []
-        self._called: Called | None = None
-        self._watch: CallWatch | None = None
         self._sketch_later: CallWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
@@ -146,7 +133,7 @@ class JobRun:
     def _run_dataset(self) -> None:
         """Go through the phases that follow once there is a dataset."""
         if self.job.edits:
-            self._edit_graph(self.job.edits)
+            self.pipeline.edit(self.job.edits)
         self._first_element()
         step = self._warm_up()
         self._measure(step)
@@ -212,6 +199,7 @@ class JobRun:
 
     def _start_service(self, tf: Any, workers: int) -> None:
         self._service = service = start_local_service(tf, workers)
+        self.pipeline.service = service.address
 
         def watch() -> None:
             # What is measured from then on is another number of workers.
@@ -237,11 +225,12 @@ class JobRun:
         return measure_floor(step, self._channel)
 
     def _step_context(self) -> StepContext:
+        dataset, called = self.pipeline.dataset, self.pipeline.called
         return StepContext(
-            element_spec=self.dataset.element_spec if self.dataset is not None else None,
+            element_spec=dataset.element_spec if dataset is not None else None,
             dispatch=self._dispatch,
             seed=self.job.seed or 0,
-            returned=self._called.step if self._called is not None else None,
+            returned=called.step if called is not None else None,
             size_of=bytes_of,
             waiting=self._channel.send,
         )
@@ -254,64 +243,24 @@ class JobRun:
         with self._phases.enter("data"):
             if self.job.kind != "spec":
                 return
-            from pipeprof.pipelines.build.arrays import BuildContext
-            from pipeprof.pipelines.build.dataset import load_arrays
-
-            self._spec = from_pairs(self.job.data)
-            self._context = BuildContext(
-                base_dir=Path(self.job.base_dir or "."),
-                data_dirs={name: Path(folder) for name, folder in self.job.data_dirs.items()},
-                seed=self.job.seed,
-                service=self._service.address if self._service is not None else None,
-            )
-            load_arrays(self._spec, self._context)
+            self.pipeline.load_data()
             self._memory.read("data")
 
     def _build(self) -> None:
         self.phase = "build"
         before = procfs.rss_bytes("self") or 0
         with self._phases.enter("build"), BuildWatch(self._channel.send):
-            if self.job.kind == "spec":
-                from pipeprof.pipelines.build.dataset import build
-                from pipeprof.pipelines.spec.operations import placed
-
-                # A dataset that cannot be serialised is known only from observations of its build; a function of the
-                # user's may use an array.
-                rows = [traits(step.op) for step in placed(self._spec)]
-                seen = any(row.remote or row.swallows for row in rows)
-                watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or seen
-                watch = CallWatch()
-                with watch:
-                    self.dataset = build(self._spec, self._context)
-                self._watch = watch if watched else None
-            else:
-                from pipeprof.profiles.worker.load_function import call_target
-
-                self._called = call_target(str(self.job.target), self._arguments())
-                self.dataset, self._watch = self._called.dataset, self._called.watch
-                watch, self._made = self._watch, self._watch.made
+            watch = self.pipeline.build(self.watched_from)
             self._memory.read("build")
         self._meet_services()
-        if self._called is not None:
-            self._take_step(self._called)
-        if not self._made and not self._array_bytes():
+        if self.pipeline.called is not None:
+            self._take_step(self.pipeline.called)
+        if not self.pipeline.made and not self.pipeline.array_bytes():
             self._sketch(watch)
         else:
             # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
             self._sketch_later = watch
-        grown = max(0, (procfs.rss_bytes("self") or 0) - before)
-        arrays = self._array_bytes() or held_bytes(self._made)
-        inside = self._watch.lines.held_bytes(self.dataset) if self._watch is not None else 0
-        # Known arrays explain their own bytes, their tensors and a temporary copy, constants their copies in graphs;
-        # other growth may be constants that were not observed.
-        explained = 3.5 * arrays + CONSTANT_COPIES * inside + UNEXPLAINED_BYTES
-        self._source_bytes = arrays + inside if grown < explained else max(grown, arrays + inside)
-
-    def _arguments(self) -> list[tuple[str, str]]:
-        """The arguments of a function, with the address of the service that was started for it."""
-        if self._service is None:
-            return list(self.job.target.arguments)
-        return [(name, value.replace(SERVICE, self._service.address)) for name, value in self.job.target.arguments]
+        self.pipeline.weigh(max(0, (procfs.rss_bytes("self") or 0) - before))
 
     def _meet_services(self) -> None:
         """Tell the services that the pipeline reads from, before it reads anything.
@@ -319,60 +268,14 @@ class JobRun:
         Raises:
             SharedJobError: Others read the same job.
         """
-        read = self._watch.registered.read if self._watch is not None else []
+        watch = self.pipeline.watch
+        read = watch.registered.read if watch is not None else []
         self._reads_service = bool(read)
         if not read:
             return
-        own = self._service
-        services = [
-            ServiceRead(
-                facts.address,
-                list(facts.shares),
-                facts.job_name,
-                [ErrorFrame(**place) for place in registered.python] if registered is not None else [],
-                len(own.workers) if own is not None and facts.address == own.address else None,
-            )
-            for facts, registered in read
-        ]
+        services = services_read(read, self._service)
         self._channel.send(services=services)
-        shared = next((service for service in services if service.shares and service.workers is None), None)
-        if shared is not None:
-            raise SharedJobError(what_sharing_does(shared))
-
-    def _edit_graph(self, steps: Sequence[Sequence[str]], ops: Mapping[str, str] | None = None) -> None:
-        """Make steps of changes by calling tf.data again as the user's code did.
-
-        Args:
-            steps: The changes, as JSON.
-
-        Raises:
-            CannotChangeError: A change is not possible on this pipeline.
-        """
-        from pipeprof.pipelines.changes.in_calls import apply_changes
-
-        parsed = [known_edits(map(json.loads, step)) for step in steps]
-        with self._recording() as calls:
-            self.dataset = apply_changes(self.dataset, parsed, calls, self._building(), ops=ops)
-
-    @contextmanager
-    def _recording(self) -> Iterator[RecordedCalls]:
-        """Record the calls of the body, beside those that made the dataset."""
-        if self._watch is None:
-            raise CannotChangeError(None, "how the dataset was made was not seen")
-        with self._watch:
-            yield self._watch.calls
-
-    def _building(self) -> Any:
-        import tensorflow as tf
-
-        from pipeprof.pipelines.build.arrays import BuildContext
-        from pipeprof.pipelines.build.dataset import Builder
-
-        service = self._service.address if self._service is not None else None
-        return Builder(tf, self._context or BuildContext(Path(), seed=self.job.seed, service=service))
-
-    def _array_bytes(self) -> int:
-        return sum(nbytes for _, nbytes in self._context.held()) if self._context is not None else 0
+        refuse_shared_job(services)
 
     def _take_step(self, called: Called) -> None:
         """Use the step that came with the dataset, unless the command line names another."""
@@ -390,7 +293,7 @@ class JobRun:
     def _sketch(self, seen: CallWatch) -> None:
         """Tell the stages, in case that this process dies before their graph can be read."""
         try:
-            drawn, created = draw(seen.lines.created(self.dataset))
+            drawn, created = draw(seen.lines.created(self.pipeline.dataset))
             self._channel.send(sketch=Sketch(drawn, seen.registered.join(drawn, places_of(created))))
         except Exception as error:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
@@ -399,7 +302,7 @@ class JobRun:
         self.phase = "first_element"
         with self._phases.enter("first_element"):
             began = time.perf_counter()
-            self.feed = Feed(self.dataset)
+            self.feed = Feed(self.pipeline.dataset)
             self._memory.read("iterator")
             self._sizes.see(self.feed.next())
             self._filled_seconds = time.perf_counter() - began
@@ -519,15 +422,11 @@ class JobRun:
 
     def _read_swallowed(self) -> None:
         """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""
-        room = self._room()
+        room = self.pipeline.room()
         full = room is not None and (procfs.rss_bytes("self") or 0) > room
         if not self._swallows or full or self._filled_seconds > LONGEST_START_SECONDS:
             return
-        from pipeprof.pipelines.changes.replay import datasets_before
-
-        with self._recording() as calls:
-            parts = datasets_before(self.dataset, lambda row: row.swallows, calls, self._building())
-        for part in parts:
+        for part in self.pipeline.datasets_before(lambda row: row.swallows):
             hidden = read_swallowed(part, self._channel.stop.is_set)
             if hidden is not None:
                 self._channel.send(swallowed=hidden)
@@ -535,7 +434,7 @@ class JobRun:
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""
         with self._attempt("no-ledger", "Memory could not be accounted"):
-            report = self._memory.report(sources=self._components(), batch_bytes=self._sizes.mean().bytes)
+            report = self._memory.report(sources=self.pipeline.components(), batch_bytes=self._sizes.mean().bytes)
             self._channel.send(memory=report)
         with self._attempt("no-graph", "The graph could not be read"):
             self._graphs()
@@ -562,20 +461,20 @@ class JobRun:
         from pipeprof.profiles.worker.trace.work import traced_ops
 
         feed, marks = to_trace(
-            self.dataset,
+            self.pipeline.dataset,
             self.feed,
-            in_memory=self._source_bytes,
-            room=self._room(),
-            watch=self._watch,
+            in_memory=self.pipeline.source_bytes,
+            room=self.pipeline.room(),
+            watch=self.pipeline.watch,
             # The name scopes of a spec already identify its functions; a script's pipeline is never built again.
             again=self.job.kind == "function",
             fill_seconds=self._filled_seconds,
             stop=self._channel.stop.is_set,
         )
-        return traced_ops(feed, marks, self._room(), self._filled_seconds if self.feed.ended else None)
+        return traced_ops(feed, marks, self.pipeline.room(), self._filled_seconds if self.feed.ended else None)
 
     def _graphs(self) -> None:
-        found = read_graphs(self.dataset, in_memory=self._source_bytes, room=self._room(), watch=self._watch)
+        found = self.pipeline.graphs()
         if found.note:
             self.warn("graph-without-arrays", found.note)
         self._swallows = any(node.traits.swallows for node in StageGraph.from_dict(found.written).nodes.values())
@@ -584,36 +483,8 @@ class JobRun:
                 written=found.written,
                 executed=found.executed,
                 segments=self._models.segments(),
-                made=[source.to_dict() for source in self._made],
+                made=[source.to_dict() for source in self.pipeline.made],
                 places=found.places if self.job.kind != "spec" else {},
                 constants=found.constants,
             )
         )
-
-    def _components(self) -> list[tuple[str, int]]:
-        """Return type and bytes of the arrays that in-memory sources and constants of graphs were made of."""
-        constants = self._watch.lines.constants if self._watch is not None else []
-        return [
-            *(self._context.held() if self._context is not None else ()),
-            *component_bytes(self._made),
-            *((constant.dtype, constant.nbytes) for constant in constants),
-        ]
-
-    def _room(self) -> int | None:
-        limit = self.job.memory_limit
-        return limit - (procfs.rss_bytes("self") or 0) if limit is not None else None
-
-    def written_graph(self) -> GraphDict | None:
-        """Return the graph as written, to find the stage of a failure; `None` if it cannot be read."""
-        if self.dataset is None:
-            return None
-        held, room = self._source_bytes, self._room()
-        dataset, left = readable(self.dataset, in_memory=held, room=room, watch=self._watch)
-        return read_written(dataset, in_memory=left, room=room)
-
-    def place_of(self, identity: str) -> PlaceDict | None:
-        """Return the place where the user's function created a node of the graph as written; `None` if unknown."""
-        written = self.written_graph()
-        if self._called is None or written is None:
-            return None
-        return self._called.watch.lines.places(self.dataset, written).get(identity)

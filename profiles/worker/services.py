@@ -24,6 +24,7 @@ from typing import Any, Final
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
 from pipeprof.pipelines.host_files import die_with_parent
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import ServiceRead
 from pipeprof.profiles.wording import listed
@@ -47,9 +48,35 @@ class SharedJobError(UsageError):
     """The pipeline takes elements from what others read as well."""
 
 
-def what_sharing_does(service: ServiceRead) -> str:
-    """Say what a profile would do to other readers of the same job, and how to do it all the same."""
-    shares, job = service.shares, service.job_name
+def services_read(read: Iterable[tuple[Any, Any]], own: LocalService | None) -> list[ServiceRead]:
+    """Describe the services that a pipeline reads from.
+
+    Args:
+        read: What each was named, and where in the user's code, as far as that was seen.
+        own: The one that was started for this run.
+    """
+    return [
+        ServiceRead(
+            facts.address,
+            list(facts.shares),
+            facts.job_name,
+            [ErrorFrame(**place) for place in registered.python] if registered is not None else [],
+            len(own.workers) if own is not None and facts.address == own.address else None,
+        )
+        for facts, registered in read
+    ]
+
+
+def refuse_shared_job(services: Iterable[ServiceRead]) -> None:
+    """Say what a profile would do to other readers of the same job, and how to do it all the same.
+
+    Raises:
+        SharedJobError: There are other readers.
+    """
+    shared = next((service for service in services if service.shares and service.workers is None), None)
+    if shared is None:
+        return
+    shares, job = shared.shares, shared.job_name
     said = f"{listed(shares)} {'is' if len(shares) == 1 else 'are'} set"
     if "num_consumers" in shares:
         does = f"this run would take the turns of a consumer of job {job}, and every other consumer would wait for it"
@@ -57,8 +84,8 @@ def what_sharing_does(service: ServiceRead) -> str:
         does = f"what this run reads from job {job} is lost to every other reader of it, such as the training"
     else:
         does = "this run would fill and move the cache that the trainers share"
-    return (
-        f"the pipeline reads from the tf.data service at {service.address} together with others ({said}): {does}. "
+    raise SharedJobError(
+        f"the pipeline reads from the tf.data service at {shared.address} together with others ({said}): {does}. "
         "Leave that out for a profile"
     )
 

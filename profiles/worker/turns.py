@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.changes.recorded_calls import CallWatch
     from pipeprof.pipelines.graph.read.records import GraphDict
+    from pipeprof.pipelines.meaning.traits import Traits
     from pipeprof.pipelines.steps.consumer import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
@@ -185,6 +186,9 @@ _WRITES = "the pipeline writes files ({}), which several processes cannot do at 
 class TurnRun(JobRun):
     """A job in turns."""
 
+    # What was seen being made can be built again with a change.
+    watched_from = -1
+
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._turns: TurnsJob = job.turns or TurnsJob()
@@ -195,8 +199,6 @@ class TurnRun(JobRun):
         self._timed_steps = 0
         self._compared, self._reordered = 0, False
         self._own_seconds = 0.0
-        # What was seen being made can be built again with a change.
-        self._watched_from = -1
 
     def run(self) -> None:
         """Build, describe the first batches, and take turns until the harness wants an end."""
@@ -222,9 +224,9 @@ class TurnRun(JobRun):
         if self._turns.replay is not None and not self._possible(self._replay, self._turns.replay):
             return
         built = time.perf_counter() - self._began
-        if self._turns.compare_epochs and not self._possible(self._compare_epochs, self.dataset):
+        if self._turns.compare_epochs and not self._possible(self._compare_epochs, lambda row: row.stores):
             return
-        graph = self.written_graph()
+        graph = self.pipeline.written_graph()
         racing = graph is not None and draws_in_any_order(graph)
         first = (*self._first_batches(), self._runtime, built, self._filled_seconds)
         self._channel.send(built=Built(*first, self._compared, racing, self._reordered))
@@ -273,7 +275,7 @@ class TurnRun(JobRun):
         if not again and not self.job.edits:
             return True
         ops = dict(self._turns.ops) if self._turns.ops is not None else None
-        return self._possible(partial(self._edit_graph, ops=ops), [*self.job.edits, *again])
+        return self._possible(partial(self.pipeline.edit, ops=ops), [*self.job.edits, *again])
 
     def _possible(self, change: Callable[[_Change], None], what: _Change) -> bool:
         """Make a change of the graph; return whether that was possible."""
@@ -304,17 +306,13 @@ class TurnRun(JobRun):
             tuple(job.stages), job.batches, job.per_batch, job.inputs, job.outputs, job.most_bytes, tuple(job.passing)
         )
         ops = dict(job.ops) if job.ops is not None else None
-        with self._recording() as calls:
-            made = replay_stages(self.dataset, replay, calls, self._building(), ops=ops)
-        self.dataset, self._own_seconds = made.dataset, made.own_seconds
+        with self.pipeline.recording() as calls:
+            made = replay_stages(self.pipeline.dataset, replay, calls, self.pipeline.builder(), ops=ops)
+        self.pipeline.dataset, self._own_seconds = made.dataset, made.own_seconds
 
-    def _compare_epochs(self, dataset: Any) -> None:
+    def _compare_epochs(self, kept: Callable[[Traits], bool]) -> None:
         """Compare two epochs of what the pipeline's caches keep."""
-        from pipeprof.pipelines.changes.replay import datasets_before
-
-        with self._recording() as calls:
-            parts = datasets_before(dataset, lambda row: row.stores, calls, self._building())
-        for part in parts:
+        for part in self.pipeline.datasets_before(kept):
             elements, in_order = elements_of_each_epoch(part)
             self._compared += elements
             self._reordered = self._reordered or not in_order
@@ -323,7 +321,7 @@ class TurnRun(JobRun):
 
     def _writes_files(self) -> str | None:
         """Return why several processes cannot run the pipeline at once, in words: it writes files, or may do so."""
-        graph = self.written_graph()
+        graph = self.pipeline.written_graph()
         if graph is None or graph["root"] is None:
             why = (graph["reason"] if graph is not None else None) or "its graph was not read"
             return f"it is not known whether the pipeline writes files ({why})"
@@ -337,8 +335,8 @@ class TurnRun(JobRun):
             began = time.perf_counter()
             self._held = hold(self._turns.hold_bytes)
             if self._turns.paced:
-                self._paced = Paced(self.dataset)
-            self.feed = Feed(self._paced or self.dataset, deleting=without_sleeping)
+                self._paced = Paced(self.pipeline.dataset)
+            self.feed = Feed(self._paced or self.pipeline.dataset, deleting=without_sleeping)
             batch = self.feed.next()
             self._filled_seconds = time.perf_counter() - began
             began, found = time.perf_counter(), [digest_of(batch)]

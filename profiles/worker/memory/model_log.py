@@ -17,6 +17,8 @@ from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.protocol.messages import CostSegment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeprof.pipelines.graph.read.records import ModelDict
     from pipeprof.profiles.worker.steps.loop import Feed
 
@@ -85,6 +87,19 @@ class ModelLog:
         self._looks += 1
         if self._looks % self._every == 0:
             self._keep(seen)
+
+    def observe_pass(self, feed: Feed, seconds: float, stopped: Callable[[], bool]) -> bool:
+        """Begin here and take batches for a while; return whether the dataset ended before that."""
+        self.begin(feed)
+        ended, batches, until = feed.ended, 0, float("inf")
+        while time.perf_counter() < until and not stopped():
+            feed.next()
+            if feed.ended != ended:
+                return True
+            # What fills buffers before the first batch is no part of it.
+            batches, until = batches + 1, min(until, time.perf_counter() + seconds)
+            self.observe(feed, batches)
+        return False
 
     def restart(self, feed: Feed, steps: int) -> None:
         """Note that the feed's iterator ended after `steps` measured steps; the next one's counters start at 0."""

@@ -25,6 +25,11 @@ _MOST_COMPARED = 3
 """Objects of a dataset that is built again whose graphs are compared."""
 _ENDLESS = -1
 """``tf.data.INFINITE_CARDINALITY``."""
+QUIET_NS = 1_000_000_000
+"""Without a step, after which another dataset with more steps takes the place of the main one."""
+MUCH_MORE = 1.5
+"""Times the main dataset's fetch time, or steps, from which another one takes its place: two that are iterated in turn
+would each begin its warm-up again in each epoch."""
 
 
 class ScriptObserver(Observer):
@@ -412,3 +417,19 @@ def users_place() -> Place:
     finally:
         # A frame that is kept would keep the iterator alive.
         del at
+
+
+def main_of(able: Sequence[Consumer], main: Consumer | None, now: int) -> Consumer | None:
+    """Return the main dataset: the one with most fetch time; of those that ended, another with more steps.
+
+    Args:
+        able: Those that may be it.
+        main: The one until now.
+    """
+    best = max(able, key=lambda one: one.fetch_seconds, default=main)
+    if main is None or main not in able:
+        return best
+    if best is not None and best.moved_ns == now and best.fetch_seconds > MUCH_MORE * main.fetch_seconds:
+        return best
+    moving = (one for one in able if one.moved_ns == now and one.seconds > MUCH_MORE * main.seconds)
+    return next(moving, main) if now - main.moved_ns > QUIET_NS else main

@@ -8,9 +8,7 @@ the process ends without an exception in the user's code.
 
 from __future__ import annotations
 
-import sys
 import threading
-import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,31 +18,38 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
+from pipeprof.profiles.worker.ended import OneEnd, ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
-from pipeprof.profiles.worker.script.observer import users_place
-from pipeprof.profiles.worker.script.script_job import HANDED, ScriptFeed, ScriptJob, as_long_as, as_refusal, read_model
+from pipeprof.profiles.worker.script.observer import main_of, users_place
+from pipeprof.profiles.worker.script.script_job import (
+    EACH,
+    HANDED,
+    ScriptFeed,
+    ScriptJob,
+    as_long_as,
+    as_refusal,
+    read_model,
+)
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
+from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import (
     FIRST_PARTIAL_NS,
     TUNABLE_LIMIT_SECONDS,
+    LifeSign,
     Looked,
     PhaseWindow,
+    Reporter,
     WarmUp,
     WindowClock,
-    look_again_ns,
 )
-from pipeprof.profiles.worker.writes import Loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
@@ -53,17 +58,8 @@ if TYPE_CHECKING:
 
 LEAST_STEPS = 2
 """Steps from which a dataset may be the main one."""
-SIGN_SECONDS = 5.0
-"""Between two signs of life of a script that does something else than steps."""
-ALIVE_CORES = 0.02
-"""Of a core that a process uses at least, so that it is not taken to hang."""
-QUIET_NS = 1_000_000_000
-"""Without a step, after which another dataset with more steps takes the place of the main one."""
 GONE_NS = 15_000_000_000
 """Without a step, after which the run also ends where another dataset is iterated."""
-MUCH_MORE = 1.5
-"""Times the main dataset's fetch time, or steps, from which another one takes its place: two that are iterated in turn
-would each begin its warm-up again in each epoch."""
 MOST_TIMES = 3
 """As long as the steps that are to be measured a window may take, with what lies between its epochs."""
 ENOUGH_SECONDS = 1.0
@@ -71,7 +67,6 @@ ENOUGH_SECONDS = 1.0
 one epoch's, and TensorFlow's model of an iterator that began with them is empty."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
-EACH = "the script leaves each iterator after a batch or two"
 HIDDEN = "TensorFlow shows none behind the iterator of a tf.distribute strategy"
 READ_AGAIN = f"Times of stages are of another reading of the dataset, without the training: {HIDDEN}."
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
@@ -94,19 +89,14 @@ class ScriptRun(ScriptJob):
         self._kept: list[Nanoseconds] = []
         self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
-        self._closing = threading.Event()
         self._folding = threading.Lock()
-        self._reporter = threading.Thread(target=self._report, name="pipeprof-reporter", daemon=True)
+        self._reporter = Reporter(self._report, self._look_ns(), self._note_no_steps)
+        self._sign = LifeSign(channel.send)
         self._reason: str | None = None
-        self._sign_at = self._sign_cpu = self._tell_at = self._warm_at = 0.0
-        self._last: Callable[[], Any] = lambda: None
-        self._variant: tuple[Any, Any] | None = None
-        self._finisher: threading.Thread | None = None
-        self._claiming = threading.Lock()
+        self._tell_at = self._warm_at = 0.0
+        self._one_end = OneEnd()
         # Where the script fails nothing is traced: an error belongs to the phase in which it came.
         self._traces, self._failed = True, False
-        # Set where the process goes on after the measurement.
-        self._goes_on = threading.Event()
         self._sizes_known = False
         self._ended: str | None = None
         self._unseen_since: float | None = None
@@ -133,14 +123,14 @@ class ScriptRun(ScriptJob):
                     self._finish(self._reason or "the script")
                 raise
             left = {}
-            if self._finisher is threading.current_thread():
+            if self._one_end.is_here:
                 self.warn("lost-end", "A signal handler of the script ended it before its pipeline was read.")
         if self._channel.is_copy:
             return
         self._finish(self._reason or "the script")
         del left
         self.exits_normally = True
-        self._goes_on.set()
+        self._one_end.go_on()
 
     def _iterator_made(self, consumer: Consumer) -> None:
         self._see_made(consumer)
@@ -159,7 +149,8 @@ class ScriptRun(ScriptJob):
                 self._floor = self._measure_floor()
         own = any(one in alike.passes for alike in self._observer.alike(self._main))
         self._observer.came = None
-        if self._reason is None or not (own or self._is_quiet(GONE_NS)):
+        gone = self._main is not None and time.perf_counter_ns() - self._main.moved_ns > GONE_NS
+        if self._reason is None or not (own or gone):
             return
         if own and self._device_steps.goes_on(self._main, one, stopped=self._channel.stop.is_set()):
             self._observer.came = lambda _: self._device_steps.came()
@@ -169,7 +160,7 @@ class ScriptRun(ScriptJob):
         self._end_process()
 
     def _graph_of(self, dataset: Any) -> GraphSeen | None:
-        return graph_text(dataset, self._watch)
+        return graph_text(dataset, self.pipeline.watch)
 
     def _gives(self) -> bool:
         return bool(self.job.edits)
@@ -193,14 +184,14 @@ class ScriptRun(ScriptJob):
     def _edited(self, dataset: Any) -> Any:
         """Make what the script gets instead of its main dataset."""
         self._end_watch()
-        self.dataset = dataset
+        self.pipeline.dataset = dataset
         self._know_sources()
-        self._edit_graph(self.job.edits)
-        return self.dataset
+        self.pipeline.edit(self.job.edits)
+        return self.pipeline.dataset
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
-        if self._finisher is threading.current_thread() and not self._goes_on.is_set():
+        if self._one_end.is_here and not self._one_end.went_on:
             # It is pipeprof that writes.
             return
         self._end_with(str(loss), WriteRefusedError(str(loss)), failed=False)
@@ -209,7 +200,7 @@ class ScriptRun(ScriptJob):
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
-        if self._finisher is threading.current_thread():
+        if self._one_end.is_here:
             return
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
@@ -247,30 +238,26 @@ class ScriptRun(ScriptJob):
 
     # The reporter
 
-    def _report(self) -> None:
-        wait_ns = every = self._look_ns()
-        failed = 0
-        while failed < 3 and not self._closing.wait(wait_ns / 1e9):
-            began, before = time.thread_time_ns(), (self._main, self._script_feed.ended)
-            try:
-                # What a look has to tell wakes the harness once.
-                with self._folding, self._channel.together():
-                    self._look()
-                failed = 0
-            except Exception as error:
-                failed += 1
-                if failed == 3:
-                    self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
-            # An iterator that ends takes its model with it: rare looks would miss those of short epochs. And the first
-            # look at a dataset takes ten times as long as others.
-            took_ns = time.thread_time_ns() - began if (self._main, self._script_feed.ended) == before else 0
-            wait_ns = look_again_ns(took_ns, every)
-            if self._reason is not None and self._ends_from_outside() and not self._closing.is_set():
+    def _report(self) -> bool:
+        """Look, and end the run where no hook comes by; return whether later looks take as long."""
+        before = self._main, self._script_feed.ended
+        try:
+            # What a look has to tell wakes the harness once.
+            with self._folding, self._channel.together():
+                self._look()
+        finally:
+            if self._reason is not None and self._ends_from_outside() and not self._reporter.closing.is_set():
                 try:
                     self._finish(self._reason)
                 except BaseException as error:
                     self._channel.send(error=describe_error(error, self))
                 self._end_process()
+        # An iterator that ends takes its model with it: rare looks would miss those of short epochs. And the first look
+        # at a dataset takes ten times as long as others.
+        return (self._main, self._script_feed.ended) == before
+
+    def _note_no_steps(self, error: Exception) -> None:
+        self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
 
     def _ends_from_outside(self) -> bool:
         """Whether no hook comes by: the loop is inside of TensorFlow."""
@@ -282,14 +269,16 @@ class ScriptRun(ScriptJob):
     def _look(self) -> None:
         now = time.perf_counter_ns()
         folded = {consumer: consumer.fold(now, read_model) for consumer in self._observer.consumers[:]}
-        self._choose(now)
+        chosen = main_of(self._able(), self._main, now)
+        if chosen is not None and chosen is not self._main:
+            self._change_main(chosen)
         self._soak_on()
         main = self._main
         rows = folded.get(main) if main is not None else None
         if main is not None and rows is not None and len(rows):
             self._take(main, rows)
         else:
-            self._give_sign()
+            self._sign.give()
         if self._reason is None and self._channel.stop.is_set():
             self._reason = STOPPED
         if main is None and self._observer.in_graph and self.job.seconds is not None:
@@ -317,28 +306,6 @@ class ScriptRun(ScriptJob):
         seconds = self.job.seconds or 0.0
         if time.perf_counter() - self._unseen_since >= seconds:
             self._reason = f"{seconds:g} s"
-
-    def _choose(self, now: int) -> None:
-        """Choose the main dataset: the one with most fetch time; of those that ended, another with more steps."""
-        able = self._able()
-        if not able:
-            return
-        main = self._main
-        best = max(able, key=lambda one: one.fetch_seconds)
-        if (
-            main is None
-            or main not in able
-            or (best is not main and best.fetch_seconds > MUCH_MORE * main.fetch_seconds and best.moved_ns == now)
-        ):
-            self._change_main(best)
-        elif self._is_quiet(QUIET_NS):
-            moving = [one for one in able if one.moved_ns == now and one.seconds > MUCH_MORE * main.seconds]
-            if moving:
-                self._change_main(moving[0])
-
-    def _is_quiet(self, most_ns: int) -> bool:
-        """Whether the main dataset has had no step for so long."""
-        return self._main is not None and time.perf_counter_ns() - self._main.moved_ns > most_ns
 
     def _able(self) -> list[Consumer]:
         """The datasets that may be the main one."""
@@ -383,13 +350,7 @@ class ScriptRun(ScriptJob):
                 self._models.restart(feed, ended)
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
-        dataset = main.dataset()
-        if dataset is not None and dataset is not self._last():
-            # For the graph, should the script end. The object itself may go: then the next one was built again.
-            self._last = weakref.ref(dataset)
-            tensorflow: Any = sys.modules["tensorflow"]
-            shown = vars(dataset).get(HANDED, dataset)
-            self._variant = (tensorflow.data.experimental.to_variant(shown), dataset.element_spec)
+        feed.keep(main.dataset())
 
     def _take(self, main: Consumer, rows: Nanoseconds) -> None:
         if self._device_steps.began:
@@ -460,20 +421,11 @@ class ScriptRun(ScriptJob):
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
 
-    def _give_sign(self) -> None:
-        """Give a sign of life while the script does something else."""
-        now, cpu = time.perf_counter(), time.process_time()
-        if now - self._sign_at < SIGN_SECONDS:
-            return
-        if cpu - self._sign_cpu >= ALIVE_CORES * (now - self._sign_at):
-            self._channel.send()
-        self._sign_at, self._sign_cpu = now, cpu
-
     # The end
 
     def _finish(self, reason: str) -> None:
         """End the measurement and describe the pipeline, once."""
-        if not self._claims_end():
+        if not self._one_end.claim():
             return
         self._stop_reporter()
         with self._folding:
@@ -501,21 +453,9 @@ class ScriptRun(ScriptJob):
         self._channel.send(training=self._training())
         self._describe_main()
 
-    def _claims_end(self) -> bool:
-        """Whether this thread is the first to end the measurement; where another does, wait until the process ends."""
-        with self._claiming:
-            first = self._finisher is None
-            self._finisher = self._finisher or threading.current_thread()
-        if self._finisher is not threading.current_thread():
-            self._goes_on.wait()
-        return first
-
     def _stop_reporter(self) -> None:
         self._observer.attention = False
-        self._closing.set()
-        # An interrupt may come before it was started.
-        if self._reporter.is_alive() and threading.current_thread() is not self._reporter:
-            self._reporter.join(timeout=5.0)
+        self._reporter.stop()
 
     def _look_last(self) -> None:
         """Fold what came since the last look; not where that goes beyond what was to be measured."""
@@ -543,10 +483,7 @@ class ScriptRun(ScriptJob):
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
-        self.dataset = None if self.job.edits else self._last()
-        if self.dataset is None and self._variant is not None:
-            tensorflow: Any = sys.modules["tensorflow"]
-            self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
+        self.pipeline.dataset = self._script_feed.kept(edited=bool(self.job.edits))
         self._know_sources(self._main)
         running, lacking = self._running()
         if running is not None:
@@ -570,7 +507,7 @@ class ScriptRun(ScriptJob):
         self._leave()
 
     def _graphs(self) -> None:
-        if self.dataset is None:
+        if self.pipeline.dataset is None:
             raise PipelineFailedError("the dataset was gone before the first look at it.")
         super()._graphs()
 
@@ -578,23 +515,13 @@ class ScriptRun(ScriptJob):
         """Return a feed from which batches may be taken, or None and why there is none."""
         if self._failed:
             return None, "the script failed"
-        feed, main = self._script_feed, self._main
-        if not feed.alive and self._taking is not None:
-            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
-            feed.holder = self._taking
-        if main is not None and main.kind == "graph":
-            return None, "the loop runs inside of TensorFlow"
-        if main is not None and main.begins_each():
+        running, lacking = self._script_feed.running(self._main, self._taking, self.pipeline.dataset)
+        if lacking == EACH:
             self._models = ModelLog()
             self.warn("stages-no-model", NO_COSTS)
-            return None, EACH
-        if not feed.alive:
-            return None, "the iterator was gone when the script ended"
-        # Batches are taken from it once the script's thread is kept.
-        running = Feed(self.dataset, iterator=feed.iterator)
-        if main is not None and main.devices:
+        if running is not None and self._main is not None and self._main.devices:
             self._read_again(running)
-        return running, ""
+        return running, lacking
 
     def _read_again(self, running: Feed) -> None:
         """Read the script's own dataset anew: TensorFlow shows no stages behind a strategy's iterator."""
@@ -602,20 +529,9 @@ class ScriptRun(ScriptJob):
         with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
             running.restart()
             # Of a pass that is longer, a part without what fills its buffers.
-            any(self._read_pass(running) for _ in range(2))
+            stopped = self._channel.stop.is_set
+            any(self._models.observe_pass(running, TRACE_SECONDS, stopped) for _ in range(2))
             self.warn("stages-read-again", READ_AGAIN)
-
-    def _read_pass(self, running: Feed) -> bool:
-        """Follow the stages from here on for a while; return whether the pass was over before that."""
-        self._models.begin(running)
-        ended, batches, until = running.ended, 0, float("inf")
-        while time.perf_counter() < until and not self._channel.stop.is_set():
-            running.next()
-            if running.ended != ended:
-                return True
-            batches, until = batches + 1, min(until, time.perf_counter() + TRACE_SECONDS)
-            self._models.observe(running, batches)
-        return False
 
     def send_measured(self) -> None:
         """Send the measurement so far; nothing if it has not begun."""
@@ -639,5 +555,5 @@ class ScriptRun(ScriptJob):
         written = self._writes.written() if self._ended is not None else []
         moments = (self._since, self._closed or Moment.now(self._observer))
         return training_facts(
-            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
+            self._main, self._observer, moments, ended=self._ended, written=written, watch=self.pipeline.watch
         )

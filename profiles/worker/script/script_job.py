@@ -33,9 +33,9 @@ from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_guard import ImportWatch, run_as_main
 from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.script.writes import Existing, Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.turns import TurnRun
-from pipeprof.profiles.worker.writes import Existing, Loss, WriteWatch
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 HANDED: Final = "pipeprof_handed_out"
 """Attribute of a dataset of the script's with the one that is iterated instead, which may know it."""
+EACH: Final = "the script leaves each iterator after a batch or two"
 
 
 class ScriptFeed(Feed):
@@ -58,6 +59,8 @@ class ScriptFeed(Feed):
         self.on_restart = lambda: None
         self.holder: Pass | None = None
         self._dataset: Any = ()
+        self._latest: Callable[[], Any] = lambda: None
+        self._variant: tuple[Any, Any] | None = None
 
     @property
     def reference(self) -> Callable[[], Any] | None:
@@ -74,6 +77,39 @@ class ScriptFeed(Feed):
     def alive(self) -> bool:
         """Whether there is one."""
         return self.holder is not None and self.holder.iterator() is not None
+
+    def keep(self, dataset: Any) -> None:
+        """Keep the main dataset's graph, should the script end; its object may go, where it is built again."""
+        if dataset is not None and dataset is not self._latest():
+            self._latest = weakref.ref(dataset)
+            tensorflow: Any = sys.modules["tensorflow"]
+            shown = vars(dataset).get(HANDED, dataset)
+            self._variant = tensorflow.data.experimental.to_variant(shown), dataset.element_spec
+
+    def kept(self, *, edited: bool) -> Any:
+        """Return the main dataset; where it was edited, what was handed out instead."""
+        dataset = None if edited else self._latest()
+        if dataset is not None or self._variant is None:
+            return dataset
+        tensorflow: Any = sys.modules["tensorflow"]
+        return tensorflow.data.experimental.from_variant(*self._variant)
+
+    def running(self, main: Consumer | None, taking: Pass | None, dataset: Any) -> tuple[Feed | None, str]:
+        """Return a feed for when the script's thread is kept, or None and why there is none.
+
+        Args:
+            taking: The pass of which a batch was about to be taken.
+        """
+        if not self.alive and taking is not None:
+            # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
+            self.holder = taking
+        if main is not None and main.kind == "graph":
+            return None, "the loop runs inside of TensorFlow"
+        if main is not None and main.begins_each():
+            return None, EACH
+        if not self.alive:
+            return None, "the iterator was gone when the script ended"
+        return Feed(dataset, iterator=self.iterator), ""
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
@@ -222,20 +258,20 @@ class ScriptJob(JobRun):
     def _begin_watch(self) -> None:
         """Begin to look at how datasets are made."""
         with suppress(Exception):
-            self._watch = CallWatch()
-            self._watch.__enter__()
+            self.pipeline.watch = CallWatch()
+            self.pipeline.watch.__enter__()
             self._watching = threading.get_ident()
 
     def _end_watch(self) -> None:
         """Stop looking at how datasets are made: it takes a microsecond in each call of a Python function."""
-        watch = self._watch
+        watch = self.pipeline.watch
         if watch is not None and self._watching == threading.get_ident():
             self._watching = 0
             watch.__exit__(None, None, None)
 
     def _see_made(self, consumer: Consumer) -> None:
         """Keep how the first dataset was made that is iterated at a place."""
-        watch, dataset = self._watch, consumer.dataset()
+        watch, dataset = self.pipeline.watch, consumer.dataset()
         if self._watching and watch is not None and dataset is not None and consumer.made is None:
             with suppress(Exception):
                 consumer.made = watch.lines.created(dataset)
@@ -246,14 +282,14 @@ class ScriptJob(JobRun):
         Args:
             main: Where it is iterated; an object that was made later than the first one has the lines of that.
         """
-        watch = self._watch
+        pipeline, watch = self.pipeline, self.pipeline.watch
         if watch is not None and main is not None and main.equal is not False:
             watch.lines.alike = main.made
-        self._made = watch.made if watch is not None else []
-        if watch is not None and self.dataset is not None and watch.lines.created(self.dataset) is not None:
-            self._source_bytes = held_bytes(self._made) + watch.lines.held_bytes(self.dataset)
+        pipeline.made = watch.made if watch is not None else []
+        if watch is not None and pipeline.dataset is not None and watch.lines.created(pipeline.dataset) is not None:
+            pipeline.source_bytes = held_bytes(pipeline.made) + watch.lines.held_bytes(pipeline.dataset)
         else:
-            self._source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
+            pipeline.source_bytes = max(0, procfs.rss_bytes("self") or 0) // 4
 
 
 class TakenDataset(ScriptJob):
@@ -279,7 +315,7 @@ class TakenDataset(ScriptJob):
         self._end_watch()
         self._hooks.uninstall()
         try:
-            self.dataset = dataset
+            self.pipeline.dataset = dataset
             self._know_sources()
             self._begin()
             self._run_dataset()

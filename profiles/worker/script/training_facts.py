@@ -28,10 +28,10 @@ from pipeprof.profiles.worker.script.consumers import GraphSeen
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.observe.created import CreatedDataset
     from pipeprof.profiles.document.shared import WrittenFile
+    from pipeprof.profiles.worker.script.consumers import Consumer
 
-Consumer: TypeAlias = Any
 ScriptObserver: TypeAlias = Any
-"""Those of the room `script`, whose modules import this one."""
+"""Its module imports this one."""
 MOST_COMPARED = 4 << 20
 """Bytes in the sources of a dataset, above which its graph is not compared with that of the next one."""
 _NUMBERED = re.compile(r'(__inference_\w+?|pyfunc|\bname: "[^"]*?)_\d+\b|s: "[^"]*Dataset\w*:\d+"')
@@ -261,7 +261,7 @@ def training_facts(
 
 def epochs_started(main: Consumer, observer: ScriptObserver) -> int:
     """Return the passes over the main dataset; no more than `fit` has begun, which may look at a batch too many."""
-    passes: int = main.clock.begun + main.clock.continued
+    passes = main.clock.begun + main.clock.continued
     begun: int = observer.epochs
     return min(passes, begun) if main.role == "training" and begun else passes
 

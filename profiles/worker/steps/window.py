@@ -47,7 +47,7 @@ MOST_PAUSED_NS = 15_000_000_000
 
 @contextmanager
 def _lock_soon() -> Iterator[None]:
-    """Get Python's lock back soon after each system call: a function that computes would keep it for 5 ms."""
+    """Get Python's lock back soon after each release of it: a function that computes would keep it for 5 ms."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(min(before, SWITCH_SECONDS))
     try:
@@ -165,9 +165,9 @@ class PhaseWindow(Window):
     def look(self) -> bool:
         """Fold in what the loop has taken; return whether the window is over."""
         began, cpu = time.perf_counter_ns(), time.thread_time_ns()
-        looked = self.fold()
+        # To fold gives the lock away too: numpy sorts without it.
         with _lock_soon(), self._channel.together():
-            self._decide(looked, began)
+            self._decide(self.fold(), began)
         now = time.perf_counter_ns()
         took_ns = now - began
         if self._seconds is not None:
@@ -238,6 +238,66 @@ class WindowClock:
         if self._clean_steps:
             return round(steps * self._clean_ns / self._clean_steps)
         return self._cpu - self._cpu_began if steps else None
+
+
+MOST_FAILED = 3
+SIGN_SECONDS = 5.0
+"""Between two signs of life of a script that does something else than steps."""
+ALIVE_CORES = 0.02
+"""Of a core that a process uses at least, so that it is not taken to hang."""
+
+
+class Reporter(threading.Thread):
+    """Thread that looks at a script from time to time, until it is closed or three looks in a row have failed.
+
+    Args:
+        look: Returns whether later looks take as long as this one.
+        every_ns: Nanoseconds between two looks at least.
+        failed: Called with the last of these errors.
+    """
+
+    def __init__(self, look: Callable[[], bool], every_ns: int, failed: Callable[[Exception], None]) -> None:
+        super().__init__(name="pipeprof-reporter", daemon=True)
+        self.closing = threading.Event()
+        self._look, self._every_ns, self._failed = look, every_ns, failed
+
+    def run(self) -> None:
+        """Look."""
+        wait_ns, failures = self._every_ns, 0
+        while failures < MOST_FAILED and not self.closing.wait(wait_ns / 1e9):
+            began, usual = time.thread_time_ns(), True
+            try:
+                usual = self._look()
+                failures = 0
+            except Exception as error:
+                failures += 1
+                if failures == MOST_FAILED:
+                    self._failed(error)
+            took_ns = time.thread_time_ns() - began
+            wait_ns = look_again_ns(took_ns if usual else 0, self._every_ns)
+
+    def stop(self) -> None:
+        """End, after the look that is under way; an interrupt may come before it was started."""
+        self.closing.set()
+        if self.is_alive() and threading.current_thread() is not self:
+            self.join(timeout=5.0)
+
+
+class LifeSign:
+    """Sign of life of a script that does something else than steps, as long as its process uses a core."""
+
+    def __init__(self, send: Callable[[], None]) -> None:
+        self._send = send
+        self._at = self._cpu = 0.0
+
+    def give(self) -> None:
+        """Give one where it is due."""
+        now, cpu = time.perf_counter(), time.process_time()
+        if now - self._at < SIGN_SECONDS:
+            return
+        if cpu - self._cpu >= ALIVE_CORES * (now - self._at):
+            self._send()
+        self._at, self._cpu = now, cpu
 
 
 WINDOW_SECONDS = 0.5

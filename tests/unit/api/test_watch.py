@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import pipeprof
-from pipeprof import local_run, recording, watching
+from pipeprof import recording, watching
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.store import ProfileWriter
@@ -189,9 +189,9 @@ def test_messages_arrive_as_through_a_pipe_and_not_from_a_copy(monkeypatch: pyte
 
 def test_what_was_measured_is_saved_now_and_then(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(local_run, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(recording, "time", SimpleNamespace(monotonic=lambda: clock.now))
     writer = ProfileWriter([tmp_path / "out.json"])
-    run = local_run.LocalRun(make_options(target=ParsedTarget("script", Path("train.py")), to_end=True), writer)
+    run = recording.LocalRun(make_options(target=ParsedTarget("script", Path("train.py")), to_end=True), writer)
     saved: list[float] = []
 
     def save(_sampler: object) -> None:

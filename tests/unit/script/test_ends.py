@@ -20,7 +20,9 @@ from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 
 SCRIPT: Any = SimpleNamespace(
-    job=SimpleNamespace(kind="script"), phase="build", written_graph=lambda: None, place_of=lambda _: None
+    job=SimpleNamespace(kind="script"),
+    phase="build",
+    pipeline=SimpleNamespace(written_graph=lambda: None, place_of=lambda _: None),
 )
 
 

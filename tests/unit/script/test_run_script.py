@@ -27,11 +27,12 @@ from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
 from pipeprof.profiles.worker.script import device_window, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
+from pipeprof.profiles.worker.script.observer import main_of
 from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
-from pipeprof.profiles.worker.writes import Loss
 from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
 
 TRAIN = ParsedTarget("script", Path("train.py"))
@@ -101,7 +102,7 @@ def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(script_job, "run_as_main", fails)
     waiting = threading.Event()
-    monkeypatch.setattr(run._goes_on, "wait", lambda: (waiting.set(), threading.Event().wait()))
+    monkeypatch.setattr(run._one_end._over, "wait", lambda: (waiting.set(), threading.Event().wait()))
     first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError(), failed=False))
     assert run.describing.wait(60)
     later = started("later", lambda: LATER[name](run))
@@ -124,8 +125,8 @@ def test_what_a_look_has_to_tell_goes_out_together(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(run.channel, "together", together)
     monkeypatch.setattr(run, "_look_ns", lambda: 1)
-    monkeypatch.setattr(run, "_look", lambda: (told.append("look"), run._closing.set()))
-    run._report()
+    monkeypatch.setattr(run, "_look", lambda: (told.append("look"), run._reporter.closing.set()))
+    run._reporter.run()
     assert told == ["together", "look", "out"]
 
 
@@ -145,7 +146,7 @@ def test_after_a_normal_end_a_write_ends_the_process() -> None:
     # While it describes, what is written is pipeprof's.
     run._refuse_write(LOSS)
     assert run.ends == []
-    run._goes_on.set()
+    run._one_end.go_on()
     started("another", lambda: run._refuse_write(LOSS)).join()
     with pytest.raises(Ended):
         run._refuse_write(LOSS)
@@ -405,24 +406,21 @@ def iterated(run: Run, line: int, fetch: float = 0.0, seconds: float = 0.0, move
     return consumer
 
 
-def test_datasets_that_take_turns_do_not_take_each_others_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, time = Run(), FakeTime()
-    monkeypatch.setattr(run_script, "time", time)
-    changed: list[Consumer] = []
-    monkeypatch.setattr(run, "_change_main", lambda main: (changed.append(main), setattr(run, "_main", main)))
+def test_datasets_that_take_turns_do_not_take_each_others_place() -> None:
+    run, main = Run(), None
+    changed: list[Consumer | None] = []
     epochs = [iterated(run, line) for line in (3, 5)]
     for epoch in range(10):
-        time.pass_ms(2000)
         one = epochs[epoch % 2]
         one.clock.fetch_ns += SECOND
         one.seconds += 2.0 + 0.01 * epoch
-        one.moved_ns = time.perf_counter_ns()
-        run._choose(one.moved_ns)
+        one.moved_ns = 2 * epoch * SECOND
+        before, main = main, main_of(epochs, main, one.moved_ns)
+        changed += [main] if main is not before else []
     assert changed == epochs[:1]
     # One that has clearly more is the main one.
     epochs[1].clock.fetch_ns *= 2
-    run._choose(epochs[1].moved_ns)
-    assert run._main is epochs[1]
+    assert main_of(epochs, main, epochs[1].moved_ns) is epochs[1]
 
 
 @pytest.mark.parametrize(("quiet", "ends"), [(2.0, False), (20.0, True)])
@@ -528,7 +526,7 @@ def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monk
     monkeypatch.setattr(run._reporter, "start", lambda: None)
 
     def ends(*_arguments: object) -> None:
-        assert run._claims_end()
+        assert run._one_end.claim()
         sys.exit(0)
 
     monkeypatch.setattr(script_job, "run_as_main", ends)

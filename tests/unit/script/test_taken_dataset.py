@@ -77,7 +77,7 @@ def test_the_job_is_done_with_the_scripts_dataset_and_the_process_ends(
     run, channel = made(monkeypatch, step=REPLAYED, turns=turns)
     done = []
     for kind in (JobRun, TurnRun):
-        monkeypatch.setattr(kind, "_run_dataset", lambda self: done.append(self.dataset))
+        monkeypatch.setattr(kind, "_run_dataset", lambda self: done.append(self.pipeline.dataset))
     monkeypatch.setattr(run, "_measure_floor", lambda: None)
     # Another line, and another role at the same line.
     assert run._give("other", Place("train.py", 8), "loop") == "other"
@@ -116,7 +116,7 @@ def test_a_script_that_ends_before_says_nothing_against_a_change(
 def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr(run, "_edit_graph", lambda steps: setattr(run, "dataset", changed) or steps)
+    monkeypatch.setattr(run.pipeline, "edit", lambda steps: setattr(run.pipeline, "dataset", changed) or steps)
     assert run._give(dataset, Place("train.py", 8), "loop") is dataset
     assert run._give(dataset, PLACE, "loop") is changed
     assert run._give(dataset, PLACE, "loop") is changed
@@ -160,7 +160,7 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
     def refused(_steps: Any) -> None:
         raise CannotChangeError(None, "it has no such stage")
 
-    monkeypatch.setattr(run, "_edit_graph", refused)
+    monkeypatch.setattr(run.pipeline, "edit", refused)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     assert "it has no such stage" in channel.of("error")[0].message

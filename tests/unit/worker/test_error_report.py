@@ -206,6 +206,10 @@ class FakeSample:
     def job(self) -> SimpleNamespace:
         return SimpleNamespace(kind=self.kind)
 
+    @property
+    def pipeline(self) -> FakeSample:
+        return self
+
     def written_graph(self) -> dict[str, Any] | None:
         return self.graph
 

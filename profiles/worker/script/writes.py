@@ -26,7 +26,7 @@ from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.document.shared import ErrorFrame, WrittenFile
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.touches import EVENTS, Touch, Verb, touches_of_event, touches_of_method
+from pipeprof.profiles.worker.script.touches import EVENTS, Touch, Verb, touches_of_event, touches_of_method
 
 _DESCRIPTORS = Path("/proc/self/fd")
 _MOST_FILES = 10_000
