@@ -89,7 +89,7 @@ MODES = (
     Mode("soak", "with --soak, which says how long it measures, and tries nothing", _LENGTHS),
     Mode("to_end", "with --to-end, as the script ends by itself", ("seconds", "steps")),
     Mode("no_verify", "with --no-verify, which tries nothing", ("budget",)),
-    Mode("change", "with --change, with which run tries no others", ("budget",), lambda one: "soak" in one),
+    Mode("change", "with --change, beside which run tries nothing", ("budget",), lambda one: "soak" in one),
     Mode(
         "change", "with --change, which measures nothing", (*_OF_SEARCHES, *_OF_MEASURING), lambda one: "allow" in one
     ),
