@@ -66,9 +66,9 @@ def change_command(profile: Profile, number: int, command: str = "run", **ways: 
     saved = _saved_elsewhere(profile)
     change = f"{saved}:{number}" if saved is not None else str(number)
     if command == "run":
-        # A change of a script is not looked at for as long as its memory was.
-        shorter: dict[str, Any] = {"soak": None} if profile.target.kind == "script" else {}
-        return rerun(profile, change=change, **shorter)
+        # No other change is tried then, and one of a script is not looked at for as long as its memory was.
+        without: dict[str, Any] = {"budget": None, **({"soak": None} if profile.target.kind == "script" else {})}
+        return rerun(profile, change=change, **without)
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "set", "env", "arg", "no_python", "script_args")}
     return _line("fix", kept, {"change": change, **ways})

@@ -71,7 +71,9 @@ def _all_saved(given: Given) -> bool:
 _OF_MEASURING = ("step", "timeout", "max_time", "memory_limit")
 _OF_SCRIPTS, _NOT_OF_SCRIPTS = ("script_args", "to_end", "allow_writes"), ("dataset_size", "cold", "step")
 _OF_SEARCHES = ("allow", "budget", "dataset_size", "no_cache", "allow_writes")
-_MEASURED = ("arg", "seconds", "steps", "soak", "budget", "change", "workers", "allow", "write")
+_MEASURED = (
+    "arg", "seconds", "steps", "soak", "cold", "budget", "change", "workers", "allow", "write", "dataset_size",
+)  # fmt: skip
 _LENGTHS = ("seconds", "steps", "to_end", "budget")
 _NO_TEXT = ("arg", "fail_on", "memory_limit", "max_time")
 MODES = (
@@ -87,6 +89,7 @@ MODES = (
     Mode("soak", "with --soak, which says how long it measures, and tries nothing", _LENGTHS),
     Mode("to_end", "with --to-end, as the script ends by itself", ("seconds", "steps")),
     Mode("no_verify", "with --no-verify, which tries nothing", ("budget",)),
+    Mode("change", "with --change, beside which run tries nothing", ("budget",), lambda one: "soak" in one),
     Mode(
         "change", "with --change, which measures nothing", (*_OF_SEARCHES, *_OF_MEASURING), lambda one: "allow" in one
     ),

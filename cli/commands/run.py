@@ -73,7 +73,7 @@ def run(given: RunOptions) -> int:
     settings = parse(target=parsed, loaded=loaded)
     if (change := saved_change(given, parsed, loaded, target_of(settings))) is not None:
         settings = settings_with(settings, change)
-    # A script trains for real, once; edits of a function's graph would have to be made on top of those of the change.
+    # A script trains for real, once; other changes would have to be made on top of the given one.
     tries = not (parsed.kind == "script" or given.no_verify or settings.edits or settings.soak)
     going = begin(replace(settings, tries=tries), outputs, given)
     budget = (budget or DEFAULT_BUDGET) if tries else 0.0

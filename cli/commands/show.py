@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ def _find_latest() -> Path:
     """Find the latest profile below the current folder, and name it on stderr."""
     own, others = own_profiles()
     for theirs, why in others.items() if not own else ():
-        raise ProfileError(f"{why}; name it: pipeprof show {theirs}")
+        raise ProfileError(f"{why}; name it: pipeprof show {shlex.quote(str(theirs))}")
     if not own:
         try:
             os.listdir(FOLDER)  # noqa: PTH208 - only whether that is possible

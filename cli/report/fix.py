@@ -217,7 +217,7 @@ def _search_on(profile: Profile, fix: Fix) -> tuple[str | None, str] | None:
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> tuple[str | None, str] | None:
     """The command that puts the result into the user's file."""
-    show = f"pipeprof show {saved or 'PROFILE'} --out"
+    show = f"pipeprof show {shlex.quote(saved) if saved else 'PROFILE'} --out"
     patch = next((word.rpartition("=")[2] for word in profile.command if word.endswith((".patch", ".diff"))), None)
     if fix.diff is not None and patch is not None:
         return f"git apply {shlex.quote(patch)}", "makes the changes in your file"

@@ -250,4 +250,4 @@ def _pairs(rows: Sequence[tuple[str, str]], more: str = "") -> Iterator[Block]:
 def _first(rows: Sequence[_Row], most: int, *, full: bool) -> tuple[list[_Row], str]:
     """The first rows, all in full, and how many more there are."""
     left = 0 if full else max(len(rows) - most, 0)
-    return list(rows[: len(rows) - left]), f"{left:,} more with -v" if left else ""
+    return list(rows[: len(rows) - left]), f"{left:,} more: --out page.html" if left else ""

@@ -189,7 +189,7 @@ def _slow_one(profile: Profile) -> tuple[str | None, str] | None:
 def _without_step(profile: Profile) -> tuple[str | None, str] | None:
     if profile.errors[0].code != "step-raised":
         return None
-    return rerun(profile, step="none", dispatch=None), "the pipeline without the step"
+    return rerun(profile, step="none"), "the pipeline without the step"
 
 
 def _in_memory(profile: Profile) -> tuple[str | None, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,9 +127,9 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
         numbers = f"has changes 1 to {count}" if count > 1 else "has only change 1" if count else "has no changes"
         raise UsageError(f"--change: got {number}, but {path} {numbers}")
     finding = (profile.findings or [])[number - 1]
-    documents = [edit.model_dump() for edit in finding.documents]
+    documents, show = [edit.model_dump() for edit in finding.documents], f"pipeprof show {shlex.quote(str(path))}"
     if not documents:
-        raise ProfileError(f"change {number} has no edit that can be made without you: pipeprof show {path} -v")
+        raise ProfileError(f"change {number} has no edit that can be made without you: {show} -v")
     if any(set(document) == {"kind"} for document in documents):
         # Redaction leaves the kind alone of an edit that has something to hide.
         msg = f"change {number} of {path} cannot be made: the profile is redacted; name the one saved with --no-redact"
@@ -136,7 +137,7 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
     try:
         return finding, checked_edits(documents)
     except RefusedEditError as error:
-        msg = f"change {number} of {path} cannot be made: {error}; pipeprof show {path} -v has its fix"
+        msg = f"change {number} of {path} cannot be made: {error}; {show} -v has its fix"
         raise ProfileError(msg) from None
 
 

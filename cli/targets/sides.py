@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -232,7 +233,7 @@ def _saved(text: str) -> GivenSide:
         ProfileError: The file cannot be read, nothing was measured, or a value in it is impossible.
     """
     if is_result(Path(text)):
-        raise ProfileError(f"{text} is a result of compare or gate, not a profile: pipeprof show {text}")
+        raise ProfileError(f"{text} is a result of compare or gate, not a profile: pipeprof show {shlex.quote(text)}")
     profile = load_profile(Path(text))
     if profile.steps is None or not profile.steps.count:
         raise ProfileError(f"{text} has no measured steps: measure again with pipeprof run")

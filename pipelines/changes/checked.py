@@ -1,6 +1,6 @@
 """The edits of a saved profile, which may come from somebody else, checked before they are made.
 
-``--change FILE.json:N`` makes them in the user's process. So no edit names Python code, a file (but a library of the
+``--change FILE:N`` makes them in the user's process. So no edit names Python code, a file (but a library of the
 system) or a call other than those below, and every number has a bound: above what any search writes, and below what
 makes TensorFlow abort or wait. Measured on two cores with TensorFlow 2.21.
 """
@@ -119,20 +119,12 @@ INSERTED: Final[Mapping[str, Check]] = {
     "repeat": _object({}),
     "shard": _object({"num_shards": _LENGTH, "index": _whole(1_000_000_000, 0)}),
     "shuffle": _object({"buffer_size": _SHUFFLED}),
-    **dict.fromkeys(("skip", "take"), _object({"count": _whole(1_000_000_000, 0)})),
+    "skip": _object({"count": _whole(1_000_000_000, 0)}),
 }
 """Arguments of a stage that `InsertStage` makes, by its op."""
 _SIDE: Final = _object({"on": _COMPONENT, "stages": _list(_object({"batch": _object({"batch_size": _LENGTH})}), 1)})
 REPLACING: Final[Mapping[str, Check]] = {
     "batch": _object({"batch_size": _ROWS}, {"drop_remainder": _TRUTH}),
-    "bucket_by_sequence_length": _object(
-        {
-            "element_length_func": _object({"ops": _list(_is("tf.size"), 1)}),
-            "bucket_boundaries": _list(_LENGTH, 16),
-            "bucket_batch_sizes": _list(_ROWS, 17, 2),
-        },
-        {"drop_remainder": _TRUTH},
-    ),
     "cache": _object({}),
     "flat_map": _object({"source": _object({"zip": _object({"datasets": _list(_SIDE, 1024)})})}),
     "map": _object({"ops": _list(_one_of(CALLS), 2048)}),
@@ -148,8 +140,8 @@ BUFFERS: Final[Mapping[str, Check]] = {"prefetch": _AHEAD, "shuffle": _SHUFFLED,
 """Values of `buffer_size` that `SetArgument` sets, by the stage's op."""
 _OPTIMIZATION: Final = "experimental_optimization."
 OPTIONS: Final[Mapping[str, Check]] = {
+    "autotune.cpu_budget": _is(0),
     "autotune.enabled": _TRUTH,
-    "deterministic": _TRUTH,
     f"{_OPTIMIZATION}apply_default_optimizations": _TRUTH,
     f"{_OPTIMIZATION}inject_prefetch": _TRUTH,
     f"{_OPTIMIZATION}map_and_batch_fusion": _TRUTH,

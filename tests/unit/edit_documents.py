@@ -13,15 +13,8 @@ from pipeprof.pipelines.changes.edits import VALUES
 
 FRAME = {"frame_length": 26, "frame_step": 1, "axis": 0, "on": 0}
 SIDE = {"on": 0, "stages": [{"batch": {"batch_size": 281}}]}
-BUCKETS = {
-    "element_length_func": {"ops": ["tf.size"]},
-    "bucket_boundaries": [8, 16],
-    "bucket_batch_sizes": [4, 4, 4],
-    "drop_remainder": True,
-}
 NEW: dict[str, Any] = {
     "batch": {"batch_size": 4, "drop_remainder": True},
-    "bucket_by_sequence_length": BUCKETS,
     "cache": {},
     "flat_map": {"source": {"zip": {"datasets": [SIDE]}}},
     "map": {"ops": [{"tf.signal.frame": FRAME}, {"getitem": {"key": ":, ::2", "on": 0}}]},
@@ -35,9 +28,9 @@ def edits() -> list[dict[str, Any]]:
     """One edit for each row of the table."""
     inserted = {
         "prefetch": {"buffer_size": "AUTOTUNE"}, "shuffle": {"buffer_size": 1000}, "skip": {"count": 3},
-        "shard": {"num_shards": 4, "index": 0}, "take": {"count": 3},
+        "shard": {"num_shards": 4, "index": 0},
     }  # fmt: skip
-    places = [{"after": None}, {"after": "stages.0"}, {"after": "source.inputs.1.stages.0"}, *[{}] * 4]
+    places = [{"after": None}, {"after": "stages.0"}, {"after": "source.inputs.1.stages.0"}, *[{}] * 3]
     found: list[dict[str, Any]] = [
         {"kind": "InsertStage", "op": op, "arguments": inserted.get(op, {}), **places[number]}
         for number, op in enumerate(INSERTED)
@@ -58,9 +51,8 @@ def edits() -> list[dict[str, Any]]:
         {"kind": "ReplaceStages", "stages": ["stages.0", "stages.1"], "by": [{"op": op, "arguments": NEW[op]}]}
         for op in REPLACING
     ]
-    found += [
-        {"kind": "SetOption", "path": path, "value": 8 if path.startswith("threading") else False} for path in OPTIONS
-    ]
+    values = {"threading.private_threadpool_size": 8, "autotune.cpu_budget": 0}
+    found += [{"kind": "SetOption", "path": path, "value": values.get(path, False)} for path in OPTIONS]
     found += [{"kind": "SetEnvironment", "variable": name, "value": value or LIBRARY} for name, value in VALUES.items()]
     return found
 

@@ -44,7 +44,7 @@ TENSORFLOW = (
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "jax", "torch"}
 # What start-up must not pay for: a command's module is imported when it is called.
 SLOW = FRAMEWORKS | {"jinja2", "markupsafe", "numpy", "psutil", "pydantic", "rich", "yaml"}
-STARTUP = re.compile(r"cli/(main|parser|options|config|formats|gone|private)\.py|(api|cli)/__init__\.py")
+STARTUP = re.compile(r"cli/(main|parser|options|config|formats|refused|streams|private)\.py|(api|cli)/__init__\.py")
 MAX_LINES = 700
 # Modules per room; `__init__.py` does not count.
 MAX_MODULES = 13

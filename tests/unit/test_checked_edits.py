@@ -25,6 +25,7 @@ from pipeprof.pipelines.changes.checked import (
     checked_edits,
 )
 from pipeprof.pipelines.changes.edits import VALUES, PipelineEdit, assignment, from_document, is_allocator, to_document
+from pipeprof.profiles.advise.ideas import CPU_BUDGET, POOL, SWITCHES
 from pipeprof.profiles.host.host import installed_allocator
 
 STAGE = {"kind": "InsertStage", "op": "map", "after": None}
@@ -127,8 +128,6 @@ def test_every_number_of_an_edit_has_bounds(edit: dict[str, Any], most: int) -> 
         ("batch", ("batch_size",), 10_000_000),
         ("window", ("size",), 10**9),
         ("window", ("shift",), 10**9),
-        ("bucket_by_sequence_length", ("bucket_boundaries", 0), 10**9),
-        ("bucket_by_sequence_length", ("bucket_batch_sizes", 0), 10_000_000),
         ("flat_map", ("source", "zip", "datasets", 0, "stages", 0, "batch", "batch_size"), 10**9),
         ("map", ("ops", 0, "tf.signal.frame", "frame_length"), 10**9),
         ("map", ("ops", 0, "tf.signal.frame", "frame_step"), 10**9),
@@ -237,6 +236,7 @@ def test_all_that_code_writes_into_an_edit_is_known() -> None:
     found = _literals()
     assert {name for kind, name in found if kind == "NewStage"} > {"batch", "unbatch"}
     assert {name for kind, name in found if name not in known[kind]} == _NOT_MADE
+    assert {*SWITCHES, CPU_BUDGET, POOL} <= set(OPTIONS)
     assert {"prefetch", "shuffle"} <= set(BUFFERS)
     assert set(CALLS) == {"tf.signal.frame", "getitem"}
     assert set(VALUES) > {"LD_PRELOAD"}

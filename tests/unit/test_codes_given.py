@@ -37,6 +37,10 @@ def given_codes() -> Iterator[str]:
         for node in nodes(text):
             if isinstance(node, ast.Call):
                 yield from _given(node, constants)
+    for node in nodes(sources()["profiles/worker/load_function.py"]):
+        # It hands its warnings on, each a code and a text.
+        if isinstance(node, ast.Tuple) and len(node.elts) == 2 and not isinstance(node.elts[1], ast.Constant):
+            yield from _codes(node.elts[:1], constants)
     for path in (ROOT / "tests" / "golden").rglob("*.txt"):
         yield from re.findall(r"error\[([a-z-]+)\]", path.read_text(encoding="utf-8", errors="replace"))
 
@@ -47,6 +51,10 @@ def _given(call: ast.Call, constants: dict[str, ast.expr]) -> Iterator[str]:
         return
     place = MAKERS[name]
     values = [keyword.value for keyword in call.keywords if keyword.arg == "code"] or call.args[place : place + 1]
+    yield from _codes(values, constants)
+
+
+def _codes(values: list[ast.expr], constants: dict[str, ast.expr]) -> Iterator[str]:
     for value in [constants.get(one.id, one) if isinstance(one, ast.Name) else one for one in values]:
         if isinstance(value, ast.Constant) and isinstance(value.value, str) and CODE.fullmatch(value.value):
             yield value.value.replace("_", "-")
@@ -56,3 +64,10 @@ def test_every_code_is_explained() -> None:
     given = {*given_codes(), *(code for code, _, _ in ENDS.values())}
     assert len(given) > 60
     assert sorted(given - message_codes().keys()) == []
+
+
+def test_what_tells_what_to_do_names_documents_that_exist() -> None:
+    for name in ("cli/report/codes.json", "cli/gone.json"):
+        named = set(re.findall(r"\bdocs/[\w/]+\.md", (ROOT / name).read_text(encoding="utf-8")))
+        assert [document for document in sorted(named) if not (ROOT / document).is_file()] == []
+        assert named

@@ -187,7 +187,7 @@ def test_a_change_is_taken_by_a_command_with_the_arguments_of_the_script(trained
     assert change_command(trained, 1) == "pipeprof run train.py --change 1 -- loop"
     patch = change_command(trained, 1, "fix", out=["change-1.patch"])
     assert patch == "pipeprof fix train.py --change 1 --out change-1.patch -- loop"
-    trained.command[2:2] = ["--soak", "20m"]
+    trained.command[2:2] = ["--soak", "20m", "--budget", "9"]
     assert change_command(trained, 1) == "pipeprof run train.py --change 1 -- loop"
-    trained.command[2:4] = ["--change", "1"]
+    trained.command[2:6] = ["--change", "1"]
     assert change_command(trained, 1) is None

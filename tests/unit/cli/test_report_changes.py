@@ -309,11 +309,11 @@ def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full_each_by_ano
 def test_the_last_command_takes_the_result_or_goes_on(searched: Profile) -> None:
     nothing, order = {**NOTHING, "status": "nothing"}, "spec.yaml --allow order"
     for command, given, line in (
-        ("spec.yaml", {"text": "a"}, "show run.json --out spec.fast.yaml"),
+        ("spec.yaml", {"text": "a"}, "show 'a run.json' --out spec.fast.yaml"),
         ("spec.yaml --write", {"text": "a"}, ""),
         ("spec.yaml --change 1 --out b.yaml", {"text": "a", "status": "taken"}, "fix spec.yaml --change 1 --write"),
         ("spec.yaml --set a=1", {"text": "a"}, "fix spec.yaml --set a=1 --out spec.fast.yaml"),
-        ("train.py:make", {}, "show run.json --out fast.patch"),
+        ("train.py:make", {}, "show 'a run.json' --out fast.patch"),
         ("train.py:make --out 'a b.patch'", {}, "git apply 'a b.patch'"),
         ("train.py:make", {"diff": None}, ""),
         (order, {**FAR, "status": "not-proven"}, f"fix {order} --budget 70"),
@@ -323,8 +323,8 @@ def test_the_last_command_takes_the_result_or_goes_on(searched: Profile) -> None
     ):
         searched.command = ["pipeprof", "fix", *shlex.split(command)]
         searched.target.text, searched.target.overrides = searched.command[2], ["a=1"] if "--set" in command else []
-        (saved, *last) = codes(build_ending(searched, reports.fix(**given), "run.json"))
-        assert (saved, [one.removeprefix("pipeprof ") for one in last]) == ("run.json", [line] if line else [])
+        (saved, *last) = codes(build_ending(searched, reports.fix(**given), "a run.json"))
+        assert (saved, [one.removeprefix("pipeprof ") for one in last]) == ("a run.json", [line] if line else [])
 
 
 def test_what_no_diff_has_is_written_by_hand_with_variables_quoted_for_the_shell(searched: Profile) -> None:
