@@ -132,4 +132,4 @@ def test_a_dataset_is_the_main_one_and_an_exception_ends_it(watched: Watched) ->
 @pytest.mark.parametrize("name", ["loop.json", "fit.json"])
 def test_its_profiles_can_be_shown(watched: Watched, name: str) -> None:
     profile = load_profile(watched.folder / name)
-    assert "train.py" in rendered(profile, "text", None)
+    assert "train.py" in rendered(profile, "html", None)

@@ -70,11 +70,11 @@ def test_saved_texts_and_lines_for_an_upper_bound_are_left_out(recorded: Recorde
 
 
 def test_show_writes_a_spec_and_its_patch_from_the_edits(pipeprof: Pipeprof, recorded: Recorded) -> None:
-    searched(recorded("input-bound"), [CACHE], [SetOption("deterministic", False)])
+    searched(recorded("input-bound"), [CACHE], [SetOption("autotune.enabled", True)])
     assert pipeprof("show", SAVED, "--out", "new.yaml", "--out", "new.patch").code == 0
     for name in ("new.yaml", "new.patch"):
         text = Path(name).read_text()
-        assert ["cache" in text, "deterministic: false" in text, "os.system" in text] == [True, True, False]
+        assert ["cache" in text, "autotune" in text, "os.system" in text] == [True, True, False]
     assert Path("new.yaml").read_text().startswith("version: 1  # mine\n")
     for words in ((), ("-v",), ("--format", "html")):
         shown = html.unescape(pipeprof("show", SAVED, *words).out)
