@@ -181,18 +181,22 @@ def _hardly_computes(view: PipelineView) -> bool:
     return used is not None and used < HARDLY_COMPUTES
 
 
+def _pool_threads(view: PipelineView) -> int | None:
+    """The threads of a pool of its own; None without one, 0 for TensorFlow's."""
+    threads = view.options.get(POOL)
+    return threads if isinstance(threads, int) and not isinstance(threads, bool) else None
+
+
 def _threads(view: PipelineView, calls: int) -> tuple[SetOption, ...]:
     """The edit that gives the pool a thread for each of so many calls; none where it has them."""
-    now = view.options.get(POOL)
-    few = now is None or isinstance(now, bool) or 0 < now < calls
-    return (SetOption(POOL, calls),) if calls and few else ()
+    now = _pool_threads(view)
+    return (SetOption(POOL, calls),) if calls and (now is None or 0 < now < calls) else ()
 
 
 @idea("fewer-calls")
 def fewer_calls(view: PipelineView) -> Iterator[Proposal]:
     """As many calls and threads as cores where they compute; one reader of small records that do not wait."""
-    pool, cores = view.options.get(POOL), math.ceil(view.cores)
-    threads = pool if isinstance(pool, int) and not isinstance(pool, bool) else 0
+    threads, cores = _pool_threads(view) or 0, math.ceil(view.cores)
     fixed = [stage for stage in view.stages if _has_fixed_calls(stage)]
     many = max(sum(map(parallelism, fixed)), threads)
     if many >= TOO_MANY * view.cores and not any(map(waits, view.stages)) and not _hardly_computes(view):
