@@ -42,7 +42,7 @@ class PythonCost(Model):
     file: str | None = None
     """Where it is defined."""
     line: int | None = None
-    """The line at which it was seen most often."""
+    """The first line of its code."""
     lines: list[tuple[int, float]] = Field(default_factory=list)
     """Lines at which it was seen, each with its share of the time inside it, 0 to 1."""
     parent: str | None = None

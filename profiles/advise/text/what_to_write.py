@@ -81,7 +81,7 @@ def _hot_call(stage: Stage) -> tuple[str, HotCall | None]:
         own = [cost for cost in costs if cost.file == file]
         shares: dict[int, float] = defaultdict(float)
         for cost in own:
-            for line, share in cost.lines or ([(cost.line, 1.0)] if cost.line is not None else []):
+            for line, share in cost.lines:
                 shares[line] += cost.share * share
         found = hot_call(file_text(file), {cost.function.rpartition(".")[2] for cost in own}, shares)
         if found is not None and found.share >= (best[1].share if best[1] is not None else _HOT_FROM):

@@ -101,7 +101,7 @@ class Looks:
                 token=token,
                 function=users_name(getattr(code, "co_qualname", code.co_name)),
                 file=code.co_filename,
-                line=seen.lines.most_common(1)[0][0],
+                line=code.co_firstlineno,
                 seconds=seen.ns / 1e9,
                 taken_seconds=seen.taken_ns / 1e9,
                 call_seconds=self._calls[token] / 1e9,

@@ -129,7 +129,15 @@ def in_python(
     file = tmp_path / "input.py"
     file.write_text(CODE)
     costs = [
-        PythonCost(function=name, file=str(file), line=line, ms_per_batch=9.0 * share, share=share, **given)
+        PythonCost(
+            function=name,
+            file=str(file),
+            line=1 + CODE[: CODE.index(f"def {name}(")].count("\n"),
+            lines=[(line, 1.0)],
+            ms_per_batch=9.0 * share,
+            share=share,
+            **given,
+        )
         for name, line, share in lines
     ]
     place = Location(file=at or str(file), line=9, column=1)
@@ -138,7 +146,7 @@ def in_python(
 
 
 GENERATOR = {"op": "from_generator"}
-AS_OPS = "write augment() (input.py:12) as TensorFlow ops"
+AS_OPS = "write augment() (input.py:10) as TensorFlow ops"
 OF_PYTHON: list[tuple[list[tuple[str, int, float]], dict[str, Any], str]] = [
     # What needs nothing of an element is made once.
     ([("transforms", 7, 0.64), ("augment", 11, 0.1), ("augment", 12, 0.26)], {},

@@ -34,7 +34,7 @@ def test_a_function_has_the_time_since_the_last_look_and_its_line():
     seen.take({1: one}, 3_000_000, taken=True)
     seen.take({1: one}, 1_000_000, taken=False)
     (found,) = seen.functions()
-    assert found == TracedFunction("pyfunc_3", "augment", USERS, 2, 0.004, 0.003, call_seconds=0.004, lines=[(2, 1.0)])
+    assert found == TracedFunction("pyfunc_3", "augment", USERS, 1, 0.004, 0.003, call_seconds=0.004, lines=[(2, 1.0)])
     assert seen.ns == 4_000_000
 
 
