@@ -263,6 +263,7 @@ class TracedWork:
         waiting: Share in which they wait for a core.
         intra_op_ms: Time of further threads that compute parts of its ops.
         ops: Milliseconds by op.
+        python_calls: Calls of ops that run Python.
     """
 
     ms: float
@@ -270,6 +271,7 @@ class TracedWork:
     waiting: float | None = None
     intra_op_ms: float = 0.0
     ops: dict[str, float] = field(default_factory=dict)
+    python_calls: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ two things is left out.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -70,9 +70,12 @@ def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
     costs = _ops(
         trace, addresses, {address: sum(function.seconds for function in seen) for address, seen in functions.items()}
     )
+    python_calls: Counter[str] = Counter()
+    for key, done in trace.work.items():
+        python_calls[addresses.of(key) or ""] += done.python_calls
+    python = _python(trace, functions, costs, python_calls)
     model = _model(trace, addresses)
     calls = _calls(trace, addresses, batches)
-    python = _python(trace, functions, costs, calls)
     elements = addresses.by_address(traced_elements(trace, graphs.executed))
     found = {}
     for address in {*costs, *threads, *python, *calls, *elements, *model}:
@@ -274,7 +277,7 @@ def _python(
     trace: Trace,
     functions: Mapping[str, Sequence[TracedFunction]],
     costs: Mapping[str, Mapping[str, float]],
-    called: Mapping[str, tuple[float, float]],
+    python_calls: Mapping[str, int],
 ) -> dict[str, list[PythonCost]]:
     """Return the cost of each stage's functions.
 
@@ -292,8 +295,7 @@ def _python(
         inside = sum({function.token: function.call_seconds for function in seen}.values())
         # Without such an op, of the time that was sampled, in the time that the traced batches took.
         each = 1e3 * trace.seconds / trace.sampled_seconds if trace.sampled_seconds else 0.0
-        number = called.get(address, (0.0, 0.0))[0] * trace.batches
-        short = bool(calls) and sum(calls.values()) < SHORT_CALL_MS * number
+        short = 0 < sum(calls.values()) < SHORT_CALL_MS * python_calls[address]
         if calls and inside and not short:
             each = sum(calls.values()) / inside
         for function in seen:

@@ -16,7 +16,7 @@ The computing share of a stage's time is the share of samples in which a thread 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +26,7 @@ import numpy as np
 from pipeprof.pipelines.addresses import address_of
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.opnames import graph_op, is_option, plain_path
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.target.user_files import is_generated
@@ -118,6 +119,7 @@ class Spans:
     def __init__(self, events: Events, key_of: Callable[[str], str | None]) -> None:
         self.ops: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self.nobodys: dict[str, float] = defaultdict(float)
+        self.python_calls: Counter[str] = Counter()
         keys = self._sum_ops(events, key_of)
         iterators = {name: f"it:{plain_path(name)}" for name in events.names if _is_computing(name)}
         self.keys = sorted({*keys.values(), *iterators.values()})
@@ -144,6 +146,7 @@ class Spans:
                 self.nobodys[op] += picoseconds / 1e9
             else:
                 self.ops[key][op] += picoseconds / 1e9
+                self.python_calls[key] += int(number) if op in PYTHON else 0
                 keys[name] = key
         return keys
 
@@ -375,6 +378,7 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
                 waiting=doing[key].waiting if key in doing else None,
                 intra_op_ms=further.get(key, 0.0),
                 ops=dict(spans.ops.get(key, {})),
+                python_calls=spans.python_calls[key],
             )
             for key, ms in spans.milliseconds().items()
         },

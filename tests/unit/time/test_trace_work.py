@@ -11,7 +11,7 @@ from unit.graph.test_naming import node
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.protocol.messages import Trace, TracedCalls, TracedFunction, TracedWork
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 from pipeprof.profiles.time.trace_work import iterator_place, traced_elements, work_by_stage
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
@@ -177,14 +177,12 @@ def test_a_short_call_has_what_was_sampled_and_no_line(calls: int, own_ms: float
     one = recorded("generator")
     place = node_of(one["written"], "GeneratorDataset")
     seen = TracedFunction("pyfunc_0", "count", "a.py", 3, 0.003, 0.0, place, call_seconds=0.004, lines=[(4, 1.0)])
-    iterator, _ = path_to(StageGraph.from_dict(one["executed"]), "Generator")
     found = work(
         "generator",
         functions=[seen],
         sampled_seconds=1.0,
         seconds=1.0,
-        work={f"in:{place}": TracedWork(40.0, ops={"PyFunc": 40.0})},
-        calls={iterator: TracedCalls(calls, 0.0)},
+        work={f"in:{place}": TracedWork(40.0, ops={"PyFunc": 40.0}, python_calls=calls)},
     )
     (function,) = found["source"].python
     assert (function.ms_per_batch, function.lines) == (pytest.approx(own_ms), lines)
