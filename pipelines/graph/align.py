@@ -39,8 +39,6 @@ class Joined:
     """Written to executed; several written ones to the same one where they were fused."""
     injected: tuple[str, ...]
     """Executed datasets that TensorFlow injected, in data order."""
-    removed: tuple[str, ...]
-    """Written datasets that TensorFlow removed because they have no effect."""
 
     def written(self, executed_id: str) -> tuple[str, ...]:
         """Return the ids of the written datasets that run as ``executed_id``."""
@@ -79,7 +77,6 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
     return Joined(
         executed=pairs,
         injected=tuple(node.id for node in executed.walk() if node.id not in taken and node.owner is None),
-        removed=tuple(node.id for node in written.walk() if node.id not in pairs and node.id not in written.remote),
     )
 
 
@@ -181,6 +178,27 @@ def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | Non
     return _Matcher(executed, model, known or {}).run()
 
 
+def nodes_by_id(model: ModelDict) -> dict[int, ModelNodeDict]:
+    """Return the nodes of a model by their ids."""
+    return {node["id"]: node for node in model["nodes"]}
+
+
+def live_inputs(nodes: Mapping[int, ModelNodeDict], node: ModelNodeDict) -> list[ModelNodeDict]:
+    """Return the live inputs of a model's node in order; parts of an iterator and options are skipped."""
+    found: list[ModelNodeDict] = []
+    todo = [(node, number) for number in reversed(node["inputs"])]
+    while todo:
+        reader, number = todo.pop()
+        child = nodes.get(number)
+        if child is None:
+            continue
+        if not (is_helper(reader["name"], child["name"]) or is_option(f"{child['name']}Dataset")):
+            found.append(child)
+        elif not is_closed(child["name"]):
+            todo += [(child, below) for below in reversed(child["inputs"])]
+    return found
+
+
 def _fused_names(key: str) -> list[str]:
     """Return the names inside ``fused(a,fused(b,c))``; names are identifiers, automatic ones with a colon."""
     return re.findall(r"[\w:]+", key.replace("fused(", "("))
@@ -252,13 +270,13 @@ class _Matcher:
     _fits: dict[tuple[int, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.nodes: dict[int, ModelNodeDict] = {node["id"]: node for node in self.model["nodes"]}
+        self.nodes = nodes_by_id(self.model)
 
     def run(self) -> Matched:
         root = self.nodes.get(self.model["output"])
         if root is not None and self.executed.root is not None:
             top = self.executed.skip_options(self.executed.root)
-            for child in self._children(root):
+            for child in live_inputs(self.nodes, root):
                 if self.fits(child["id"], top):
                     self._place(child["id"], top)
                 else:
@@ -288,7 +306,7 @@ class _Matcher:
         if not in_model(dataset.op, node["name"]):
             return False
         below = self._input_places(dataset)
-        for child in self._children(node):
+        for child in live_inputs(self.nodes, node):
             for name in below:
                 pair = (child["id"], name)
                 if pair not in self._fits:
@@ -307,18 +325,6 @@ class _Matcher:
     def _input_places(self, dataset: Node) -> list[str]:
         return [self.executed.skip_options(name) for name in (*dataset.inputs, *dataset.bodies)]
 
-    def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
-        found: list[ModelNodeDict] = []
-        for number in node["inputs"]:
-            child = self.nodes.get(number)
-            if child is None:
-                continue
-            if is_helper(node["name"], child["name"]) or is_option(f"{child['name']}Dataset"):
-                found.extend(() if is_closed(child["name"]) else self._children(child))
-            else:
-                found.append(child)
-        return found
-
     def _place(self, top: int, place_of_top: str) -> None:
         todo: list[tuple[int, str | None]] = [(top, place_of_top)]
         while todo:
@@ -335,7 +341,7 @@ class _Matcher:
         for number in node["inputs"]:
             if number in self.nodes and is_helper(node["name"], self.nodes[number]["name"]):
                 self._place_helper(number, place)
-        live = self._children(node)
+        live = live_inputs(self.nodes, node)
         below = self._input_places(dataset)
         given = {
             other_node["id"]

@@ -412,12 +412,6 @@ class StageGraph:
             return None
         return Group((below.id, head.id), written_op(below.op), below.inputs, ())
 
-    def _chain(self, end: Node) -> list[Node]:
-        found = [end]
-        while found[-1].inputs:
-            found.append(self.nodes[found[-1].inputs[0]])
-        return found[::-1]
-
 
 def _made_by(function: str, node: Node) -> bool:
     return any(f"_{function}_" in name for name in node.functions)

@@ -46,7 +46,6 @@ class Cost:
     elements: float = 0.0
     """Elements that it produced, unobserved ones included."""
     bytes_produced: float = 0.0
-    bytes_consumed: float = 0.0
     seen: float = 1.0
     """Share of the elements whose cost was observed; the rest is extrapolated."""
     unseen: bool = False
@@ -97,7 +96,6 @@ class _Sum:
     seconds: float = 0.0
     seen: int = 0
     produced: int = 0
-    consumed: int = 0
     expected: float = 0.0
     covered: int = 0
     """Elements of the whole pipeline in the segments with a known ``expected``."""
@@ -163,7 +161,6 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: Stretch, ratios: Mapping[
         total.seen += segment.total(place, "num_elements")
         total.seconds += segment.total(place, "processing_time", helpers=True) / 1e9
         total.produced += segment.total(place, "bytes_produced")
-        total.consumed += segment.total(place, "bytes_consumed")
         if segment.ids.get(place):
             held = _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
             total.state.fill.append((segment.index, held))
@@ -230,7 +227,6 @@ def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
         inputs=inputs,
         elements=expected,
         bytes_produced=total.produced * scale,
-        bytes_consumed=total.consumed * scale,
         seen=min(1.0, 1 / scale) if scale else 1.0,
     )
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.created import Spot
 from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, SILENT
+from pipeprof.pipelines.graph.read.records import function_names
 from pipeprof.pipelines.meaning.executed_ops import is_dataset
 
 _MARK: Final = re.compile(r"(?:^|/)pipeprof_(?P<number>\d+)/")
@@ -100,11 +101,11 @@ class Marks:
             if is_dataset(node.op):
                 own = prefix + node.name
                 self.datasets.setdefault(own, Paths())
-            for reference in _functions(node):
-                definition = self._functions.get(reference.name)
+            for name in function_names(node):
+                definition = self._functions.get(name)
                 if definition is None:
                     continue
-                below = f"{own}::{reference.name}::" if own != dataset else inside
+                below = f"{own}::{name}::" if own != dataset else inside
                 self._note(definition, own)
                 self._walk(definition.node_def, below, own, depth + 1)
 
@@ -117,12 +118,3 @@ class Marks:
                 paths.ops.setdefault(node.name, node.op)
             if node.op in PYTHON:
                 paths.tokens.add(node.attr["token"].s.decode())
-
-
-def _functions(node: Any) -> Iterator[Any]:
-    """Yield references to functions in a node's attributes, sorted: the order of a message's map is not fixed."""
-    for key in sorted(node.attr):
-        value = node.attr[key]
-        if value.func.name:
-            yield value.func
-        yield from value.list.func

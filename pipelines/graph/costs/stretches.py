@@ -15,7 +15,7 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
 
 Segment = tuple[ModelDict, ModelDict]
-Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]
+Counter = Literal["num_elements", "processing_time", "bytes_produced"]
 _MOST_PARTS = 12
 """Passes that the shortest stretch between two readings may be."""
 _OFF = 1

@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.align import live_inputs, match, nodes_by_id
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs
 from pipeprof.pipelines.graph.costs.stretches import fixed_ratio
 from pipeprof.pipelines.graph.elements import cardinalities
-from pipeprof.pipelines.graph.opnames import dataset_op, is_helper, is_option
+from pipeprof.pipelines.graph.opnames import dataset_op, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict, dataset_node
 from pipeprof.pipelines.graph.stages import Node, StageGraph, readers_first, reads
 from pipeprof.pipelines.meaning.constants import INFINITE
@@ -120,11 +120,11 @@ class _ModelReader:
     found: list[NodeDict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.nodes: dict[int, ModelNodeDict] = {node["id"]: node for node in self.model["nodes"]}
+        self.nodes = nodes_by_id(self.model)
 
     def read(self) -> GraphDict:
         root = self.nodes.get(self.model["output"])
-        ends = self._children(root) if root is not None else []
+        ends = live_inputs(self.nodes, root) if root is not None else []
         if len(ends) != 1:
             return {"root": None, "reason": "the model shows no stages", "nodes": []}
         todo: list[tuple[ModelNodeDict, _Place]] = [(ends[0], _Place())]
@@ -134,7 +134,7 @@ class _ModelReader:
 
     def _add(self, node: ModelNodeDict, place: _Place) -> Iterator[tuple[ModelNodeDict, _Place]]:
         identity = f"{place.prefix}{node['id']}"
-        children = self._children(node)
+        children = live_inputs(self.nodes, node)
         # A stage that creates iterators reads one input, which was created together with it.
         makes = traits(node["name"]).nests
         made = [child for child in children if makes and child["id"] != node["id"] + 1]
@@ -153,23 +153,8 @@ class _ModelReader:
         count, todo = 0, [node]
         while todo:
             count += 1
-            todo += self._children(todo.pop())
+            todo += live_inputs(self.nodes, todo.pop())
         return count
-
-    def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
-        """Return the live inputs of ``node`` in order; parts of an iterator and options are skipped."""
-        found: list[ModelNodeDict] = []
-        todo = [(node, number) for number in reversed(node["inputs"])]
-        while todo:
-            reader, number = todo.pop()
-            child = self.nodes.get(number)
-            if child is None:
-                continue
-            if is_helper(reader["name"], child["name"]) or is_option(f"{child['name']}Dataset"):
-                todo += [(child, below) for below in reversed(child["inputs"])]
-            else:
-                found.append(child)
-        return found
 
 
 _AGREES = 0.05

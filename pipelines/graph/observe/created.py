@@ -194,7 +194,7 @@ def _draw(
             "functions": [*made.facts.functions],
             "arguments": _arguments(made),
             "output_types": [str(one.name) for one in types],
-            "output_shapes": [_shape(one) for one in given.get("output_shapes") or ()],
+            "output_shapes": [shape_of(one) for one in given.get("output_shapes") or ()],
             "files": made.facts.files,
             "function": _UNPACKING if made.facts.unpacks else None,
             "held_bytes": held,
@@ -227,6 +227,7 @@ def plain_argument(value: Any) -> int | bool | str | None:
     return value if isinstance(value, (bool, int, str)) else None
 
 
-def _shape(shape: Any) -> list[int | None] | None:
+def shape_of(shape: Any) -> list[int | None] | None:
+    """Return a shape of TensorFlow's as plain data; None for an unknown rank or dimension."""
     rank = getattr(shape, "rank", None)
     return None if rank is None else [None if size is None else int(size) for size in shape.as_list()]

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.elements import cardinalities
-from pipeprof.pipelines.graph.observe.build_watch import MadeSource, SourceWatch, component_keys, mark_constants
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch, component_keys, mark_constants
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
-from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, PlaceDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.meaning.constants import INFINITE
 
@@ -125,7 +125,7 @@ def read_graphs(
     """
     small, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     written = read_written(small, in_memory=left, room=room, made=watch.made if watch is not None else ())
-    executed = read_executed(small, in_memory=left, room=room, written=written)
+    executed = read_executed(small, written)
     if watch is None:
         return ObservedGraphs(written, executed)
     if written["root"] is None:
@@ -149,9 +149,7 @@ def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWat
     return dataset, in_memory
 
 
-def read_written(
-    dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeSource] = ()
-) -> GraphDict:
+def read_written(dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeDict] = ()) -> GraphDict:
     """Return the graph of ``dataset`` as its user wrote it."""
     import tensorflow as tf
 
@@ -164,20 +162,10 @@ def read_written(
     return graph
 
 
-def read_executed(
-    dataset: Any, *, in_memory: int, room: int | None = None, written: GraphDict | None = None
-) -> GraphDict:
-    """Return the graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
-
-    Args:
-        written: The graph from `read_written`, which saves serialising it once more.
-    """
+def read_executed(dataset: Any, written: GraphDict) -> GraphDict:
+    """Return the graph of ``dataset`` as TensorFlow would run it with the dataset's own options."""
     import tensorflow as tf
 
-    reason = _too_large(in_memory, room)
-    if reason:
-        return _without_graph(reason)
-    written = written or read_written(dataset, in_memory=in_memory, room=room)
     if written["root"] is None:
         return written
     root = next(node for node in written["nodes"] if node["id"] == written["root"])

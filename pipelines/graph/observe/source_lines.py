@@ -27,6 +27,7 @@ from pipeprof.pipelines.graph.observe.created import (
     is_variant,
     kept,
     nbytes,
+    shape_of,
 )
 from pipeprof.pipelines.graph.observe.without_arrays import (
     NOTED_FROM,
@@ -34,12 +35,11 @@ from pipeprof.pipelines.graph.observe.without_arrays import (
     SmallCopy,
     constant_size,
     copy_without_arrays,
-    name_of_array,
     without_constants,
 )
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
-from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, MadeDict, PlaceDict
 from pipeprof.pipelines.graph.stages import UNPACKS
 from pipeprof.pipelines.meaning.executed_ops import written_op
 from pipeprof.pipelines.meaning.traits import traits
@@ -60,6 +60,7 @@ class Lines:
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)
     constants: list[ObservedConstant] = field(default_factory=list)
+    sources: list[MadeDict] = field(default_factory=list)
     alike: CreatedDataset | None = None
     _eager: dict[int, tuple[weakref.ref[Any], CreatedDataset]] = field(default_factory=dict)
     _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
@@ -94,15 +95,20 @@ class Lines:
         bodies = [body for function in functions if (body := self.created_in(function)) is not None]
         tensorflow = str(Path(tf.__file__).parent)
         called, library = library_frames(frame, tensorflow, self.own)
-        single = traits(written_op(op)).single_function
+        method = written_op(op)
+        row = traits(method)
+        spots = self._spots(frame, variant)
+        # The copy without arrays calls the op itself.
+        if row.in_memory and called is not frame:
+            self.sources.append(_source(method, arguments, spots, traced=tf.is_symbolic_tensor(variant)))
         made = CreatedDataset(
             op,
-            tuple(self._spots(frame, variant)),
+            tuple(spots),
             metadata_name(metadata) if isinstance(metadata, bytes) else None,
             tuple(reads),
             None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
             tuple(self._number(function.graph) for function in functions),
-            given_function(called, library, tensorflow) if single else None,
+            given_function(called, library, tensorflow) if row.single_function else None,
             _spot(library) if library is not None else None,
             tuple(inputs),
             tuple(bodies),
@@ -142,7 +148,6 @@ class Lines:
                 tensor.dtype.name,
                 tuple(tensor.shape.as_list()),
                 tuple(self._number(graph) for graph in _enclosing_graphs(operation.graph)),
-                name_of_array(frame, self._is_own_file),
                 spots[0] if spots else None,
             )
         )
@@ -326,6 +331,27 @@ class Lines:
             spot or _converted_spot(entry.filename, entry.lineno, entry.name)
             for spot, entry in zip(known, entries, strict=True)
         ]
+
+
+def _source(method: str, arguments: Mapping[str, Any], spots: Sequence[Spot], *, traced: bool) -> MadeDict:
+    """Note a source in memory; its rows are those of its first tensor.
+
+    Do not read the dataset's cardinality instead: reading a tensor's value makes TensorFlow free arrays that it would
+    have kept while the pipeline starts, and the peak would be lower than without pipeprof.
+    """
+    import tensorflow as tf
+
+    components = arguments["components"]
+    rows = components[0].shape[0] if traits(method).slices else 1
+    return {
+        "method": method,
+        "types": [component.dtype.name for component in components],
+        "shapes": [shape_of(tf.TensorShape(shape)) for shape in arguments["output_shapes"]],
+        "elements": None if traced else rows,
+        "traced": traced,
+        "file": spots[0].file if spots else None,
+        "line": spots[0].line if spots else None,
+    }
 
 
 def _facts(arguments: Mapping[str, Any], functions: Sequence[Any]) -> Facts:

@@ -48,8 +48,6 @@ _ELEMENTWISE_OPS = """
     StringUpper Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlogy ZerosLike
 """
 ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
-_LINES = "DecodeCSV"
-"""Op that takes texts of any shape and returns each column in that shape."""
 _MAX_OPS = 300
 _MAX_DEPTH = 20
 
@@ -130,11 +128,7 @@ class FunctionFacts:
             facts["passes"] = [
                 returned if returned is not None and returned < count else None for returned in body.returns
             ]
-        if _LINES in ops:
-            whole = list(called) == [called[0]] and list(element_ranks) == [0] and not captured_ranks
-            facts["elementwise"] = whole and _Flow(self, self._functions[called[0]], 0).decodes_lines()
-        else:
-            facts["elementwise"] = self._elementwise(ops, nodes, body, element_ranks, captured_ranks)
+        facts["elementwise"] = self._elementwise(ops, nodes, body, element_ranks, captured_ranks)
         return facts
 
     def bytes_of(self, tensor: Any) -> int:
@@ -216,35 +210,6 @@ class _Flow:
             else:
                 return None
         return None
-
-    def decodes_lines(self) -> bool:
-        """Return whether its one argument, a text, is only split into columns.
-
-        These may be put side by side: on a batch of texts they are batches, and stand as before along the last axis.
-        """
-        columns, rows = set[str](), set[str]()
-        for node in self._nodes.values():
-            given = data_inputs(node)
-            if node.op == _LINES and self.argument(given[0]) is not None:
-                columns.add(node.name)
-            elif node.op == "Pack" and node.attr["axis"].i == -1:
-                rows.add(node.name)
-            elif node.op not in SILENT:
-                return False
-        packed = [input_ for name in rows for input_ in data_inputs(self._nodes[name])]
-        results = list(self._definition.ret.values())
-        made = {self._origin(result) for result in results}
-        return bool(results) and {self._origin(value) for value in packed} <= columns and made <= columns | rows
-
-    def _origin(self, reference: str) -> str:
-        """Return the node that computes ``reference``, looking through ops that only pass it on."""
-        name = reference.partition(":")[0]
-        for _ in self._nodes:
-            node = self._nodes.get(name)
-            if node is None or node.op not in HANDING_ON:
-                break
-            name = node.input[0].partition(":")[0]
-        return name
 
     def _callee(self, node: Any) -> FunctionFlow:
         return self._facts.body(node.attr["f"].func.name, self._depth + 1)

@@ -13,7 +13,14 @@ from typing import Any, Final
 from pipeprof.pipelines.addresses import ADDED
 from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts, random_part
-from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict, base_of, data_inputs
+from pipeprof.pipelines.graph.read.records import (
+    FunctionDict,
+    GraphDict,
+    NodeDict,
+    base_of,
+    data_inputs,
+    function_names,
+)
 from pipeprof.pipelines.meaning.executed_ops import family, is_dataset
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.tables import read_table
@@ -159,7 +166,7 @@ class GraphDefReader:
         return scope
 
     def _dataset(self, node: Any, scope: _GraphScope) -> None:
-        functions = [name for _, names in _function_attributes(node) for name in names]
+        functions = list(function_names(node))
         inner = list(self._called_functions(functions))
         key = metadata_name(node.attr["metadata"].s if "metadata" in node.attr else b"")
         identity = scope.ids[node.name]
@@ -232,7 +239,7 @@ class GraphDefReader:
             yield name
             for node in self._functions[name].node_def:
                 if not is_dataset(node.op):
-                    todo.extend(other for _, names in _function_attributes(node) for other in names)
+                    todo.extend(function_names(node))
 
     def _function(self, node: Any, scope: _GraphScope, called: list[str]) -> FunctionDict:
         ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
@@ -317,17 +324,6 @@ def _constant(node: Any, scope: _GraphScope) -> bool | None:
         return None
     sources = [scope.members.get(base_of(input_)) for input_ in data_inputs(node)]
     return any(source is not None and source.op == "Const" for source in sources)
-
-
-def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
-    # Sorted: the order of a protobuf map differs between graphs.
-    found = []
-    for key in sorted(node.attr):
-        value = node.attr[key]
-        names = [value.func.name] if value.func.name else [function.name for function in value.list.func]
-        if names:
-            found.append((key, names))
-    return found
 
 
 def given_name(key: str | None) -> str | None:

@@ -180,40 +180,6 @@ def test_elementwise(op: str, ranks: list[int | None], of_constant: tuple[int, .
     assert read(body, ranks=ranks)["elementwise"] is expected
 
 
-SPLIT = node("split", "DecodeCSV", "line", "one:output:0")
-ONE = node("one", "Const", value=constant())
-ROW = node("row", "Pack", "split:output:0", "split:output:1", axis=-1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "returns", "nodes", "expected"),
-    [
-        ("line", ["split:output:0", "split:output:1"], (), True),
-        ("line", ["row:output:0"], (ROW,), True),
-        ("line", ["kept:output:0"], (ROW, node("kept", "Identity", "row:output:0")), True),
-        ("line", ["row:output:0"], (node("row", "Pack", "split:output:0", "split:output:1"),), False),
-        ("line", ["row:output:0"], (node("row", "Pack", "split:output:0", "one:output:0", axis=-1),), False),
-        ("line", ["row:output:0"], (node("row", "Pack", "line", axis=-1),), False),
-        ("line", ["all:output:0"], (ROW, node("all", "Sum", "row:output:0")), False),
-        ("line", ["split:output:0", "line"], (), False),
-        ("line", ["split:output:0", "one:output:0"], (), False),
-        ("other", ["split:output:0"], (node("line", "ReadFile", "other"),), False),
-    ],
-)
-def test_lines_are_split_in_batches_as_well(
-    arguments: str, returns: list[str], nodes: tuple[Any, ...], expected: bool
-) -> None:
-    assert read(function("f", arguments, returns, ONE, SPLIT, *nodes))["elementwise"] is expected
-
-
-def test_lines_beside_other_tensors_are_left_alone() -> None:
-    body = function("f", "line", ["split:output:0"], ONE, SPLIT)
-    assert read(body, ranks=[0])["elementwise"] is True
-    assert read(body, ranks=[1])["elementwise"] is False
-    assert read(body, ranks=[0, 0])["elementwise"] is False
-    assert read(body, ranks=[0], captured=[0])["elementwise"] is False
-
-
 def test_components_of_different_rank_do_not_go_together_on_a_batch() -> None:
     body = function("f", "x y", ["result:z:0"], node("result", "Mul", "x", "y"))
     assert read(body, ranks=[1, 1])["elementwise"] is True

@@ -38,7 +38,6 @@ def model_node(number, name, inputs):
         "name": name,
         "num_elements": 5,
         "processing_time": 10,
-        "bytes_consumed": 0,
         "bytes_produced": 0,
         "buffered_bytes": 0,
         "buffered_elements": 0,

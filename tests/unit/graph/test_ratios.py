@@ -36,7 +36,6 @@ def iterator(
         "name": name,
         "num_elements": elements,
         "processing_time": ms * 1_000_000,
-        "bytes_consumed": 0,
         "bytes_produced": 0,
         "buffered_bytes": 0,
         "buffered_elements": held,

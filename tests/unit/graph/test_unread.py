@@ -27,7 +27,6 @@ def iterator(id: int, name: str, *inputs: int, elements: int, held: float = 0.0,
         "name": name,
         "num_elements": elements,
         "processing_time": ms * 1_000_000,
-        "bytes_consumed": 0,
         "bytes_produced": 0,
         "buffered_bytes": 0,
         "buffered_elements": held,  # type: ignore[typeddict-item]
