@@ -28,7 +28,6 @@ _FUSIONS = {fused: parts for fused in EXECUTED if (parts := traits(fused).parts)
 
 
 _Pair = tuple[int, str]
-"""A node of the model and a dataset."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,7 @@ class Matched:
     places: Mapping[int, str]
     """Id of the model's node to id of the executed dataset."""
     helpers: frozenset[int]
-    """Nodes that are a part of the iterator that reads them (``MemoryCacheImpl``): their elements are not counted
-    again."""
+    """Parts of the iterator that reads them (``MemoryCacheImpl``): their elements are not counted again."""
     unattributed: tuple[int, ...]
     """Nodes that could not be placed, with all their inputs."""
     root: int | None
@@ -82,12 +80,7 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
 
 @dataclass(frozen=True)
 class StageGraphs:
-    """A pipeline's graphs as written and as executed, with what follows from both, worked out once.
-
-    Attributes:
-        by_address: The names in the graph are addresses of a spec; False for a user's own function.
-        ops: For a spec, what it calls the source or stage at every address.
-    """
+    """A pipeline's graphs as written and as executed; `by_address` and `ops` (by address) are those of a spec."""
 
     written: StageGraph
     executed: StageGraph
@@ -96,7 +89,7 @@ class StageGraphs:
 
     @classmethod
     def of(cls, written: GraphDict, executed: GraphDict, *, by_address: bool = True) -> StageGraphs:
-        """Parse the records of both graphs."""
+        """Read the records of both graphs."""
         return cls(StageGraph.from_dict(written), StageGraph.from_dict(executed), by_address)
 
     @property
@@ -121,10 +114,7 @@ class StageGraphs:
 
     @cached_property
     def copies(self) -> dict[str, tuple[str, ...]]:
-        """Written datasets of a spec's stage in addition to its own, by address.
-
-        What has two readers in one call, as the input of ``rejection_resample``, is in the graph twice.
-        """
+        """Further datasets of a spec's stages: what one call reads twice, as ``rejection_resample``, is there twice."""
         found: dict[str, tuple[str, ...]] = {}
         own = {node for stage in self.stages for node in stage.nodes}
         addresses = {stage.address for stage in self.stages}
@@ -170,11 +160,7 @@ class StageGraphs:
 
 
 def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | None = None) -> Matched:
-    """Map each node of the model to the executed dataset that it iterates.
-
-    Args:
-        known: `Matched.places` of an earlier snapshot of the same iterator, in which fewer inputs had ended.
-    """
+    """Map each node of the model to the dataset that it iterates; ``known``: `places` of an earlier snapshot of it."""
     return _Matcher(executed, model, known or {}).run()
 
 

@@ -138,31 +138,23 @@ def _of_known(node: Node, rule: Cardinality, below: int) -> int | None:
 
 @dataclass(frozen=True)
 class Batching:
-    """Batch dimensions of the elements of a dataset.
-
-    Attributes:
-        exact: Whether the first dimension of the first component still is the number of elements: no function has
-            worked on the batch that could have changed it.
-        node: Id of the dataset that makes the batches; None for several of them.
-    """
+    """Batch dimensions of the elements of a dataset."""
 
     inner: Elements = None
     size: int | None = None
     exact: bool = True
+    """No function has changed the first dimension of the first component, the number of elements."""
     whole: bool = False
     node: str | None = None
+    """Id of the dataset that makes the batches; None for several of them."""
 
 
 @dataclass(frozen=True)
 class SingleElements:
-    """Elements that no stage has made batches of.
-
-    Attributes:
-        in_windows: They are those of an unknown dataset, or of a window that may share elements with the next one: a
-            batch of them is a sequence.
-    """
+    """Elements that no stage has made batches of."""
 
     in_windows: bool = False
+    """Of an unknown dataset, or of a window that may share elements with the next: a batch of them is a sequence."""
 
 
 SINGLE = SingleElements()

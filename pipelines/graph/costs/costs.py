@@ -51,18 +51,15 @@ class Cost:
     unseen: bool = False
     """Whether its iterators ran but nearly all had ended when the model was read: the sums are invalid."""
     buffered_bytes: int = 0
-    """At the reading at which it held most elements."""
+    """At the reading at which it held most elements; so are `buffered_elements`."""
     buffered_elements: float = 0.0
-    """Likewise."""
     parallelism: float | None = None
     most_parallelism: float | None = None
-    """The largest that it had."""
     buffer_size: float | None = None
     tunable: bool | None = None
     iterators: int = 0
-    """Number of iterators alive at the end."""
+    """Alive at the end."""
     most_iterators: int = 0
-    """The most that were alive at once."""
     lifetime_elements: int = 0
     lifetime_bytes: int = 0
     fill: list[tuple[int, float]] = field(default_factory=list)
@@ -75,12 +72,11 @@ class Cost:
 
 @dataclass
 class Costs:
-    """Costs by executed dataset, and what belongs to none."""
+    """Costs by executed dataset, and the names and time of the model's nodes that could not be placed."""
 
     by_id: dict[str, Cost] = field(default_factory=dict)
     unattributed_seconds: float = 0.0
     unattributed: list[str] = field(default_factory=list)
-    """Names of the model's nodes that could not be placed."""
     ratios: Mapping[str, Ratio] = field(default_factory=dict)
     """Elements that a dataset took of its input for one of its own, by dataset."""
     lost: Sequence[Lost] = ()
@@ -176,8 +172,8 @@ def _count_parts(
 ) -> dict[str, float]:
     """Return the elements of datasets that another one reads one after the other, and of what is below them.
 
-    A part is at work for a short time: what the readings then had of it does not hold for the rest of the window. Each
-    has as many passes, parts of one included, as the dataset that joins them.
+    What the readings had of a part while it was at work does not hold for the rest of the window. Each has as many
+    passes as the dataset that joins them.
     """
     found: dict[str, float] = {}
     for join in reversed(list(executed.walk())):
@@ -198,12 +194,7 @@ def _count_parts(
 
 
 def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
-    """Convert sums to a cost, extrapolating the unobserved part.
-
-    Args:
-        elements: Those of the whole pipeline.
-        most: The most that it can have given.
-    """
+    """Convert sums to a cost, extrapolating the unobserved part; ``elements`` are those of the whole pipeline."""
     if total.covered <= 0 < elements:
         return replace(total.state, unseen=True, seen=0.0)
     whole = elements / total.covered if total.covered else 1.0

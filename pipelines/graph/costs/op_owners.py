@@ -31,11 +31,7 @@ class Paths:
 
 
 class Marks:
-    """Ops and Python functions of a graph by the dataset whose functions they are in.
-
-    Args:
-        called: Where Python functions were put into the graph, by TensorFlow's names of them.
-    """
+    """Ops and Python functions of a graph by the dataset whose functions they are in; ``called``: where, by token."""
 
     def __init__(self, graph: Any, called: Mapping[str, Spot] | None = None) -> None:
         self.called = called or {}
@@ -56,8 +52,7 @@ class Marks:
     def dataset_of(self, path: str) -> str | None:
         """Return the dataset whose function contains the op at `path`; None where it is ambiguous or unknown.
 
-        Functions that are called inside are inlined under the name of the call, so a path may begin with names that no
-        function contains.
+        Called functions are inlined under the name of the call: a path may begin with names that no function contains.
         """
         marks = list(_MARK.finditer(path))
         if marks:
@@ -76,11 +71,7 @@ class Marks:
         return found[0] if len(found) == 1 else None
 
     def scoped(self, datasets: Sequence[str], graph: Any) -> None:
-        """Take the functions of datasets as traced in scopes ``pipeprof_N``, by number.
-
-        Args:
-            graph: That of the pipeline with these scopes: Python functions have other names in it.
-        """
+        """Take the functions of datasets as traced in scopes ``pipeprof_N`` of another graph."""
         self._scoped = list(datasets)
         for owners in self._by_path.values():
             owners.difference_update(datasets)

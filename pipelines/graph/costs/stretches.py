@@ -84,28 +84,20 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class Ratio:
-    """Elements of its input that a dataset took for one of its own.
-
-    Attributes:
-        whole: Whether it was counted over whole epochs.
-        rough: Whether it is no more than a guess: none of what it opened had ended.
-        first: Elements that it drops at the beginning of each pass, after which it takes one for one; `None` where
-            that is not known.
-    """
+    """Elements of its input that a dataset took for one of its own."""
 
     number: float
     whole: bool
+    """Counted over whole epochs."""
     rough: bool = False
+    """No more than a guess: none of what it opened had ended."""
     first: int | None = None
+    """Elements that it drops at the beginning of each pass, after which it takes one for one; None if unknown."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """Elements that went into a dataset and raised an error, which another dataset swallowed.
-
-    Attributes:
-        number: At least so many of them never came out.
-    """
+    """Elements that went into a dataset and raised an error, which another one swallowed: at least `number`."""
 
     place: str
     swallowed_by: str
@@ -225,10 +217,7 @@ class Stretch:
         return self.executed.skip_options(self.executed.nodes[place].inputs[0])
 
     def passed(self, place: str) -> tuple[int, int] | None:
-        """Return the elements of all passes of its input that have ended, and of the one that has begun.
-
-        None of a place that does not repeat it.
-        """
+        """Return the elements of all ended passes of what a place repeats, and of the one that has begun; else None."""
         node = self.executed.nodes[place]
         if not node.traits.restarts or node.bodies or len(node.inputs) != 1:
             return None
@@ -301,11 +290,7 @@ def count_ratios(
     passes: Mapping[str, tuple[list[int], list[int]]],
     counts: Mapping[str, int | None],
 ) -> dict[str, Ratio]:
-    """Return the ratio of each dataset that reads one other and keeps its iterator.
-
-    Args:
-        epochs: The stretches of each iterator of the whole pipeline, in order; all but the last have ended.
-    """
+    """Return the ratio of each dataset that reads one other and keeps its iterator; only the last epoch may go on."""
     ended = [stretches for stretches in epochs[:-1] if stretches and stretches[0].begins]
     whole = len(ended) >= WHOLE_FROM
     stretches = [stretch for epoch in (ended if whole else epochs) for stretch in epoch]

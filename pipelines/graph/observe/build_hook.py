@@ -26,15 +26,12 @@ Hook: TypeAlias = Callable[[FrameType, str, Any], None]
 
 @dataclass(frozen=True)
 class WatchedCall:
-    """What looks at the calls of a function, or of a class, from their begin to their end.
-
-    Attributes:
-        ended: Receives also what was returned, None where it raised or is a constructor.
-    """
+    """What looks at the calls of a function, or of a class, from their begin to their end."""
 
     function: Callable[..., Any]
     began: Callable[[FrameType], None]
     ended: Callable[[FrameType, Any], None]
+    """Receives also what was returned, None where it raised or is a constructor."""
 
 
 _Hook = TypeVar("_Hook", bound="BuildHook")
@@ -148,11 +145,7 @@ _MOST_PARTIALS: Final = 10
 def library_frames(
     frame: FrameType, tensorflow: str, users: Callable[[str], bool]
 ) -> tuple[FrameType, FrameType | None]:
-    """Find the outermost method of a dataset that made an op, and the frame of a library that called it.
-
-    Returns:
-        The second is None where the user's own code called TensorFlow.
-    """
+    """Find the outermost method of a dataset that made an op, and the frame of a library that called it, if one did."""
     called = frame
     for caller in callers(frame):
         file = caller.f_code.co_filename
@@ -275,10 +268,7 @@ def _named_by(function: FunctionType) -> dict[str, Any]:
 
 
 def _functions_of_objects(function: FunctionType) -> list[FunctionType]:
-    """Return the functions that the code of another one reaches through its objects: ``self.tokenize(text)``.
-
-    A method stands for the function that it calls where its object holds one.
-    """
+    """Return the functions that a function reaches through its objects; a method stands for one that it calls."""
     found: list[FunctionType] = []
     for cell in function.__closure__ or ():
         value = _content(cell)

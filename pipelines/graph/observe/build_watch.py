@@ -105,8 +105,7 @@ def component_bytes(made: Sequence[MadeDict]) -> list[tuple[str, int]]:
 def mark_constants(graph: GraphDict, made: Sequence[MadeDict]) -> None:
     """Set ``constant`` of the in-memory sources of ``graph`` from what was seen while it was built.
 
-    Sources inside functions are read from the graph itself. Where sources of the same element were made in both ways,
-    the one at hand could be either, and nothing is set.
+    Where sources of the same element were made in both ways, the one at hand could be either, and nothing is set.
     """
     for node in graph["nodes"]:
         if not traits(node["op"]).in_memory or node["owner"] is not None:
@@ -123,10 +122,7 @@ def is_component(leaf: Any) -> bool:
 
 
 def component_keys(spec: Any) -> list[str] | None:
-    """Return component names of an element: dotted keys of dicts, indices of tuples; ``0`` for a single one.
-
-    A None is no component.
-    """
+    """Return component names of an element: dotted keys of dicts, indices of tuples; ``0`` for a single one."""
     if not isinstance(spec, (dict, tuple, list)):
         return ["0"]
     return [".".join(path) for path in _paths(spec, ())]
@@ -158,27 +154,19 @@ _BELOW: Final = "@workers/"
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered dataset.
-
-    Attributes:
-        graph: Its datasets; no root where they were not seen being made.
-        places: Where they were made, by their ids.
-        python: Where in the user's files those were made whose functions call Python.
-    """
+    """A registered dataset."""
 
     graph: GraphDict
+    """Without a root where its datasets were not seen being made."""
     places: Mapping[str, PlaceDict]
     compression: str | None
     python: tuple[CallerDict, ...] = ()
+    """Where those were made whose functions call Python."""
 
 
 @dataclass
 class Registrations:
-    """The datasets that were registered, by the id that the service gave them, and what reads from a service.
-
-    Args:
-        lines: How datasets were made, in the same block.
-    """
+    """The datasets that were registered, by the id that the service gave them, and what reads from a service."""
 
     lines: Lines
     known: dict[str, Registered] = field(default_factory=dict)

@@ -51,17 +51,14 @@ _MOST_RECORDS = 100_000
 
 @dataclass
 class Lines:
-    """Recorder of datasets at their creation.
-
-    Attributes:
-        alike: How a dataset of the same ops was made, for one whose own creation was not observed.
-    """
+    """Recorder of datasets at their creation."""
 
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)
     constants: list[ObservedConstant] = field(default_factory=list)
     sources: list[MadeDict] = field(default_factory=list)
     alike: CreatedDataset | None = None
+    """How a dataset of the same ops was made, for one whose own creation was not observed."""
     _eager: dict[int, tuple[weakref.ref[Any], CreatedDataset]] = field(default_factory=dict)
     _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
@@ -208,10 +205,7 @@ class Lines:
         return sum(constant.nbytes for constant in self.constants) + sum(nbytes(one.spec) for one in large)
 
     def without_arrays(self, dataset: Any) -> tuple[Any, int] | None:
-        """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None.
-
-        It has the places of ``dataset``. Correct the sources in its graph with `set_sources`.
-        """
+        """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None. Then `set_sources`."""
         import tensorflow as tf
 
         made = self.created(dataset)
@@ -313,10 +307,7 @@ class Lines:
         return is_generated(file) or self.own(file)
 
     def _written_spots(self, frames: Sequence[FrameType], variant: Any) -> list[Spot | None]:
-        """Return each frame's place in the user's source; None for AutoGraph code without a known origin.
-
-        TensorFlow keeps the stack of each op's creation, with the origins of AutoGraph's lines.
-        """
+        """Return each frame's place in the user's source, of AutoGraph's code by the stack that TensorFlow keeps."""
         known = [None if is_generated(frame.f_code.co_filename) else _spot(frame) for frame in frames]
         if None not in known or _graph_of(variant) is None:
             return known
@@ -397,10 +388,7 @@ def _enclosing_graphs(graph: Any) -> Iterator[Any]:
 
 
 def _align_reads(reads: Sequence[CreatedDataset | None], count: int) -> Sequence[CreatedDataset | None]:
-    """Return the creations of the ``count`` datasets that one reads in the graph; None for unknown ones.
-
-    Lists of tensors have the same type: where the counts differ, all are unknown.
-    """
+    """Return the creations of the ``count`` datasets that one reads in the graph; all None where the counts differ."""
     known = [dataset for dataset in reads if dataset is not None]
     return reads if len(reads) == count else known if len(known) == count else [None] * count
 
@@ -461,12 +449,9 @@ def _caller(spot: Spot, file: str) -> CallerDict:
 
 @lru_cache(maxsize=64)
 def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None]]:
-    """Return line and column, both from 1, of a called method's name (``batch`` in a chain), and the name.
+    """Return line and column, from 1, and name of each called method, by line and UTF-8 offset of the call's end.
 
     For ``apply``, it is the name of its argument.
-
-    Returns:
-        By line and UTF-8 offset of the end of the call.
     """
     text, tree = _parse_file(file)
     lines = text.splitlines()

@@ -41,15 +41,11 @@ Slim = Callable[[Any], "tuple[Any, int] | None"]
 
 @dataclass
 class SmallCopy:
-    """Copy of a pipeline over small sources.
-
-    Attributes:
-        variants: Tensors of all its datasets, by the original datasets.
-        left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
-    """
+    """Copy of a pipeline over small sources, by the original datasets."""
 
     variants: dict[CreatedDataset, Any] = field(default_factory=dict)
     left_out: dict[CreatedDataset, tuple[int | None, int]] = field(default_factory=dict)
+    """For each dataset that holds less: the number of elements of a source, and the bytes of all."""
     constants: int = 0
 
     @property
@@ -118,11 +114,7 @@ def _value(value: Any, reads: Iterator[CreatedDataset | None], copy: SmallCopy, 
 
 
 def without_constants(function: Any) -> Any:
-    """Copy a function without the contents of its large constants; ops, names and arguments stay.
-
-    Args:
-        function: A ``ConcreteFunction``; its captured tensors are arguments of the copy.
-    """
+    """Copy a ``ConcreteFunction`` without the contents of its large constants; captured tensors become arguments."""
     import tensorflow as tf
 
     graph = function.graph.as_graph_def()
@@ -172,17 +164,14 @@ _LISTED_FROM: Final = 1_000
 
 @dataclass(frozen=True)
 class ObservedConstant:
-    """An array that became a constant.
-
-    Attributes:
-        nbytes: Its size as a tensor; of texts their lengths.
-        graphs: Numbers of the graph that has it and of those around that one, innermost first.
-    """
+    """An array that became a constant."""
 
     nbytes: int
+    """Its size as a tensor; of texts their lengths."""
     dtype: str
     shape: tuple[int, ...]
     graphs: tuple[int, ...]
+    """Numbers of the graph that has it and of those around that one, innermost first."""
     spot: Spot | None = None
 
     def to_dict(self, node: str | None) -> ConstantDict:

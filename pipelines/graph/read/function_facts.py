@@ -67,19 +67,16 @@ def body_of(function: FunctionDict) -> str:
 
 @dataclass(frozen=True)
 class FunctionFlow:
-    """One function's data flow.
-
-    Attributes:
-        reads: Indices of arguments that ops read.
-        returns: For each result the index of the argument it equals, or None.
-        depends: For each result whether it is made from any argument.
-        unknown: It calls a function that is not in the graph.
-    """
+    """One function's data flow."""
 
     reads: frozenset[int]
+    """Indices of arguments that ops read."""
     returns: tuple[int | None, ...]
+    """For each result the index of the argument it equals, or None."""
     depends: tuple[bool, ...]
+    """For each result whether it is made from any argument."""
     unknown: bool
+    """It calls a function that is not in the graph."""
 
 
 class FunctionFacts:
@@ -97,7 +94,6 @@ class FunctionFacts:
 
         Args:
             element_ranks: Rank of each component of the input; None if it has no single input or no single function.
-            captured_ranks: Rank of each tensor that the function captures.
         """
         nodes = [node for name in called for node in self._functions[name].node_def]
         ops = sorted({node.op for node in nodes} - SILENT)
@@ -268,20 +264,15 @@ def _rank(shape: Any) -> int | None:
 
 @dataclass(frozen=True)
 class RandomPart:
-    """What of a function depends on random numbers, state or Python.
-
-    Attributes:
-        steady: Types of the ops that do not, of the functions that it calls as well, as often as they stand there.
-        random: Types of the ops that do.
-        by_number: Whether the random numbers are drawn for each number of an element apart, and go into ops that treat
-            each number alone.
-    """
+    """What of a function depends on random numbers, state or Python."""
 
     nodes: frozenset[str]
     results: tuple[bool, ...]
     steady: tuple[str, ...]
+    """Types of the ops that do not, of the functions that it calls as well."""
     random: tuple[str, ...]
     by_number: bool = True
+    """Numbers are drawn for each number of an element apart, and go into ops that treat each number alone."""
 
     @property
     def steady_ops(self) -> list[str]:
@@ -292,11 +283,7 @@ class RandomPart:
 def random_part(
     functions: Mapping[str, Any], function: Any, given: frozenset[str] = frozenset(), depth: int = 0
 ) -> RandomPart:
-    """Find what of a function depends on random numbers.
-
-    Args:
-        given: Names of arguments that depend on random numbers already.
-    """
+    """Find what of a function depends on random numbers, as the arguments ``given`` do already."""
     nodes = {node.name: node for node in function.node_def}
     results_of: dict[str, tuple[bool, ...]] = {}
     late: set[str] = set()

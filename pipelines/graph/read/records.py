@@ -251,14 +251,7 @@ _COMPRESSION: Final = 2
 
 @dataclass(frozen=True)
 class ServiceFacts:
-    """A tf.data service as a dataset reads from it; None for what the graph does not have.
-
-    Attributes:
-        address: The dispatcher's host:port.
-        mode: Name of TensorFlow's sharding policy.
-        max_outstanding_requests: None where TensorFlow chooses it.
-        cross_trainer_cache: Elements are kept for other trainers.
-    """
+    """A tf.data service as a dataset reads from it; None for what the graph does not have or TensorFlow chooses."""
 
     address: str | None
     mode: str | None
