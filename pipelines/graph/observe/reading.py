@@ -51,6 +51,10 @@ def shapes(graph: StageGraph) -> dict[str, tuple[Shape, ...]]:
 def _infer_shapes(
     node: Node, inputs: list[tuple[Shape, ...]], counts: Mapping[str, int | None]
 ) -> tuple[Shape, ...] | None:
+    if node.family == "Random":
+        return ((),)
+    if node.family == "Zip":
+        return tuple(shape for input_ in inputs for shape in input_)
     if node.family == "DirectedInterleave" and len({len(side) for side in inputs[1:]}) == 1:
         return tuple(_common_shape(parts) for parts in zip(*inputs[1:], strict=True))
     if len(inputs) != 1:

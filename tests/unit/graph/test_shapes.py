@@ -57,8 +57,9 @@ def test_stages_that_hand_elements_on_keep_them() -> None:
         assert known(CHOICE, source, picked, shuffled, shaped(stage, None)) == expected
 
 
-def test_batches_of_what_does_not_end_are_whole() -> None:
-    numbers = shaped(node("r", "RandomDatasetV2"), ())
+def test_numbers_at_random_are_scalars_also_beside_others_and_in_batches_which_are_whole() -> None:
+    numbers, source = shaped(node("r", "RandomDatasetV2"), None), shaped(node("x", "TensorDataset", length=1), (3,))
+    assert known(numbers, source, shaped(node("z", "ZipDataset", "r", "x"), None, (3,))) == ((), (3,))
     assert known(numbers, shaped(node("b", "BatchDatasetV2", "r", batch_size=4), None)) == ((4,),)
 
 
