@@ -62,8 +62,6 @@ class Cost:
     most_iterators: int = 0
     lifetime_elements: int = 0
     lifetime_bytes: int = 0
-    fill: list[tuple[int, float]] = field(default_factory=list)
-    """Elements held at the end of each segment, by the segment's index."""
     inputs: float | None = None
     """Elements that went into it, for a buffer."""
     pass_elements: int | None = None
@@ -107,7 +105,7 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     epochs: list[list[Stretch]] = []
     known: dict[int, str] = {}
     previous: ModelDict | None = None
-    for index, (first, last) in enumerate(segments):
+    for first, last in segments:
         if previous is None or _is_new(previous, first):
             known = {}
             epochs.append([])
@@ -115,7 +113,7 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
         known = {**known, **before.places}
         after = match(executed, last, known)
         known = {**known, **after.places}
-        epochs[-1].append(Stretch(executed, first, last, before, after, index=index))
+        epochs[-1].append(Stretch(executed, first, last, before, after))
         previous = last
     counts, passes = cardinalities(executed), read_passes(executed, epochs)
     ratios = count_ratios(executed, epochs, passes, counts)
@@ -158,8 +156,7 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: Stretch, ratios: Mapping[
         total.seconds += segment.total(place, "processing_time", helpers=True) / 1e9
         total.produced += segment.total(place, "bytes_produced")
         if segment.ids.get(place):
-            held = _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
-            total.state.fill.append((segment.index, held))
+            _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
         total.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
@@ -222,10 +219,10 @@ def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
     )
 
 
-def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> float:
-    """Set the values that are read at the end of a segment, and return the elements held then."""
+def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
+    """Set the values that are read at the end of a segment."""
     held = sum(node["buffered_elements"] for node in nodes)
-    if held >= cost.buffered_elements or not cost.fill:
+    if held >= cost.buffered_elements or not cost.most_iterators:
         cost.buffered_elements, cost.buffered_bytes = held, sum(node["buffered_bytes"] for node in nodes)
     own = [node for node in nodes if node["id"] not in helpers]
     cost.iterators = len(own)
@@ -240,4 +237,3 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
         cost.most_parallelism = max(cost.most_parallelism or 0.0, cost.parallelism)
     flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
     cost.tunable = any(flags) if flags else None
-    return held

@@ -109,10 +109,9 @@ class Stretch:
     """A segment: the counters of each dataset at its begin and its end."""
 
     def __init__(
-        self, executed: StageGraph, first: ModelDict, last: ModelDict, before: Matched, after: Matched, *, index: int
+        self, executed: StageGraph, first: ModelDict, last: ModelDict, before: Matched, after: Matched
     ) -> None:
         self.executed = executed
-        self.index = index
         self.before, self.after = before, after
         self.first = {node["id"]: node for node in first["nodes"]}
         self.last = {node["id"]: node for node in last["nodes"]}
