@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.observe.build_hook import BuildHook, WatchedCall, callers
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook, WatchedCall, _name, callers
 
 
 @pytest.fixture(autouse=True)
@@ -214,3 +214,30 @@ def test_calls_are_looked_at_from_their_begin_to_their_end() -> None:
         ("began", "__init__", 4),
         ("ended", "__init__", None),
     ]
+
+
+class Layer:
+    def __call__(self, value: int, training: bool = False) -> int:
+        return value + training
+
+
+augment, other = Layer(), Layer()
+
+
+def inside() -> Callable[..., Any]:
+    layer = Layer()
+    return lambda x, y: (layer(x, training=True), y)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda x, y: (augment(x, training=True), y), "augment"),
+        (inside(), "layer"),
+        (lambda x: augment(other(x)), None),
+        (lambda x: augment(double(x)), "double"),
+        (lambda x: x + 1, None),
+    ],
+)
+def test_a_lambda_has_the_name_of_what_it_calls(function: Callable[..., Any], name: str | None) -> None:
+    assert _name(function, None) == name

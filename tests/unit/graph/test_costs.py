@@ -101,24 +101,6 @@ def test_nothing_seen_is_not_nothing_done(recorded: Load) -> None:
     assert measure(graph, [(first, threw_all_away)]).by_id[source].unseen
 
 
-def test_segments_of_two_iterators_are_summed(recorded: Load) -> None:
-    one = recorded("stateful_map_batch")
-    graph = one.executed_graph
-    segment = (one.snapshots[0], one.snapshots[2])
-    once, twice = measure(graph, [segment]), measure(graph, [segment, segment])
-    for node_id, found in once.by_id.items():
-        assert twice.by_id[node_id].seconds == pytest.approx(2 * found.seconds)
-        assert twice.by_id[node_id].elements == pytest.approx(2 * found.elements)
-
-
-def test_what_has_no_place_is_counted_apart(recorded: Load) -> None:
-    one = recorded("zip")
-    found = measure(recorded("map_batch").executed_graph, one.segments)
-    assert found.by_id == {}
-    assert found.unattributed_seconds > 0.1
-    assert "Map" in found.unattributed
-
-
 def test_tuned_values_are_those_in_force(recorded: Load) -> None:
     tuned = cost(recorded("map_batch"), "MapAndBatch")
     assert (tuned.parallelism, tuned.tunable) == (2.0, True)

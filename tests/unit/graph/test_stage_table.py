@@ -123,13 +123,6 @@ def test_names_and_places_of_a_spec(recorded: Load) -> None:
     assert (stages["stages.1"].name, stages["stages.1"].location) == (None, None)
 
 
-def test_one_pair_of_snapshots_is_enough(recorded: Load) -> None:
-    one = recorded("stateful_map_batch")
-    pair, _ = one.explain(segments=[(one.snapshots[0], one.snapshots[-1])])
-    parts, _ = one.explain()
-    assert pair["stages.0"].time_ms_per_batch == pytest.approx(parts["stages.0"].time_ms_per_batch)
-
-
 def test_a_graph_that_could_not_be_read_is_told(recorded: Load) -> None:
     one = recorded("map_batch")
     without = Recorded(
