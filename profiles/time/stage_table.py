@@ -43,12 +43,19 @@ _NONE = 0.5
 """Elements below which there were none."""
 
 
+@dataclass(frozen=True)
+class _Window:
+    batches: int
+    times: Sequence[float] = ()
+
+
 def explain_stages(
     graphs: StageGraphs,
     segments: Sequence[Segment] = (),
     *,
     batches: int,
     placed: Mapping[str, Stage] | None = None,
+    times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
     traced_batches: int | None = None,
     locate: Callable[[list[Stage]], None] | None = None,
@@ -61,6 +68,7 @@ def explain_stages(
             summed; none with ``autotune.enabled = False``. Several are needed when the iterator was made anew in the
             window; more of them also show more of what ``repeat`` throws away.
         placed: For a spec, its stages by address, with their names and places in its text.
+        times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
         swallowed: An error that an ``ignore_errors`` hid.
@@ -72,10 +80,11 @@ def explain_stages(
         if running.root is None:
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
         only = StageGraphs(running, running, by_address=False)
-        rows, notes = explain_stages(only, segments, batches=batches)
+        rows, notes = explain_stages(only, segments, batches=batches, times=times)
         unread = Message(code="stages-unread", message=OF_THE_MODEL.format(reason=reason))
         return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(executed, segments) if segments else Costs()
+    window = _Window(batches, times)
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
     timed = {
@@ -89,7 +98,7 @@ def explain_stages(
     table = _StageTable(
         graphs,
         costs,
-        batches,
+        window,
         placed or {},
         elements,
         timed,
@@ -136,7 +145,7 @@ class _Elements:
 class _StageTable:
     graphs: StageGraphs
     costs: Costs
-    batches: int
+    window: _Window
     placed: Mapping[str, Stage]
     elements: tuple[_Elements, _Elements]
     """Facts from the graph as written, and as executed."""
@@ -238,7 +247,7 @@ class _StageTable:
 
     def _measured(self, cost: Cost) -> dict[str, object]:
         total = total_seconds(self.costs)
-        per_batch = 1000 * cost.seconds / self.batches if self.batches and not cost.unseen else None
+        per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
         return {
             **_made(cost),
             "time_ms_per_batch": per_batch,
@@ -308,7 +317,7 @@ class _StageTable:
         return found | ({"time_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
     def _flow(self, cost: Cost) -> dict[str, float | None]:
-        batches = self.batches
+        batches = self.window.batches
         if not batches or cost.unseen:
             return {}
         return {"bytes_out_per_batch": cost.bytes_produced / batches}

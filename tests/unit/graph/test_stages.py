@@ -84,13 +84,6 @@ def test_datasets_without_an_address_join_the_stage_that_has_it(recorded: Load) 
     ]
 
 
-def test_arguments_and_state_are_read(recorded: Load) -> None:
-    nodes = {node["op"]: node for node in recorded("stateful_map_batch").written["nodes"]}
-    assert nodes["BatchDatasetV2"]["arguments"]["batch_size"] == 4
-    assert nodes["MapDataset"]["stateful_op"] == "PyFunc"
-    assert nodes["RangeDataset"]["arguments"] == {"start": 0, "stop": 100_000, "step": 1}
-
-
 def test_without_a_graph_there_are_no_stages() -> None:
     graph = StageGraph.from_dict({"root": None, "reason": "too large", "nodes": []})
     assert graph.stages() == ()
