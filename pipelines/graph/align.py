@@ -266,7 +266,7 @@ class _Matcher:
                 if self.fits(child["id"], top):
                     self._place(child["id"], top)
                 else:
-                    self._mark_unplaced(child["id"])
+                    self.lost += self._below(child["id"])
         seen = {*self.places, *self.lost, self.model["output"]}
         self.lost.extend(node for node in self.nodes if node not in seen)
         return Matched(self.places, frozenset(self.helpers), tuple(self.lost), root["id"] if root else None)
@@ -316,7 +316,7 @@ class _Matcher:
         while todo:
             node_id, place = todo.pop()
             if place is None:
-                self._mark_unplaced(node_id)
+                self.lost += self._below(node_id)
             else:
                 todo += reversed(self._place_one(node_id, place))
 
@@ -342,17 +342,9 @@ class _Matcher:
 
     def _place_helper(self, node_id: int, place: str) -> None:
         """Place the node as a part of the iterator at ``place``, with its inputs if none of them is the user's."""
-        self.places[node_id] = place
-        self.helpers.add(node_id)
-        if is_closed(self.nodes[node_id]["name"]):
-            for number in self.nodes[node_id]["inputs"]:
-                if number in self.nodes:
-                    self._close(number, place)
-
-    def _close(self, top: int, place: str) -> None:
-        for node_id in self._below(top):
-            self.places[node_id] = place
-            self.helpers.add(node_id)
+        parts = [*self._below(node_id)] if is_closed(self.nodes[node_id]["name"]) else [node_id]
+        self.places.update(dict.fromkeys(parts, place))
+        self.helpers.update(parts)
 
     def _assign(self, parent: int, children: Sequence[int], dataset: Node) -> list[str | None]:
         inputs = [self.executed.skip_options(input_) for input_ in dataset.inputs]
@@ -399,9 +391,6 @@ class _Matcher:
             return read[0] if child == parent + 1 and len(read) == 1 else None
         options = read or made
         return options[0] if len(options) == 1 else None
-
-    def _mark_unplaced(self, node_id: int) -> None:
-        self.lost += self._below(node_id)
 
     def _below(self, top: int) -> Iterator[int]:
         todo = [top]

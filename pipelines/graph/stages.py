@@ -178,8 +178,6 @@ class StageGraph:
         self, *, by_address: bool = False, ops: Mapping[str, str] | None = None, prefix: str = ""
     ) -> tuple[WrittenStage, ...]:
         """Return the stages in the order elements flow, those inside after their owner; ``prefix`` of all ids."""
-        if self.root is None:
-            return ()
         names = Names(by_address, ops)
         found: list[WrittenStage] = []
         # What is left to do, last first: a stage to list, or a line with its groups to take apart.
@@ -215,11 +213,11 @@ class StageGraph:
             yield from inside
             before = (address,)
 
-    def _members(self, end: str, line: _Line, names: Names) -> _Members:
-        """Return the stages of the line that ends with ``end``, by address."""
+    def _members(self, end: str | None, line: _Line, names: Names) -> _Members:
+        """Return the stages of the line that ends with ``end``, by address; none without an end."""
         groups: list[Group] = []
         marked: set[str] = set()
-        at: str | None = end
+        at = end
         while at is not None:
             marked |= {self.nodes[option].key or "" for option in self._options_above(at)}
             group = self._group(self.skip_options(at), names.given)

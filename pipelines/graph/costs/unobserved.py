@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from pipeprof.pipelines.graph.align import live_inputs, match, nodes_by_id
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs
@@ -98,63 +99,46 @@ def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
     """Return the graph that places the most iterators of the ``snapshots``; without nodes if none of them shows any."""
     best, placed = GraphDict(root=None, reason="TensorFlow's model shows no stages", nodes=[]), 0
     for model in snapshots:
-        graph = _ModelReader(model).read()
+        graph = _graph_of(model)
         count = len(match(StageGraph.from_dict(graph), model).places) if graph["root"] is not None else 0
         if count > placed:
             best, placed = graph, count
     return best
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Pipeline that records belong to: the main one, or one that a function makes."""
-
-    prefix: str = ""
-    owner: str | None = None
-    depth: int = 0
-
-
-@dataclass
-class _ModelReader:
-    model: ModelDict
-    found: list[NodeDict] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.nodes = nodes_by_id(self.model)
-
-    def read(self) -> GraphDict:
-        root = self.nodes.get(self.model["output"])
-        ends = live_inputs(self.nodes, root) if root is not None else []
-        if len(ends) != 1:
-            return {"root": None, "reason": "the model shows no stages", "nodes": []}
-        todo: list[tuple[ModelNodeDict, _Place]] = [(ends[0], _Place())]
-        while todo:
-            todo += self._add(*todo.pop())
-        return {"root": str(ends[0]["id"]), "reason": None, "nodes": self.found}
-
-    def _add(self, node: ModelNodeDict, place: _Place) -> Iterator[tuple[ModelNodeDict, _Place]]:
-        identity = f"{place.prefix}{node['id']}"
-        children = live_inputs(self.nodes, node)
+def _graph_of(model: ModelDict) -> GraphDict:
+    known = nodes_by_id(model)
+    root = known.get(model["output"])
+    ends = live_inputs(known, root) if root is not None else []
+    if len(ends) != 1:
+        return {"root": None, "reason": "the model shows no stages", "nodes": []}
+    records: list[NodeDict] = []
+    todo: list[tuple[ModelNodeDict, str, str | None, int]] = [(ends[0], "", None, 0)]
+    while todo:
+        node, prefix, owner, depth = todo.pop()
+        identity = f"{prefix}{node['id']}"
+        children = live_inputs(known, node)
         # A stage that creates iterators reads one input, which was created together with it.
-        makes = traits(node["name"]).nests
-        made = [child for child in children if makes and child["id"] != node["id"] + 1]
+        made = [child for child in children if traits(node["name"]).nests and child["id"] != node["id"] + 1]
         read = [child for child in children if child not in made]
-        inputs = [f"{place.prefix}{child['id']}" for child in read]
-        record = dataset_node(identity, dataset_op(node["name"]), inputs, place.owner, place.depth)
-        self.found.append(record)
-        yield from ((child, place) for child in read)
+        inputs = [f"{prefix}{child['id']}" for child in read]
+        record = dataset_node(identity, dataset_op(node["name"]), inputs, owner, depth)
+        records.append(record)
+        todo += [(child, prefix, owner, depth) for child in read]
         if made:
-            largest = max(made, key=self._size)
-            inside = _Place(f"{identity}::model::", identity, place.depth + 1)
-            record["bodies"] = [f"{inside.prefix}{largest['id']}"]
-            yield largest, inside
+            largest = max(made, key=partial(_size, known))
+            inside = f"{identity}::model::"
+            record["bodies"] = [f"{inside}{largest['id']}"]
+            todo.append((largest, inside, identity, depth + 1))
+    return {"root": str(ends[0]["id"]), "reason": None, "nodes": records}
 
-    def _size(self, node: ModelNodeDict) -> int:
-        count, todo = 0, [node]
-        while todo:
-            count += 1
-            todo += live_inputs(self.nodes, todo.pop())
-        return count
+
+def _size(known: Mapping[int, ModelNodeDict], node: ModelNodeDict) -> int:
+    count, todo = 0, [node]
+    while todo:
+        count += 1
+        todo += live_inputs(known, todo.pop())
+    return count
 
 
 _AGREES = 0.05

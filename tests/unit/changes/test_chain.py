@@ -215,18 +215,6 @@ def test_a_step_begins_with_the_addresses_of_what_was_made(case: tuple[Ops, list
     assert all(made.find(str(address))[0].calls[made.find(str(address))[1]] is call for address, call in now.items())
 
 
-def test_a_step_finds_what_a_stage_has_inside_where_the_stage_is_now() -> None:
-    ops = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "TFRecordDataset")]
-    made = apply(chain_of(ops), InsertStage("cache", {}, "source"), InsertStage("cache", {}, "stages.0"))
-    made.begin_step()
-    made = apply(made, InsertStage("map", {}, "stages.1.source"), ReplaceStages(("stages.2",)))
-    assert [call.op for call in made.calls] == ["range", "cache", "interleave"]
-    assert [(call.op, call.origin) for call in made.calls[2].inside[""].calls] == [
-        ("TFRecordDataset", "stages.0.source"),
-        ("map", None),
-    ]
-
-
 def test_a_source_that_is_not_written_is_first_and_no_stage() -> None:
     chain = chain_of([("source", "range"), ("stages.0", "flat_map"), ("stages.0.stages.0", "batch")])
     inner = chain.calls[1].inside[""]
@@ -237,19 +225,6 @@ def test_a_source_that_is_not_written_is_first_and_no_stage() -> None:
         apply(chain, MoveStage("stages.0.stages.0", "batch", "stages.0.source"))
     made = apply(chain, InsertStage("cache", {}, "stages.0.source"))
     assert [call.op for call in made.calls[1].inside[""].calls] == ["", "cache", "batch"]
-
-
-def test_a_cache_that_a_moved_map_took_along_is_not_put_behind_a_repeat() -> None:
-    ops = {"source": "range", "stages.0": "shuffle", "stages.1": "repeat", "stages.2": "map", "stages.3": "batch"}
-    cached = (
-        InsertStage("cache", {}, "stages.2"),
-        InsertStage("shuffle", {"buffer_size": 3}, "stages.2"),
-        MoveStage("stages.1", "repeat", "stages.3"),
-    )
-    made = apply(chain_of(ops.items()), *cached)
-    assert [call.op for call in made.calls] == ["range", "shuffle", "map", "cache", "shuffle", "repeat", "batch"]
-    with pytest.raises(CannotChangeError, match="cache would stand after repeat"):
-        apply(chain_of(ops.items()), VectoriseMap("stages.2", "stages.3"), *cached)
 
 
 EIGHT = SetArgument("stages.0", "map", "num_parallel_calls", 8)

@@ -154,14 +154,6 @@ def test_a_change_is_written_in_the_style_of_its_call(
     assert changed(TEXTS[style], edits) == lines
 
 
-def test_the_addresses_of_a_step_are_those_after_the_one_before_it() -> None:
-    steps = (
-        [CACHE],
-        [SetArgument("stages.1", "cache", "filename", "x"), SetArgument("stages.2", "batch", "batch_size", 5)],
-    )
-    assert changed(INLINE, *steps)[1].endswith(".map(parse).cache('x').batch(5)")
-
-
 def test_what_goes_takes_along_what_it_has_inside() -> None:
     text = HEAD + "def make():\n    return names().interleave(lambda name: read(name).map(parse)).batch(4)\n"
     inner, outer, batch = calls_in(text, "map", "interleave", "batch")

@@ -38,18 +38,6 @@ def test_planted_work_is_found(recorded: Load, name: str, family: str, planted: 
     assert planted <= 1000 * found.seconds / one.batches <= planted * 1.45
 
 
-def test_time_is_of_the_stage_alone(recorded: Load) -> None:
-    one = recorded("epochs")
-    assert cost(one, "Repeat").seconds < 0.01 * cost(one, "Map").seconds
-
-
-def test_iterators_that_repeat_threw_away_are_filled_in(recorded: Load) -> None:
-    one = recorded("epochs")
-    found = cost(one, "Map")
-    assert found.elements == 4 * one.batches
-    assert 0 < found.seen < 1
-
-
 @pytest.mark.parametrize(("name", "elements"), [("epochs", [27]), ("shuffle_repeat", [])])
 def test_a_repeated_dataset_shows_how_long_a_pass_is(recorded: Load, name: str, elements: list[int]) -> None:
     """Of the second all readings are of the seventh element of a pass: two passes may have ended between them."""
@@ -61,12 +49,6 @@ def test_a_repeated_dataset_shows_how_long_a_pass_is(recorded: Load, name: str, 
 def test_what_is_not_repeated_shows_no_pass(recorded: Load) -> None:
     one = recorded("map_batch")
     assert all(cost.pass_elements is None for cost in measure(one.executed_graph, one.segments).by_id.values())
-
-
-def test_what_lives_through_the_window_is_not_scaled(recorded: Load) -> None:
-    found = cost(recorded("stateful_map_batch"), "MapAndBatch")
-    assert found.seen == 1.0
-    assert found.elements == 40
 
 
 def test_a_cache_runs_nothing_below_it_again(recorded: Load) -> None:

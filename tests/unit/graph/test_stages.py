@@ -82,9 +82,3 @@ def test_datasets_without_an_address_join_the_stage_that_has_it(recorded: Load) 
         ("stages.1", "repeat", 2),
         ("stages.2", "batch", 1),
     ]
-
-
-def test_without_a_graph_there_are_no_stages() -> None:
-    graph = StageGraph.from_dict({"root": None, "reason": "too large", "nodes": []})
-    assert graph.stages() == ()
-    assert list(graph.walk()) == []
