@@ -29,15 +29,12 @@ _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class ChangedSource:
-    """Files with a change.
-
-    Attributes:
-        before: Texts of the files that differ, by their names.
-        texts: The same with the change.
-    """
+    """Files with a change."""
 
     before: Mapping[str, str]
+    """Texts of the files that differ, by their names."""
     texts: Mapping[str, str]
+    """The same with the change."""
     splices: Mapping[str, Sequence[TextSplice]]
 
     @property
@@ -104,35 +101,29 @@ def change_source(
 
 @dataclass(frozen=True)
 class _Call:
-    """A call as it has to stand in the text: a new one, or a recorded one where it is or where it moves.
-
-    Attributes:
-        arguments: Those that it is given; of a recorded one only those that changes have set.
-    """
+    """A call as it has to stand in the text: a new one, or a recorded one where it is or where it moves."""
 
     op: str
     call: RecordedCall | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Those that it is given; of a recorded one only those that changes have set."""
     on_rows: bool = False
 
 
 @dataclass(eq=False)
 class _Made:
-    """A stage as it was made, and what becomes of it.
-
-    Attributes:
-        call: None where it is in none of the files.
-        line: The stages of its pipeline, as they were.
-        now: None where its call is taken out or moves.
-        followed_by: What comes after it in the text: new stages, and those that move there.
-    """
+    """A stage as it was made, and what becomes of it."""
 
     address: str
     op: str
     call: RecordedCall | None
+    """None where it is in none of the files."""
     line: list[_Made]
+    """The stages of its pipeline, as they were."""
     now: _Call | None = None
+    """None where its call is taken out or moves."""
     followed_by: list[_Call] = field(default_factory=list)
+    """What comes after it in the text: new stages, and those that move there."""
 
     @property
     def is_changed(self) -> bool:

@@ -29,14 +29,11 @@ class EditError(UsageError):
 
 @dataclass(frozen=True)
 class ChangedData:
-    """A spec's data with changes.
-
-    Attributes:
-        origins: By the identity of each mapping and list that was there before: its path then, and itself.
-    """
+    """A spec's data with changes."""
 
     data: Any
     origins: Mapping[int, tuple[Path, Any]]
+    """By the identity of each mapping and list that was there before: its path then, and itself."""
 
     def origin(self, value: Any) -> Path | None:
         """Where a mapping or a list stood before; None for a new one."""
@@ -152,16 +149,13 @@ def arguments_of(data: Any, address: str) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class _Written:
-    """A source or a stage in the data: a mapping of its operation to its arguments.
-
-    Attributes:
-        pipeline: The mapping that it stands in.
-    """
+    """A source or a stage in the data: a mapping of its operation to its arguments."""
 
     address: str
     op: str
     path: Path
     pipeline: dict[Any, Any]
+    """The mapping that it stands in."""
     value: Any
 
 

@@ -41,17 +41,14 @@ _PLAIN: Final = (int, float, str, tuple, types.FunctionType)
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call that returned a dataset.
-
-    Attributes:
-        arguments: Bound to TensorFlow's names; ``self`` is the dataset whose method was called.
-        drawn: State of Python's and NumPy's random numbers when it was called; None where it is given no function.
-    """
+    """A call that returned a dataset."""
 
     method: str
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
+    """Bound to TensorFlow's names; ``self`` is the dataset whose method was called."""
     drawn: bytes | None = None
+    """State of Python's and NumPy's random numbers when it was called; None where it is given no function."""
 
     @property
     def parameters(self) -> list[str]:
