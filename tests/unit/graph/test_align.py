@@ -30,17 +30,6 @@ def test_fusion_is_seen_by_name(recorded: Load) -> None:
     }
 
 
-def test_without_optimizations_all_stays(recorded: Load) -> None:
-    pairs = joined(recorded("optimizations_off"))
-    assert all(mine == theirs for mine, theirs in pairs.items())
-
-
-def test_unnamed_twins_stay_apart(recorded: Load) -> None:
-    one = recorded("two_maps")
-    pairs = join(StageGraph.from_dict(one.written), one.executed_graph).executed
-    assert len(set(pairs.values())) == len(pairs) == 3
-
-
 def test_the_same_dataset_twice_is_joined_in_order(recorded: Load) -> None:
     one = recorded("same_twice")
     written, executed = StageGraph.from_dict(one.written), one.executed_graph

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from pipeprof.pipelines.graph.elements import cardinalities
 from pipeprof.pipelines.graph.observe.reading import Shape, shapes
-from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.graph.stages import Node
 from pipeprof.pipelines.meaning.constants import INFINITE
 
-from .conftest import Recorded, graph, node
+from .conftest import graph, node
 
 
 def count(*nodes: Node) -> int | None:
@@ -77,14 +76,6 @@ def test_of_a_range_that_counts_for_ever() -> None:
     numbers = node("r", "RangeDataset", start=0, stop=2**63 - 1, step=1)
     assert count(ONE, FOREVER, numbers, node("n", "ZipDataset", "r", "s")) == INFINITE
     assert count(SEVEN, numbers, node("n", "ZipDataset", "r", "s")) == 7
-
-
-def test_of_recorded_pipelines(recorded: Callable[[str], Recorded]) -> None:
-    seen = StageGraph.from_dict(recorded("eager_source").written)
-    found = [cardinalities(seen)[one.id] for one in seen.walk()]
-    assert found == [3072, 384, INFINITE]
-    every = StageGraph.from_dict(recorded("generator").written)
-    assert set(cardinalities(every)) == set(every.nodes)
 
 
 def shaped(one: Node, *given: Shape) -> Node:

@@ -207,11 +207,6 @@ def threads(*nodes: Node, **costs: Cost) -> dict[str, float]:
     return threads_inside(graph(*nodes), costs)
 
 
-def test_a_chain_runs_on_the_thread_that_asks_it():
-    chain = (RANGE, node("map", "MapDataset", "range"), node("batch", "BatchDatasetV2", "map"))
-    assert threads(*chain) == {"range": 1.0, "map": 1.0, "batch": 1.0}
-
-
 def test_calls_at_a_time_are_threads_of_that_stage_alone():
     chain = (RANGE, node("map", "ParallelMapDatasetV2", "range"), node("prefetch", "PrefetchDataset", "map"))
     found = threads(*chain, map=Cost(most_parallelism=8.0, most_iterators=1))
