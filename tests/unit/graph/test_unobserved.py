@@ -143,58 +143,54 @@ def calls(*nodes: Node, counted: dict[str, float] | None = None, batches: int = 
     return calls_per_batch(graph(*nodes), Costs(costs), {}, batches)
 
 
-@pytest.mark.parametrize("counted", [None, {"map": 3200.0}, {"map": 3190.0}, {"map": 4000.0}])
-def test_a_map_before_a_batch_is_called_for_each_of_its_elements(counted: dict[str, float] | None):
-    batch = node("batch", "BatchDatasetV2", "map", batch_size=32)
-    assert calls(ENDLESS, node("map", "MapDataset", "range", **F), batch, counted=counted) == {"map": 32.0}
+MAPPED = (ENDLESS, node("map", "MapDataset", "range", **F))
+FILTERED = (*MAPPED, node("filter", "FilterDataset", "map", **F))
+CACHED = (*MAPPED, node("cache", "CacheDatasetV2", "map"))
+ZIPPED = (*MAPPED, node("zip", "ZipDataset", "map", "map"))
+BUFFERED = (
+    ENDLESS,
+    node("map", "ParallelMapDatasetV2", "range", **F),
+    node("shuffle", "ShuffleDatasetV3", "map"),
+    node("fused", "MapAndBatchDataset", "shuffle", batch_size=8, **F),
+    node("prefetch", "PrefetchDataset", "fused"),
+)
+OPENED = (
+    ENDLESS,
+    node("inner", "RangeDataset"),
+    node("inside", "MapDataset", "inner", **F),
+    node("flat", "FlatMapDataset", "range", bodies=("inside",), **F),
+)
 
 
-def test_also_one_that_is_fused_with_the_batch_and_behind_buffers():
-    fused = node("fused", "MapAndBatchDataset", "shuffle", batch_size=8, **F)
-    nodes = (ENDLESS, node("map", "ParallelMapDatasetV2", "range", **F), node("shuffle", "ShuffleDatasetV3", "map"))
-    found = calls(*nodes, fused, node("prefetch", "PrefetchDataset", "fused"), counted={"fused": 130.0, "map": 770.0})
-    assert found == {"fused": 8.0, "map": 8.0}
+def batch(below: str, size: int, **more: bool) -> Node:
+    return node("batch", "BatchDatasetV2", below, batch_size=size, **more)
 
 
-def test_a_last_batch_that_is_not_full_counts_as_what_it_is():
-    nodes = (EPOCH, node("map", "MapDataset", "range", **F), node("batch", "BatchDatasetV2", "map", batch_size=32))
-    assert calls(*nodes, node("repeat", "RepeatDataset", "batch", count=-1)) == {"map": 31.25}
-
-
-def test_after_a_filter_the_counters_tell():
-    nodes = (
-        ENDLESS,
-        node("map", "MapDataset", "range", **F),
-        node("filter", "FilterDataset", "map", **F),
-        node("batch", "BatchDatasetV2", "filter", batch_size=32),
-    )
-    assert calls(*nodes) == {}
-    assert calls(*nodes, counted={"map": 6400.0, "filter": 3200.0}) == {"map": 64.0, "filter": 64.0}
-
-
-def test_what_a_function_makes_gives_what_comes_out_of_its_owner():
-    inner = (node("inner", "RangeDataset"), node("inside", "MapDataset", "inner", **F))
-    owner = node("flat", "FlatMapDataset", "range", bodies=("inside",), **F)
-    batch = node("batch", "BatchDatasetV2", "flat", batch_size=64)
-    assert calls(ENDLESS, *inner, owner, batch, counted={"range": 1000.0}) == {"flat": 10.0, "inside": 64.0}
-
-
-@pytest.mark.parametrize(("counted", "expected"), [(0.0, 0.0), (3200.0, 32.0), (3180.0, 32.0)])
-def test_before_a_cache_the_counters_tell_whether_it_is_full(counted: float, expected: float):
-    nodes = (ENDLESS, node("map", "MapDataset", "range", **F), node("cache", "CacheDatasetV2", "map"))
-    batch = node("batch", "BatchDatasetV2", "cache", batch_size=32)
-    assert calls(*nodes, batch, counted={"map": counted}) == {"map": expected}
-
-
-def test_a_dataset_that_is_read_twice_has_what_was_counted():
-    nodes = (ENDLESS, node("map", "MapDataset", "range", **F), node("zip", "ZipDataset", "map", "map"))
-    assert calls(*nodes) == {}
-    assert calls(*nodes, counted={"map": 200.0}) == {"map": 2.0}
-
-
-def test_a_generator_is_asked_once_for_each_element():
-    batch = node("batch", "BatchDatasetV2", "made", batch_size=4, drop_remainder=True)
-    assert calls(node("made", "GeneratorDataset", **F), batch) == {"made": 4.0}
+@pytest.mark.parametrize(
+    ("nodes", "counted", "expected"),
+    [
+        *[((*MAPPED, batch("map", 32)), {"map": number}, {"map": 32.0}) for number in (3200.0, 3190.0, 4000.0)],
+        ((*MAPPED, batch("map", 32)), {}, {"map": 32.0}),
+        (BUFFERED, {"fused": 130.0, "map": 770.0}, {"fused": 8.0, "map": 8.0}),
+        # A last batch that is not full counts as what it is.
+        ((EPOCH, MAPPED[1], batch("map", 32), node("end", "RepeatDataset", "batch", count=-1)), {}, {"map": 31.25}),
+        # After a filter, before a cache, and of what is read twice, the counters tell.
+        ((*FILTERED, batch("filter", 32)), {}, {}),
+        ((*FILTERED, batch("filter", 32)), {"map": 6400.0, "filter": 3200.0}, {"map": 64.0, "filter": 64.0}),
+        ((*CACHED, batch("cache", 32)), {"map": 0.0}, {"map": 0.0}),
+        ((*CACHED, batch("cache", 32)), {"map": 3200.0}, {"map": 32.0}),
+        ((*CACHED, batch("cache", 32)), {"map": 3180.0}, {"map": 32.0}),
+        (ZIPPED, {}, {}),
+        (ZIPPED, {"map": 200.0}, {"map": 2.0}),
+        # What a function makes gives what comes out of its owner.
+        ((*OPENED, batch("flat", 64)), {"range": 1000.0}, {"flat": 10.0, "inside": 64.0}),
+        ((node("made", "GeneratorDataset", **F), batch("made", 4, drop_remainder=True)), {}, {"made": 4.0}),
+    ],
+)
+def test_calls_are_those_that_the_graph_fixes_or_the_counters_tell(
+    nodes: tuple[Node, ...], counted: dict[str, float], expected: dict[str, float]
+) -> None:
+    assert calls(*nodes, counted=counted) == expected
 
 
 def test_of_a_thousand_stages_each_has_its_calls():
@@ -203,40 +199,45 @@ def test_of_a_thousand_stages_each_has_its_calls():
     assert found == {one.id: 2.0 for one in maps}
 
 
-def threads(*nodes: Node, **costs: Cost) -> dict[str, float]:
-    return threads_inside(graph(*nodes), costs)
+PARALLEL = node("map", "ParallelMapDatasetV2", "range")
+READ = node("files", "TFRecordDataset")
 
 
-def test_calls_at_a_time_are_threads_of_that_stage_alone():
-    chain = (RANGE, node("map", "ParallelMapDatasetV2", "range"), node("prefetch", "PrefetchDataset", "map"))
-    found = threads(*chain, map=Cost(most_parallelism=8.0, most_iterators=1))
-    assert found == {"range": 1.0, "map": 8.0, "prefetch": 1.0}
+def owner(op: str) -> Node:
+    return node("interleave", op, "range", bodies=("parse",))
 
 
-def test_what_a_function_makes_runs_on_all_threads_of_its_owner():
-    inner = (node("files", "TFRecordDataset"), node("parse", "MapDataset", "files"))
-    owner = node("interleave", "ParallelInterleaveDatasetV4", "range", bodies=("parse",))
-    found = threads(RANGE, *inner, owner, interleave=Cost(most_parallelism=4.0, most_iterators=1))
-    assert found == {"range": 1.0, "files": 4.0, "parse": 4.0, "interleave": 4.0}
-
-
-def test_iterators_that_work_ahead_have_their_threads_each():
-    inner = (node("files", "TFRecordDataset"), node("parse", "ParallelMapDatasetV2", "files"))
-    owner = node("interleave", "InterleaveDataset", "range", bodies=("parse",))
-    found = threads(RANGE, *inner, owner, parse=Cost(most_parallelism=2.0, most_iterators=16))
-    assert found == {"range": 1.0, "interleave": 1.0, "parse": 32.0, "files": 16.0}
+@pytest.mark.parametrize(
+    ("nodes", "costs", "expected"),
+    [
+        # Calls at a time are threads of that stage alone; an unknown number of them is no number.
+        (
+            (RANGE, PARALLEL, node("prefetch", "PrefetchDataset", "map")),
+            {"map": Cost(most_parallelism=8.0, most_iterators=1)},
+            {"range": 1.0, "map": 8.0, "prefetch": 1.0},
+        ),
+        ((RANGE, PARALLEL), {}, {"range": 1.0}),
+        ((RANGE, replace(PARALLEL, arguments={"num_parallel_calls": 3})), {}, {"range": 1.0, "map": 3.0}),
+        # What a function makes runs on all threads of its owner; iterators that work ahead have their own each.
+        (
+            (RANGE, READ, node("parse", "MapDataset", "files"), owner("ParallelInterleaveDatasetV4")),
+            {"interleave": Cost(most_parallelism=4.0, most_iterators=1)},
+            {"range": 1.0, "files": 4.0, "parse": 4.0, "interleave": 4.0},
+        ),
+        (
+            (RANGE, READ, node("parse", "ParallelMapDatasetV2", "files"), owner("InterleaveDataset")),
+            {"parse": Cost(most_parallelism=2.0, most_iterators=16)},
+            {"range": 1.0, "interleave": 1.0, "parse": 32.0, "files": 16.0},
+        ),
+    ],
+)
+def test_threads_inside_a_dataset(nodes: tuple[Node, ...], costs: dict[str, Cost], expected: dict[str, float]) -> None:
+    assert threads_inside(graph(*nodes), costs) == expected
 
 
 def test_a_dataset_that_is_read_twice_has_the_threads_of_both():
     chain = (RANGE, node("one", "PrefetchDataset", "range"), node("other", "PrefetchDataset", "range"))
-    assert threads(*chain, node("zip", "ZipDataset", "one", "other"))["range"] == 2.0
-
-
-def test_an_unknown_number_of_calls_is_no_number():
-    chain = (RANGE, node("map", "ParallelMapDatasetV2", "range"))
-    assert threads(*chain) == {"range": 1.0}
-    fixed = node("map", "ParallelMapDatasetV2", "range", num_parallel_calls=3)
-    assert threads(RANGE, fixed) == {"range": 1.0, "map": 3.0}
+    assert threads_inside(graph(*chain, node("zip", "ZipDataset", "one", "other")), {})["range"] == 2.0
 
 
 @pytest.mark.parametrize(
