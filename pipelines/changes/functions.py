@@ -223,7 +223,6 @@ def _results(traced: Any, given: Sequence[Any]) -> list[Any]:
 
 
 def _structured(made: Sequence[Any], element_spec: Any, batch: Sequence[Any]) -> Any:
-    """The results of a batch, with what is known of their shapes."""
     import tensorflow as tf
 
     size = tf.TensorShape([next((one.shape[0] for one in batch if one.shape.rank), None)])
@@ -295,7 +294,6 @@ def _check_ops(address: str, traced: Any, functions: Mapping[str, Any]) -> bool:
 
 
 def _is_elementwise(traced: Any, functions: Mapping[str, Any], rows: Sequence[Any]) -> bool:
-    """Whether a function means the same on a batch."""
     import tensorflow as tf
 
     facts = FunctionFacts(functions, lambda enum: str(tf.dtypes.as_dtype(enum).name))

@@ -430,7 +430,6 @@ def _looks(reader: ast.AST) -> bool:
 
 
 def _uses(tree: ast.AST, name: str) -> Iterator[ast.AST]:
-    """Where a file names a function."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=found, ctx=ast.Load()) | ast.Attribute(attr=found) if found == name:
@@ -444,7 +443,6 @@ def _around(file: PythonText, node: ast.AST, statement: ast.stmt) -> Iterator[as
 
 
 def _python(value: Any, file: PythonText) -> str:
-    """A value as a file writes it."""
     if value == AUTOTUNE:
         return f"{_tensorflow(file)}.data.AUTOTUNE"
     if value is None or isinstance(value, bool | int | float | str):
@@ -453,7 +451,6 @@ def _python(value: Any, file: PythonText) -> str:
 
 
 def _tensorflow(file: PythonText) -> str:
-    """What a file calls TensorFlow."""
     for node in ast.walk(file.tree):
         for alias in node.names if isinstance(node, ast.Import) else ():
             if alias.name == "tensorflow":

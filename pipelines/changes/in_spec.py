@@ -160,7 +160,6 @@ class _Written:
 
 
 def _written(data: Any) -> Iterator[_Written]:
-    """Yield the source and the stages of a pipeline, those of pipelines inside after their owner."""
     for one in placed(data):
         path = one.place[:-1]
         pipeline = value_at(data, path[:-1] if path[-1] == SOURCE else path[:-2])
@@ -217,7 +216,6 @@ class _Writer:
         self._write_order(chain, "")
 
     def _function(self, call: ChainStage) -> dict[str, Any]:
-        """The mapping that holds the `ops:` of a stage."""
         arguments = self._values[str(call.address)][call.op] or {}
         holder = arguments.get(traits(call.op).function, arguments)
         if not isinstance(holder, dict) or not isinstance(holder.get("ops"), list):

@@ -278,7 +278,6 @@ class _Rewriter:
         ]
 
     def _block(self, block: _Block, path: Path, entry: Any, new: Any) -> str:
-        """The lines of an entry or an item with another value."""
         text, node = self._text, block.node
         if same(value_at(self._before, path), new):
             return text[block.begin : block.end]

@@ -108,7 +108,6 @@ class RecordedCalls:
         self._open[id(frame)] = given, state
 
     def _ended(self, method: str, function: Callable[..., Any], frame: FrameType, result: Any) -> None:
-        """Record a call that returned a dataset."""
         import tensorflow as tf
 
         given, drawn = self._open.pop(id(frame), ({}, None))
@@ -342,7 +341,6 @@ class _Variables(dict[str, Any]):
 
 
 def _names_in(code: types.CodeType) -> set[str]:
-    """The names that a function and those inside it read."""
     inside = [one for one in code.co_consts if isinstance(one, types.CodeType)]
     return {*code.co_names, *(name for one in inside for name in _names_in(one))}
 

@@ -192,7 +192,6 @@ class _Replaced:
         return self.shared.seconds[kind]
 
     def _time(self, drawn: Any, outputs: Any, each_bytes: float) -> float:
-        """Measure the CPU time of handing out one element, with inputs and outputs that cost nothing."""
         import tensorflow as tf
 
         # What hands them on has their number of components, and not their bytes, which it does not copy.
@@ -343,7 +342,6 @@ def _flat(dataset: Any) -> Any:
 
 
 def _nothings(dataset: Any) -> tuple[int, ...]:
-    """Return a number for each component of the elements of a dataset."""
     return (0,) * len(dataset.element_spec)
 
 

@@ -239,7 +239,6 @@ def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str
 
 
 def _same_function(written: Node, executed: Node, function: str) -> str:
-    """Return the function's name in the executed graph: some rewrites rename it."""
     if function in executed.functions or len(written.functions) != len(executed.functions):
         return function
     return executed.functions[written.functions.index(function)] if function in written.functions else function
@@ -321,7 +320,6 @@ class _Matcher:
                 todo += reversed(self._place_one(node_id, place))
 
     def _place_one(self, node_id: int, place: str) -> list[tuple[int, str | None]]:
-        """Place a node with the parts of its iterator; return its other inputs with their places."""
         self.places[node_id] = place
         node, dataset = self.nodes[node_id], self.executed.nodes[place]
         for number in node["inputs"]:

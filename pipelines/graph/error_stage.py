@@ -90,6 +90,5 @@ def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
 
 
 def _single_candidate(found: list[NodeDict]) -> NodeDict | None:
-    """Return the only candidate; of a stage and those inside its function, the innermost; else None."""
     innermost = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
     return innermost[0] if len(innermost) == 1 else None

@@ -81,7 +81,6 @@ def unused_name(text: str, line: int, *, in_module: bool = True) -> str | None:
 
 
 def _loop_at(tree: ast.Module, line: int) -> ast.For | ast.While | None:
-    """Return the innermost loop that has a line in its head or its body."""
     loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While)]
     around = [node for node in loops if node.lineno <= line <= (node.end_lineno or node.lineno)]
     return max(around, key=lambda node: node.lineno, default=None)
@@ -100,7 +99,6 @@ def _each_time(body: list[ast.stmt]) -> Iterator[ast.expr]:
 
 
 def _decorated(tree: ast.Module) -> set[str]:
-    """Return the functions that TensorFlow or JAX compile, by their decorators."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
@@ -110,7 +108,6 @@ def _decorated(tree: ast.Module) -> set[str]:
 
 
 def _results(statements: list[ast.expr], steps: Collection[str]) -> set[str]:
-    """Return the names that have results of the step, by where they are stored."""
     stored = [node for node in statements if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     calls = [node for node in statements if isinstance(node, ast.Call) and _name(node.func) in steps]
     lines = {line for call in calls for line in range(call.lineno, (call.end_lineno or call.lineno) + 1)}

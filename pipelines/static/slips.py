@@ -114,7 +114,6 @@ class _File:
                         yield replace(slip, function=name)
 
     def _named_from(self, function: str | None) -> list[ast.AST]:
-        """A function, and those that it names, directly or through others."""
         found, todo = dict[str, ast.AST](), [function]
         while todo:
             name = todo.pop()
@@ -125,7 +124,6 @@ class _File:
         return [*found.values()]
 
     def _in_scope(self, scope: ast.AST) -> Iterator[Slip]:
-        """The slips in one function, without those in functions inside it."""
         own = list(own_nodes(scope))
         datasets = self._datasets.of(scope)
         for node in own:
@@ -245,7 +243,6 @@ def _iterated(node: ast.AST) -> ast.AST | None:
 
 
 def _root_name(node: ast.AST) -> str | None:
-    """The variable at the beginning of a chain of calls."""
     while isinstance(node, ast.Call | ast.Attribute):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None

@@ -220,7 +220,6 @@ def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
 
 
 def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
-    """Set the values that are read at the end of a segment."""
     held = sum(node["buffered_elements"] for node in nodes)
     if held >= cost.buffered_elements or not cost.most_iterators:
         cost.buffered_elements, cost.buffered_bytes = held, sum(node["buffered_bytes"] for node in nodes)

@@ -84,7 +84,6 @@ class Marks:
                     )
 
     def _walk(self, nodes: Iterable[Any], prefix: str, dataset: str | None, depth: int) -> None:
-        """Visit the nodes of a graph or of a function's body."""
         if depth > _MAX_DEPTH:
             return
         for node in nodes:

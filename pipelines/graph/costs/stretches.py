@@ -400,7 +400,6 @@ def _each(executed: StageGraph, node: Node, counts: Mapping[str, int | None]) ->
 
 
 def _calls_at_a_time(node: Node, epochs: Sequence[Sequence[Stretch]]) -> float:
-    """Return how many elements may be on their way through a dataset."""
     if not executed_op(node.op).asynchronous:
         return 1.0
     return max((stretch.parallelism(node.id) for stretches in epochs for stretch in stretches), default=0.0) or 1.0

@@ -68,7 +68,6 @@ class _CountInference:
                 todo.append((below, through))
 
     def _input_count(self, node: Node, below: str, elements: float | None) -> float | None:
-        """Return how many elements the unsampled ``below`` produced for ``elements`` of ``node``."""
         if elements is None:
             return None
         traits = node.traits
@@ -207,7 +206,6 @@ class _Walk:
         return _Flow(flow.number * each.number if each.number is not None else None, flow.exact and each.exact)
 
     def _inputs_each(self, node: Node, place: str) -> _Flow | None:
-        """Elements of an input for one of its own."""
         traits = node.traits
         if traits.stacks:
             size = node.arguments.get("batch_size")
@@ -270,7 +268,6 @@ def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str,
 
 
 def _at_a_time(node: Node, cost: Cost) -> float | None:
-    """Return the most calls at a time of one of its iterators."""
     if cost.most_parallelism is not None:
         return cost.most_parallelism
     fixed = (node.arguments.get(literal) for literal in ("num_parallel_calls", "cycle_length"))

@@ -112,8 +112,6 @@ class BuildHook:
             self.problem = f"{type(error).__name__}: {error}"
 
     def _removable_hook(self, hook: Hook, before: Any) -> Hook:
-        """Return the hook for a thread that may outlive the block."""
-
         def while_watched(frame: FrameType, event: str, value: Any) -> None:
             if self._ended:
                 sys.setprofile(before)
@@ -259,7 +257,6 @@ def _functions_of(function: FunctionType) -> Sequence[FunctionType]:
 
 
 def _named_by(function: FunctionType) -> dict[str, Any]:
-    """Return the free variables and globals that the code of a function names."""
     code = function.__code__
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     return {name: function.__globals__.get(name) for name in code.co_names} | {
@@ -284,7 +281,6 @@ def _functions_of_objects(function: FunctionType) -> list[FunctionType]:
 
 
 def _held_functions(value: Any, user: FunctionType) -> list[FunctionType]:
-    """Return the functions among the attributes of an object that the code of a function names."""
     attributes = attributes_of(value)
     held = [_plain(attributes.get(name)) for name in user.__code__.co_names]
     return [function for function in held if isinstance(function, FunctionType)]

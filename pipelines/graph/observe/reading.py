@@ -67,7 +67,6 @@ def _infer_shapes(
 
 
 def _common_shape(shapes_of_sides: tuple[Shape, ...]) -> Shape:
-    """Return the most specific shape that holds for all of them."""
     known = [side for side in shapes_of_sides if side is not None]
     if len(known) < len(shapes_of_sides) or len({len(pair) for pair in known}) != 1:
         return None

@@ -290,7 +290,6 @@ class Lines:
         return self._traced.get((self._number(graph), variant.name))
 
     def _in_function(self, identity: str) -> CreatedDataset | None:
-        """Return the dataset that a function makes, by the function's name and the op's."""
         owner, _, local = identity.rpartition("::")
         number = self._functions.get(owner.rpartition("::")[2]) if owner else None
         return self._traced.get((number, f"{local}:0")) if number is not None else None
@@ -374,7 +373,6 @@ def _spot(frame: FrameType) -> Spot:
 
 
 def _graph_of(variant: Any) -> Any | None:
-    """Return the graph that is being traced where the tensor is a part of one."""
     import tensorflow as tf
 
     return variant.graph if tf.is_symbolic_tensor(variant) else None

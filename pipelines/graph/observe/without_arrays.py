@@ -153,7 +153,6 @@ def _empty(nodes: Iterable[Any]) -> None:
 
 
 def _whole(reference: str) -> str:
-    """Return the name of a tensor as TensorFlow's Python writes it, from a reference in a graph."""
     return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"
 
 

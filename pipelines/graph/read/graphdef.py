@@ -150,7 +150,6 @@ class GraphDefReader:
     def _scope(
         self, members: dict[str, Any], prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
     ) -> _GraphScope:
-        """Read the datasets among ``members``, and those in functions called there."""
         ids = {name: prefix + name for name, node in members.items() if is_dataset(node.op)}
         scope = _GraphScope(members, ids, owner, depth, given)
         if depth > _MAX_DEPTH:
@@ -265,7 +264,6 @@ class GraphDefReader:
         return random_part(self._functions, self._functions[called], given).steady_ops
 
     def _repeats_one(self, record: NodeDict) -> bool:
-        """Whether a function makes its elements by repeating a single one."""
         if traits(record["op"]).opens and len(record["bodies"]) == 1:
             record = self._by_id[record["bodies"][0]]
         if not record["depth"] or traits(record["op"]).cardinality != "times":
@@ -274,7 +272,6 @@ class GraphDefReader:
         return source is not None and traits(source["op"]).in_memory and not traits(source["op"]).slices
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
-        """Return the ranks of the components that the function of ``node`` is given."""
         below = scope.follow(node.input[0])
         record = self._by_id.get(below) if below is not None else None
         return None if record is None else [None if one is None else len(one) for one in record["output_shapes"]]
