@@ -46,11 +46,6 @@ def test_a_repeated_dataset_shows_how_long_a_pass_is(recorded: Load, name: str, 
     assert [cost.pass_elements for cost in found.values() if cost.pass_elements is not None] == elements
 
 
-def test_what_is_not_repeated_shows_no_pass(recorded: Load) -> None:
-    one = recorded("map_batch")
-    assert all(cost.pass_elements is None for cost in measure(one.executed_graph, one.segments).by_id.values())
-
-
 def test_a_cache_runs_nothing_below_it_again(recorded: Load) -> None:
     one = recorded("cache")
     graph = one.executed_graph
@@ -81,14 +76,6 @@ def test_nothing_seen_is_not_nothing_done(recorded: Load) -> None:
         ],
     }
     assert measure(graph, [(first, threw_all_away)]).by_id[source].unseen
-
-
-def test_tuned_values_are_those_in_force(recorded: Load) -> None:
-    tuned = cost(recorded("map_batch"), "MapAndBatch")
-    assert (tuned.parallelism, tuned.tunable) == (2.0, True)
-    fixed = cost(recorded("thread_pool"), "MapAndBatch")
-    assert (fixed.parallelism, fixed.tunable) == (4.0, False)
-    assert cost(recorded("filter"), "Prefetch").buffer_size == 8.0
 
 
 @pytest.mark.parametrize(
