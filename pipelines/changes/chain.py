@@ -89,16 +89,13 @@ class ChainStage:
 
 @dataclass(eq=False)
 class Chain:
-    """A pipeline: its source, then its stages.
-
-    Attributes:
-        options: Those that changes have set, by their dotted paths.
-        gone: Addresses of what changes have replaced, as have those below them.
-    """
+    """A pipeline: its source, then its stages."""
 
     calls: list[ChainStage]
     options: dict[str, Any] = field(default_factory=dict)
+    """Those that changes have set, by their dotted paths."""
     gone: set[str] = field(default_factory=set)
+    """Addresses of what changes have replaced, as have those below them."""
 
     @property
     def source(self) -> ChainStage:

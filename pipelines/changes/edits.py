@@ -232,12 +232,10 @@ def _replaced(edits: Sequence[PipelineEdit]) -> frozenset[str]:
 
 
 def _touched(edits: Sequence[PipelineEdit]) -> frozenset[str]:
-    """The stages that edits change, or insert others after."""
     return stages_of(edits) | {edit.after for edit in edits if isinstance(edit, InsertStage) and edit.after is not None}
 
 
 def _changed(edits: Sequence[PipelineEdit]) -> frozenset[tuple[str, str]]:
-    """What edits change: a stage or ``""``, and its argument, its place, or an option."""
     return frozenset(part for edit in edits for part in _parts(edit))
 
 

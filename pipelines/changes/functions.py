@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.graph.observe.build_watch import is_component
 from pipeprof.pipelines.graph.read.function_facts import (
     CALLS,
     ELEMENTWISE,
@@ -108,7 +109,7 @@ def components(structure: Any) -> list[Any]:
     """Return the components of an element or of its spec; a None is none."""
     import tensorflow as tf
 
-    return [leaf for leaf in tf.nest.flatten(structure) if not _is_none(leaf)]
+    return [leaf for leaf in tf.nest.flatten(structure) if is_component(leaf)]
 
 
 def with_components(structure: Any, given: Sequence[Any]) -> Any:
@@ -116,12 +117,8 @@ def with_components(structure: Any, given: Sequence[Any]) -> Any:
     import tensorflow as tf
 
     rest = iter(given)
-    leaves = [None if _is_none(leaf) else next(rest) for leaf in tf.nest.flatten(structure)]
+    leaves = [next(rest) if is_component(leaf) else None for leaf in tf.nest.flatten(structure)]
     return tf.nest.pack_sequence_as(structure, leaves)
-
-
-def _is_none(leaf: Any) -> bool:
-    return leaf is None or type(leaf).__name__ == "NoneTensorSpec"
 
 
 def map_on_batches(
@@ -226,7 +223,6 @@ def _results(traced: Any, given: Sequence[Any]) -> list[Any]:
 
 
 def _structured(made: Sequence[Any], element_spec: Any, batch: Sequence[Any]) -> Any:
-    """The results of a batch, with what is known of their shapes."""
     import tensorflow as tf
 
     size = tf.TensorShape([next((one.shape[0] for one in batch if one.shape.rank), None)])
@@ -298,7 +294,6 @@ def _check_ops(address: str, traced: Any, functions: Mapping[str, Any]) -> bool:
 
 
 def _is_elementwise(traced: Any, functions: Mapping[str, Any], rows: Sequence[Any]) -> bool:
-    """Whether a function means the same on a batch."""
     import tensorflow as tf
 
     facts = FunctionFacts(functions, lambda enum: str(tf.dtypes.as_dtype(enum).name))

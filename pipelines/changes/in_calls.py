@@ -307,7 +307,6 @@ class _Builder:
         return map_on_batches(call.address, function, traced, make, rows=rows, element_spec=spec)
 
     def _traced(self, address: str) -> Any:
-        """The function of a stage as TensorFlow traced it."""
         function = self.recorded.made(address).function
         if function is None or (traced := function()) is None:
             raise CannotChangeError(address, "its function was not seen being traced")
@@ -322,7 +321,6 @@ class _Builder:
 
 
 def _functions_in(arguments: Mapping[str, Any]) -> list[str]:
-    """Names of the arguments that are functions."""
     import tensorflow as tf
 
     return [name for name, value in arguments.items() if callable(value) and not isinstance(value, tf.data.Dataset)]

@@ -29,15 +29,12 @@ _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class ChangedSource:
-    """Files with a change.
-
-    Attributes:
-        before: Texts of the files that differ, by their names.
-        texts: The same with the change.
-    """
+    """Files with a change."""
 
     before: Mapping[str, str]
+    """Texts of the files that differ, by their names."""
     texts: Mapping[str, str]
+    """The same with the change."""
     splices: Mapping[str, Sequence[TextSplice]]
 
     @property
@@ -104,35 +101,29 @@ def change_source(
 
 @dataclass(frozen=True)
 class _Call:
-    """A call as it has to stand in the text: a new one, or a recorded one where it is or where it moves.
-
-    Attributes:
-        arguments: Those that it is given; of a recorded one only those that changes have set.
-    """
+    """A call as it has to stand in the text: a new one, or a recorded one where it is or where it moves."""
 
     op: str
     call: RecordedCall | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Those that it is given; of a recorded one only those that changes have set."""
     on_rows: bool = False
 
 
 @dataclass(eq=False)
 class _Made:
-    """A stage as it was made, and what becomes of it.
-
-    Attributes:
-        call: None where it is in none of the files.
-        line: The stages of its pipeline, as they were.
-        now: None where its call is taken out or moves.
-        followed_by: What comes after it in the text: new stages, and those that move there.
-    """
+    """A stage as it was made, and what becomes of it."""
 
     address: str
     op: str
     call: RecordedCall | None
+    """None where it is in none of the files."""
     line: list[_Made]
+    """The stages of its pipeline, as they were."""
     now: _Call | None = None
+    """None where its call is taken out or moves."""
     followed_by: list[_Call] = field(default_factory=list)
+    """What comes after it in the text: new stages, and those that move there."""
 
     @property
     def is_changed(self) -> bool:
@@ -439,7 +430,6 @@ def _looks(reader: ast.AST) -> bool:
 
 
 def _uses(tree: ast.AST, name: str) -> Iterator[ast.AST]:
-    """Where a file names a function."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=found, ctx=ast.Load()) | ast.Attribute(attr=found) if found == name:
@@ -453,7 +443,6 @@ def _around(file: PythonText, node: ast.AST, statement: ast.stmt) -> Iterator[as
 
 
 def _python(value: Any, file: PythonText) -> str:
-    """A value as a file writes it."""
     if value == AUTOTUNE:
         return f"{_tensorflow(file)}.data.AUTOTUNE"
     if value is None or isinstance(value, bool | int | float | str):
@@ -462,7 +451,6 @@ def _python(value: Any, file: PythonText) -> str:
 
 
 def _tensorflow(file: PythonText) -> str:
-    """What a file calls TensorFlow."""
     for node in ast.walk(file.tree):
         for alias in node.names if isinstance(node, ast.Import) else ():
             if alias.name == "tensorflow":

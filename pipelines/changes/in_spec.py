@@ -29,14 +29,11 @@ class EditError(UsageError):
 
 @dataclass(frozen=True)
 class ChangedData:
-    """A spec's data with changes.
-
-    Attributes:
-        origins: By the identity of each mapping and list that was there before: its path then, and itself.
-    """
+    """A spec's data with changes."""
 
     data: Any
     origins: Mapping[int, tuple[Path, Any]]
+    """By the identity of each mapping and list that was there before: its path then, and itself."""
 
     def origin(self, value: Any) -> Path | None:
         """Where a mapping or a list stood before; None for a new one."""
@@ -152,21 +149,17 @@ def arguments_of(data: Any, address: str) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class _Written:
-    """A source or a stage in the data: a mapping of its operation to its arguments.
-
-    Attributes:
-        pipeline: The mapping that it stands in.
-    """
+    """A source or a stage in the data: a mapping of its operation to its arguments."""
 
     address: str
     op: str
     path: Path
     pipeline: dict[Any, Any]
+    """The mapping that it stands in."""
     value: Any
 
 
 def _written(data: Any) -> Iterator[_Written]:
-    """Yield the source and the stages of a pipeline, those of pipelines inside after their owner."""
     for one in placed(data):
         path = one.place[:-1]
         pipeline = value_at(data, path[:-1] if path[-1] == SOURCE else path[:-2])
@@ -223,7 +216,6 @@ class _Writer:
         self._write_order(chain, "")
 
     def _function(self, call: ChainStage) -> dict[str, Any]:
-        """The mapping that holds the `ops:` of a stage."""
         arguments = self._values[str(call.address)][call.op] or {}
         holder = arguments.get(traits(call.op).function, arguments)
         if not isinstance(holder, dict) or not isinstance(holder.get("ops"), list):

@@ -103,33 +103,27 @@ def spec_diff(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str | None:
 
 @dataclass(eq=False)
 class _Node:
-    """A value or a key in a text.
-
-    Attributes:
-        start: Offset of its first token, after an anchor.
-        end: Offset after its last token; comments and blank lines after it do not count.
-        keys: Of a mapping, one for each of `children`; of a list none.
-    """
+    """A value or a key in a text."""
 
     kind: str
     start: int
+    """Offset of its first token, after an anchor."""
     end: int
+    """Offset after its last token; comments and blank lines after it do not count."""
     anchor: str | None = None
     in_brackets: bool = False
     keys: list[_Node] = field(default_factory=list)
+    """Of a mapping, one for each of `children`; of a list none."""
     children: list[_Node] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class _Block:
-    """The lines of an entry or an item, with those before it that belong to no other.
-
-    Attributes:
-        start: Offset of its key or its dash.
-    """
+    """The lines of an entry or an item, with those before it that belong to no other."""
 
     begin: int
     start: int
+    """Offset of its key or its dash."""
     end: int
     node: _Node
 
@@ -284,7 +278,6 @@ class _Rewriter:
         ]
 
     def _block(self, block: _Block, path: Path, entry: Any, new: Any) -> str:
-        """The lines of an entry or an item with another value."""
         text, node = self._text, block.node
         if same(value_at(self._before, path), new):
             return text[block.begin : block.end]

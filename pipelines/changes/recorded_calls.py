@@ -41,17 +41,14 @@ _PLAIN: Final = (int, float, str, tuple, types.FunctionType)
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """A call that returned a dataset.
-
-    Attributes:
-        arguments: Bound to TensorFlow's names; ``self`` is the dataset whose method was called.
-        drawn: State of Python's and NumPy's random numbers when it was called; None where it is given no function.
-    """
+    """A call that returned a dataset."""
 
     method: str
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
+    """Bound to TensorFlow's names; ``self`` is the dataset whose method was called."""
     drawn: bytes | None = None
+    """State of Python's and NumPy's random numbers when it was called; None where it is given no function."""
 
     @property
     def parameters(self) -> list[str]:
@@ -111,7 +108,6 @@ class RecordedCalls:
         self._open[id(frame)] = given, state
 
     def _ended(self, method: str, function: Callable[..., Any], frame: FrameType, result: Any) -> None:
-        """Record a call that returned a dataset."""
         import tensorflow as tf
 
         given, drawn = self._open.pop(id(frame), ({}, None))
@@ -345,7 +341,6 @@ class _Variables(dict[str, Any]):
 
 
 def _names_in(code: types.CodeType) -> set[str]:
-    """The names that a function and those inside it read."""
     inside = [one for one in code.co_consts if isinstance(one, types.CodeType)]
     return {*code.co_names, *(name for one in inside for name in _names_in(one))}
 

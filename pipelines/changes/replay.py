@@ -58,14 +58,11 @@ class Replay:
 
 @dataclass(frozen=True)
 class Replayed:
-    """A dataset in which a replay replaces stages.
-
-    Attributes:
-        own_seconds: CPU time per batch of handing out the replay's elements.
-    """
+    """A dataset in which a replay replaces stages."""
 
     dataset: Any
     own_seconds: float
+    """CPU time per batch of handing out the replay's elements."""
 
 
 def datasets_before(
@@ -115,14 +112,11 @@ def replay_stages(
 
 @dataclass
 class _Kept:
-    """Outputs that are handed out again.
-
-    Attributes:
-        each_bytes: Of one output, on the mean.
-    """
+    """Outputs that are handed out again."""
 
     dataset: Any
     each_bytes: float
+    """Of one output, on the mean."""
 
 
 @dataclass
@@ -135,15 +129,12 @@ class _Shared:
 
 @dataclass
 class _Replaced:
-    """Stages that follow each other and are being replaced.
-
-    Attributes:
-        way: Addresses from the source of their line to the end of the pipeline.
-    """
+    """Stages that follow each other and are being replaced."""
 
     recorded: RecordedPipeline
     replay: Replay
     way: Sequence[str]
+    """Addresses from the source of their line to the end of the pipeline."""
     run: Sequence[str]
     shared: _Shared
     _each_seconds: float = 0.0
@@ -201,7 +192,6 @@ class _Replaced:
         return self.shared.seconds[kind]
 
     def _time(self, drawn: Any, outputs: Any, each_bytes: float) -> float:
-        """Measure the CPU time of handing out one element, with inputs and outputs that cost nothing."""
         import tensorflow as tf
 
         # What hands them on has their number of components, and not their bytes, which it does not copy.
@@ -352,7 +342,6 @@ def _flat(dataset: Any) -> Any:
 
 
 def _nothings(dataset: Any) -> tuple[int, ...]:
-    """Return a number for each component of the elements of a dataset."""
     return (0,) * len(dataset.element_spec)
 
 

@@ -28,7 +28,6 @@ _FUSIONS = {fused: parts for fused in EXECUTED if (parts := traits(fused).parts)
 
 
 _Pair = tuple[int, str]
-"""A node of the model and a dataset."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,6 @@ class Joined:
     """Written to executed; several written ones to the same one where they were fused."""
     injected: tuple[str, ...]
     """Executed datasets that TensorFlow injected, in data order."""
-    removed: tuple[str, ...]
-    """Written datasets that TensorFlow removed because they have no effect."""
 
     def written(self, executed_id: str) -> tuple[str, ...]:
         """Return the ids of the written datasets that run as ``executed_id``."""
@@ -54,8 +51,7 @@ class Matched:
     places: Mapping[int, str]
     """Id of the model's node to id of the executed dataset."""
     helpers: frozenset[int]
-    """Nodes that are a part of the iterator that reads them (``MemoryCacheImpl``): their elements are not counted
-    again."""
+    """Parts of the iterator that reads them (``MemoryCacheImpl``): their elements are not counted again."""
     unattributed: tuple[int, ...]
     """Nodes that could not be placed, with all their inputs."""
     root: int | None
@@ -79,18 +75,12 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
     return Joined(
         executed=pairs,
         injected=tuple(node.id for node in executed.walk() if node.id not in taken and node.owner is None),
-        removed=tuple(node.id for node in written.walk() if node.id not in pairs and node.id not in written.remote),
     )
 
 
 @dataclass(frozen=True)
 class StageGraphs:
-    """A pipeline's graphs as written and as executed, with what follows from both, worked out once.
-
-    Attributes:
-        by_address: The names in the graph are addresses of a spec; False for a user's own function.
-        ops: For a spec, what it calls the source or stage at every address.
-    """
+    """A pipeline's graphs as written and as executed; `by_address` and `ops` (by address) are those of a spec."""
 
     written: StageGraph
     executed: StageGraph
@@ -99,7 +89,7 @@ class StageGraphs:
 
     @classmethod
     def of(cls, written: GraphDict, executed: GraphDict, *, by_address: bool = True) -> StageGraphs:
-        """Parse the records of both graphs."""
+        """Read the records of both graphs."""
         return cls(StageGraph.from_dict(written), StageGraph.from_dict(executed), by_address)
 
     @property
@@ -124,10 +114,7 @@ class StageGraphs:
 
     @cached_property
     def copies(self) -> dict[str, tuple[str, ...]]:
-        """Written datasets of a spec's stage in addition to its own, by address.
-
-        What has two readers in one call, as the input of ``rejection_resample``, is in the graph twice.
-        """
+        """Further datasets of a spec's stages: what one call reads twice, as ``rejection_resample``, is there twice."""
         found: dict[str, tuple[str, ...]] = {}
         own = {node for stage in self.stages for node in stage.nodes}
         addresses = {stage.address for stage in self.stages}
@@ -173,12 +160,29 @@ class StageGraphs:
 
 
 def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | None = None) -> Matched:
-    """Map each node of the model to the executed dataset that it iterates.
-
-    Args:
-        known: `Matched.places` of an earlier snapshot of the same iterator, in which fewer inputs had ended.
-    """
+    """Map each node of the model to the dataset that it iterates; ``known``: `places` of an earlier snapshot of it."""
     return _Matcher(executed, model, known or {}).run()
+
+
+def nodes_by_id(model: ModelDict) -> dict[int, ModelNodeDict]:
+    """Return the nodes of a model by their ids."""
+    return {node["id"]: node for node in model["nodes"]}
+
+
+def live_inputs(nodes: Mapping[int, ModelNodeDict], node: ModelNodeDict) -> list[ModelNodeDict]:
+    """Return the live inputs of a model's node in order; parts of an iterator and options are skipped."""
+    found: list[ModelNodeDict] = []
+    todo = [(node, number) for number in reversed(node["inputs"])]
+    while todo:
+        reader, number = todo.pop()
+        child = nodes.get(number)
+        if child is None:
+            continue
+        if not (is_helper(reader["name"], child["name"]) or is_option(f"{child['name']}Dataset")):
+            found.append(child)
+        elif not is_closed(child["name"]):
+            todo += [(child, below) for below in reversed(child["inputs"])]
+    return found
 
 
 def _fused_names(key: str) -> list[str]:
@@ -235,7 +239,6 @@ def _join_inside(written: StageGraph, executed: StageGraph, pairs: dict[str, str
 
 
 def _same_function(written: Node, executed: Node, function: str) -> str:
-    """Return the function's name in the executed graph: some rewrites rename it."""
     if function in executed.functions or len(written.functions) != len(executed.functions):
         return function
     return executed.functions[written.functions.index(function)] if function in written.functions else function
@@ -252,17 +255,17 @@ class _Matcher:
     _fits: dict[tuple[int, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.nodes: dict[int, ModelNodeDict] = {node["id"]: node for node in self.model["nodes"]}
+        self.nodes = nodes_by_id(self.model)
 
     def run(self) -> Matched:
         root = self.nodes.get(self.model["output"])
         if root is not None and self.executed.root is not None:
             top = self.executed.skip_options(self.executed.root)
-            for child in self._children(root):
+            for child in live_inputs(self.nodes, root):
                 if self.fits(child["id"], top):
                     self._place(child["id"], top)
                 else:
-                    self._mark_unplaced(child["id"])
+                    self.lost += self._below(child["id"])
         seen = {*self.places, *self.lost, self.model["output"]}
         self.lost.extend(node for node in self.nodes if node not in seen)
         return Matched(self.places, frozenset(self.helpers), tuple(self.lost), root["id"] if root else None)
@@ -288,7 +291,7 @@ class _Matcher:
         if not in_model(dataset.op, node["name"]):
             return False
         below = self._input_places(dataset)
-        for child in self._children(node):
+        for child in live_inputs(self.nodes, node):
             for name in below:
                 pair = (child["id"], name)
                 if pair not in self._fits:
@@ -307,35 +310,22 @@ class _Matcher:
     def _input_places(self, dataset: Node) -> list[str]:
         return [self.executed.skip_options(name) for name in (*dataset.inputs, *dataset.bodies)]
 
-    def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
-        found: list[ModelNodeDict] = []
-        for number in node["inputs"]:
-            child = self.nodes.get(number)
-            if child is None:
-                continue
-            if is_helper(node["name"], child["name"]) or is_option(f"{child['name']}Dataset"):
-                found.extend(() if is_closed(child["name"]) else self._children(child))
-            else:
-                found.append(child)
-        return found
-
     def _place(self, top: int, place_of_top: str) -> None:
         todo: list[tuple[int, str | None]] = [(top, place_of_top)]
         while todo:
             node_id, place = todo.pop()
             if place is None:
-                self._mark_unplaced(node_id)
+                self.lost += self._below(node_id)
             else:
                 todo += reversed(self._place_one(node_id, place))
 
     def _place_one(self, node_id: int, place: str) -> list[tuple[int, str | None]]:
-        """Place a node with the parts of its iterator; return its other inputs with their places."""
         self.places[node_id] = place
         node, dataset = self.nodes[node_id], self.executed.nodes[place]
         for number in node["inputs"]:
             if number in self.nodes and is_helper(node["name"], self.nodes[number]["name"]):
                 self._place_helper(number, place)
-        live = self._children(node)
+        live = live_inputs(self.nodes, node)
         below = self._input_places(dataset)
         given = {
             other_node["id"]
@@ -350,17 +340,9 @@ class _Matcher:
 
     def _place_helper(self, node_id: int, place: str) -> None:
         """Place the node as a part of the iterator at ``place``, with its inputs if none of them is the user's."""
-        self.places[node_id] = place
-        self.helpers.add(node_id)
-        if is_closed(self.nodes[node_id]["name"]):
-            for number in self.nodes[node_id]["inputs"]:
-                if number in self.nodes:
-                    self._close(number, place)
-
-    def _close(self, top: int, place: str) -> None:
-        for node_id in self._below(top):
-            self.places[node_id] = place
-            self.helpers.add(node_id)
+        parts = [*self._below(node_id)] if is_closed(self.nodes[node_id]["name"]) else [node_id]
+        self.places.update(dict.fromkeys(parts, place))
+        self.helpers.update(parts)
 
     def _assign(self, parent: int, children: Sequence[int], dataset: Node) -> list[str | None]:
         inputs = [self.executed.skip_options(input_) for input_ in dataset.inputs]
@@ -407,9 +389,6 @@ class _Matcher:
             return read[0] if child == parent + 1 and len(read) == 1 else None
         options = read or made
         return options[0] if len(options) == 1 else None
-
-    def _mark_unplaced(self, node_id: int) -> None:
-        self.lost += self._below(node_id)
 
     def _below(self, top: int) -> Iterator[int]:
         todo = [top]

@@ -138,31 +138,23 @@ def _of_known(node: Node, rule: Cardinality, below: int) -> int | None:
 
 @dataclass(frozen=True)
 class Batching:
-    """Batch dimensions of the elements of a dataset.
-
-    Attributes:
-        exact: Whether the first dimension of the first component still is the number of elements: no function has
-            worked on the batch that could have changed it.
-        node: Id of the dataset that makes the batches; None for several of them.
-    """
+    """Batch dimensions of the elements of a dataset."""
 
     inner: Elements = None
     size: int | None = None
     exact: bool = True
+    """No function has changed the first dimension of the first component, the number of elements."""
     whole: bool = False
     node: str | None = None
+    """Id of the dataset that makes the batches; None for several of them."""
 
 
 @dataclass(frozen=True)
 class SingleElements:
-    """Elements that no stage has made batches of.
-
-    Attributes:
-        in_windows: They are those of an unknown dataset, or of a window that may share elements with the next one: a
-            batch of them is a sequence.
-    """
+    """Elements that no stage has made batches of."""
 
     in_windows: bool = False
+    """Of an unknown dataset, or of a window that may share elements with the next: a batch of them is a sequence."""
 
 
 SINGLE = SingleElements()
@@ -353,48 +345,41 @@ class ComponentFlow:
 
 def component_flow(graph: StageGraph) -> ComponentFlow:
     """Return the names of all components of ``graph``."""
-    naming = _Naming(graph)
+    names: dict[str, tuple[str, ...]] = {}
+    todo: list[tuple[str, tuple[str, ...]]] = []
     if graph.root is not None:
         count = len(graph.nodes[graph.root].output_types)
         keys = graph.keys
-        naming.visit(graph.root, keys if keys is not None and len(keys) == count else _indices(count))
-    return ComponentFlow(graph, naming.names)
+        todo.append((graph.root, keys if keys is not None and len(keys) == count else _indices(count)))
+    while todo:
+        node_id, own = todo.pop()
+        if node_id in names:
+            continue
+        names[node_id] = own
+        node = graph.nodes[node_id]
+        below = []
+        start = 0
+        for input_ in node.inputs:
+            count = len(graph.nodes[input_].output_types)
+            below.append((input_, _input_names(node, own, start, count)))
+            start += count
+        for body in node.bodies:
+            count = len(graph.nodes[body].output_types)
+            below.append((body, own if count == len(own) else _indices(count)))
+        todo += reversed(below)
+    return ComponentFlow(graph, names)
 
 
-@dataclass
-class _Naming:
-    graph: StageGraph
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def visit(self, end: str, names_of_end: tuple[str, ...]) -> None:
-        todo = [(end, names_of_end)]
-        while todo:
-            node_id, names = todo.pop()
-            if node_id in self.names:
-                continue
-            self.names[node_id] = names
-            node = self.graph.nodes[node_id]
-            below = []
-            start = 0
-            for input_ in node.inputs:
-                count = len(self.graph.nodes[input_].output_types)
-                below.append((input_, self._input_names(node, names, start, count)))
-                start += count
-            for body in node.bodies:
-                count = len(self.graph.nodes[body].output_types)
-                below.append((body, names if count == len(names) else _indices(count)))
-            todo += reversed(below)
-
-    def _input_names(self, node: Node, names: tuple[str, ...], start: int, count: int) -> tuple[str, ...]:
-        if node.family == "Zip" and start + count <= len(names):
-            return names[start : start + count]
-        if len(names) == count and (node.traits.same_components or is_option(node.op)):
-            return names
-        handed_on = _passed_through(node, count) if node.traits.maps else None
-        if handed_on is None or len(handed_on) != len(names):
-            return _indices(count)
-        kept = {place: name for name, place in zip(names, handed_on, strict=True) if place is not None}
-        return _complete_names(kept, names, handed_on, count)
+def _input_names(node: Node, names: tuple[str, ...], start: int, count: int) -> tuple[str, ...]:
+    if node.family == "Zip" and start + count <= len(names):
+        return names[start : start + count]
+    if len(names) == count and (node.traits.same_components or is_option(node.op)):
+        return names
+    handed_on = _passed_through(node, count) if node.traits.maps else None
+    if handed_on is None or len(handed_on) != len(names):
+        return _indices(count)
+    kept = {place: name for name, place in zip(names, handed_on, strict=True) if place is not None}
+    return _complete_names(kept, names, handed_on, count)
 
 
 def _passed_through(node: Node, inputs: int) -> tuple[int | None, ...] | None:

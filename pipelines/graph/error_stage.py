@@ -14,11 +14,10 @@ _ADDRESS_LIKE = re.compile(r"(?<![A-Za-z0-9])(?:stages_\d+|source)(?:_stages_\d+
 
 
 def enclosing_stage(written: GraphDict, error_text: str) -> NodeDict | None:
-    """Find the dataset node of ``written`` that ``error_text`` refers to; None where the text does not identify one.
+    """Find the dataset node that an error refers to, in the first of these ways with one candidate; else None.
 
-    In this order: the stage TensorFlow names (``passed to decode transformation``), a function of the graph by its
-    exact name, a name made from a spec's address (``stages_1_source``), the path of the failing op where one stage
-    alone has it, and the kind of stage where the pipeline has one of them. With several candidates the result is None.
+    The stage TensorFlow names (``passed to decode transformation``), a function's exact name, a name made from a spec's
+    address (``stages_1_source``), the path of the failing op, the kind of stage.
     """
     nodes = written["nodes"]
     for find in (_by_name, _by_function, _by_address, _by_op, _by_kind):
@@ -91,6 +90,5 @@ def _by_kind(nodes: list[NodeDict], text: str) -> NodeDict | None:
 
 
 def _single_candidate(found: list[NodeDict]) -> NodeDict | None:
-    """Return the only candidate; of a stage and those inside its function, the innermost; else None."""
     innermost = [node for node in found if not any(other["owner"] == node["id"] for other in found)]
     return innermost[0] if len(innermost) == 1 else None

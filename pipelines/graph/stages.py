@@ -83,7 +83,7 @@ class WrittenStage:
     op: str
     """The user's op, e.g. ``map``."""
     name: str | None
-    """The name in the graph that the user gave, or None. For a spec this is the address in TensorFlow's form."""
+    """The user's; for a spec the address in TensorFlow's form."""
     depth: int
     nodes: tuple[str, ...]
     """Ids of its datasets in the order elements flow; the last one gives its elements."""
@@ -100,7 +100,7 @@ class WrittenStage:
 
 @dataclass(frozen=True)
 class _Line:
-    """Position of a pipeline: the main one, a side of a stage with several inputs, or one that a function creates."""
+    """Position of a pipeline: the main one, a side of a stage, or one that a function creates."""
 
     prefix: str = ""
     depth: int = 0
@@ -113,7 +113,7 @@ _Members: TypeAlias = list[tuple[str, Group]]
 
 @dataclass(frozen=True)
 class StageGraph:
-    """Graph of one pipeline with its nodes by id."""
+    """Graph of one pipeline."""
 
     nodes: Mapping[str, Node]
     root: str | None
@@ -123,7 +123,7 @@ class StageGraph:
 
     @classmethod
     def from_dict(cls, graph: GraphDict) -> StageGraph:
-        """Create the graph from the plain record."""
+        """Read the plain record."""
         nodes = {node["id"]: Node(**{name: _frozen(node, name) for name in _FIELDS}) for node in graph["nodes"]}
         keys = graph.get("keys")
         return cls(
@@ -177,13 +177,7 @@ class StageGraph:
     def stages(
         self, *, by_address: bool = False, ops: Mapping[str, str] | None = None, prefix: str = ""
     ) -> tuple[WrittenStage, ...]:
-        """Return the stages in the order elements flow, those of pipelines inside after their owner.
-
-        Args:
-            prefix: Of all addresses, for the graph of what a stage's function makes.
-        """
-        if self.root is None:
-            return ()
+        """Return the stages in the order elements flow, those inside after their owner; ``prefix`` of all ids."""
         names = Names(by_address, ops)
         found: list[WrittenStage] = []
         # What is left to do, last first: a stage to list, or a line with its groups to take apart.
@@ -219,11 +213,11 @@ class StageGraph:
             yield from inside
             before = (address,)
 
-    def _members(self, end: str, line: _Line, names: Names) -> _Members:
-        """Return the stages of the line that ends with ``end``, by address."""
+    def _members(self, end: str | None, line: _Line, names: Names) -> _Members:
+        """Return the stages of the line that ends with ``end``, by address; none without an end."""
         groups: list[Group] = []
         marked: set[str] = set()
-        at: str | None = end
+        at = end
         while at is not None:
             marked |= {self.nodes[option].key or "" for option in self._options_above(at)}
             group = self._group(self.skip_options(at), names.given)
@@ -244,8 +238,8 @@ class StageGraph:
     ) -> Iterator[tuple[str, Group]]:
         """Yield the stages of one line with their addresses.
 
-        Some datasets of a spec carry no address, because TensorFlow takes no name for them: they belong to the stages
-        of the spec that are not there yet at their place; without any they are a part of the stage that comes next.
+        Datasets for which TensorFlow takes no name belong to the spec's stages that are missing at their place; without
+        any they are a part of the stage that comes next.
         """
         own = [address_in(self.nodes[group.nodes[-1]].key) if names.given else None for group in groups]
         if names.ops is None:
@@ -412,19 +406,13 @@ class StageGraph:
             return None
         return Group((below.id, head.id), written_op(below.op), below.inputs, ())
 
-    def _chain(self, end: Node) -> list[Node]:
-        found = [end]
-        while found[-1].inputs:
-            found.append(self.nodes[found[-1].inputs[0]])
-        return found[::-1]
-
 
 def _made_by(function: str, node: Node) -> bool:
     return any(f"_{function}_" in name for name in node.functions)
 
 
 class Read(NamedTuple):
-    """Edge from a dataset to one it takes elements of: an input, or the result of its function (`body`)."""
+    """Edge from a dataset to one that it takes elements of: an input, or the result of its function."""
 
     place: str
     body: bool

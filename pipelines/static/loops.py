@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pipeprof.pipelines.static.dataset_names import own_nodes
 from pipeprof.pipelines.static.written_calls import parsed
 
 _READS = frozenset({"numpy", "item", "tolist"})
@@ -71,7 +72,7 @@ def unused_name(text: str, line: int, *, in_module: bool = True) -> str | None:
     read |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     read |= {name for node in ast.walk(tree) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
     scopes: list[ast.Module | _Function] = [node for node in ast.walk(tree) if isinstance(node, _Function)]
-    for node in (node for scope in (*scopes, *([tree] if in_module else ())) for node in _own(scope)):
+    for node in (node for scope in (*scopes, *([tree] if in_module else ())) for node in own_nodes(scope)):
         if isinstance(node, ast.Assign) and node.lineno <= line <= (node.end_lineno or node.lineno):
             (target, *others) = node.targets
             if not others and isinstance(target, ast.Name) and target.id not in read and not target.id.startswith("_"):
@@ -79,18 +80,7 @@ def unused_name(text: str, line: int, *, in_module: bool = True) -> str | None:
     return None
 
 
-def _own(scope: ast.Module | _Function) -> Iterator[ast.AST]:
-    """Yield the nodes of a function or a module that are in no further function or class in it."""
-    todo: list[ast.AST] = list(scope.body)
-    while todo:
-        node = todo.pop()
-        if not isinstance(node, _Function | ast.ClassDef | ast.Lambda):
-            yield node
-            todo.extend(ast.iter_child_nodes(node))
-
-
 def _loop_at(tree: ast.Module, line: int) -> ast.For | ast.While | None:
-    """Return the innermost loop that has a line in its head or its body."""
     loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While)]
     around = [node for node in loops if node.lineno <= line <= (node.end_lineno or node.lineno)]
     return max(around, key=lambda node: node.lineno, default=None)
@@ -109,7 +99,6 @@ def _each_time(body: list[ast.stmt]) -> Iterator[ast.expr]:
 
 
 def _decorated(tree: ast.Module) -> set[str]:
-    """Return the functions that TensorFlow or JAX compile, by their decorators."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
@@ -119,7 +108,6 @@ def _decorated(tree: ast.Module) -> set[str]:
 
 
 def _results(statements: list[ast.expr], steps: Collection[str]) -> set[str]:
-    """Return the names that have results of the step, by where they are stored."""
     stored = [node for node in statements if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     calls = [node for node in statements if isinstance(node, ast.Call) and _name(node.func) in steps]
     lines = {line for call in calls for line in range(call.lineno, (call.end_lineno or call.lineno) + 1)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +33,6 @@ class Slip:
         stage: Method of ``tf.data.Dataset`` that it is about.
         column: From 1.
         function: The function around it; None at the top of the file.
-        around: First and last line of the loop with it, else of the function; 0 where it is not known.
     """
 
     kind: SlipKind
@@ -45,7 +43,6 @@ class Slip:
     line: int
     column: int
     function: str | None = None
-    around: tuple[int, int] = (0, 0)
 
 
 def slips_in(path: Path, function: str | None = None) -> list[Slip]:
@@ -114,10 +111,9 @@ class _File:
                 if scope is root or isinstance(scope, FUNCTIONS):
                     name = scope.name if isinstance(scope, ast.FunctionDef) else None
                     for slip in self._in_scope(scope):
-                        yield replace(slip, function=name, around=slip.around if any(slip.around) else _lines(scope))
+                        yield replace(slip, function=name)
 
     def _named_from(self, function: str | None) -> list[ast.AST]:
-        """A function, and those that it names, directly or through others."""
         found, todo = dict[str, ast.AST](), [function]
         while todo:
             name = todo.pop()
@@ -128,7 +124,6 @@ class _File:
         return [*found.values()]
 
     def _in_scope(self, scope: ast.AST) -> Iterator[Slip]:
-        """The slips in one function, without those in functions inside it."""
         own = list(own_nodes(scope))
         datasets = self._datasets.of(scope)
         for node in own:
@@ -214,7 +209,7 @@ class _File:
         for node in nodes:
             one = _iterated(node)
             if isinstance(one, ast.Name | ast.Attribute) and (name := ast.unparse(one)) in datasets - bound:
-                yield replace(self._slip("first-again", node, "iter", name), around=_lines(loop))
+                yield self._slip("first-again", node, "iter", name)
 
     def _slip(self, kind: SlipKind, node: ast.AST, stage: str, variable: str | None) -> Slip:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
@@ -247,13 +242,7 @@ def _iterated(node: ast.AST) -> ast.AST | None:
     return None
 
 
-def _lines(node: ast.AST) -> tuple[int, int]:
-    """First and last line of a loop or a function; of a file all that there may be."""
-    return getattr(node, "lineno", 1), getattr(node, "end_lineno", None) or sys.maxsize
-
-
 def _root_name(node: ast.AST) -> str | None:
-    """The variable at the beginning of a chain of calls."""
     while isinstance(node, ast.Call | ast.Attribute):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None

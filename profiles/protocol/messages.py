@@ -213,12 +213,11 @@ class MemoryReport:
 
 @dataclass(frozen=True)
 class CostSegment:
-    """Two snapshots of one iterator's model; `seconds` is when the second was taken, since the measurement began."""
+    """Two snapshots of one iterator's model."""
 
     first: ModelDict
     last: ModelDict
     batches: int
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)

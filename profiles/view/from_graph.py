@@ -98,7 +98,6 @@ def _constant_view(constant: ConstantDict, addresses: Mapping[str, str]) -> Cons
         constant["dtype"],
         tuple(constant["shape"]),
         addresses.get(constant["node"] or ""),
-        constant["name"],
         Location(file=as_typed(file), line=line) if file is not None and line is not None else None,
     )
 

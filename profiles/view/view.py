@@ -177,14 +177,12 @@ class ConstantView:
 
     Attributes:
         stage: Id of the stage whose function has it; ``None`` where that is not known.
-        name: The user's name for it, a variable or ``self.table``.
     """
 
     nbytes: int
     dtype: str
     shape: tuple[int, ...]
     stage: str | None = None
-    name: str | None = None
     location: Location | None = None
 
 

@@ -106,7 +106,7 @@ def _call(job: LookJob) -> LookAnswer:
     dataset, watch = called.dataset, called.watch
     held = held_bytes(watch.made) + watch.lines.held_bytes(dataset)
     found = read_graphs(dataset, in_memory=held, watch=watch)
-    made = [source.to_dict() for source in watch.made]
+    made = watch.made
     return LookAnswer(Sketch(found.written, found.places, made, found.constants), notes=list(called.notes))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import known_edits
 from pipeprof.pipelines.changes.recorded_calls import CallWatch, RecordedCalls
-from pipeprof.pipelines.graph.observe.build_watch import MadeSource, component_bytes, held_bytes
+from pipeprof.pipelines.graph.observe.build_watch import component_bytes, held_bytes
 from pipeprof.pipelines.graph.observe.reading import ObservedGraphs, read_graphs, read_written, readable
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.host import procfs
@@ -19,7 +19,7 @@ from pipeprof.profiles.protocol.options import SERVICE, Options, from_pairs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pipeprof.pipelines.graph.read.records import GraphDict, PlaceDict
+    from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict, PlaceDict
     from pipeprof.pipelines.meaning.traits import Traits
     from pipeprof.profiles.worker.load_function import Called
 
@@ -46,7 +46,7 @@ class Pipeline:
         self.dataset: Any = None
         self.called: Called | None = None
         self.watch: CallWatch | None = None
-        self.made: list[MadeSource] = []
+        self.made: list[MadeDict] = []
         self.source_bytes = 0
         self.service: str | None = None
 

@@ -483,7 +483,7 @@ class JobRun:
                 written=found.written,
                 executed=found.executed,
                 segments=self._models.segments(),
-                made=[source.to_dict() for source in self.pipeline.made],
+                made=self.pipeline.made,
                 places=found.places if self.job.kind != "spec" else {},
                 constants=found.constants,
             )

@@ -35,7 +35,7 @@ SHARD = {"num_shards": 4, "index": 1}
 
 def view_of(dataset: Any) -> PipelineView:
     written = reading.read_written(dataset, in_memory=0)
-    executed = reading.read_executed(dataset, in_memory=0, written=written)
+    executed = reading.read_executed(dataset, written)
     return view_of_graphs(StageGraph.from_dict(written), StageGraph.from_dict(executed), [], by_address=False)
 
 
@@ -108,7 +108,7 @@ def test_wide_csv_rows_are_gathered_as_one_table(tmp_path: Path) -> None:
         made, VectoriseMap("stages.0", "stages.1"), ReplaceStages(("source", "stages.1"), by, flat=True), fused
     )
     assert elements(found) == elements(made)
-    executed = reading.read_executed(found, in_memory=0, written=reading.read_written(found, in_memory=0))
+    executed = reading.read_executed(found, reading.read_written(found, in_memory=0))
     ops = [node.op for node in StageGraph.from_dict(executed).nodes.values()]
     assert sum(op.startswith(("Map", "ParallelMap")) for op in ops) == 1, ops
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from integration import array_tables
-from integration.array_tables import IMPORTED, Tables
 
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
@@ -49,8 +47,7 @@ def ops_of(graph: Any) -> list[tuple[Any, ...]]:
     ]
 
 
-def pipelines() -> dict[str, tuple[Any, list[str | None]]]:
-    """Pipelines with the names of their arrays, in the order of the stages."""
+def pipelines() -> dict[str, Callable[[], Any]]:
     table, lookup = TABLE.copy(), Lookup()
 
     def indices() -> Any:
@@ -72,38 +69,21 @@ def pipelines() -> dict[str, tuple[Any, list[str | None]]]:
             row += 1
         return row
 
-    def by_default(index: Any, rows: Any = array_tables.OF_MODULE) -> Any:
-        return tf.gather(rows, index)
-
-    def given(rows: Any, index: Any) -> Any:
-        return tf.gather(rows, index)
-
-    part = partial(given, array_tables.OF_MODULE)
     return {
-        "imported": (lambda: indices().map(lambda index: tf.gather(IMPORTED, index)), ["IMPORTED"]),
-        "of_module": (
-            lambda: indices().map(lambda index: tf.gather(array_tables.OF_MODULE, index)),
-            ["array_tables.OF_MODULE"],
-        ),
-        "of_class": (lambda: indices().map(lambda index: tf.gather(Tables.of_class, index)), ["Tables.of_class"]),
-        "default": (lambda: indices().map(by_default), ["rows"]),
-        "partial": (lambda: indices().map(part), ["rows"]),
-        "closure": (lambda: indices().map(lambda index: tf.gather(table, index)).batch(4), ["table"]),
-        "global": (lambda: indices().map(lambda index: tf.gather(TABLE, index)).batch(4), ["TABLE"]),
-        "attribute": (lambda: indices().map(lookup.gathered), ["self.table"]),
-        "autograph": (lambda: indices().map(converted).batch(4), ["TABLE"]),
-        "filter": (lambda: indices().filter(lambda index: tf.reduce_sum(tf.gather(table, index)) > 3), ["table"]),
-        "branch": (lambda: indices().map(branched), ["table"]),
-        "function": (lambda: indices().map(traced), ["table"]),
-        "nested": (lambda: indices().flat_map(nested).batch(2), ["table"]),
-        "made_there": (lambda: indices().map(lambda index: tf.gather(np.ones((ROWS, 250), "f4"), index)), [None]),
+        "closure": lambda: indices().map(lambda index: tf.gather(table, index)).batch(4),
+        "attribute": lambda: indices().map(lookup.gathered),
+        "autograph": lambda: indices().map(converted).batch(4),
+        "filter": lambda: indices().filter(lambda index: tf.reduce_sum(tf.gather(table, index)) > 3),
+        "branch": lambda: indices().map(branched),
+        "function": lambda: indices().map(traced),
+        "nested": lambda: indices().flat_map(nested).batch(2),
+        "made_there": lambda: indices().map(lambda index: tf.gather(np.ones((ROWS, 250), "f4"), index)),
     }
 
 
-def test_the_constants_of_functions_have_their_stage_their_line_and_their_name() -> None:
-    for name, (build, names) in pipelines().items():
+def test_the_constants_of_functions_have_their_stage_and_their_line() -> None:
+    for name, build in pipelines().items():
         _, constants, graphs = seen(build)
-        assert [one["name"] for one in constants] == names, name
         assert {(one["bytes"], one["dtype"], tuple(one["shape"])) for one in constants} == {
             (BYTES, "float32", (ROWS, 250))
         }, name
@@ -116,7 +96,7 @@ def test_the_constants_of_functions_have_their_stage_their_line_and_their_name()
 
 def test_a_graph_is_read_without_its_constants_where_these_are_too_large() -> None:
     """The same is read with the constants and without."""
-    for name, (build, _) in pipelines().items():
+    for name, build in pipelines().items():
         with SourceWatch() as watch:
             dataset = build()
         inside = watch.lines.held_bytes(dataset)
@@ -128,7 +108,7 @@ def test_a_graph_is_read_without_its_constants_where_these_are_too_large() -> No
         assert ops_of(slim.written) == ops_of(whole.written), name
         assert ops_of(slim.executed) == ops_of(whole.executed), name
         assert list(slim.places.values()) == list(whole.places.values()), name
-        assert [one["name"] for one in slim.constants] == [one["name"] for one in whole.constants], name
+        assert [one["line"] for one in slim.constants] == [one["line"] for one in whole.constants], name
 
 
 def test_a_captured_tensor_is_left_out_as_well() -> None:
@@ -145,13 +125,13 @@ def test_a_captured_tensor_is_left_out_as_well() -> None:
     assert ops_of(graphs.executed) == ops_of(whole.executed)
 
 
-def test_lists_are_named_and_texts_have_the_bytes_of_their_letters() -> None:
+def test_texts_have_the_bytes_of_their_letters() -> None:
     words = ["word"] * 50_000
     numbers = [float(number) for number in range(60_000)]
     _, constants, _ = seen(
         lambda: tf.data.Dataset.range(4).map(lambda index: (tf.gather(words, index), tf.gather(numbers, index)))
     )
-    assert [(one["name"], one["bytes"]) for one in constants] == [("words", 200_000), ("numbers", 240_000)]
+    assert [one["bytes"] for one in constants] == [200_000, 240_000]
 
 
 def test_a_stage_that_is_made_while_a_function_is_traced_has_the_name_of_its_function() -> None:

@@ -177,10 +177,10 @@ def test_the_report_has_the_lines_of_the_library_with_those_of_the_user(folder: 
     assert "tokenize" in row
 
 
-def test_the_array_is_named_in_a_finding_and_owned_in_the_ledger(profile: dict[str, Any]) -> None:
+def test_the_array_is_described_in_a_finding_and_owned_in_the_ledger(profile: dict[str, Any]) -> None:
     (finding,) = [one for one in profile["findings"] if one["rule"] == "graph-constant"]
     assert finding["stage"] == "stages.9"
-    assert "TABLE float32[12000,250], used in input.py:" in finding["sentence"]
+    assert "float32[12000,250], used in input.py:" in finding["sentence"]
     (entry,) = [one for one in profile["memory"]["ledger"] if one["owner"] == "source"]
     assert entry["stage"] == "stages.9"
     nbytes = 12_000 * 250 * 4

@@ -58,7 +58,7 @@ def functions_of(path: Path) -> list[str]:
 def stages_of(target: str) -> dict[str, Stage]:
     called = call_target(target)
     written = read_written(called.dataset, in_memory=0)
-    executed = read_executed(called.dataset, in_memory=0, written=written)
+    executed = read_executed(called.dataset, written)
     stages, _ = explain_stages(StageGraphs.of(written, executed, by_address=False), batches=1)
     places = called.watch.lines.places(called.dataset, written)
     locate(stages, ParsedGraphs.of(Graphs(written, executed, places=places)))

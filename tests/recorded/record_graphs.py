@@ -26,8 +26,9 @@ import tensorflow as tf
 from advice_pipelines import options, pipelines
 
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.graph.observe.build_watch import MadeSource, SourceWatch
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
+from pipeprof.pipelines.graph.read.records import MadeDict
 
 FOLDER = Path(__file__).with_name("graphs")
 DATASET = tf.data.Dataset
@@ -214,7 +215,7 @@ def scheduled() -> tuple[float, float]:
 
 
 def record(
-    dataset: tf.data.Dataset, *, warm: int = 10, steps: int = 10, rounds: int = 4, made: Sequence[MadeSource] = ()
+    dataset: tf.data.Dataset, *, warm: int = 10, steps: int = 10, rounds: int = 4, made: Sequence[MadeDict] = ()
 ) -> dict[str, Any]:
     iterator = iter(dataset)
     for _ in range(warm):
@@ -234,12 +235,12 @@ def record(
         "worker_cores": round(ran / seconds, 3),
         "runnable_wait_share": round(waited / (ran + waited), 3),
         "written": written,
-        "executed": read_executed(dataset, in_memory=0, written=written),
+        "executed": read_executed(dataset, written),
         "snapshots": [one.to_dict() for one in snapshots if one is not None],
     }
 
 
-def quietest(dataset: tf.data.Dataset, made: Sequence[MadeSource], tries: int = 6) -> dict[str, Any]:
+def quietest(dataset: tf.data.Dataset, made: Sequence[MadeDict], tries: int = 6) -> dict[str, Any]:
     """Of several recordings the first that hardly waited for a core, else the one that waited least."""
     found = []
     for _ in range(tries):

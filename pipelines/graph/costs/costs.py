@@ -46,28 +46,22 @@ class Cost:
     elements: float = 0.0
     """Elements that it produced, unobserved ones included."""
     bytes_produced: float = 0.0
-    bytes_consumed: float = 0.0
     seen: float = 1.0
     """Share of the elements whose cost was observed; the rest is extrapolated."""
     unseen: bool = False
     """Whether its iterators ran but nearly all had ended when the model was read: the sums are invalid."""
     buffered_bytes: int = 0
-    """At the reading at which it held most elements."""
+    """At the reading at which it held most elements; so are `buffered_elements`."""
     buffered_elements: float = 0.0
-    """Likewise."""
     parallelism: float | None = None
     most_parallelism: float | None = None
-    """The largest that it had."""
     buffer_size: float | None = None
     tunable: bool | None = None
     iterators: int = 0
-    """Number of iterators alive at the end."""
+    """Alive at the end."""
     most_iterators: int = 0
-    """The most that were alive at once."""
     lifetime_elements: int = 0
     lifetime_bytes: int = 0
-    fill: list[tuple[int, float]] = field(default_factory=list)
-    """Elements held at the end of each segment, by the segment's index."""
     inputs: float | None = None
     """Elements that went into it, for a buffer."""
     pass_elements: int | None = None
@@ -76,12 +70,11 @@ class Cost:
 
 @dataclass
 class Costs:
-    """Costs by executed dataset, and what belongs to none."""
+    """Costs by executed dataset, and the names and time of the model's nodes that could not be placed."""
 
     by_id: dict[str, Cost] = field(default_factory=dict)
     unattributed_seconds: float = 0.0
     unattributed: list[str] = field(default_factory=list)
-    """Names of the model's nodes that could not be placed."""
     ratios: Mapping[str, Ratio] = field(default_factory=dict)
     """Elements that a dataset took of its input for one of its own, by dataset."""
     lost: Sequence[Lost] = ()
@@ -97,7 +90,6 @@ class _Sum:
     seconds: float = 0.0
     seen: int = 0
     produced: int = 0
-    consumed: int = 0
     expected: float = 0.0
     covered: int = 0
     """Elements of the whole pipeline in the segments with a known ``expected``."""
@@ -113,7 +105,7 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     epochs: list[list[Stretch]] = []
     known: dict[int, str] = {}
     previous: ModelDict | None = None
-    for index, (first, last) in enumerate(segments):
+    for first, last in segments:
         if previous is None or _is_new(previous, first):
             known = {}
             epochs.append([])
@@ -121,7 +113,7 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
         known = {**known, **before.places}
         after = match(executed, last, known)
         known = {**known, **after.places}
-        epochs[-1].append(Stretch(executed, first, last, before, after, index=index))
+        epochs[-1].append(Stretch(executed, first, last, before, after))
         previous = last
     counts, passes = cardinalities(executed), read_passes(executed, epochs)
     ratios = count_ratios(executed, epochs, passes, counts)
@@ -163,10 +155,8 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: Stretch, ratios: Mapping[
         total.seen += segment.total(place, "num_elements")
         total.seconds += segment.total(place, "processing_time", helpers=True) / 1e9
         total.produced += segment.total(place, "bytes_produced")
-        total.consumed += segment.total(place, "bytes_consumed")
         if segment.ids.get(place):
-            held = _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
-            total.state.fill.append((segment.index, held))
+            _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
         total.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
@@ -179,8 +169,8 @@ def _count_parts(
 ) -> dict[str, float]:
     """Return the elements of datasets that another one reads one after the other, and of what is below them.
 
-    A part is at work for a short time: what the readings then had of it does not hold for the rest of the window. Each
-    has as many passes, parts of one included, as the dataset that joins them.
+    What the readings had of a part while it was at work does not hold for the rest of the window. Each has as many
+    passes as the dataset that joins them.
     """
     found: dict[str, float] = {}
     for join in reversed(list(executed.walk())):
@@ -201,12 +191,7 @@ def _count_parts(
 
 
 def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
-    """Convert sums to a cost, extrapolating the unobserved part.
-
-    Args:
-        elements: Those of the whole pipeline.
-        most: The most that it can have given.
-    """
+    """Convert sums to a cost, extrapolating the unobserved part; ``elements`` are those of the whole pipeline."""
     if total.covered <= 0 < elements:
         return replace(total.state, unseen=True, seen=0.0)
     whole = elements / total.covered if total.covered else 1.0
@@ -230,15 +215,13 @@ def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
         inputs=inputs,
         elements=expected,
         bytes_produced=total.produced * scale,
-        bytes_consumed=total.consumed * scale,
         seen=min(1.0, 1 / scale) if scale else 1.0,
     )
 
 
-def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> float:
-    """Set the values that are read at the end of a segment, and return the elements held then."""
+def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
     held = sum(node["buffered_elements"] for node in nodes)
-    if held >= cost.buffered_elements or not cost.fill:
+    if held >= cost.buffered_elements or not cost.most_iterators:
         cost.buffered_elements, cost.buffered_bytes = held, sum(node["buffered_bytes"] for node in nodes)
     own = [node for node in nodes if node["id"] not in helpers]
     cost.iterators = len(own)
@@ -253,4 +236,3 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
         cost.most_parallelism = max(cost.most_parallelism or 0.0, cost.parallelism)
     flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
     cost.tunable = any(flags) if flags else None
-    return held

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.created import Spot
 from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, SILENT
+from pipeprof.pipelines.graph.read.records import function_names
 from pipeprof.pipelines.meaning.executed_ops import is_dataset
 
 _MARK: Final = re.compile(r"(?:^|/)pipeprof_(?P<number>\d+)/")
@@ -30,11 +31,7 @@ class Paths:
 
 
 class Marks:
-    """Ops and Python functions of a graph by the dataset whose functions they are in.
-
-    Args:
-        called: Where Python functions were put into the graph, by TensorFlow's names of them.
-    """
+    """Ops and Python functions of a graph by the dataset whose functions they are in; ``called``: where, by token."""
 
     def __init__(self, graph: Any, called: Mapping[str, Spot] | None = None) -> None:
         self.called = called or {}
@@ -55,8 +52,7 @@ class Marks:
     def dataset_of(self, path: str) -> str | None:
         """Return the dataset whose function contains the op at `path`; None where it is ambiguous or unknown.
 
-        Functions that are called inside are inlined under the name of the call, so a path may begin with names that no
-        function contains.
+        Called functions are inlined under the name of the call: a path may begin with names that no function contains.
         """
         marks = list(_MARK.finditer(path))
         if marks:
@@ -75,11 +71,7 @@ class Marks:
         return found[0] if len(found) == 1 else None
 
     def scoped(self, datasets: Sequence[str], graph: Any) -> None:
-        """Take the functions of datasets as traced in scopes ``pipeprof_N``, by number.
-
-        Args:
-            graph: That of the pipeline with these scopes: Python functions have other names in it.
-        """
+        """Take the functions of datasets as traced in scopes ``pipeprof_N`` of another graph."""
         self._scoped = list(datasets)
         for owners in self._by_path.values():
             owners.difference_update(datasets)
@@ -92,7 +84,6 @@ class Marks:
                     )
 
     def _walk(self, nodes: Iterable[Any], prefix: str, dataset: str | None, depth: int) -> None:
-        """Visit the nodes of a graph or of a function's body."""
         if depth > _MAX_DEPTH:
             return
         for node in nodes:
@@ -100,11 +91,11 @@ class Marks:
             if is_dataset(node.op):
                 own = prefix + node.name
                 self.datasets.setdefault(own, Paths())
-            for reference in _functions(node):
-                definition = self._functions.get(reference.name)
+            for name in function_names(node):
+                definition = self._functions.get(name)
                 if definition is None:
                     continue
-                below = f"{own}::{reference.name}::" if own != dataset else inside
+                below = f"{own}::{name}::" if own != dataset else inside
                 self._note(definition, own)
                 self._walk(definition.node_def, below, own, depth + 1)
 
@@ -117,12 +108,3 @@ class Marks:
                 paths.ops.setdefault(node.name, node.op)
             if node.op in PYTHON:
                 paths.tokens.add(node.attr["token"].s.decode())
-
-
-def _functions(node: Any) -> Iterator[Any]:
-    """Yield references to functions in a node's attributes, sorted: the order of a message's map is not fixed."""
-    for key in sorted(node.attr):
-        value = node.attr[key]
-        if value.func.name:
-            yield value.func
-        yield from value.list.func

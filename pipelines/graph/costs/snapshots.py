@@ -60,7 +60,6 @@ def _node(node: Any) -> ModelNodeDict:
         "name": node.name,
         "num_elements": int(node.num_elements),
         "processing_time": int(node.processing_time),
-        "bytes_consumed": int(node.bytes_consumed),
         "bytes_produced": int(node.bytes_produced),
         "buffered_bytes": int(node.buffered_bytes),
         "buffered_elements": int(node.buffered_elements),

@@ -15,7 +15,7 @@ from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
 
 Segment = tuple[ModelDict, ModelDict]
-Counter = Literal["num_elements", "processing_time", "bytes_produced", "bytes_consumed"]
+Counter = Literal["num_elements", "processing_time", "bytes_produced"]
 _MOST_PARTS = 12
 """Passes that the shortest stretch between two readings may be."""
 _OFF = 1
@@ -84,28 +84,20 @@ _HALF = 0.5
 
 @dataclass(frozen=True)
 class Ratio:
-    """Elements of its input that a dataset took for one of its own.
-
-    Attributes:
-        whole: Whether it was counted over whole epochs.
-        rough: Whether it is no more than a guess: none of what it opened had ended.
-        first: Elements that it drops at the beginning of each pass, after which it takes one for one; `None` where
-            that is not known.
-    """
+    """Elements of its input that a dataset took for one of its own."""
 
     number: float
     whole: bool
+    """Counted over whole epochs."""
     rough: bool = False
+    """No more than a guess: none of what it opened had ended."""
     first: int | None = None
+    """Elements that it drops at the beginning of each pass, after which it takes one for one; None if unknown."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """Elements that went into a dataset and raised an error, which another dataset swallowed.
-
-    Attributes:
-        number: At least so many of them never came out.
-    """
+    """Elements that went into a dataset and raised an error, which another one swallowed: at least `number`."""
 
     place: str
     swallowed_by: str
@@ -117,10 +109,9 @@ class Stretch:
     """A segment: the counters of each dataset at its begin and its end."""
 
     def __init__(
-        self, executed: StageGraph, first: ModelDict, last: ModelDict, before: Matched, after: Matched, *, index: int
+        self, executed: StageGraph, first: ModelDict, last: ModelDict, before: Matched, after: Matched
     ) -> None:
         self.executed = executed
-        self.index = index
         self.before, self.after = before, after
         self.first = {node["id"]: node for node in first["nodes"]}
         self.last = {node["id"]: node for node in last["nodes"]}
@@ -225,10 +216,7 @@ class Stretch:
         return self.executed.skip_options(self.executed.nodes[place].inputs[0])
 
     def passed(self, place: str) -> tuple[int, int] | None:
-        """Return the elements of all passes of its input that have ended, and of the one that has begun.
-
-        None of a place that does not repeat it.
-        """
+        """Return the elements of all ended passes of what a place repeats, and of the one that has begun; else None."""
         node = self.executed.nodes[place]
         if not node.traits.restarts or node.bodies or len(node.inputs) != 1:
             return None
@@ -301,11 +289,7 @@ def count_ratios(
     passes: Mapping[str, tuple[list[int], list[int]]],
     counts: Mapping[str, int | None],
 ) -> dict[str, Ratio]:
-    """Return the ratio of each dataset that reads one other and keeps its iterator.
-
-    Args:
-        epochs: The stretches of each iterator of the whole pipeline, in order; all but the last have ended.
-    """
+    """Return the ratio of each dataset that reads one other and keeps its iterator; only the last epoch may go on."""
     ended = [stretches for stretches in epochs[:-1] if stretches and stretches[0].begins]
     whole = len(ended) >= WHOLE_FROM
     stretches = [stretch for epoch in (ended if whole else epochs) for stretch in epoch]
@@ -416,7 +400,6 @@ def _each(executed: StageGraph, node: Node, counts: Mapping[str, int | None]) ->
 
 
 def _calls_at_a_time(node: Node, epochs: Sequence[Sequence[Stretch]]) -> float:
-    """Return how many elements may be on their way through a dataset."""
     if not executed_op(node.op).asynchronous:
         return 1.0
     return max((stretch.parallelism(node.id) for stretches in epochs for stretch in stretches), default=0.0) or 1.0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from pipeprof.pipelines.graph.align import match
+from pipeprof.pipelines.graph.align import live_inputs, match, nodes_by_id
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs
 from pipeprof.pipelines.graph.costs.stretches import fixed_ratio
 from pipeprof.pipelines.graph.elements import cardinalities
-from pipeprof.pipelines.graph.opnames import dataset_op, is_helper, is_option
+from pipeprof.pipelines.graph.opnames import dataset_op, is_option
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict, dataset_node
 from pipeprof.pipelines.graph.stages import Node, StageGraph, readers_first, reads
 from pipeprof.pipelines.meaning.constants import INFINITE
@@ -67,7 +68,6 @@ class _CountInference:
                 todo.append((below, through))
 
     def _input_count(self, node: Node, below: str, elements: float | None) -> float | None:
-        """Return how many elements the unsampled ``below`` produced for ``elements`` of ``node``."""
         if elements is None:
             return None
         traits = node.traits
@@ -98,78 +98,46 @@ def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
     """Return the graph that places the most iterators of the ``snapshots``; without nodes if none of them shows any."""
     best, placed = GraphDict(root=None, reason="TensorFlow's model shows no stages", nodes=[]), 0
     for model in snapshots:
-        graph = _ModelReader(model).read()
+        graph = _graph_of(model)
         count = len(match(StageGraph.from_dict(graph), model).places) if graph["root"] is not None else 0
         if count > placed:
             best, placed = graph, count
     return best
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Pipeline that records belong to: the main one, or one that a function makes."""
-
-    prefix: str = ""
-    owner: str | None = None
-    depth: int = 0
-
-
-@dataclass
-class _ModelReader:
-    model: ModelDict
-    found: list[NodeDict] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.nodes: dict[int, ModelNodeDict] = {node["id"]: node for node in self.model["nodes"]}
-
-    def read(self) -> GraphDict:
-        root = self.nodes.get(self.model["output"])
-        ends = self._children(root) if root is not None else []
-        if len(ends) != 1:
-            return {"root": None, "reason": "the model shows no stages", "nodes": []}
-        todo: list[tuple[ModelNodeDict, _Place]] = [(ends[0], _Place())]
-        while todo:
-            todo += self._add(*todo.pop())
-        return {"root": str(ends[0]["id"]), "reason": None, "nodes": self.found}
-
-    def _add(self, node: ModelNodeDict, place: _Place) -> Iterator[tuple[ModelNodeDict, _Place]]:
-        identity = f"{place.prefix}{node['id']}"
-        children = self._children(node)
+def _graph_of(model: ModelDict) -> GraphDict:
+    known = nodes_by_id(model)
+    root = known.get(model["output"])
+    ends = live_inputs(known, root) if root is not None else []
+    if len(ends) != 1:
+        return {"root": None, "reason": "the model shows no stages", "nodes": []}
+    records: list[NodeDict] = []
+    todo: list[tuple[ModelNodeDict, str, str | None, int]] = [(ends[0], "", None, 0)]
+    while todo:
+        node, prefix, owner, depth = todo.pop()
+        identity = f"{prefix}{node['id']}"
+        children = live_inputs(known, node)
         # A stage that creates iterators reads one input, which was created together with it.
-        makes = traits(node["name"]).nests
-        made = [child for child in children if makes and child["id"] != node["id"] + 1]
+        made = [child for child in children if traits(node["name"]).nests and child["id"] != node["id"] + 1]
         read = [child for child in children if child not in made]
-        inputs = [f"{place.prefix}{child['id']}" for child in read]
-        record = dataset_node(identity, dataset_op(node["name"]), inputs, place.owner, place.depth)
-        self.found.append(record)
-        yield from ((child, place) for child in read)
+        inputs = [f"{prefix}{child['id']}" for child in read]
+        record = dataset_node(identity, dataset_op(node["name"]), inputs, owner, depth)
+        records.append(record)
+        todo += [(child, prefix, owner, depth) for child in read]
         if made:
-            largest = max(made, key=self._size)
-            inside = _Place(f"{identity}::model::", identity, place.depth + 1)
-            record["bodies"] = [f"{inside.prefix}{largest['id']}"]
-            yield largest, inside
+            largest = max(made, key=partial(_size, known))
+            inside = f"{identity}::model::"
+            record["bodies"] = [f"{inside}{largest['id']}"]
+            todo.append((largest, inside, identity, depth + 1))
+    return {"root": str(ends[0]["id"]), "reason": None, "nodes": records}
 
-    def _size(self, node: ModelNodeDict) -> int:
-        count, todo = 0, [node]
-        while todo:
-            count += 1
-            todo += self._children(todo.pop())
-        return count
 
-    def _children(self, node: ModelNodeDict) -> list[ModelNodeDict]:
-        """Return the live inputs of ``node`` in order; parts of an iterator and options are skipped."""
-        found: list[ModelNodeDict] = []
-        todo = [(node, number) for number in reversed(node["inputs"])]
-        while todo:
-            reader, number = todo.pop()
-            child = self.nodes.get(number)
-            if child is None:
-                continue
-            if is_helper(reader["name"], child["name"]) or is_option(f"{child['name']}Dataset"):
-                todo += [(child, below) for below in reversed(child["inputs"])]
-            else:
-                found.append(child)
-        return found
+def _size(known: Mapping[int, ModelNodeDict], node: ModelNodeDict) -> int:
+    count, todo = 0, [node]
+    while todo:
+        count += 1
+        todo += live_inputs(known, todo.pop())
+    return count
 
 
 _AGREES = 0.05
@@ -238,7 +206,6 @@ class _Walk:
         return _Flow(flow.number * each.number if each.number is not None else None, flow.exact and each.exact)
 
     def _inputs_each(self, node: Node, place: str) -> _Flow | None:
-        """Elements of an input for one of its own."""
         traits = node.traits
         if traits.stacks:
             size = node.arguments.get("batch_size")
@@ -301,7 +268,6 @@ def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str,
 
 
 def _at_a_time(node: Node, cost: Cost) -> float | None:
-    """Return the most calls at a time of one of its iterators."""
     if cost.most_parallelism is not None:
         return cost.most_parallelism
     fixed = (node.arguments.get(literal) for literal in ("num_parallel_calls", "cycle_length"))

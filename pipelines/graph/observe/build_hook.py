@@ -26,15 +26,12 @@ Hook: TypeAlias = Callable[[FrameType, str, Any], None]
 
 @dataclass(frozen=True)
 class WatchedCall:
-    """What looks at the calls of a function, or of a class, from their begin to their end.
-
-    Attributes:
-        ended: Receives also what was returned, None where it raised or is a constructor.
-    """
+    """What looks at the calls of a function, or of a class, from their begin to their end."""
 
     function: Callable[..., Any]
     began: Callable[[FrameType], None]
     ended: Callable[[FrameType, Any], None]
+    """Receives also what was returned, None where it raised or is a constructor."""
 
 
 _Hook = TypeVar("_Hook", bound="BuildHook")
@@ -115,8 +112,6 @@ class BuildHook:
             self.problem = f"{type(error).__name__}: {error}"
 
     def _removable_hook(self, hook: Hook, before: Any) -> Hook:
-        """Return the hook for a thread that may outlive the block."""
-
         def while_watched(frame: FrameType, event: str, value: Any) -> None:
             if self._ended:
                 sys.setprofile(before)
@@ -148,11 +143,7 @@ _MOST_PARTIALS: Final = 10
 def library_frames(
     frame: FrameType, tensorflow: str, users: Callable[[str], bool]
 ) -> tuple[FrameType, FrameType | None]:
-    """Find the outermost method of a dataset that made an op, and the frame of a library that called it.
-
-    Returns:
-        The second is None where the user's own code called TensorFlow.
-    """
+    """Find the outermost method of a dataset that made an op, and the frame of a library that called it, if one did."""
     called = frame
     for caller in callers(frame):
         file = caller.f_code.co_filename
@@ -266,7 +257,6 @@ def _functions_of(function: FunctionType) -> Sequence[FunctionType]:
 
 
 def _named_by(function: FunctionType) -> dict[str, Any]:
-    """Return the free variables and globals that the code of a function names."""
     code = function.__code__
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     return {name: function.__globals__.get(name) for name in code.co_names} | {
@@ -275,10 +265,7 @@ def _named_by(function: FunctionType) -> dict[str, Any]:
 
 
 def _functions_of_objects(function: FunctionType) -> list[FunctionType]:
-    """Return the functions that the code of another one reaches through its objects: ``self.tokenize(text)``.
-
-    A method stands for the function that it calls where its object holds one.
-    """
+    """Return the functions that a function reaches through its objects; a method stands for one that it calls."""
     found: list[FunctionType] = []
     for cell in function.__closure__ or ():
         value = _content(cell)
@@ -294,7 +281,6 @@ def _functions_of_objects(function: FunctionType) -> list[FunctionType]:
 
 
 def _held_functions(value: Any, user: FunctionType) -> list[FunctionType]:
-    """Return the functions among the attributes of an object that the code of a function names."""
     attributes = attributes_of(value)
     held = [_plain(attributes.get(name)) for name in user.__code__.co_names]
     return [function for function in held if isinstance(function, FunctionType)]

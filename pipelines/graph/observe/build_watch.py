@@ -1,9 +1,9 @@
 """The watch over a build: where datasets are made, sources in memory, datasets registered with a tf.data service.
 
 A graph cannot tell an array that was converted once, by an eager ``from_tensor_slices``, from one that went through a
-graph as a constant, at many times its size. So a `BuildHook` reports the calls, and whether TensorFlow is tracing. Nor
-does a graph show what the workers of a service run: registering does. By then the dataset and all that it reads were
-made in this process, and are drawn as they were seen being made (worker only: needs TensorFlow).
+graph as a constant, at many times its size: whether TensorFlow was tracing is seen when the dataset is made. Nor does a
+graph show what the workers of a service run: registering does. By then the dataset and all that it reads were made in
+this process, and are drawn as they were seen being made (worker only: needs TensorFlow).
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.observe.build_hook import BuildHook, Returned, WatchedCall, callers
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook, Returned, WatchedCall
 from pipeprof.pipelines.graph.observe.created import CreatedDataset, draw, plain_argument
 from pipeprof.pipelines.graph.observe.source_lines import Lines, place_of, places_of
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
@@ -34,44 +33,15 @@ from pipeprof.pipelines.graph.read.records import (
 )
 from pipeprof.pipelines.meaning.executed_ops import REGISTERS, is_dataset
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.pipelines.target.user_files import is_generated, is_users
-
-
-@dataclass(frozen=True)
-class MadeSource:
-    """One call of ``from_tensor_slices`` or ``from_tensors``.
-
-    Attributes:
-        shapes: Shape of each component, None for an unknown rank or dimension.
-    """
-
-    types: tuple[str, ...]
-    shapes: tuple[tuple[int | None, ...] | None, ...]
-    traced: bool
-    method: str = "from_tensor_slices"
-    elements: int | None = None
-    file: str | None = None
-    line: int | None = None
-
-    def to_dict(self) -> MadeDict:
-        """Convert to JSON data."""
-        return {
-            "method": self.method,
-            "types": list(self.types),
-            "shapes": [None if shape is None else list(shape) for shape in self.shapes],
-            "elements": self.elements,
-            "traced": self.traced,
-            "file": self.file,
-            "line": self.line,
-        }
+from pipeprof.pipelines.target.user_files import is_users
 
 
 class SourceWatch(BuildHook):
     """Observer of the datasets created in a ``with`` block: their lines, and how in-memory ones are created."""
 
     def __init__(self, own: Callable[[str], bool] = is_users) -> None:
-        self.made: list[MadeSource] = []
         self.lines = Lines(own)
+        self.made = self.lines.sources
         self.registered = Registrations(self.lines)
         super().__init__(self._observed_functions(), self._watched_calls())
 
@@ -90,11 +60,6 @@ class SourceWatch(BuildHook):
     def _observed_functions(self) -> Iterator[tuple[Callable[..., Any], Returned]]:
         import tensorflow as tf
 
-        library = str(Path(tf.__file__).parent)
-
-        def source(frame: FrameType, dataset: Any) -> None:
-            self.made.append(_source_record(frame, dataset, library, traced=bool(tf.inside_function())))
-
         for op in filter(is_dataset, dir(tf.raw_ops)):
             note = self._read_from_service if traits(op).remote else self.lines.made
             yield getattr(tf.raw_ops, op), partial(note, op)
@@ -106,8 +71,6 @@ class SourceWatch(BuildHook):
             yield method, self.lines.returned
         for method in _methods(tf.Graph):
             yield method, self.lines.op_made
-        for method in (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors):
-            yield method, source
 
     def _read_from_service(self, op: str, frame: FrameType, variant: Any) -> None:
         self.lines.made(op, frame, variant)
@@ -120,80 +83,37 @@ def _methods(kind: type[Any]) -> Iterator[Callable[..., Any]]:
         yield from _methods(below)
 
 
-def held_bytes(made: Sequence[MadeSource]) -> int:
+def held_bytes(made: Sequence[MadeDict]) -> int:
     """Return the bytes of these sources' tensors with known shapes; strings count 0."""
     return sum(nbytes for _, nbytes in component_bytes(made))
 
 
-def component_bytes(made: Sequence[MadeSource]) -> list[tuple[str, int]]:
+def component_bytes(made: Sequence[MadeDict]) -> list[tuple[str, int]]:
     """Return type and bytes of each tensor that these sources hold, except strings and unknown shapes."""
     import tensorflow as tf
 
     sizes = []
     for source in made:
-        for name, shape in zip(source.types, source.shapes, strict=True):
+        for name, shape in zip(source["types"], source["shapes"], strict=True):
             if shape is None or None in shape or name in ("variant", "string"):
                 continue
-            count = math.prod(size for size in shape if size is not None) * (source.elements or 1)
+            count = math.prod(size for size in shape if size is not None) * (source["elements"] or 1)
             sizes.append((name, count * int(tf.dtypes.as_dtype(name).size)))
     return sizes
 
 
-def mark_constants(graph: GraphDict, made: Sequence[MadeSource]) -> None:
+def mark_constants(graph: GraphDict, made: Sequence[MadeDict]) -> None:
     """Set ``constant`` of the in-memory sources of ``graph`` from what was seen while it was built.
 
-    Sources inside functions are read from the graph itself. Where sources of the same element were made in both ways,
-    the one at hand could be either, and nothing is set.
+    Where sources of the same element were made in both ways, the one at hand could be either, and nothing is set.
     """
     for node in graph["nodes"]:
         if not traits(node["op"]).in_memory or node["owner"] is not None:
             continue
-        types = tuple(node["output_types"])
-        shapes = tuple(None if shape is None else tuple(shape) for shape in node["output_shapes"])
-        traced = {source.traced for source in made if (source.types, source.shapes) == (types, shapes)}
+        element = node["output_types"], node["output_shapes"]
+        traced = {source["traced"] for source in made if (source["types"], source["shapes"]) == element}
         if len(traced) == 1:
             node["constant"] = traced.pop()
-
-
-def _source_record(frame: FrameType, dataset: Any, library: str, *, traced: bool) -> MadeSource:
-    import tensorflow as tf
-
-    leaves = list(filter(is_component, tf.nest.flatten(dataset.element_spec)))
-    shapes = [getattr(leaf, "shape", None) for leaf in leaves]
-    rows = _rows(frame.f_locals.get("tensors")) if traits(frame.f_code.co_name).slices else 1
-    user = _user_frame(frame, library)
-    return MadeSource(
-        types=tuple(str(getattr(getattr(leaf, "dtype", None), "name", "variant")) for leaf in leaves),
-        shapes=tuple(None if shape is None or shape.rank is None else tuple(shape.as_list()) for shape in shapes),
-        traced=traced,
-        method=frame.f_code.co_name,
-        elements=None if traced else rows,
-        file=user.f_code.co_filename if user is not None else None,
-        line=user.f_lineno if user is not None else None,
-    )
-
-
-def _rows(tensors: Any) -> int | None:
-    """Return the length of the first axis of the sliced arrays; None where it is not static.
-
-    Do not read the dataset's cardinality instead: reading a tensor's value makes TensorFlow free arrays that it would
-    have kept while the pipeline starts, and the peak would be lower than without pipeprof.
-    """
-    while isinstance(tensors, (dict, tuple)):
-        tensors = next(iter(tensors.values() if isinstance(tensors, dict) else tensors), None)
-    shape = getattr(tensors, "shape", None)
-    if shape is None:
-        return len(tensors) if isinstance(tensors, list) else None
-    rows = next(iter(shape), None)
-    return rows if isinstance(rows, int) else None
-
-
-def _user_frame(frame: FrameType, library: str) -> FrameType | None:
-    for caller in callers(frame):
-        file = caller.f_code.co_filename
-        if not file.startswith((library, "<")) and not is_generated(file):
-            return caller
-    return None
 
 
 def is_component(leaf: Any) -> bool:
@@ -202,10 +122,7 @@ def is_component(leaf: Any) -> bool:
 
 
 def component_keys(spec: Any) -> list[str] | None:
-    """Return component names of an element: dotted keys of dicts, indices of tuples; ``0`` for a single one.
-
-    A None is no component.
-    """
+    """Return component names of an element: dotted keys of dicts, indices of tuples; ``0`` for a single one."""
     if not isinstance(spec, (dict, tuple, list)):
         return ["0"]
     return [".".join(path) for path in _paths(spec, ())]
@@ -237,27 +154,19 @@ _BELOW: Final = "@workers/"
 
 @dataclass(frozen=True)
 class Registered:
-    """A registered dataset.
-
-    Attributes:
-        graph: Its datasets; no root where they were not seen being made.
-        places: Where they were made, by their ids.
-        python: Where in the user's files those were made whose functions call Python.
-    """
+    """A registered dataset."""
 
     graph: GraphDict
+    """Without a root where its datasets were not seen being made."""
     places: Mapping[str, PlaceDict]
     compression: str | None
     python: tuple[CallerDict, ...] = ()
+    """Where those were made whose functions call Python."""
 
 
 @dataclass
 class Registrations:
-    """The datasets that were registered, by the id that the service gave them, and what reads from a service.
-
-    Args:
-        lines: How datasets were made, in the same block.
-    """
+    """The datasets that were registered, by the id that the service gave them, and what reads from a service."""
 
     lines: Lines
     known: dict[str, Registered] = field(default_factory=dict)

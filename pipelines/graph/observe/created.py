@@ -39,21 +39,15 @@ class Spot:
 
 @dataclass(frozen=True)
 class Facts:
-    """What groups datasets into the stages of their user.
-
-    Attributes:
-        functions: Names of the functions that it was made with.
-        stop: Where numbers end, as a number or a tensor.
-        files: Its elements are names of files.
-        unpacks: It unpacks what a tf.data service gives.
-        python: Its functions call Python.
-        seeds: The two numbers that seed it, or tensors of them.
-    """
+    """What groups datasets into the stages of their user."""
 
     functions: tuple[str, ...] = ()
     stop: Any = None
+    """Where numbers end, as a number or a tensor."""
     files: bool = False
+    """Its elements are names of files."""
     unpacks: bool = False
+    """It unpacks what a tf.data service gives."""
     python: bool = False
     seeds: tuple[Any, Any] | None = None
 
@@ -65,10 +59,9 @@ class CreatedDataset:
     Attributes:
         reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
-        library: The frame of a library that made it, where the user's code did not do so itself.
-        inputs: Of what it reads, all but what its functions capture; None for one whose creation was not observed.
+        library: The frame of a library that made it for the user's code.
+        inputs: What it reads, without what its functions capture.
         bodies: The datasets that its functions return.
-        function: Its first function, as a weak reference.
     """
 
     op: str
@@ -159,11 +152,7 @@ def datasets_of(end: CreatedDataset) -> Iterator[CreatedDataset]:
 
 
 def draw(end: CreatedDataset | None) -> tuple[GraphDict, dict[str, CreatedDataset]]:
-    """Draw the pipeline that ends with a dataset; return also its datasets by their ids.
-
-    Args:
-        end: None where its creation was not seen: there are no nodes then.
-    """
+    """Draw the pipeline that ends with a dataset, without nodes for None; return also its datasets by their ids."""
     if end is None:
         return {"root": None, "reason": "how the dataset was made was not seen", "nodes": []}, {}
     nodes: list[NodeDict] = []
@@ -194,7 +183,7 @@ def _draw(
             "functions": [*made.facts.functions],
             "arguments": _arguments(made),
             "output_types": [str(one.name) for one in types],
-            "output_shapes": [_shape(one) for one in given.get("output_shapes") or ()],
+            "output_shapes": [shape_of(one) for one in given.get("output_shapes") or ()],
             "files": made.facts.files,
             "function": _UNPACKING if made.facts.unpacks else None,
             "held_bytes": held,
@@ -227,6 +216,7 @@ def plain_argument(value: Any) -> int | bool | str | None:
     return value if isinstance(value, (bool, int, str)) else None
 
 
-def _shape(shape: Any) -> list[int | None] | None:
+def shape_of(shape: Any) -> list[int | None] | None:
+    """Return a shape of TensorFlow's as plain data; None for an unknown rank or dimension."""
     rank = getattr(shape, "rank", None)
     return None if rank is None else [None if size is None else int(size) for size in shape.as_list()]

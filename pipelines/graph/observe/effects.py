@@ -28,7 +28,6 @@ def _is_parallel(node: NodeDict) -> bool:
 
 
 def _around(node: NodeDict, by_id: dict[str, NodeDict]) -> list[NodeDict]:
-    """The stage and those in whose functions it is."""
     found = [node]
     while (owner := found[-1]["owner"]) is not None and owner in by_id:
         found.append(by_id[owner])

@@ -5,8 +5,6 @@ rewrites that ``iter()`` would apply. Reading both took up to 15 times the bytes
 tensors and constants hold in memory (a 200 MB array), and beyond 2 GB it yields nothing, without an error. So the
 caller says how much is held and how much room there is; a graph that is too large is not read, and a `GraphDict` with a
 ``reason`` and no nodes is returned.
-
-The format of the result is described in `pipeprof.pipelines.graph.read.records`.
 """
 
 from __future__ import annotations
@@ -17,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.elements import cardinalities
-from pipeprof.pipelines.graph.observe.build_watch import MadeSource, SourceWatch, component_keys, mark_constants
+from pipeprof.pipelines.graph.observe.build_watch import SourceWatch, component_keys, mark_constants
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
-from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, PlaceDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.pipelines.meaning.constants import INFINITE
 
@@ -57,9 +55,8 @@ def _infer_shapes(
         return ((),)
     if node.family == "Zip":
         return tuple(shape for input_ in inputs for shape in input_)
-    sides = inputs[1:] if node.family == "DirectedInterleave" else inputs if node.family == "Concatenate" else []
-    if len({len(side) for side in sides}) == 1:
-        return tuple(_common_shape(parts) for parts in zip(*sides, strict=True))
+    if node.family == "DirectedInterleave" and len({len(side) for side in inputs[1:]}) == 1:
+        return tuple(_common_shape(parts) for parts in zip(*inputs[1:], strict=True))
     if len(inputs) != 1:
         return None
     if node.traits.stacks and node.traits.keeps_shapes:
@@ -70,7 +67,6 @@ def _infer_shapes(
 
 
 def _common_shape(shapes_of_sides: tuple[Shape, ...]) -> Shape:
-    """Return the most specific shape that holds for all of them."""
     known = [side for side in shapes_of_sides if side is not None]
     if len(known) < len(shapes_of_sides) or len({len(pair) for pair in known}) != 1:
         return None
@@ -89,19 +85,16 @@ _IGNORE_EXTERNAL_STATE: Final = 1
 
 @dataclass(frozen=True)
 class ObservedGraphs:
-    """Both graphs of a pipeline.
-
-    Attributes:
-        stands_for: Bytes of the arrays left out when reading the graphs; 0 if they are complete.
-        needed: With them they could not have been read.
-    """
+    """Both graphs of a pipeline."""
 
     written: GraphDict
     executed: GraphDict
     places: dict[str, PlaceDict] = field(default_factory=dict)
     constants: list[ConstantDict] = field(default_factory=list)
     stands_for: int = 0
+    """Bytes of the arrays left out when reading the graphs; 0 if they are complete."""
     needed: bool = False
+    """With these arrays they could not have been read."""
 
     @property
     def note(self) -> str | None:
@@ -118,14 +111,10 @@ class ObservedGraphs:
 def read_graphs(
     dataset: Any, *, in_memory: int, room: int | None = None, watch: SourceWatch | None = None
 ) -> ObservedGraphs:
-    """Return both graphs of ``dataset``, without its arrays where these are too large to be read.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-    """
+    """Return both graphs of ``dataset``; of at most ``in_memory`` bytes of its arrays those that can be read."""
     small, left = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     written = read_written(small, in_memory=left, room=room, made=watch.made if watch is not None else ())
-    executed = read_executed(small, in_memory=left, room=room, written=written)
+    executed = read_executed(small, written)
     if watch is None:
         return ObservedGraphs(written, executed)
     if written["root"] is None:
@@ -149,9 +138,7 @@ def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWat
     return dataset, in_memory
 
 
-def read_written(
-    dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeSource] = ()
-) -> GraphDict:
+def read_written(dataset: Any, *, in_memory: int, room: int | None = None, made: Sequence[MadeDict] = ()) -> GraphDict:
     """Return the graph of ``dataset`` as its user wrote it."""
     import tensorflow as tf
 
@@ -164,20 +151,10 @@ def read_written(
     return graph
 
 
-def read_executed(
-    dataset: Any, *, in_memory: int, room: int | None = None, written: GraphDict | None = None
-) -> GraphDict:
-    """Return the graph of ``dataset`` as TensorFlow would run it with the dataset's own options.
-
-    Args:
-        written: The graph from `read_written`, which saves serialising it once more.
-    """
+def read_executed(dataset: Any, written: GraphDict) -> GraphDict:
+    """Return the graph of ``dataset`` as TensorFlow would run it with the dataset's own options."""
     import tensorflow as tf
 
-    reason = _too_large(in_memory, room)
-    if reason:
-        return _without_graph(reason)
-    written = written or read_written(dataset, in_memory=in_memory, room=room)
     if written["root"] is None:
         return written
     root = next(node for node in written["nodes"] if node["id"] == written["root"])
@@ -194,11 +171,7 @@ def read_executed(
 
 
 def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
-    """Return the ``GraphDef`` of ``dataset`` as its user wrote it, or a text that says why there is none.
-
-    Args:
-        dataset: A ``tf.data.Dataset``, or its variant tensor.
-    """
+    """Return the ``GraphDef`` of a dataset or its variant as its user wrote it, or a text why there is none."""
     import tensorflow as tf
 
     if (reason := _too_large(in_memory, room)) is not None:

@@ -27,6 +27,7 @@ from pipeprof.pipelines.graph.observe.created import (
     is_variant,
     kept,
     nbytes,
+    shape_of,
 )
 from pipeprof.pipelines.graph.observe.without_arrays import (
     NOTED_FROM,
@@ -34,12 +35,11 @@ from pipeprof.pipelines.graph.observe.without_arrays import (
     SmallCopy,
     constant_size,
     copy_without_arrays,
-    name_of_array,
     without_constants,
 )
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
-from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, MadeDict, PlaceDict
 from pipeprof.pipelines.graph.stages import UNPACKS
 from pipeprof.pipelines.meaning.executed_ops import written_op
 from pipeprof.pipelines.meaning.traits import traits
@@ -51,16 +51,14 @@ _MOST_RECORDS = 100_000
 
 @dataclass
 class Lines:
-    """Recorder of datasets at their creation.
-
-    Attributes:
-        alike: How a dataset of the same ops was made, for one whose own creation was not observed.
-    """
+    """Recorder of datasets at their creation."""
 
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)
     constants: list[ObservedConstant] = field(default_factory=list)
+    sources: list[MadeDict] = field(default_factory=list)
     alike: CreatedDataset | None = None
+    """How a dataset of the same ops was made, for one whose own creation was not observed."""
     _eager: dict[int, tuple[weakref.ref[Any], CreatedDataset]] = field(default_factory=dict)
     _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
@@ -94,15 +92,20 @@ class Lines:
         bodies = [body for function in functions if (body := self.created_in(function)) is not None]
         tensorflow = str(Path(tf.__file__).parent)
         called, library = library_frames(frame, tensorflow, self.own)
-        single = traits(written_op(op)).single_function
+        method = written_op(op)
+        row = traits(method)
+        spots = self._spots(frame, variant)
+        # The copy without arrays calls the op itself.
+        if row.in_memory and called is not frame:
+            self.sources.append(_source(method, arguments, spots, traced=tf.is_symbolic_tensor(variant)))
         made = CreatedDataset(
             op,
-            tuple(self._spots(frame, variant)),
+            tuple(spots),
             metadata_name(metadata) if isinstance(metadata, bytes) else None,
             tuple(reads),
             None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
             tuple(self._number(function.graph) for function in functions),
-            given_function(called, library, tensorflow) if single else None,
+            given_function(called, library, tensorflow) if row.single_function else None,
             _spot(library) if library is not None else None,
             tuple(inputs),
             tuple(bodies),
@@ -142,7 +145,6 @@ class Lines:
                 tensor.dtype.name,
                 tuple(tensor.shape.as_list()),
                 tuple(self._number(graph) for graph in _enclosing_graphs(operation.graph)),
-                name_of_array(frame, self._is_own_file),
                 spots[0] if spots else None,
             )
         )
@@ -203,10 +205,7 @@ class Lines:
         return sum(constant.nbytes for constant in self.constants) + sum(nbytes(one.spec) for one in large)
 
     def without_arrays(self, dataset: Any) -> tuple[Any, int] | None:
-        """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None.
-
-        It has the places of ``dataset``. Correct the sources in its graph with `set_sources`.
-        """
+        """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None. Then `set_sources`."""
         import tensorflow as tf
 
         made = self.created(dataset)
@@ -291,7 +290,6 @@ class Lines:
         return self._traced.get((self._number(graph), variant.name))
 
     def _in_function(self, identity: str) -> CreatedDataset | None:
-        """Return the dataset that a function makes, by the function's name and the op's."""
         owner, _, local = identity.rpartition("::")
         number = self._functions.get(owner.rpartition("::")[2]) if owner else None
         return self._traced.get((number, f"{local}:0")) if number is not None else None
@@ -308,10 +306,7 @@ class Lines:
         return is_generated(file) or self.own(file)
 
     def _written_spots(self, frames: Sequence[FrameType], variant: Any) -> list[Spot | None]:
-        """Return each frame's place in the user's source; None for AutoGraph code without a known origin.
-
-        TensorFlow keeps the stack of each op's creation, with the origins of AutoGraph's lines.
-        """
+        """Return each frame's place in the user's source, of AutoGraph's code by the stack that TensorFlow keeps."""
         known = [None if is_generated(frame.f_code.co_filename) else _spot(frame) for frame in frames]
         if None not in known or _graph_of(variant) is None:
             return known
@@ -326,6 +321,27 @@ class Lines:
             spot or _converted_spot(entry.filename, entry.lineno, entry.name)
             for spot, entry in zip(known, entries, strict=True)
         ]
+
+
+def _source(method: str, arguments: Mapping[str, Any], spots: Sequence[Spot], *, traced: bool) -> MadeDict:
+    """Note a source in memory; its rows are those of its first tensor.
+
+    Do not read the dataset's cardinality instead: reading a tensor's value makes TensorFlow free arrays that it would
+    have kept while the pipeline starts, and the peak would be lower than without pipeprof.
+    """
+    import tensorflow as tf
+
+    components = arguments["components"]
+    rows = components[0].shape[0] if traits(method).slices else 1
+    return {
+        "method": method,
+        "types": [component.dtype.name for component in components],
+        "shapes": [shape_of(tf.TensorShape(shape)) for shape in arguments["output_shapes"]],
+        "elements": None if traced else rows,
+        "traced": traced,
+        "file": spots[0].file if spots else None,
+        "line": spots[0].line if spots else None,
+    }
 
 
 def _facts(arguments: Mapping[str, Any], functions: Sequence[Any]) -> Facts:
@@ -357,7 +373,6 @@ def _spot(frame: FrameType) -> Spot:
 
 
 def _graph_of(variant: Any) -> Any | None:
-    """Return the graph that is being traced where the tensor is a part of one."""
     import tensorflow as tf
 
     return variant.graph if tf.is_symbolic_tensor(variant) else None
@@ -371,10 +386,7 @@ def _enclosing_graphs(graph: Any) -> Iterator[Any]:
 
 
 def _align_reads(reads: Sequence[CreatedDataset | None], count: int) -> Sequence[CreatedDataset | None]:
-    """Return the creations of the ``count`` datasets that one reads in the graph; None for unknown ones.
-
-    Lists of tensors have the same type: where the counts differ, all are unknown.
-    """
+    """Return the creations of the ``count`` datasets that one reads in the graph; all None where the counts differ."""
     known = [dataset for dataset in reads if dataset is not None]
     return reads if len(reads) == count else known if len(known) == count else [None] * count
 
@@ -435,12 +447,9 @@ def _caller(spot: Spot, file: str) -> CallerDict:
 
 @lru_cache(maxsize=64)
 def _calls(file: str) -> dict[tuple[int, int] | None, tuple[int, int, str | None]]:
-    """Return line and column, both from 1, of a called method's name (``batch`` in a chain), and the name.
+    """Return line and column, from 1, and name of each called method, by line and UTF-8 offset of the call's end.
 
     For ``apply``, it is the name of its argument.
-
-    Returns:
-        By line and UTF-8 offset of the end of the call.
     """
     text, tree = _parse_file(file)
     lines = text.splitlines()

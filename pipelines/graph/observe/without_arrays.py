@@ -2,20 +2,17 @@
 
 What the stages are does not depend on what is in the arrays: TensorFlow's ops are called once more with what they were
 given when the pipeline was made, but for the large arrays. Calls of tf.data would not do: they trace functions again,
-with their arrays. Of an array that becomes a constant, size, user and name are noted when it happens: afterwards the
-graph has it only as bytes, which take many times their size to read. Arrays are neither called, copied nor kept (worker
-only: needs TensorFlow).
+with their arrays. Of an array that becomes a constant, size and line are noted when it happens: afterwards the graph
+has it only as bytes, which take many times their size to read. Arrays are neither called, copied nor kept (worker only:
+needs TensorFlow).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from types import FrameType
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.observe.build_hook import attributes_of, callers
 from pipeprof.pipelines.graph.observe.created import (
     CreatedDataset,
     Spot,
@@ -27,7 +24,6 @@ from pipeprof.pipelines.graph.observe.created import (
     nbytes,
 )
 from pipeprof.pipelines.graph.read.records import ConstantDict
-from pipeprof.pipelines.late import np
 
 _LEAVE_OUT_FROM: Final = 10_000
 """Bytes of a function's constant: smaller ones may be arguments of ops, an axis or a shape."""
@@ -45,15 +41,11 @@ Slim = Callable[[Any], "tuple[Any, int] | None"]
 
 @dataclass
 class SmallCopy:
-    """Copy of a pipeline over small sources.
-
-    Attributes:
-        variants: Tensors of all its datasets, by the original datasets.
-        left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
-    """
+    """Copy of a pipeline over small sources, by the original datasets."""
 
     variants: dict[CreatedDataset, Any] = field(default_factory=dict)
     left_out: dict[CreatedDataset, tuple[int | None, int]] = field(default_factory=dict)
+    """For each dataset that holds less: the number of elements of a source, and the bytes of all."""
     constants: int = 0
 
     @property
@@ -122,11 +114,7 @@ def _value(value: Any, reads: Iterator[CreatedDataset | None], copy: SmallCopy, 
 
 
 def without_constants(function: Any) -> Any:
-    """Copy a function without the contents of its large constants; ops, names and arguments stay.
-
-    Args:
-        function: A ``ConcreteFunction``; its captured tensors are arguments of the copy.
-    """
+    """Copy a ``ConcreteFunction`` without the contents of its large constants; captured tensors become arguments."""
     import tensorflow as tf
 
     graph = function.graph.as_graph_def()
@@ -165,32 +153,24 @@ def _empty(nodes: Iterable[Any]) -> None:
 
 
 def _whole(reference: str) -> str:
-    """Return the name of a tensor as TensorFlow's Python writes it, from a reference in a graph."""
     return reference if ":" in reference or reference.startswith("^") else f"{reference}:0"
 
 
 NOTED_FROM: Final = 100_000
 """Bytes; every function has smaller ones."""
-_MOST_FRAMES: Final = 60
-_MOST_ITEMS: Final = 64
 _LISTED_FROM: Final = 1_000
 
 
 @dataclass(frozen=True)
 class ObservedConstant:
-    """An array that became a constant.
-
-    Attributes:
-        nbytes: Its size as a tensor; of texts their lengths.
-        graphs: Numbers of the graph that has it and of those around that one, innermost first.
-        name: The user's name for it where one is known: a variable, ``self.table`` or ``module.TABLE``.
-    """
+    """An array that became a constant."""
 
     nbytes: int
+    """Its size as a tensor; of texts their lengths."""
     dtype: str
     shape: tuple[int, ...]
     graphs: tuple[int, ...]
-    name: str | None = None
+    """Numbers of the graph that has it and of those around that one, innermost first."""
     spot: Spot | None = None
 
     def to_dict(self, node: str | None) -> ConstantDict:
@@ -199,7 +179,6 @@ class ObservedConstant:
             "bytes": self.nbytes,
             "dtype": self.dtype,
             "shape": list(self.shape),
-            "name": self.name,
             "file": self.spot.file if self.spot is not None else None,
             "line": self.spot.line if self.spot is not None else None,
             "node": node,
@@ -216,49 +195,3 @@ def constant_size(operation: Any) -> int | None:
         return count * int(tensor.dtype.size)
     # Texts have no fixed size: where there are many, the op itself is read.
     return sum(map(len, operation.node_def.attr["value"].tensor.string_val)) if count >= _LISTED_FROM else 0
-
-
-def name_of_array(frame: FrameType, users: Callable[[str], bool]) -> str | None:
-    """Find the user's name for the array that is being converted in `frame` or its callers.
-
-    It is the very object that TensorFlow's frames hold: nothing is compared by its value.
-    """
-    given: dict[int, Any] = {}
-    for at in islice(chain((frame,), callers(frame)), _MOST_FRAMES):
-        if not users(at.f_code.co_filename):
-            for value in at.f_locals.values():
-                given |= {id(part): part for part in _parts(value) if _is_large(part)}
-        elif (name := _name_in(at, given)) is not None:
-            return name
-    return None
-
-
-def _parts(value: Any) -> Sequence[Any]:
-    if type(value) in (tuple, list):
-        return [value, *value[:_MOST_ITEMS]]
-    if type(value) is dict:
-        return list(value.values())[:_MOST_ITEMS]
-    return [value]
-
-
-def _is_large(value: Any) -> bool:
-    if isinstance(value, np.ndarray):
-        return bool(value.nbytes >= NOTED_FROM)
-    return type(value) in (list, tuple) and len(value) >= _LISTED_FROM
-
-
-def _name_in(frame: FrameType, given: Mapping[int, Any]) -> str | None:
-    """Find the name by which the code of a frame reaches one of the objects: variables first, then attributes."""
-    if not given:
-        return None
-    names = frame.f_code.co_names
-    variables = {**{name: frame.f_globals.get(name) for name in names}, **frame.f_locals}
-    for name, value in variables.items():
-        if id(value) in given:
-            return name
-    for name, value in variables.items():
-        held = attributes_of(value)
-        for attribute in names:
-            if id(held.get(attribute)) in given:
-                return f"{name}.{attribute}"
-    return None

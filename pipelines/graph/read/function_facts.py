@@ -48,8 +48,6 @@ _ELEMENTWISE_OPS = """
     StringUpper Sub Tan Tanh TruncateDiv TruncateMod Xdivy Xlogy ZerosLike
 """
 ELEMENTWISE = frozenset(_ELEMENTWISE_OPS.split())
-_LINES = "DecodeCSV"
-"""Op that takes texts of any shape and returns each column in that shape."""
 _MAX_OPS = 300
 _MAX_DEPTH = 20
 
@@ -69,19 +67,16 @@ def body_of(function: FunctionDict) -> str:
 
 @dataclass(frozen=True)
 class FunctionFlow:
-    """One function's data flow.
-
-    Attributes:
-        reads: Indices of arguments that ops read.
-        returns: For each result the index of the argument it equals, or None.
-        depends: For each result whether it is made from any argument.
-        unknown: It calls a function that is not in the graph.
-    """
+    """One function's data flow."""
 
     reads: frozenset[int]
+    """Indices of arguments that ops read."""
     returns: tuple[int | None, ...]
+    """For each result the index of the argument it equals, or None."""
     depends: tuple[bool, ...]
+    """For each result whether it is made from any argument."""
     unknown: bool
+    """It calls a function that is not in the graph."""
 
 
 class FunctionFacts:
@@ -99,7 +94,6 @@ class FunctionFacts:
 
         Args:
             element_ranks: Rank of each component of the input; None if it has no single input or no single function.
-            captured_ranks: Rank of each tensor that the function captures.
         """
         nodes = [node for name in called for node in self._functions[name].node_def]
         ops = sorted({node.op for node in nodes} - SILENT)
@@ -130,11 +124,7 @@ class FunctionFacts:
             facts["passes"] = [
                 returned if returned is not None and returned < count else None for returned in body.returns
             ]
-        if _LINES in ops:
-            whole = list(called) == [called[0]] and list(element_ranks) == [0] and not captured_ranks
-            facts["elementwise"] = whole and _Flow(self, self._functions[called[0]], 0).decodes_lines()
-        else:
-            facts["elementwise"] = self._elementwise(ops, nodes, body, element_ranks, captured_ranks)
+        facts["elementwise"] = self._elementwise(ops, nodes, body, element_ranks, captured_ranks)
         return facts
 
     def bytes_of(self, tensor: Any) -> int:
@@ -217,35 +207,6 @@ class _Flow:
                 return None
         return None
 
-    def decodes_lines(self) -> bool:
-        """Return whether its one argument, a text, is only split into columns.
-
-        These may be put side by side: on a batch of texts they are batches, and stand as before along the last axis.
-        """
-        columns, rows = set[str](), set[str]()
-        for node in self._nodes.values():
-            given = data_inputs(node)
-            if node.op == _LINES and self.argument(given[0]) is not None:
-                columns.add(node.name)
-            elif node.op == "Pack" and node.attr["axis"].i == -1:
-                rows.add(node.name)
-            elif node.op not in SILENT:
-                return False
-        packed = [input_ for name in rows for input_ in data_inputs(self._nodes[name])]
-        results = list(self._definition.ret.values())
-        made = {self._origin(result) for result in results}
-        return bool(results) and {self._origin(value) for value in packed} <= columns and made <= columns | rows
-
-    def _origin(self, reference: str) -> str:
-        """Return the node that computes ``reference``, looking through ops that only pass it on."""
-        name = reference.partition(":")[0]
-        for _ in self._nodes:
-            node = self._nodes.get(name)
-            if node is None or node.op not in HANDING_ON:
-                break
-            name = node.input[0].partition(":")[0]
-        return name
-
     def _callee(self, node: Any) -> FunctionFlow:
         return self._facts.body(node.attr["f"].func.name, self._depth + 1)
 
@@ -303,20 +264,15 @@ def _rank(shape: Any) -> int | None:
 
 @dataclass(frozen=True)
 class RandomPart:
-    """What of a function depends on random numbers, state or Python.
-
-    Attributes:
-        steady: Types of the ops that do not, of the functions that it calls as well, as often as they stand there.
-        random: Types of the ops that do.
-        by_number: Whether the random numbers are drawn for each number of an element apart, and go into ops that treat
-            each number alone.
-    """
+    """What of a function depends on random numbers, state or Python."""
 
     nodes: frozenset[str]
     results: tuple[bool, ...]
     steady: tuple[str, ...]
+    """Types of the ops that do not, of the functions that it calls as well."""
     random: tuple[str, ...]
     by_number: bool = True
+    """Numbers are drawn for each number of an element apart, and go into ops that treat each number alone."""
 
     @property
     def steady_ops(self) -> list[str]:
@@ -327,11 +283,7 @@ class RandomPart:
 def random_part(
     functions: Mapping[str, Any], function: Any, given: frozenset[str] = frozenset(), depth: int = 0
 ) -> RandomPart:
-    """Find what of a function depends on random numbers.
-
-    Args:
-        given: Names of arguments that depend on random numbers already.
-    """
+    """Find what of a function depends on random numbers, as the arguments ``given`` do already."""
     nodes = {node.name: node for node in function.node_def}
     results_of: dict[str, tuple[bool, ...]] = {}
     late: set[str] = set()

@@ -13,7 +13,14 @@ from typing import Any, Final
 from pipeprof.pipelines.addresses import ADDED
 from pipeprof.pipelines.graph.opnames import argument_names, is_option
 from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, FunctionFacts, random_part
-from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict, base_of, data_inputs
+from pipeprof.pipelines.graph.read.records import (
+    FunctionDict,
+    GraphDict,
+    NodeDict,
+    base_of,
+    data_inputs,
+    function_names,
+)
 from pipeprof.pipelines.meaning.executed_ops import family, is_dataset
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.tables import read_table
@@ -143,7 +150,6 @@ class GraphDefReader:
     def _scope(
         self, members: dict[str, Any], prefix: str, owner: str | None, depth: int, given: Mapping[str, str] = _NONE
     ) -> _GraphScope:
-        """Read the datasets among ``members``, and those in functions called there."""
         ids = {name: prefix + name for name, node in members.items() if is_dataset(node.op)}
         scope = _GraphScope(members, ids, owner, depth, given)
         if depth > _MAX_DEPTH:
@@ -159,7 +165,7 @@ class GraphDefReader:
         return scope
 
     def _dataset(self, node: Any, scope: _GraphScope) -> None:
-        functions = [name for _, names in _function_attributes(node) for name in names]
+        functions = list(function_names(node))
         inner = list(self._called_functions(functions))
         key = metadata_name(node.attr["metadata"].s if "metadata" in node.attr else b"")
         identity = scope.ids[node.name]
@@ -232,7 +238,7 @@ class GraphDefReader:
             yield name
             for node in self._functions[name].node_def:
                 if not is_dataset(node.op):
-                    todo.extend(other for _, names in _function_attributes(node) for other in names)
+                    todo.extend(function_names(node))
 
     def _function(self, node: Any, scope: _GraphScope, called: list[str]) -> FunctionDict:
         ranks = self._element_ranks(node, scope) if traits(node.op).single_function else None
@@ -258,7 +264,6 @@ class GraphDefReader:
         return random_part(self._functions, self._functions[called], given).steady_ops
 
     def _repeats_one(self, record: NodeDict) -> bool:
-        """Whether a function makes its elements by repeating a single one."""
         if traits(record["op"]).opens and len(record["bodies"]) == 1:
             record = self._by_id[record["bodies"][0]]
         if not record["depth"] or traits(record["op"]).cardinality != "times":
@@ -267,7 +272,6 @@ class GraphDefReader:
         return source is not None and traits(source["op"]).in_memory and not traits(source["op"]).slices
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
-        """Return the ranks of the components that the function of ``node`` is given."""
         below = scope.follow(node.input[0])
         record = self._by_id.get(below) if below is not None else None
         return None if record is None else [None if one is None else len(one) for one in record["output_shapes"]]
@@ -317,17 +321,6 @@ def _constant(node: Any, scope: _GraphScope) -> bool | None:
         return None
     sources = [scope.members.get(base_of(input_)) for input_ in data_inputs(node)]
     return any(source is not None and source.op == "Const" for source in sources)
-
-
-def _function_attributes(node: Any) -> list[tuple[str, list[str]]]:
-    # Sorted: the order of a protobuf map differs between graphs.
-    found = []
-    for key in sorted(node.attr):
-        value = node.attr[key]
-        names = [value.func.name] if value.func.name else [function.name for function in value.list.func]
-        if names:
-            found.append((key, names))
-    return found
 
 
 def given_name(key: str | None) -> str | None:

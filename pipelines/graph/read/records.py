@@ -124,11 +124,11 @@ class GraphDict(_ReadGraph):
 
 
 class MadeDict(TypedDict):
-    """An in-memory source observed during the build; see `build_watch.MadeSource`."""
+    """An in-memory source observed during the build: one call of ``from_tensor_slices`` or ``from_tensors``."""
 
     method: str
     types: list[str]
-    shapes: list[list[int | None] | None]
+    shapes: list[list[int | None] | None]  # of each component; None for an unknown rank or dimension
     elements: int | None
     traced: bool
     file: str | None
@@ -141,7 +141,6 @@ class ConstantDict(TypedDict):
     bytes: int
     dtype: str
     shape: list[int]
-    name: str | None
     file: str | None
     line: int | None
     node: str | None  # id of the dataset whose function has it, in the graph as written; None where that is not known
@@ -183,7 +182,6 @@ class ModelNodeDict(TypedDict):
     name: str
     num_elements: int
     processing_time: int
-    bytes_consumed: int
     bytes_produced: int
     buffered_bytes: int
     buffered_elements: int
@@ -214,8 +212,10 @@ def data_inputs(node: Any) -> list[str]:
 
 
 def function_names(node: Any) -> Iterator[str]:
-    """Yield the names of the functions that a node has as attributes."""
-    for value in node.attr.values():
+    """Yield the names of the functions that a node has as attributes, in the same order in every graph."""
+    # The order of a protobuf map differs between graphs.
+    for key in sorted(node.attr):
+        value = node.attr[key]
         if value.func.name:
             yield value.func.name
         yield from (function.name for function in value.list.func)
@@ -251,14 +251,7 @@ _COMPRESSION: Final = 2
 
 @dataclass(frozen=True)
 class ServiceFacts:
-    """A tf.data service as a dataset reads from it; None for what the graph does not have.
-
-    Attributes:
-        address: The dispatcher's host:port.
-        mode: Name of TensorFlow's sharding policy.
-        max_outstanding_requests: None where TensorFlow chooses it.
-        cross_trainer_cache: Elements are kept for other trainers.
-    """
+    """A tf.data service as a dataset reads from it; None for what the graph does not have or TensorFlow chooses."""
 
     address: str | None
     mode: str | None

@@ -307,10 +307,9 @@ def _of_sources(view: PipelineView) -> float:
 
 
 def _words(array: ConstantView) -> str:
-    kind = f"{array.dtype}[{','.join(map(str, array.shape))}]"
     place = place_of(array.location)
-    inside = f" {kind}" if array.name is not None else ""
-    return f"{array.name or kind}{inside}{f', used in {place}' if place is not None else ''}"
+    used = f", used in {place}" if place is not None else ""
+    return f"{array.dtype}[{','.join(map(str, array.shape))}]{used}"
 
 
 def _is_of_source(array: ConstantView, source: StageView) -> bool:

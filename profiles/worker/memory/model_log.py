@@ -32,8 +32,6 @@ class _ModelLook:
     stretch: int
     steps: int
     snapshot: RawSnapshot | None
-    seconds: float = 0.0
-    """Since the measured window began."""
 
     def record(self) -> ModelDict:
         return self.snapshot.to_dict() if self.snapshot is not None else _NEW
@@ -52,7 +50,6 @@ class ModelLog:
         self._every = 1
         self._looks = 0
         self._kinds = 0
-        self._began = 0.0
 
     @property
     def latest(self) -> RawSnapshot | None:
@@ -72,7 +69,6 @@ class ModelLog:
     def begin(self, feed: Feed) -> None:
         """Begin the measured window on the feed's iterator; what was seen before is forgotten."""
         self._kept, self._latest, self._fullest, self._kinds = [], None, None, 0
-        self._began = time.perf_counter()
         self._begin_stretch(0, take_snapshot(feed.iterator))
 
     def observe(self, feed: Feed, steps: int) -> None:
@@ -124,7 +120,7 @@ class ModelLog:
         self._keep(start)
 
     def _take_look(self, steps: int, snapshot: RawSnapshot | None) -> _ModelLook:
-        return _ModelLook(next(self._numbers), self._stretch, steps, snapshot, time.perf_counter() - self._began)
+        return _ModelLook(next(self._numbers), self._stretch, steps, snapshot)
 
     def _keep_ends(self) -> None:
         """Keep the last complete snapshot of this iterator, and the last one."""
@@ -143,11 +139,11 @@ class ModelLog:
             self._every *= 2
 
     def segments(self) -> list[CostSegment]:
-        """Return pairs of snapshots of one iterator in order, with the batches between them and the second's time."""
+        """Return pairs of snapshots of one iterator in order, with the batches between them."""
         self._keep_ends()
         records = [(seen, seen.record()) for seen in self._kept]
         return [
-            CostSegment(before, after, batches=end.steps - start.steps, seconds=round(end.seconds, 3))
+            CostSegment(before, after, batches=end.steps - start.steps)
             for (start, before), (end, after) in pairwise(records)
             if start.stretch == end.stretch and end.snapshot is not None
         ]

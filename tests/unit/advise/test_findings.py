@@ -281,11 +281,11 @@ def test_of_an_array_only_its_own_part_of_the_peak_is_saved() -> None:
     assert predicted.peak_rss_delta_bytes == -400 * MB
 
 
-def test_an_array_is_named_and_of_float64_may_be_half_as_large() -> None:
+def test_an_array_is_described_and_of_float64_may_be_half_as_large() -> None:
     assert "float32" in only("big-array", slices(500 * MB, dtype="float64")).recommendation
     assert "float32" not in only("big-array", slices(500 * MB)).recommendation
-    constant = ConstantView(100 * MB, "float32", (100, 1000), "stages.0", "self.table")
-    assert "self.table float32[100,1000]" in only("graph-constant", captured(100 * MB, constants=(constant,))).sentence
+    constant = ConstantView(100 * MB, "float32", (100, 1000), "stages.0")
+    assert "float32[100,1000]" in only("graph-constant", captured(100 * MB, constants=(constant,))).sentence
 
 
 @pytest.mark.parametrize(

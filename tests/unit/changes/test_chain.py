@@ -1,4 +1,4 @@
-"""What a change does to a list of calls, whatever the list is made of."""
+"""What a change does to a list of calls, what is another way to the same end, and what a replay can replace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
+from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of, why_no_replay
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
@@ -19,6 +19,7 @@ from pipeprof.pipelines.changes.edits import (
     SetEnvironment,
     SetOption,
     VectoriseMap,
+    are_alternatives,
 )
 
 Ops: TypeAlias = "dict[str, str]"
@@ -106,21 +107,9 @@ def test_changes_at_once_are_changes_one_after_the_other(case: tuple[Ops, list[P
     assert made([changes]) == made([[change] for change in changes])
 
 
-MOVED = (
-    "map",
-    "filter",
-    "take_while",
-    "batch",
-    "padded_batch",
-    "cache",
-    "prefetch",
-    "shuffle",
-    "repeat",
-    "skip",
-    "unbatch",
-)
 BEFORE_A_BATCH = {"cache", "prefetch", "shuffle", "repeat", "skip"}
 """What a map may move over to be applied to whole batches: these look at no value."""
+MOVED = ["map", "filter", "take_while", "batch", "padded_batch", "unbatch", *sorted(BEFORE_A_BATCH)]
 
 
 @settings(max_examples=400, deadline=None)
@@ -226,18 +215,6 @@ def test_a_step_begins_with_the_addresses_of_what_was_made(case: tuple[Ops, list
     assert all(made.find(str(address))[0].calls[made.find(str(address))[1]] is call for address, call in now.items())
 
 
-def test_a_step_finds_what_a_stage_has_inside_where_the_stage_is_now() -> None:
-    ops = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "TFRecordDataset")]
-    made = apply(chain_of(ops), InsertStage("cache", {}, "source"), InsertStage("cache", {}, "stages.0"))
-    made.begin_step()
-    made = apply(made, InsertStage("map", {}, "stages.1.source"), ReplaceStages(("stages.2",)))
-    assert [call.op for call in made.calls] == ["range", "cache", "interleave"]
-    assert [(call.op, call.origin) for call in made.calls[2].inside[""].calls] == [
-        ("TFRecordDataset", "stages.0.source"),
-        ("map", None),
-    ]
-
-
 def test_a_source_that_is_not_written_is_first_and_no_stage() -> None:
     chain = chain_of([("source", "range"), ("stages.0", "flat_map"), ("stages.0.stages.0", "batch")])
     inner = chain.calls[1].inside[""]
@@ -250,14 +227,67 @@ def test_a_source_that_is_not_written_is_first_and_no_stage() -> None:
     assert [call.op for call in made.calls[1].inside[""].calls] == ["", "cache", "batch"]
 
 
-def test_a_cache_that_a_moved_map_took_along_is_not_put_behind_a_repeat() -> None:
-    ops = {"source": "range", "stages.0": "shuffle", "stages.1": "repeat", "stages.2": "map", "stages.3": "batch"}
-    cached = (
-        InsertStage("cache", {}, "stages.2"),
-        InsertStage("shuffle", {"buffer_size": 3}, "stages.2"),
-        MoveStage("stages.1", "repeat", "stages.3"),
-    )
-    made = apply(chain_of(ops.items()), *cached)
-    assert [call.op for call in made.calls] == ["range", "shuffle", "map", "cache", "shuffle", "repeat", "batch"]
-    with pytest.raises(CannotChangeError, match="cache would stand after repeat"):
-        apply(chain_of(ops.items()), VectoriseMap("stages.2", "stages.3"), *cached)
+EIGHT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
+ELSEWHERE = SetArgument("stages.2", "map", "num_parallel_calls", 8)
+WHOLE_BATCHES = VectoriseMap("stages.0", "stages.1")
+POOL = SetOption("threading.private_threadpool_size", 8)
+AHEAD = InsertStage("prefetch", {"buffer_size": 2}, "stages.0")
+GONE = ReplaceStages(("stages.0",))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (EIGHT, SetArgument("stages.0", "map", "num_parallel_calls", -1), True),
+        (EIGHT, ELSEWHERE, False),
+        (MoveStage("stages.1", "batch", "stages.0"), WHOLE_BATCHES, True),
+        (EIGHT, WHOLE_BATCHES, False),
+        (POOL, SetOption("threading.private_threadpool_size", 16), True),
+        (POOL, EIGHT, False),
+        (AHEAD, InsertStage("prefetch", {"buffer_size": -1}, "stages.0"), True),
+        (AHEAD, InsertStage("cache", {}, "stages.0"), False),
+        (GONE, EIGHT, True),
+        (GONE, AHEAD, True),
+        (GONE, ELSEWHERE, False),
+    ],
+)
+def test_alternatives_change_the_same_thing(one: PipelineEdit, other: PipelineEdit, same: bool) -> None:
+    assert are_alternatives([one], [other]) is same
+    assert are_alternatives([SetOption("deterministic", False), other], [one]) is same
+
+
+@pytest.mark.parametrize(
+    ("ops", "stages", "possible"),
+    [
+        (("range", "map", "batch", "prefetch"), ["stages.0"], True),
+        (("range", "map", "batch", "prefetch"), ["stages.0", "stages.1"], True),
+        (("from_generator", "map", "batch"), ["source"], True),
+        (("TFRecordDataset", "interleave", "batch"), ["stages.0"], True),
+        (("range", "map", "shuffle", "repeat", "cache", "batch"), ["stages.0"], True),
+        (("range", "map", "group_by_window"), ["stages.0"], True),
+        (("range", "map", "bucket_by_sequence_length"), ["stages.0"], True),
+        (("range", "map", "prefetch", "map", "batch"), ["stages.0", "stages.1", "stages.2"], True),
+        (("range", "shuffle", "repeat", "map", "batch"), ["source", "stages.0", "stages.1", "stages.2"], True),
+        (("range", "map", "batch", "map"), ["stages.0", "stages.2"], True),
+        (("range", "map", "filter"), ["stages.0"], False),
+        (("range", "map", "unique"), ["stages.0"], False),
+        (("range", "map", "repeat", "map", "batch"), ["stages.0", "stages.1", "stages.2"], False),
+        (("range", "map", "prefetch"), ["stages.0", "stages.1"], False),
+        (("list_files", "interleave"), ["source"], False),
+        (("range", "shuffle"), ["stages.0"], False),
+        (("range", "map", "cache"), ["stages.1"], False),
+        (("range", "map", "repeat"), ["stages.1"], False),
+        (("range", "interleave"), ["stages.0.stages.0"], False),
+    ],
+)
+def test_where_a_replay_is_possible(ops: tuple[str, ...], stages: list[str], possible: bool) -> None:
+    line = [("source", ops[0]), *((f"stages.{index}", op) for index, op in enumerate(ops[1:]))]
+    assert (why_no_replay(line, stages) is None) is possible
+
+
+def test_what_chooses_by_a_value_or_is_inside_a_function_is_not_replayed() -> None:
+    written = [("source.choice_dataset.source", "range"), ("source.choice_dataset.stages.0", "map")]
+    reason = why_no_replay([*written, ("source", "choose_from_datasets")], ["source.choice_dataset.stages.0"])
+    assert reason == "choose_from_datasets after it depends on the values, which a replay repeats"
+    inside = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "range")]
+    assert "inside a function" in (why_no_replay(inside, ["stages.0.source"]) or "")

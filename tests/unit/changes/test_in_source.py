@@ -78,6 +78,10 @@ def changed(text: str, *steps: Sequence[PipelineEdit], ops: str = "range map bat
     return [line for line in lines if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
 
 
+def refused(why: str) -> Any:
+    return pytest.raises(CannotChangeSourceError, match=why)
+
+
 @pytest.mark.parametrize(
     ("style", "edits", "lines"),
     [
@@ -154,14 +158,6 @@ def test_a_change_is_written_in_the_style_of_its_call(
     assert changed(TEXTS[style], edits) == lines
 
 
-def test_the_addresses_of_a_step_are_those_after_the_one_before_it() -> None:
-    steps = (
-        [CACHE],
-        [SetArgument("stages.1", "cache", "filename", "x"), SetArgument("stages.2", "batch", "batch_size", 5)],
-    )
-    assert changed(INLINE, *steps)[1].endswith(".map(parse).cache('x').batch(5)")
-
-
 def test_what_goes_takes_along_what_it_has_inside() -> None:
     text = HEAD + "def make():\n    return names().interleave(lambda name: read(name).map(parse)).batch(4)\n"
     inner, outer, batch = calls_in(text, "map", "interleave", "batch")
@@ -196,7 +192,7 @@ def test_a_helper_of_another_module_is_changed_where_it_is() -> None:
     assert found.texts["data.py"].endswith(".map(parse, num_parallel_calls=tf.data.AUTOTUNE).cache()\n")
     assert "ds = data.load(names()).batch(2).prefetch(1)\n" in found.texts["train.py"]
     assert [line for line in found.diff.splitlines() if line.startswith("---")] == ["--- a/data.py", "--- a/train.py"]
-    with pytest.raises(CannotChangeSourceError, match=r"map in line 4 of data\.py is in another function"):
+    with refused(r"map in line 4 of data\.py is in another function"):
         change_source(texts, stages, [[ROWS]])
 
 
@@ -217,9 +213,7 @@ TWICE = HEAD + "def make(n):\n    return tf.data.Dataset.range(n).map(parse).bat
 def test_a_call_that_runs_again_gets_what_changes_no_element(text: str) -> None:
     assert ".map(parse, num_parallel_calls=tf.data.AUTOTUNE).batch(4).prefetch(" in changed(text, [PARALLEL, AHEAD])[1]
     for edit in (CACHE, FIRST, ROWS, SetArgument("stages.0", "map", "deterministic", False)):
-        with pytest.raises(
-            CannotChangeSourceError, match=r"(map|batch|range) in line \d+ of a\.py may be a part of an"
-        ):
+        with refused(r"(map|batch|range) in line \d+ of a\.py may be a part of an"):
             changed(text, [edit])
 
 
@@ -230,9 +224,7 @@ def test_what_another_dataset_is_made_of_is_left_as_it_is() -> None:
         "+ds = tf.data.Dataset.range(9).map(parse, num_parallel_calls=tf.data.AUTOTUNE)",
         "+train = ds.cache().batch(4)",
     ]
-    with pytest.raises(
-        CannotChangeSourceError, match=r"map in line 8 of a\.py may be a part of another dataset as well"
-    ):
+    with refused(r"map in line 8 of a\.py may be a part of another dataset as well"):
         changed(TWO, [SetArgument("stages.0", "map", "deterministic", False)])
 
 
@@ -254,18 +246,18 @@ def test_the_function_that_is_measured_may_make_other_datasets() -> None:
     ],
 )
 def test_what_has_no_place_is_said_in_one_sentence(text: str, edit: PipelineEdit, why: str) -> None:
-    with pytest.raises(CannotChangeSourceError, match=why):
+    with refused(why):
         changed(text, [edit], ops="map batch" if text.startswith("f = ") else "range map batch")
 
 
 def test_calls_that_the_text_does_not_show() -> None:
     stages = stages_in(INLINE, "range", "map", "batch")
-    with pytest.raises(CannotChangeSourceError, match=r"line 9 of a\.py does not show the call of map"):
+    with refused(r"line 9 of a\.py does not show the call of map"):
         change_source({"a.py": INLINE.replace(".map(parse)", "")}, stages, [[PARALLEL]])
     for texts in ({}, {"b.py": INLINE}):
-        with pytest.raises(CannotChangeSourceError, match=r"no call in your files makes stages\.0"):
+        with refused(r"no call in your files makes stages\.0"):
             change_source(texts, stages, [[PARALLEL]])
-    with pytest.raises(CannotChangeSourceError, match=r"a\.py cannot be read as Python"):
+    with refused(r"a\.py cannot be read as Python"):
         change_source({"a.py": "def"}, stages, [[PARALLEL]])
 
 
@@ -284,18 +276,16 @@ def test_a_call_of_several_stages() -> None:
     made = {"source": ("range", None), "stages.0": ("group_by_window", call), "stages.0.source": ("range", call)}
     found = change_source({"a.py": text}, made, [[CACHE]])
     assert "[2, 2]).cache()" in found.texts["a.py"]
-    with pytest.raises(CannotChangeSourceError, match="group_by_window is made inside of bucket_by_sequence_length in"):
+    with refused("group_by_window is made inside of bucket_by_sequence_length in"):
         change_source({"a.py": text}, made, [[SetArgument("stages.0", "group_by_window", "window_size", 1)]])
     row = {"source": ("range", None), "stages.0": ("map", call), "stages.1": ("group_by_window", call)}
-    with pytest.raises(
-        CannotChangeSourceError, match="a stage that changes is made inside of bucket_by_sequence_length"
-    ):
+    with refused("a stage that changes is made inside of bucket_by_sequence_length"):
         change_source({"a.py": text}, row, [[PARALLEL]])
     sides = [f"source.inputs.{side}.stages.0" for side in (0, 1)]
     zipped = {"source": ("zip", None), **dict.fromkeys(sides, ("map", calls_in(INLINE, "map")[0]))}
     each = [SetArgument(side, "map", "num_parallel_calls", 2) for side in sides]
     assert "num_parallel_calls=2" in change_source({"a.py": INLINE}, zipped, [each]).texts["a.py"]
-    with pytest.raises(CannotChangeSourceError, match=r"map in line 9 of a\.py makes several stages"):
+    with refused(r"map in line 9 of a\.py makes several stages"):
         change_source({"a.py": INLINE}, zipped, [each[:1]])
 
 

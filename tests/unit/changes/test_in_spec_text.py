@@ -275,30 +275,6 @@ def test_a_vectorised_map_goes_after_its_batch_and_keeps_the_comments_around_its
     ]
 
 
-def test_edits_name_stages_as_they_were_before_all_of_them() -> None:
-    data = read(SPEC).data
-    edits = [
-        MoveStage("stages.3", "batch", "stages.0"),
-        SetArgument("stages.3", "batch", "batch_size", 8),
-        InsertStage("cache", after="stages.1"),
-        ReplaceStages(("stages.0",), (NewStage("map", {"ops": ["tf.abs"]}),)),
-    ]
-    stages = apply_to_data(data, edits)["stages"]
-    assert [next(iter(stage)) for stage in stages] == ["batch", "map", "shuffle", "cache", "interleave"]
-    assert stages[:2] == [{"batch": {"batch_size": 8}}, {"map": {"ops": ["tf.abs"]}}]
-    assert read(apply_to_text(SPEC, edits)).data["stages"] == stages
-    assert same(data, read(SPEC).data)
-
-
-def test_a_source_that_is_not_written_is_left_so_or_written() -> None:
-    inside = {"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}
-    data = {"source": {"range": {"stop": 9}}, "stages": [inside]}
-    cached = apply_to_data(data, [InsertStage("cache", after="stages.0.source")])["stages"][0]["flat_map"]
-    assert cached == {"stages": [{"cache": {}}, {"batch": {"batch_size": 2}}]}
-    given = apply_to_data(data, [ReplaceStages(("stages.0.source",), (NewStage("range", {"stop": 2}),))])
-    assert given["stages"][0]["flat_map"] == {**inside["flat_map"], "source": {"range": {"stop": 2}}}
-
-
 def test_line_ends_and_the_mark_before_the_text_stay() -> None:
     text = "\ufeffsource: {range: {stop: 9}}\r\nstages:\r\n- batch: {batch_size: 3}\r\n"
     assert apply_to_text(text, [InsertStage("cache")]) == f"{text}- cache: {{}}\r\n"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
+from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
@@ -75,3 +75,24 @@ def node(id: str, op: str, *inputs: str, **told: Any) -> Node:
         "arguments": {name: value for name, value in told.items() if name not in known},
     }
     return Node(id=id, op=op, inputs=inputs, **(plain | {name: told[name] for name in told if name in known}))
+
+
+def graph(*nodes: Node) -> StageGraph:
+    """The graph of nodes, the last one of which is its end."""
+    return StageGraph({one.id: one for one in nodes}, nodes[-1].id)
+
+
+NOTHING: ModelDict = {"output": 0, "nodes": [], "ram_budget": 0.0}
+
+
+def iterator(
+    id: int, name: str, *inputs: int, elements: int, held: int = 0, calls: float | None = None, ms: int = 0
+) -> ModelNodeDict:
+    """A node of a model; those of batches take four elements each."""
+    parallelism = {"state_value": calls or 0.0, "tunable": False}
+    return {
+        "id": id, "name": name, "num_elements": elements, "processing_time": ms * 1_000_000, "bytes_produced": 0,
+        "buffered_bytes": 0, "buffered_elements": held,
+        "parameters": {"parallelism": parallelism} if calls is not None else {},  # type: ignore[typeddict-item]
+        "ratio": 4.0 if name == "BatchV2" else 1.0, "inputs": list(inputs),
+    }  # fmt: skip

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from pipeprof.pipelines.graph.align import join, match
 from pipeprof.pipelines.graph.opnames import in_model
@@ -9,6 +10,7 @@ from pipeprof.pipelines.graph.read.records import ModelDict
 from pipeprof.pipelines.graph.stages import StageGraph
 
 from .conftest import Recorded
+from .test_naming import node
 
 Load = Callable[[str], Recorded]
 
@@ -28,42 +30,13 @@ def test_fusion_is_seen_by_name(recorded: Load) -> None:
     }
 
 
-def test_fusion_happens_without_autotune_too(recorded: Load) -> None:
-    assert joined(recorded("autotune_off"))["MapDataset"] == "MapAndBatchDataset"
-
-
-def test_without_optimizations_all_stays(recorded: Load) -> None:
-    pairs = joined(recorded("optimizations_off"))
-    assert all(mine == theirs for mine, theirs in pairs.items())
-
-
-def test_unnamed_twins_stay_apart(recorded: Load) -> None:
-    one = recorded("two_maps")
-    pairs = join(StageGraph.from_dict(one.written), one.executed_graph).executed
-    assert len(set(pairs.values())) == len(pairs) == 3
-
-
 def test_the_same_dataset_twice_is_joined_in_order(recorded: Load) -> None:
     one = recorded("same_twice")
     written, executed = StageGraph.from_dict(one.written), one.executed_graph
     pairs = join(written, executed).executed
-    for zipped in (node for node in written.walk() if node.family == "Zip"):
+    for zipped in (one for one in written.walk() if one.family == "Zip"):
         theirs = executed.nodes[pairs[zipped.id]].inputs
         assert tuple(pairs[mine] for mine in zipped.inputs) == theirs
-
-
-def test_what_nobody_wrote_is_injected(recorded: Load) -> None:
-    one = recorded("filter")
-    found = join(StageGraph.from_dict(one.written), one.executed_graph)
-    assert [one.executed_graph.nodes[node].op for node in found.injected] == ["PrefetchDataset"]
-    assert found.removed == ()
-
-
-def test_what_does_nothing_is_removed(recorded: Load) -> None:
-    one = recorded("fusions")
-    written = StageGraph.from_dict(one.written)
-    found = join(written, one.executed_graph)
-    assert [written.nodes[node].op for node in found.removed] == ["TakeDataset"]
 
 
 def test_every_iterator_of_every_pipeline_has_a_place(every: Recorded) -> None:
@@ -76,9 +49,9 @@ def test_every_iterator_of_every_pipeline_has_a_place(every: Recorded) -> None:
 def test_iterators_are_of_the_op_they_are_placed_at(every: Recorded) -> None:
     for snapshot in every.snapshots:
         found = match(every.executed_graph, snapshot)
-        for node in snapshot["nodes"]:
-            if node["id"] in found.places and node["id"] not in found.helpers:
-                assert in_model(every.executed_graph.nodes[found.places[node["id"]]].op, node["name"])
+        for one in snapshot["nodes"]:
+            if one["id"] in found.places and one["id"] not in found.helpers:
+                assert in_model(every.executed_graph.nodes[found.places[one["id"]]].op, one["name"])
 
 
 def test_iterators_of_one_function_share_its_places(recorded: Load) -> None:
@@ -102,12 +75,12 @@ def without(model: ModelDict, node_id: int) -> ModelDict:
     """The model after the input ``node_id`` has ended."""
     changed = copy.deepcopy(model)
     below = {node_id}
-    for node in changed["nodes"]:
-        if node["id"] in below:
-            below.update(node["inputs"])
-    changed["nodes"] = [node for node in changed["nodes"] if node["id"] not in below]
-    for node in changed["nodes"]:
-        node["inputs"] = [one for one in node["inputs"] if one not in below]
+    for one in changed["nodes"]:
+        if one["id"] in below:
+            below.update(one["inputs"])
+    changed["nodes"] = [one for one in changed["nodes"] if one["id"] not in below]
+    for one in changed["nodes"]:
+        one["inputs"] = [number for number in one["inputs"] if number not in below]
     return changed
 
 
@@ -140,3 +113,77 @@ def test_a_foreign_model_is_wholly_unattributed(recorded: Load) -> None:
     found = match(recorded("map_batch").executed_graph, snapshot)
     assert found.places == {}
     assert set(found.unattributed) == {node["id"] for node in snapshot["nodes"]} - {found.root}
+
+
+def whole(nodes: list[dict[str, Any]]) -> StageGraph:
+    given: Any = {"root": "f", "reason": None, "nodes": nodes, "options": {}, "keys": None}
+    return StageGraph.from_dict(given)
+
+
+def model(*iterators: tuple[int, str, list[int]]) -> Any:
+    nodes = [{"id": number, "name": name, "inputs": inputs} for number, name, inputs in iterators]
+    return {"output": 1, "nodes": nodes, "ram_budget": 0.0}
+
+
+def windows(*body: dict[str, Any]) -> StageGraph:
+    return whole(
+        [
+            node("r", "RangeDataset", "source"),
+            node("w", "WindowDataset", "stages_0", "r"),
+            *body,
+            node("f", "FlatMapDataset", "stages_1", "w", bodies=[body[-1]["id"]]),
+        ]
+    )
+
+
+INSIDE = {"owner": "f", "depth": 1}
+
+
+def test_the_window_a_function_is_given_is_no_stage() -> None:
+    batched = windows(node("f/b", "BatchDatasetV2", "stages_1_stages_0", **INSIDE))
+    outer = [(1, "Root", [2]), (2, "FlatMap", [3, 7]), (3, "Window", [4]), (4, "Range", [])]
+    live = model(*outer, (7, "BatchV2", [8]), (8, "Window", []))
+    matched = match(batched, live)
+    assert matched.places == {2: "f", 3: "w", 4: "r", 7: "f/b", 8: "f/b"}
+    assert matched.helpers == {8}
+    assert matched.unattributed == ()
+
+
+def test_a_window_elsewhere_is_still_what_it_was() -> None:
+    batched = windows(node("f/b", "BatchDatasetV2", "stages_1_stages_0", **INSIDE))
+    live = model((1, "Root", [2]), (2, "FlatMap", [3]), (3, "Window", []))
+    assert match(batched, live).places == {2: "f", 3: "w"}
+    live = model((1, "Root", [2]), (2, "FlatMap", [3]), (3, "Range", [4]), (4, "Window", []))
+    assert match(batched, live).unattributed == (2, 3, 4)
+
+
+def test_stages_that_are_fused_inside_of_a_function() -> None:
+    written = windows(
+        node("f/m", "MapDataset", "stages_1_stages_0", **INSIDE),
+        node("f/b", "BatchDatasetV2", "stages_1_stages_1", "f/m", **INSIDE),
+    )
+    executed = windows(node("f/n", "MapAndBatchDataset", "fused(stages_1_stages_0,stages_1_stages_1)", **INSIDE))
+    assert join(written, executed).executed == {"r": "r", "w": "w", "f": "f", "f/m": "f/n", "f/b": "f/n"}
+
+
+def test_a_snapshot_and_what_writes_it_are_one() -> None:
+    kept = whole([node("r", "RangeDataset", "source"), node("f", "SnapshotDatasetV2", "stages_0", "r")])
+    live = model((1, "Root", [2]), (2, "Snapshot", [3]), (3, "SnapshotWriter", [4]), (4, "Range", []))
+    matched = match(kept, live)
+    assert matched.places == {2: "f", 3: "f", 4: "r"}
+    assert matched.helpers == {3}
+
+
+def test_the_files_that_load_reads_back_are_no_stage() -> None:
+    loaded = whole(
+        [
+            node("l", "LoadDataset", "source", bodies=["l/i"]),
+            node("l/i", "ParallelInterleaveDatasetV4", "source_source", owner="l", depth=1),
+            node("f", "ShuffleDatasetV3", "stages_0", "l"),
+        ]
+    )
+    files = [(5, "SnapshotNestedDatasetReader", []), (6, "SnapshotDatasetReader/_0", [])]
+    live = model((1, "Root", [2]), (2, "Shuffle", [3]), (3, "Load", [4]), (4, "ParallelInterleaveV4", [5, 6]), *files)
+    matched = match(loaded, live)
+    assert matched.places == {2: "f", 3: "l", 4: "l/i", 5: "l/i", 6: "l/i"}
+    assert (matched.helpers, matched.unattributed) == ({5, 6}, ())

@@ -1,19 +1,21 @@
+"""What follows from the inputs: numbers of elements, and shapes that a graph leaves open."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from pipeprof.pipelines.graph.elements import cardinalities
-from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.graph.observe.reading import Shape, shapes
+from pipeprof.pipelines.graph.stages import Node
 from pipeprof.pipelines.meaning.constants import INFINITE
 
-from .conftest import Recorded, node
+from .conftest import graph, node
 
 
 def count(*nodes: Node) -> int | None:
-    graph = StageGraph({one.id: one for one in nodes}, nodes[-1].id)
-    return cardinalities(graph)[nodes[-1].id]
+    return cardinalities(graph(*nodes))[nodes[-1].id]
 
 
 SEVEN = node("s", "TensorSliceDataset", length=7)
@@ -76,9 +78,56 @@ def test_of_a_range_that_counts_for_ever() -> None:
     assert count(SEVEN, numbers, node("n", "ZipDataset", "r", "s")) == 7
 
 
-def test_of_recorded_pipelines(recorded: Callable[[str], Recorded]) -> None:
-    graph = StageGraph.from_dict(recorded("eager_source").written)
-    found = [cardinalities(graph)[one.id] for one in graph.walk()]
-    assert found == [3072, 384, INFINITE]
-    every = StageGraph.from_dict(recorded("generator").written)
-    assert set(cardinalities(every)) == set(every.nodes)
+def shaped(one: Node, *given: Shape) -> Node:
+    return replace(one, output_types=("float32",) * len(given), output_shapes=given)
+
+
+def known(*nodes: Node) -> tuple[Shape, ...]:
+    return shapes(graph(*nodes))[nodes[-1].id]
+
+
+CHOICE = shaped(node("c", "RandomDatasetV2"), ())
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ([(4, 4, 3)], [(4, 4, 3)], ((4, 4, 3),)),
+        ([(4, 4, 3)], [(4, 6, 3)], ((4, None, 3),)),
+        ([(4,)], [(4, 4)], (None,)),
+        ([(4,)], [None], (None,)),
+        ([(4,), ()], [(5,), ()], ((None,), ())),
+    ],
+)
+def test_what_is_picked_from_several_has_what_they_have_in_common(
+    left: list[Shape], right: list[Shape], expected: tuple[Shape, ...]
+) -> None:
+    sides = shaped(node("a", "MapDataset", "x"), *left), shaped(node("b", "MapDataset", "x"), *right)
+    picked = shaped(node("n", "DirectedInterleaveDataset", "c", "a", "b"), *[None] * len(left))
+    assert known(ONE, CHOICE, *sides, picked) == expected
+
+
+def test_stages_that_hand_elements_on_keep_them() -> None:
+    source = shaped(ONE, (3,))
+    picked = shaped(node("p", "DirectedInterleaveDataset", "c", "x", "x"), None)
+    shuffled = shaped(node("s", "ShuffleDatasetV3", "p"), None)
+    options = shaped(node("o", "OptionsDataset", "s"), None)
+    assert known(CHOICE, source, picked, shuffled, options) == ((3,),)
+    for stage, expected in [
+        (node("b", "BatchDatasetV2", "s", batch_size=4), ((None, 3),)),
+        (node("b", "BatchDatasetV2", "s", batch_size=4, drop_remainder=True), ((4, 3),)),
+        # A function makes new elements.
+        (node("b", "MapDataset", "s"), (None,)),
+    ]:
+        assert known(CHOICE, source, picked, shuffled, shaped(stage, None)) == expected
+
+
+def test_numbers_at_random_are_scalars_also_beside_others_and_in_batches_which_are_whole() -> None:
+    numbers, source = shaped(node("r", "RandomDatasetV2"), None), shaped(ONE, (3,))
+    assert known(numbers, source, shaped(node("z", "ZipDataset", "r", "x"), None, (3,))) == ((), (3,))
+    assert known(numbers, shaped(node("b", "BatchDatasetV2", "r", batch_size=4), None)) == ((4,),)
+
+
+def test_what_the_graph_says_stays() -> None:
+    source = shaped(ONE, (3,))
+    assert known(source, shaped(node("c", "CacheDatasetV2", "x"), (7,))) == ((7,),)

@@ -38,35 +38,12 @@ def test_planted_work_is_found(recorded: Load, name: str, family: str, planted: 
     assert planted <= 1000 * found.seconds / one.batches <= planted * 1.45
 
 
-def test_time_is_of_the_stage_alone(recorded: Load) -> None:
-    one = recorded("epochs")
-    assert cost(one, "Repeat").seconds < 0.01 * cost(one, "Map").seconds
-
-
-def test_iterators_that_repeat_threw_away_are_filled_in(recorded: Load) -> None:
-    one = recorded("epochs")
-    found = cost(one, "Map")
-    assert found.elements == 4 * one.batches
-    assert 0 < found.seen < 1
-
-
 @pytest.mark.parametrize(("name", "elements"), [("epochs", [27]), ("shuffle_repeat", [])])
 def test_a_repeated_dataset_shows_how_long_a_pass_is(recorded: Load, name: str, elements: list[int]) -> None:
     """Of the second all readings are of the seventh element of a pass: two passes may have ended between them."""
     one = recorded(name)
     found = measure(one.executed_graph, one.segments).by_id
     assert [cost.pass_elements for cost in found.values() if cost.pass_elements is not None] == elements
-
-
-def test_what_is_not_repeated_shows_no_pass(recorded: Load) -> None:
-    one = recorded("map_batch")
-    assert all(cost.pass_elements is None for cost in measure(one.executed_graph, one.segments).by_id.values())
-
-
-def test_what_lives_through_the_window_is_not_scaled(recorded: Load) -> None:
-    found = cost(recorded("stateful_map_batch"), "MapAndBatch")
-    assert found.seen == 1.0
-    assert found.elements == 40
 
 
 def test_a_cache_runs_nothing_below_it_again(recorded: Load) -> None:
@@ -84,7 +61,6 @@ def test_a_buffer_is_stated_as_it_was_at_its_fullest(recorded: Load) -> None:
     found = measure(one.executed_graph, [(first, last), (last, emptied)])
     of_cache = next(found.by_id[node.id] for node in one.executed_graph.walk() if node.family == "Cache")
     assert (of_cache.buffered_elements, of_cache.buffered_bytes) == (40, cost(one, "Cache").buffered_bytes)
-    assert [held for _, held in of_cache.fill] == [40, 0]
 
 
 def test_nothing_seen_is_not_nothing_done(recorded: Load) -> None:
@@ -100,32 +76,6 @@ def test_nothing_seen_is_not_nothing_done(recorded: Load) -> None:
         ],
     }
     assert measure(graph, [(first, threw_all_away)]).by_id[source].unseen
-
-
-def test_segments_of_two_iterators_are_summed(recorded: Load) -> None:
-    one = recorded("stateful_map_batch")
-    graph = one.executed_graph
-    segment = (one.snapshots[0], one.snapshots[2])
-    once, twice = measure(graph, [segment]), measure(graph, [segment, segment])
-    for node_id, found in once.by_id.items():
-        assert twice.by_id[node_id].seconds == pytest.approx(2 * found.seconds)
-        assert twice.by_id[node_id].elements == pytest.approx(2 * found.elements)
-
-
-def test_what_has_no_place_is_counted_apart(recorded: Load) -> None:
-    one = recorded("zip")
-    found = measure(recorded("map_batch").executed_graph, one.segments)
-    assert found.by_id == {}
-    assert found.unattributed_seconds > 0.1
-    assert "Map" in found.unattributed
-
-
-def test_tuned_values_are_those_in_force(recorded: Load) -> None:
-    tuned = cost(recorded("map_batch"), "MapAndBatch")
-    assert (tuned.parallelism, tuned.tunable) == (2.0, True)
-    fixed = cost(recorded("thread_pool"), "MapAndBatch")
-    assert (fixed.parallelism, fixed.tunable) == (4.0, False)
-    assert cost(recorded("filter"), "Prefetch").buffer_size == 8.0
 
 
 @pytest.mark.parametrize(

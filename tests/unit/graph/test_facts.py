@@ -46,16 +46,9 @@ def read(*functions: Any, ranks: list[int | None] | None = None, captured: list[
 
 
 def test_what_is_handed_on_is_not_read() -> None:
-    body = function(
-        "f",
-        "image label spare",
-        ["keep:output:0", "big:y:0", "image"],
-        node("keep", "Identity", "label"),
-        node("big", "Cast", "image"),
-    )
-    found = read(body, ranks=[3, 0, 1])
-    assert found["reads"] == [0]
-    assert found["passes"] == [1, None, 0]
+    nodes = node("keep", "Identity", "label"), node("big", "Cast", "image")
+    found = read(function("f", "image label spare", ["keep:output:0", "big:y:0", "image"], *nodes), ranks=[3, 0, 1])
+    assert (found["reads"], found["passes"]) == ([0], [1, None, 0])
 
 
 def test_captured_tensors_are_no_components() -> None:
@@ -66,9 +59,8 @@ def test_captured_tensors_are_no_components() -> None:
 
 def test_functions_that_are_called_are_followed() -> None:
     inner = function("g", "a b", ["b", "sum:z:0"], node("sum", "AddV2", "a", "a"))
-    outer = function(
-        "f", "x y", ["call:output:0", "call:output:1"], node("call", "StatefulPartitionedCall", "x", "y", calls="g")
-    )
+    call = node("call", "StatefulPartitionedCall", "x", "y", calls="g")
+    outer = function("f", "x y", ["call:output:0", "call:output:1"], call)
     found = read(outer, inner, ranks=[0, 0])
     assert (found["reads"], found["passes"]) == ([0], [1, None])
 
@@ -80,14 +72,9 @@ def test_of_a_function_that_is_not_there_nothing_is_said() -> None:
 
 
 def test_constants_count_with_their_full_size() -> None:
-    body = function(
-        "f",
-        "x",
-        ["sum:z:0"],
-        node("table", "Const", value=constant(10, 100)),
-        node("names", "Const", value=constant(2, dtype=7, texts=(b"abc", b"de"))),
-        node("sum", "AddV2", "x", "table:output:0"),
-    )
+    table = node("table", "Const", value=constant(10, 100))
+    names = node("names", "Const", value=constant(2, dtype=7, texts=(b"abc", b"de")))
+    body = function("f", "x", ["sum:z:0"], table, names, node("sum", "AddV2", "x", "table:output:0"))
     assert read(body)["constant_bytes"] == 4000 + 5
 
 
@@ -95,11 +82,8 @@ def test_python_may_draw_random_numbers_unseen() -> None:
     plain = read(function("f", "x", ["a:y:0"], node("a", "Neg", "x")))
     python = read(function("f", "x", ["a:output:0"], node("a", "EagerPyFunc", "x")))
     drawn = read(function("f", "x", ["a:output:0"], node("a", "RandomUniform", "x")))
-    assert [(one["python"], one["random"]) for one in (plain, python, drawn)] == [
-        (False, False),
-        (True, None),
-        (False, True),
-    ]
+    found = [(one["python"], one["random"]) for one in (plain, python, drawn)]
+    assert found == [(False, False), (True, None), (False, True)]
 
 
 def test_a_seed_of_an_op_or_the_program_is_seen_and_that_of_a_generator_is_not_known() -> None:
@@ -170,48 +154,8 @@ def test_a_shape_of_the_element_is_one_of_its_numbers_and_another_op_that_draws_
     ],
 )
 def test_elementwise(op: str, ranks: list[int | None], of_constant: tuple[int, ...], expected: bool | None) -> None:
-    body = function(
-        "f",
-        "x",
-        ["result:z:0"],
-        node("value", "Const", value=constant(*of_constant)),
-        node("result", op, "x", "value:output:0"),
-    )
-    assert read(body, ranks=ranks)["elementwise"] is expected
-
-
-SPLIT = node("split", "DecodeCSV", "line", "one:output:0")
-ONE = node("one", "Const", value=constant())
-ROW = node("row", "Pack", "split:output:0", "split:output:1", axis=-1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "returns", "nodes", "expected"),
-    [
-        ("line", ["split:output:0", "split:output:1"], (), True),
-        ("line", ["row:output:0"], (ROW,), True),
-        ("line", ["kept:output:0"], (ROW, node("kept", "Identity", "row:output:0")), True),
-        ("line", ["row:output:0"], (node("row", "Pack", "split:output:0", "split:output:1"),), False),
-        ("line", ["row:output:0"], (node("row", "Pack", "split:output:0", "one:output:0", axis=-1),), False),
-        ("line", ["row:output:0"], (node("row", "Pack", "line", axis=-1),), False),
-        ("line", ["all:output:0"], (ROW, node("all", "Sum", "row:output:0")), False),
-        ("line", ["split:output:0", "line"], (), False),
-        ("line", ["split:output:0", "one:output:0"], (), False),
-        ("other", ["split:output:0"], (node("line", "ReadFile", "other"),), False),
-    ],
-)
-def test_lines_are_split_in_batches_as_well(
-    arguments: str, returns: list[str], nodes: tuple[Any, ...], expected: bool
-) -> None:
-    assert read(function("f", arguments, returns, ONE, SPLIT, *nodes))["elementwise"] is expected
-
-
-def test_lines_beside_other_tensors_are_left_alone() -> None:
-    body = function("f", "line", ["split:output:0"], ONE, SPLIT)
-    assert read(body, ranks=[0])["elementwise"] is True
-    assert read(body, ranks=[1])["elementwise"] is False
-    assert read(body, ranks=[0, 0])["elementwise"] is False
-    assert read(body, ranks=[0], captured=[0])["elementwise"] is False
+    value, result = node("value", "Const", value=constant(*of_constant)), node("result", op, "x", "value:output:0")
+    assert read(function("f", "x", ["result:z:0"], value, result), ranks=ranks)["elementwise"] is expected
 
 
 def test_components_of_different_rank_do_not_go_together_on_a_batch() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from pipeprof.pipelines.graph.elements import ComponentFlow, component_flow
@@ -81,17 +80,6 @@ def test_behind_a_stage_of_another_kind_names_begin_anew() -> None:
         given("source", "TensorSliceDataset", width=1), given("scan", "ScanDataset", "source", width=1), keys=("x",)
     )
     assert found.names["source"] == ("0",)
-
-
-def test_recorded_dicts(recorded: Callable[[str], Recorded]) -> None:
-    graph = StageGraph.from_dict(recorded("filter_on_kept_input").written)
-    found = component_flow(graph)
-    by_family = {one.family: one for one in graph.walk()}
-    assert found.writes(by_family["Map"]) == {"a", "image", "label"}
-    assert found.reads(by_family["Filter"]) == {"label"}
-    changed = StageGraph.from_dict(recorded("filter_on_result").written)
-    by_family = {one.family: one for one in changed.walk()}
-    assert component_flow(changed).reads(by_family["Filter"]) == component_flow(changed).writes(by_family["Map"])
 
 
 def test_every_dataset_has_a_name_for_each_component(every: Recorded) -> None:

@@ -11,6 +11,8 @@ from pipeprof.pipelines.graph.observe.reading import shapes
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
 
+from .conftest import iterator
+
 LONG = 3000
 
 
@@ -32,25 +34,11 @@ def long_graph():
     return StageGraph.from_dict({"root": f"map{LONG}", "reason": None, "nodes": nodes})
 
 
-def model_node(number, name, inputs):
-    return {
-        "id": number,
-        "name": name,
-        "num_elements": 5,
-        "processing_time": 10,
-        "bytes_consumed": 0,
-        "bytes_produced": 0,
-        "buffered_bytes": 0,
-        "buffered_elements": 0,
-        "parameters": {},
-        "ratio": 1.0,
-        "inputs": inputs,
-    }
-
-
 def long_model():
     names = ["Root", *["Map"] * LONG, "Range"]
-    nodes = [model_node(number, name, [number + 1] * (number < LONG + 1)) for number, name in enumerate(names)]
+    nodes = [
+        iterator(number, name, *[number + 1] * (number < LONG + 1), elements=5) for number, name in enumerate(names)
+    ]
     return {"output": 0, "nodes": nodes, "ram_budget": 1.0}
 
 

@@ -6,44 +6,23 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs import costs
 from pipeprof.pipelines.graph.costs.costs import Costs, measure
+from pipeprof.pipelines.graph.costs.stretches import elements_of_pass
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, dataset_node
-from pipeprof.pipelines.graph.stages import Node, StageGraph
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.time.stage_table import calls_per_batch, explain_stages
 
-from .conftest import node
+from .conftest import NOTHING, graph, iterator, node
 
-NOTHING: ModelDict = {"output": 0, "nodes": [], "ram_budget": 0.0}
 ROWS = node("map::f::rows", "TensorSliceDataset", owner="flat")
 PARSED = node("parse", "ParallelMapDatasetV2", "range")
 FLAT = node("flat", "FlatMapDataset", "parse", bodies=("map::f::rows",))
 FRAMES = [node("range", "RangeDataset"), PARSED, ROWS, FLAT, node("shuffle", "ShuffleAndRepeatDatasetV2", "flat")]
-
-
-def graph(*nodes: Node) -> StageGraph:
-    return StageGraph({one.id: one for one in nodes}, nodes[-1].id)
-
-
-def iterator(
-    id: int, name: str, *inputs: int, elements: int, held: int = 0, calls: float | None = None, ms: int = 0
-) -> ModelNodeDict:
-    parallelism = {"state_value": calls or 0.0, "tunable": False}
-    return {
-        "id": id,
-        "name": name,
-        "num_elements": elements,
-        "processing_time": ms * 1_000_000,
-        "bytes_consumed": 0,
-        "bytes_produced": 0,
-        "buffered_bytes": 0,
-        "buffered_elements": held,
-        "parameters": {"parallelism": parallelism} if calls is not None else {},  # type: ignore[typeddict-item]
-        "ratio": 1.0,
-        "inputs": list(inputs),
-    }
 
 
 def look(*below: ModelNodeDict) -> ModelDict:
@@ -197,7 +176,7 @@ def test_all_copies_of_one_stage_of_a_spec_count_in_its_row() -> None:
     keys = {"range": "source", "load": "stages_0", "last": "stages_2"}
     for one in nodes:
         one["key"] = keys.get(one["id"].removesuffix(" again"), f"{one['op']}:{one['id']}")
-    graph: GraphDict = {"root": "last", "reason": None, "nodes": nodes}
+    whole: GraphDict = {"root": "last", "reason": None, "nodes": nodes}
     seen = look(
         iterator(2, "Map", 3, elements=100),
         iterator(3, "DirectedInterleave", 4, 5, 7, elements=100),
@@ -209,7 +188,7 @@ def test_all_copies_of_one_stage_of_a_spec_count_in_its_row() -> None:
         iterator(9, "Range", elements=450),
     )
     ops = {"source": "range", "stages.0": "map", "stages.1": "rejection_resample", "stages.2": "map"}
-    graphs = StageGraphs(StageGraph.from_dict(graph), StageGraph.from_dict(graph), by_address=True, ops=ops)
+    graphs = StageGraphs(StageGraph.from_dict(whole), StageGraph.from_dict(whole), by_address=True, ops=ops)
     rows, _ = explain_stages(graphs, [(NOTHING, seen)], batches=10)
     assert [row.id for row in rows] == ["source", "stages.0", "stages.1", "stages.2"]
     load, resampled = rows[1], rows[2]
@@ -258,3 +237,31 @@ def test_what_a_skip_drops_at_the_start_of_an_epoch_goes_in_once() -> None:
     found = measure(HELD_OUT, segments)
     assert found.by_id["load"].elements == pytest.approx(3 * 1200 + 900, rel=0.02)
     assert calls_per_batch(HELD_OUT, found, {}, 24)["load"] == 150.0
+
+
+@given(
+    each=st.integers(100, 1_000_000),
+    passes=st.lists(st.integers(0, 12), min_size=1, max_size=30).map(sorted),
+    off=st.lists(st.integers(-1, 1), min_size=30, max_size=30),
+)
+def test_readings_are_whole_passes_even_if_they_are_off_by_one(each: int, passes: list[int], off: list[int]) -> None:
+    found = elements_of_pass(number * each + wrong for number, wrong in zip(passes, off, strict=False))
+    if not any(passes):
+        assert found is None
+    else:
+        steps = {after - before for before, after in zip([0, *passes], passes, strict=False)} - {0}
+        # What was seen of no single pass may be taken for a longer one.
+        assert 1 not in steps or (found is not None and abs(found - each) <= 2)
+        assert found is None or abs(found / each - round(found / each)) < 0.05
+
+
+def test_passes_that_differ_have_no_length() -> None:
+    assert elements_of_pass([103, 190, 305, 371]) is None
+    assert elements_of_pass([1, 2, 1]) is None
+
+
+def test_readings_in_step_with_passes_tell_no_length() -> None:
+    begun = [20 + 290 * number for number in range(10)]
+    assert elements_of_pass([6000 * number for number in range(11)], begun) is None
+    # One pass of another number of halves shows that these are whole ones.
+    assert elements_of_pass([*(6000 * number for number in range(10)), 57_000], begun) == 3000

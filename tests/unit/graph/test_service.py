@@ -67,7 +67,6 @@ def read_from_service(*, known: bool) -> StageGraphs:
 def test_what_the_workers_run_is_written_but_not_executed() -> None:
     graphs = read_from_service(known=True)
     assert graphs.written.remote == {"reader@workers/0", "reader@workers/1"}
-    assert graphs.joined.removed == ()
     rows, _ = explain_stages(graphs, batches=1)
     assert [(row.id, row.op, row.remote, row.executed) for row in rows[:2]] == [
         ("source", "range", True, "on the workers"),

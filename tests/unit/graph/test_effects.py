@@ -1,10 +1,10 @@
-"""Which stages of a graph write files."""
+"""Which pipelines write files, and which draw random numbers in several calls at a time."""
 
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.observe.effects import file_writer
+from pipeprof.pipelines.graph.observe.effects import draws_in_any_order, file_writer
 from pipeprof.pipelines.meaning.traits import writes_files
 
 
@@ -44,3 +44,25 @@ def test_ops_that_write_files_are_told_from_others_that_sound_alike() -> None:
     ]
     others = ["ReadFile", "RestoreV2", "LoadDataset", "ScalarSummary", "TFRecordDatasetV2", "TensorArrayWriteV3"]
     assert [op for op in [*writers, *others] if writes_files(op)] == writers
+
+
+def drawing(name: str, owner: str | None = None, *, random: bool | None = False, **arguments: Any) -> Any:
+    return {"id": name, "owner": owner, "function": {"random": random}, "arguments": arguments}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ([drawing("map", random=True)], False),
+        ([drawing("map", num_parallel_calls=-1)], False),
+        ([drawing("map", random=None, num_parallel_calls=2)], False),
+        ([drawing("map", random=True, num_parallel_calls=1)], False),
+        ([drawing("map", random=True, num_parallel_calls=None)], False),
+        ([drawing("map", random=True, num_parallel_calls=-1)], True),
+        ([drawing("read", num_parallel_calls=2), drawing("map", "read", random=True)], True),
+        ([drawing("read"), drawing("map", "read", random=True)], False),
+        ([{**drawing("range"), "function": None}], False),
+    ],
+)
+def test_calls_at_a_time(nodes: list[Any], expected: bool) -> None:
+    assert draws_in_any_order({"nodes": nodes, "root": "map", "reason": None}) is expected  # type: ignore[typeddict-item]
