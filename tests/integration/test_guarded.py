@@ -22,8 +22,7 @@ from integration.left_over import MARK, left
 from pipeprof.pipelines.target.running import guard_imports, import_file
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
-from pipeprof.profiles.worker.script.touches import READERS
-from pipeprof.profiles.worker.script.writes import Existing, Loss, WriteWatch
+from pipeprof.profiles.worker.script.writes import READERS, Existing, Loss, WriteWatch
 
 OLD = 1_600_000_000
 MODEL = """

@@ -9,19 +9,24 @@ over, pipeprof waits until its work is done.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.protocol.messages import DeviceRead
-from pipeprof.profiles.worker.script.training_facts import JAX, ON_GPU, TORCH_ON_GPU, asynchronous, in_users_files
 from pipeprof.profiles.worker.trace.device import PROFILERS, TraceClock, is_enough
 
 if TYPE_CHECKING:
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 
+JAX = "JAX returns before a step has ended"
+ON_GPU = "on a GPU TensorFlow returns before a step has ended"
+TORCH_ON_GPU = "on a GPU PyTorch returns before a step has ended"
 _PROFILES = b"profiler"
 """In a file of the user's: one that starts a trace of its own while ours runs would get an error."""
 
@@ -136,12 +141,39 @@ class DeviceSteps:
             self.read = clock.read(self._came)
 
 
+def asynchronous(main: Consumer) -> str | None:
+    """Why a step may go on when the script requests the next batch; None where it cannot."""
+    if _held(sys.modules.get("torch.cuda")).get("is_initialized", bool)():
+        return TORCH_ON_GPU
+    if main.kind == "loop" and jax_computes():
+        return JAX
+    tensorflow: Any = sys.modules["tensorflow"]
+    return ON_GPU if tensorflow.config.list_logical_devices("GPU") else None
+
+
+def jax_computes() -> bool:
+    """Return whether JAX has a backend: it has none before it computes, however often it was imported."""
+    backends = _held(sys.modules.get("jax._src.xla_bridge")).get("_backends", True)
+    return "jax" in sys.modules and bool(backends)
+
+
+def _in_users_files(word: bytes) -> bool:
+    """Whether a file of the user's that was imported, or runs, has a word in it."""
+    files = [_held(module).get("__file__") for module in list(sys.modules.values())]
+    return any(isinstance(file, str) and is_users(file) and word in read_source(Path(file)) for file in files)
+
+
+def _held(module: object) -> Mapping[str, Any]:
+    """The names of a module, read without its class: one that is loaded lazily imports itself for any other look."""
+    return object.__getattribute__(module, "__dict__") if issubclass(type(module), ModuleType) else {}
+
+
 def _clock_for(main: Consumer) -> TorchClock | TraceClock | None:
     """Return what reads the clock of the GPU that the script computes on; None where none can."""
     why = asynchronous(main) if main.kind in ("loop", "fit") else None
     if why == TORCH_ON_GPU and main.kind == "loop":
         return TorchClock()
-    if why is None or in_users_files(_PROFILES):
+    if why is None or _in_users_files(_PROFILES):
         return None
     if why == JAX and sys.modules["jax"].default_backend() == "gpu":
         return TraceClock(PROFILERS["jax"]())

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
-from pipeprof.profiles.worker.script.hooks import Inner, Observer, nothing
-from pipeprof.profiles.worker.script.training_facts import Habits
+from pipeprof.profiles.worker.script.habits import Habits
+from pipeprof.profiles.worker.script.hooks import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pipeprof.profiles.worker.script.hooks import Inner
 
 _OWN = str(Path(__file__).parent)
 _MOST_COMPARED = 3
@@ -32,58 +34,52 @@ MUCH_MORE = 1.5
 would each begin its warm-up again in each epoch."""
 
 
-class ScriptObserver(Observer):
-    """Records of a script's iteration. Its datasets and iterators are held weakly.
+class ScriptObserver:
+    """Records of a script's iteration, made from what `Hooks` tells. Its datasets and iterators are held weakly.
 
     Args:
         made: Called in the script's thread when an iterator was made.
         attend: Called in the script's thread before a batch is requested, once `attention` is set.
         training: Called in the script's thread when `fit` begins.
         model: Reads the model of an iterator.
-        saving: Called before files are written, as `Observer.saving`.
+        saving: Called before files are written or deleted, with the method, its arguments and its named ones.
         exiting: Called where the script's own code calls `os._exit`.
         give: Returns what is iterated instead of a dataset, from where it is and its role; None: each is itself.
-        graph_of: Returns what is equal for datasets with equal graphs, and whether there is a cache in it; None where
-            that takes too much.
+        graph_of: Returns what a dataset's graph shows; None where that takes too much.
 
     Attributes:
-        epochs: Of `fit`.
-        validations: Evaluations inside of `fit`.
-        validation_ns: They took so long.
-        epoch_end_ns: The callbacks at the end of epochs took so long.
+        calls: See `Observer`; so for `steps`.
+        validation_ns: Of evaluations inside of `fit`, summed.
+        epoch_end_ns: Of the callbacks at the end of epochs, summed.
         in_graph: Where datasets are consumed inside of a tf.function.
-        habits: The rest of what the script does.
         came: Called when a batch came that was requested with `attention`; None for nothing.
     """
 
     def __init__(
         self,
-        made: Callable[[Consumer], None],
-        attend: Callable[[Pass], None],
-        training: Callable[[], None],
-        model: Callable[[Any], tuple[int, Sequence[int]] | None],
+        made: Callable[[Consumer], None] = nothing,
+        attend: Callable[[Pass], None] = nothing,
+        training: Callable[[], None] = nothing,
+        model: Callable[[Any], tuple[int, Sequence[int]] | None] = nothing,
         *,
         saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = nothing,
         exiting: Callable[[int], None] = nothing,
         give: Callable[[Any, Place, Role], Any] | None = None,
         graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
-        self.steps = [self._step_began, nothing]
+        self.steps: list[Callable[[int], object]] = [self._step_began, nothing]
         self.came: Callable[[int], object] | None = None
         self._attention = False
         self.consumers: list[Consumer] = []
-        self.epochs = 0
-        self.validations = 0
-        self.validation_ns = 0
-        self.epoch_end_ns = 0
+        self.epochs = self.epoch_end_ns = 0
+        self.validations = self.validation_ns = 0
         self.in_graph: list[Place] = []
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
         self._clock = time.perf_counter_ns
         self.habits = Habits(users_place, self._clock)
         self.calls = self.habits.calls
-        self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
-        self.compiled = self.habits.compiled  # type: ignore[method-assign]
+        self.function_returned, self.compiled = self.habits.function_returned, self.habits.compiled
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
@@ -142,7 +138,11 @@ class ScriptObserver(Observer):
         return self._give(dataset, users_place(), self._role(dataset))
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
-        """Begin a pass over the dataset."""
+        """Begin a pass over the dataset, whose iterator was requested at `began_ns`.
+
+        Args:
+            inner: The iterators of the devices, where a strategy distributes the dataset.
+        """
         if self._ignoring:
             return
         number, role = id(iterator), self._role(dataset)
@@ -168,7 +168,7 @@ class ScriptObserver(Observer):
         self._passes.pop(number, None)
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
-        """Note the time, and when the batch came."""
+        """Note that the next batch is requested, in Python; return what takes the time at which it came."""
         one = self._passes.get(id(iterator))
         if one is None:
             return nothing
@@ -191,23 +191,21 @@ class ScriptObserver(Observer):
             _forget_note(one)
 
     def ended(self, iterator: Any) -> None:
-        """End the pass."""
+        """End the pass: there is no batch, or an error came instead."""
         one = self._passes.get(id(iterator))
         if one is not None:
             one.ended = self._clock()
             self._building_ns = 0
 
-    def reduced(self, dataset: Any) -> None:
-        """Note a loop over a dataset inside of a tf.function."""
+    def reduced(self) -> None:
+        """Note ``Dataset.reduce`` inside of a tf.function, as AutoGraph makes of a loop over a dataset."""
         if sys.modules["tensorflow"].inside_function() and len(self.in_graph) < 100:
             self.in_graph.append(users_place())
-        del dataset
 
     def alike(self, main: Consumer | None) -> list[Consumer]:
         """Return those at one's place: a dataset that is built again while the last one is kept is another."""
-        if main is None:
-            return []
-        return [one for one in self.consumers[:] if (one.place, one.role) == (main.place, main.role)]
+        own = (main.place, main.role) if main is not None else None
+        return [one for one in self.consumers[:] if (one.place, one.role) == own]
 
     # Keras
 
@@ -221,7 +219,7 @@ class ScriptObserver(Observer):
         self.habits.own_steps = self.habits.own_steps or sys.modules["tensorflow"].executing_eagerly()
 
     def fit_called(self, model: Any, source: Any) -> None:
-        """Take iterators as those of training."""
+        """Take iterators as those of training: `fit` is about to run, with `source` as its first argument."""
         self._fitting += 1
         self._fit_ns = self._clock()
         self.habits.takes_from(source)
@@ -234,7 +232,7 @@ class ScriptObserver(Observer):
         self._building_ns = self._fit_ns = 0
 
     def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
-        """Read how many steps a call has, and for which callbacks it waits."""
+        """Read how many steps a call has, and for which callbacks it waits; they have not heard of the training yet."""
         self.habits.began_training(callbacks)
         self._executions = _executions(model)
         self._training()
@@ -285,7 +283,7 @@ class ScriptObserver(Observer):
         _forget_note(one)
 
     def epoch_ending(self) -> None:
-        """End the epoch; the clock of its callbacks starts."""
+        """End the epoch, its validation included; the clock of its callbacks starts."""
         self._close_epoch()
         self._began_ns = self._clock()
 
@@ -294,14 +292,14 @@ class ScriptObserver(Observer):
         self.epoch_end_ns += self._clock() - self._began_ns
 
     def entered(self, role: Inner) -> None:
-        """Take iterators as those of what begins."""
+        """Take iterators as those of the evaluation, the prediction or the `adapt` of a layer that begins."""
         self._inside[role] += 1
         if role == "validation" and self._fitting:
             self._close_epoch()
             self._began_ns = self._clock()
 
     def left(self, role: Inner) -> None:
-        """Take them so no more; note how long a validation took."""
+        """End that; note how long a validation took."""
         self._inside[role] -= 1
         if role != "validation":
             return
@@ -311,7 +309,7 @@ class ScriptObserver(Observer):
             self.validation_ns += self._clock() - self._began_ns
 
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """Count the models and checkpoints, and look at what is about to be written over."""
+        """Count the models and checkpoints, and look at what is about to be written over or deleted."""
         self.habits.saving(method)
         self._saving(method, arguments, named)
 
@@ -344,11 +342,7 @@ class ScriptObserver(Observer):
         return "training" if trained is None or trained is dataset else "validation"
 
     def _consumer_of(self, dataset: Any, role: Role, built_ns: int | None) -> Consumer:
-        """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last.
-
-        Args:
-            built_ns: How long it was built, as far as that was seen.
-        """
+        """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last."""
         number = id(dataset)
         reference, known = self._owners.get(number, (lambda: None, None))
         if reference() is not dataset:
@@ -420,12 +414,7 @@ def users_place() -> Place:
 
 
 def main_of(able: Sequence[Consumer], main: Consumer | None, now: int) -> Consumer | None:
-    """Return the main dataset: the one with most fetch time; of those that ended, another with more steps.
-
-    Args:
-        able: Those that may be it.
-        main: The one until now.
-    """
+    """Return the main one of those that may be it: with most fetch time; once that has ended, one with more steps."""
     best = max(able, key=lambda one: one.fetch_seconds, default=main)
     if main is None or main not in able:
         return best

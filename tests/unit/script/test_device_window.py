@@ -11,9 +11,8 @@ import pytest
 
 from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead
-from pipeprof.profiles.worker.script import device_window, training_facts
-from pipeprof.profiles.worker.script.device_window import DeviceSteps, TorchClock, TraceClock
-from pipeprof.profiles.worker.script.training_facts import JAX
+from pipeprof.profiles.worker.script import device_window
+from pipeprof.profiles.worker.script.device_window import JAX, DeviceSteps, TorchClock, TraceClock
 from pipeprof.profiles.worker.trace import device as device_clock
 from pipeprof.profiles.worker.trace.device import MOST_STEPS
 
@@ -185,8 +184,7 @@ def test_a_script_with_a_profiler_of_its_own_gets_no_other(
     main.__file__ = str(tmp_path / "train.py")
     monkeypatch.setattr(device_window, "asynchronous", lambda _main: JAX)
     for module in (device_window, device_clock):
-        monkeypatch.setattr(module, "sys", SimpleNamespace(modules={"jax": jax}))
-    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={"__main__": main}))
+        monkeypatch.setattr(module, "sys", SimpleNamespace(modules={"jax": jax, "__main__": main}))
     found = device_window._clock_for(SimpleNamespace(kind="loop"))
     assert found is None if clock is None else isinstance(found, clock)
 

@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 
 from pipeprof.profiles.document.shared import CodePlace
-from pipeprof.profiles.worker.script import training_facts
+from pipeprof.profiles.worker.script import device_window
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
+from pipeprof.profiles.worker.script.device_window import JAX, TORCH_ON_GPU, asynchronous
 from pipeprof.profiles.worker.script.training_facts import (
-    JAX,
-    TORCH_ON_GPU,
     Moment,
     _costs,
     _unread,
-    asynchronous,
     epochs_started,
     graph_seen,
     why_no_step,
@@ -129,7 +127,7 @@ def test_a_program_uses_jax_if_that_has_computed(
         module("jax._src.xla_bridge", **({} if backends is None else {"_backends": backends})),
         module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _kind: [])),
     ]
-    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
+    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
     assert asynchronous(SimpleNamespace(kind="loop")) == found
 
 
@@ -142,6 +140,6 @@ def test_a_program_that_uses_torch_on_a_gpu_does_not_wait_for_its_steps(
         module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _kind: [])),
         module("torch.cuda", is_initialized=lambda: initialized),
     ]
-    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
+    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
     found = asynchronous(SimpleNamespace(kind=kind))
     assert found == (TORCH_ON_GPU if initialized else None)

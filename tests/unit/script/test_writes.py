@@ -21,8 +21,7 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import DatasetUse, Training
 from pipeprof.profiles.harness.settings import with_made
 from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.worker.script.touches import READERS, touches_of_method
-from pipeprof.profiles.worker.script.writes import Existing, Loss, WriteWatch, cache_folders
+from pipeprof.profiles.worker.script.writes import READERS, Existing, Loss, WriteWatch, cache_folders, touches_of_method
 
 OLD = 1_600_000_000
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.worker.script.consumers import Place
-from pipeprof.profiles.worker.script.training_facts import Habits
+from pipeprof.profiles.worker.script.habits import Habits
 
 MS = 1_000_000
 
