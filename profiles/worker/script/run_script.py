@@ -13,27 +13,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import OneEnd, ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
+from pipeprof.profiles.worker.ended import (
+    OneEnd,
+    ProcessExitedError,
+    ScriptEndedError,
+    WriteRefusedError,
+    end_at_once,
+    first_line,
+)
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.observer import main_of, users_place
-from pipeprof.profiles.worker.script.script_job import (
-    EACH,
-    HANDED,
-    ScriptFeed,
-    ScriptJob,
-    as_long_as,
-    as_refusal,
-    read_model,
-)
+from pipeprof.profiles.worker.script.script_job import EACH, HANDED, ScriptFeed, ScriptJob, as_long_as, read_model
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
@@ -90,7 +90,12 @@ class ScriptRun(ScriptJob):
         self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
         self._folding = threading.Lock()
-        self._reporter = Reporter(self._report, self._look_ns(), self._note_no_steps)
+        failed = "The steps could not be followed"
+        self._reporter = Reporter(
+            self._report,
+            self._look_ns(),
+            lambda error: self.warn("no-steps", f"{failed}: {type(error).__name__}: {error}."),
+        )
         self._sign = LifeSign(channel.send)
         self._reason: str | None = None
         self._tell_at = self._warm_at = 0.0
@@ -99,7 +104,7 @@ class ScriptRun(ScriptJob):
         self._traces, self._failed = True, False
         self._sizes_known = False
         self._ended: str | None = None
-        self._unseen_since: float | None = None
+        self._unseen_since = 0
         self._clock = WindowClock()
         self._taking: Pass | None = None
         self._since: Moment | None = None
@@ -156,14 +161,10 @@ class ScriptRun(ScriptJob):
             self._observer.came = lambda _: self._device_steps.came()
             return
         self._taking = one if own else None
-        self._finish(self._reason)
-        self._end_process()
+        self._end_with(self._reason)
 
     def _graph_of(self, dataset: Any) -> GraphSeen | None:
         return graph_text(dataset, self.pipeline.watch)
-
-    def _gives(self) -> bool:
-        return bool(self.job.edits)
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
         handed, is_main = vars(dataset).get(HANDED), self._is_main(place, role)
@@ -178,7 +179,9 @@ class ScriptRun(ScriptJob):
                 return made
             except Exception as error:
                 # An exception would be the script's own to catch.
-                self._channel.send(error=describe_error(as_refusal(error), self))
+                if not isinstance(error, CannotChangeError):
+                    error = CannotChangeError(None, f"the changed dataset could not be made: {first_line(error)}")
+                self._channel.send(error=describe_error(error, self))
                 self._end_process()
 
     def _edited(self, dataset: Any) -> Any:
@@ -194,9 +197,7 @@ class ScriptRun(ScriptJob):
         if self._one_end.is_here and not self._one_end.went_on:
             # It is pipeprof that writes.
             return
-        self._end_with(str(loss), WriteRefusedError(str(loss)), failed=False)
-        self.warn("would-overwrite", f"{loss}.")
-        self._end_process()
+        self._end_with(str(loss), WriteRefusedError(str(loss)), ("would-overwrite", f"{loss}."))
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
@@ -204,26 +205,33 @@ class ScriptRun(ScriptJob):
             return
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
+        self._failed = self._failed or status != 0
         self._end_with("the script", ProcessExitedError(f"os._exit({status}){where}"), failed=status != 0)
-        self._end_process()
 
-    def _end_with(self, reason: str, error: ScriptEndedError, *, failed: bool) -> None:
-        """End the measurement in a thread of the script's; an error is reported, not raised into its code.
+    def _end_with(
+        self,
+        reason: str,
+        instead: ScriptEndedError | None = None,
+        warning: tuple[str, str] | None = None,
+        *,
+        failed: bool = False,
+    ) -> None:
+        """End the measurement and the process in a thread of the script's: nothing is raised into its code.
 
         Args:
-            error: What is reported where nothing was measured, or if the end is a failure.
+            instead: What is reported where nothing was measured, or if the end is a failure.
+            warning: Of an end that is none.
         """
-        self._failed = self._failed or failed
+        error: BaseException | None = instead if failed else None
         try:
             self._finish(reason)
-        except NeverIteratedError:
-            failed = True
         except BaseException as other:
-            self._channel.send(error=describe_error(other, self))
-            self._end_process()
-        if failed:
+            error = instead if instead is not None and isinstance(other, NeverIteratedError) else other
+        if error is not None:
             self._channel.send(error=describe_error(error, self))
-            self._end_process()
+        elif warning is not None:
+            self.warn(*warning)
+        self._end_process()
 
     def _end_process(self) -> None:
         self._channel.send(done=True)
@@ -247,24 +255,15 @@ class ScriptRun(ScriptJob):
                 self._look()
         finally:
             if self._reason is not None and self._ends_from_outside() and not self._reporter.closing.is_set():
-                try:
-                    self._finish(self._reason)
-                except BaseException as error:
-                    self._channel.send(error=describe_error(error, self))
-                self._end_process()
+                self._end_with(self._reason)
         # An iterator that ends takes its model with it: rare looks would miss those of short epochs. And the first look
         # at a dataset takes ten times as long as others.
         return (self._main, self._script_feed.ended) == before
 
-    def _note_no_steps(self, error: Exception) -> None:
-        self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
-
     def _ends_from_outside(self) -> bool:
         """Whether no hook comes by: the loop is inside of TensorFlow."""
         main = self._main
-        if main is not None and main.kind == "graph":
-            return True
-        return main is None and bool(self._observer.in_graph)
+        return bool(self._observer.in_graph) if main is None else main.kind == "graph"
 
     def _look(self) -> None:
         now = time.perf_counter_ns()
@@ -282,7 +281,10 @@ class ScriptRun(ScriptJob):
         if self._reason is None and self._channel.stop.is_set():
             self._reason = STOPPED
         if main is None and self._observer.in_graph and self.job.seconds is not None:
-            self._wait_for_graph()
+            # Its steps cannot be seen: it ends when the time for warm-up and measurement is over.
+            self._unseen_since = self._unseen_since or now
+            if now - self._unseen_since >= 1e9 * self.job.seconds:
+                self._reason = f"{self.job.seconds:g} s"
         if self._reason is not None:
             self._observer.attention = True
 
@@ -300,18 +302,10 @@ class ScriptRun(ScriptJob):
         reason = self._go_on_soaking(sum(one.epochs for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
-    def _wait_for_graph(self) -> None:
-        """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
-        self._unseen_since = self._unseen_since or time.perf_counter()
-        seconds = self.job.seconds or 0.0
-        if time.perf_counter() - self._unseen_since >= seconds:
-            self._reason = f"{seconds:g} s"
-
     def _able(self) -> list[Consumer]:
         """The datasets that may be the main one."""
-        return [
-            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
-        ]
+        roles = ("training", "loop")
+        return [one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in roles]
 
     def _change_main(self, main: Consumer) -> None:
         first, self._main = self._main is None, main
@@ -338,11 +332,7 @@ class ScriptRun(ScriptJob):
         self._clock = WindowClock()
 
     def _follow_pass(self, main: Consumer, ended: int = 0) -> None:
-        """Follow the main dataset's latest object and iterator.
-
-        Args:
-            ended: Steps of the measurement after which the iterator before it ended, if there was one.
-        """
+        """Follow the main dataset's latest object and iterator; the one before ended after so many steps."""
         feed = self._script_feed
         holder = main.current
         if holder is not None and holder is not feed.holder:
@@ -428,8 +418,10 @@ class ScriptRun(ScriptJob):
         if not self._one_end.claim():
             return
         self._stop_reporter()
-        with self._folding:
-            self._look_last()
+        # Not where that goes beyond what was to be measured.
+        with self._folding, suppress(Exception):
+            if self._reason is None:
+                self._look()
         self._device_steps.close()
         if self._device_steps.read is not None:
             self._channel.send(device=self._device_steps.read)
@@ -456,12 +448,6 @@ class ScriptRun(ScriptJob):
     def _stop_reporter(self) -> None:
         self._observer.attention = False
         self._reporter.stop()
-
-    def _look_last(self) -> None:
-        """Fold what came since the last look; not where that goes beyond what was to be measured."""
-        if self._reason is None:
-            with suppress(Exception):
-                self._look()
 
     def _measure_warm_up(self) -> PhaseWindow:
         """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others.

@@ -13,10 +13,10 @@ import threading
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
@@ -26,7 +26,7 @@ from pipeprof.pipelines.target.running import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import end_at_once, first_line
+from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import require_tensorflow
 from pipeprof.profiles.worker.sample import JobRun
@@ -127,13 +127,6 @@ def as_long_as(dataset: Any, made: Any) -> Any:
     return made.take(length) if length >= 0 and int(made.cardinality()) != length else made
 
 
-def as_refusal(error: Exception) -> CannotChangeError:
-    """Return why a change cannot be made, also where TensorFlow's own error says it."""
-    if isinstance(error, CannotChangeError):
-        return error
-    return CannotChangeError(None, f"the changed dataset could not be made: {first_line(error)}")
-
-
 class ScriptJob(JobRun):
     """Execution of a job whose target is a script."""
 
@@ -151,13 +144,13 @@ class ScriptJob(JobRun):
             read_model,
             saving=self._writes.saving,
             exiting=self._exiting,
-            give=self._give if self._gives() else None,
+            give=self._give if job.main is not None else None,
             graph_of=self._graph_of,
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._watching = 0
-        self._open_phase: Any = None
-        self._phase_note: Any = None
+        self._open_phase = ExitStack()
+        self._phase_note: Any = SimpleNamespace()
         # What is registered stays to the process's end.
         leave = weakref.WeakMethod(self._leave_child)
         os.register_at_fork(after_in_child=lambda: [found() for found in (leave(),) if found is not None])
@@ -180,10 +173,6 @@ class ScriptJob(JobRun):
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
         """Return what the script iterates instead of a dataset, or do not return."""
 
-    def _gives(self) -> bool:
-        """Whether the script may iterate anything else than its own datasets."""
-        return True
-
     def _iterator_made(self, consumer: Consumer) -> None:
         """Look at an iterator that was made."""
 
@@ -205,15 +194,12 @@ class ScriptJob(JobRun):
         """Begin a phase, which ends the one before it."""
         self._leave(note)
         self.phase = name
-        self._open_phase = self._phases.enter(name)
-        self._phase_note = self._open_phase.__enter__()
+        self._phase_note = self._open_phase.enter_context(self._phases.enter(name))
 
     def _leave(self, note: str | None = None) -> None:
         """End the phase."""
-        if self._open_phase is not None:
-            self._phase_note.note = note
-            self._open_phase.__exit__(None, None, None)
-            self._open_phase = None
+        self._phase_note.note = note
+        self._open_phase.close()
 
     def _run_script(self) -> Any:
         """Run the script; what it returns keeps the script's own objects alive: its datasets among them."""
