@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
 from pipeprof.profiles.worker.script.habits import Habits
 from pipeprof.profiles.worker.script.hooks import nothing
@@ -121,8 +122,7 @@ class ScriptObserver:
     @property
     def iterated(self) -> list[Any]:
         """The datasets that exist and that were iterated over."""
-        alive = (reference() for reference, _ in list(self._owners.values()))
-        return [dataset for dataset in alive if dataset is not None]
+        return [dataset for owner in list(self._owners.values()) if (dataset := owner[0]()) is not None]
 
     def dataset_made(self, dataset: Any) -> None:
         """Note when building began, the first source not counted, and whether a cache is built."""
@@ -149,7 +149,7 @@ class ScriptObserver:
         built_ns = (self._fit_ns or began_ns) - self._building_ns if self._building_ns else None
         self._building_ns = self._fit_ns = 0
         self._rebuilds_cache, self._caching = self._caching, False
-        one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._forget(number)))
+        one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._passes.pop(number, None)))
         if inner is not None:
             one.modelled = weakref.ref(*inner) if len(inner) == 1 else lambda: None
         with self._lock:
@@ -163,9 +163,6 @@ class ScriptObserver:
             consumer.executions = self._executions
             self._next_epoch, self._trained = one, consumer
         self._made(consumer)
-
-    def _forget(self, number: int) -> None:
-        self._passes.pop(number, None)
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
         """Note that the next batch is requested, in Python; return what takes the time at which it came."""
@@ -401,24 +398,16 @@ def _executions(model: Any) -> int:
 
 def users_place() -> Place:
     """Return the innermost line of the user's code that led here."""
-    at: Any = inspect.currentframe()
-    try:
-        while at is not None:
-            if is_users(at.f_code.co_filename):
-                return Place(at.f_code.co_filename, at.f_lineno)
-            at = at.f_back
-        return Place()
-    finally:
-        # A frame that is kept would keep the iterator alive.
-        del at
+    frame = users_frame_of(inspect.currentframe())
+    return Place(frame.file, frame.line) if frame is not None else Place()
 
 
 def main_of(able: Sequence[Consumer], main: Consumer | None, now: int) -> Consumer | None:
     """Return the main one of those that may be it: with most fetch time; once that has ended, one with more steps."""
-    best = max(able, key=lambda one: one.fetch_seconds, default=main)
+    best = max(able, key=lambda one: one.clock.fetch_ns, default=main)
     if main is None or main not in able:
         return best
-    if best is not None and best.moved_ns == now and best.fetch_seconds > MUCH_MORE * main.fetch_seconds:
+    if best is not None and best.moved_ns == now and best.clock.fetch_ns > MUCH_MORE * main.clock.fetch_ns:
         return best
     moving = (one for one in able if one.moved_ns == now and one.seconds > MUCH_MORE * main.seconds)
     return next(moving, main) if now - main.moved_ns > QUIET_NS else main

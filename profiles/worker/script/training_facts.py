@@ -210,7 +210,7 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
         iterators=consumer.iterators,
         batches=consumer.clock.batches or None,
         seconds=consumer.seconds or None,
-        fetch_seconds=consumer.fetch_seconds if consumer.clock.batches else None,
+        fetch_seconds=consumer.clock.fetch_ns / 1e9 if consumer.clock.batches else None,
         epochs=consumer.clock.begun,
         first_seconds=consumer.clock.first_ns / consumer.clock.firsts / 1e9 if consumer.clock.firsts else None,
         caches_again=consumer.caches_again,
