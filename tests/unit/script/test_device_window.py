@@ -99,7 +99,7 @@ def test_the_steps_of_fit_are_those_within_an_epoch(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
     steps, epochs = DeviceSteps(), [object(), object()]
     for number in range(20):
-        assert steps.goes_on(SimpleNamespace(kind="fit"), epochs[number // 10], stopped=False)  # type: ignore[arg-type]
+        assert steps.goes_on(SimpleNamespace(kind="fit"), epochs[number // 10], stopped=False)
     steps.close()
     assert steps.read is not None
     assert steps.read.came == [True] * 9 + [False] + [True] * 9 + [False]
