@@ -115,8 +115,7 @@ class WatchRun(ScriptRun):
                 self._finish(reason)
             self._channel.send(done=True)
         finally:
-            self._hooks.uninstall()
-            self._end_watch()
+            self._unhook()
 
     @property
     def is_trained_on(self) -> bool:
@@ -130,9 +129,7 @@ class WatchRun(ScriptRun):
         self._one_end.claim()
         self._one_end.go_on()
         self._stop_reporter()
-        self._imports.end()
-        self._hooks.uninstall()
-        self._end_watch()
+        self._unhook()
         return True
 
     def _finish_with(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:

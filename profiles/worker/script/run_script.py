@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
-    from pipeprof.profiles.worker.script.consumers import GraphSeen, Place, Role
+    from pipeprof.profiles.worker.script.consumers import Place, Role
     from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 LEAST_STEPS = 2
@@ -76,12 +76,11 @@ class ScriptRun(ScriptJob):
     """Execution of a job of kind ``script``."""
 
     subject: ClassVar[str] = "The script"
-    """What ends, in a sentence."""
     advice: ClassVar[str] = "Let it train longer, by its own arguments."
-    """What to do where it ends too early."""
 
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
-        super().__init__(job, channel)
+        graph_of = lambda dataset: graph_text(dataset, self.pipeline.watch)  # noqa: E731
+        super().__init__(job, channel, made=self._iterator_made, attend=self._attend, graph_of=graph_of)
         self._path = Path(job.user_files[0]).absolute()  # the script may go into another folder
         self._handed = False
         self.feed = self._script_feed = ScriptFeed()
@@ -162,9 +161,6 @@ class ScriptRun(ScriptJob):
             return
         self._taking = one if own else None
         self._end_with(self._reason)
-
-    def _graph_of(self, dataset: Any) -> GraphSeen | None:
-        return graph_text(dataset, self.pipeline.watch)
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
         handed, is_main = vars(dataset).get(HANDED), self._is_main(place, role)
@@ -450,10 +446,7 @@ class ScriptRun(ScriptJob):
         self._reporter.stop()
 
     def _measure_warm_up(self) -> PhaseWindow:
-        """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others.
-
-        Of a limit of steps, the last ones count.
-        """
+        """Take the steps since the warm-up began as the measurement, without the first quarter; there are no others."""
         rows = np.concatenate([np.empty((0, 7), np.int64), *self._kept])
         first = max(len(rows) // 4, len(rows) - self.job.steps if self.job.steps is not None else 0)
         window = self._window or self._begin_measure("the script ended before it was over", over=True)
@@ -498,7 +491,7 @@ class ScriptRun(ScriptJob):
         super()._graphs()
 
     def _running(self) -> tuple[Feed | None, str]:
-        """Return a feed from which batches may be taken, or None and why there is none."""
+        """A feed from which batches may be taken, or None and why there is none."""
         if self._failed:
             return None, "the script failed"
         running, lacking = self._script_feed.running(self._main, self._taking, self.pipeline.dataset)
@@ -520,7 +513,7 @@ class ScriptRun(ScriptJob):
             self.warn("stages-read-again", READ_AGAIN)
 
     def send_measured(self) -> None:
-        """Send the measurement so far; nothing if it has not begun."""
+        """Send the measurement and the facts of the training so far."""
         window = self._window
         if window is not None:
             # Looks are taken in a thread of their own: what they take of a core is what they cost.
