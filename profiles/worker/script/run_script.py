@@ -89,12 +89,7 @@ class ScriptRun(ScriptJob):
         self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
         self._folding = threading.Lock()
-        failed = "The steps could not be followed"
-        self._reporter = Reporter(
-            self._report,
-            self._look_ns(),
-            lambda error: self.warn("no-steps", f"{failed}: {type(error).__name__}: {error}."),
-        )
+        self._reporter = Reporter(self._report, self._look_ns(), self._note_no_steps)
         self._sign = LifeSign(channel.send)
         self._reason: str | None = None
         self._tell_at = self._warm_at = 0.0
@@ -171,7 +166,12 @@ class ScriptRun(ScriptJob):
         with self._not_the_scripts():
             try:
                 self._handed = True
-                vars(dataset)[HANDED] = made = as_long_as(dataset, self._edited(dataset))
+                self._end_watch()
+                self.pipeline.dataset = dataset
+                self._know_sources()
+                self.pipeline.edit(self.job.edits)
+                changed, self.pipeline.dataset = self.pipeline.dataset, None
+                vars(dataset)[HANDED] = made = as_long_as(dataset, changed)
                 return made
             except Exception as error:
                 # An exception would be the script's own to catch.
@@ -180,20 +180,12 @@ class ScriptRun(ScriptJob):
                 self._channel.send(error=describe_error(error, self))
                 self._end_process()
 
-    def _edited(self, dataset: Any) -> Any:
-        """Make what the script gets instead of its main dataset."""
-        self._end_watch()
-        self.pipeline.dataset = dataset
-        self._know_sources()
-        self.pipeline.edit(self.job.edits)
-        return self.pipeline.dataset
-
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
         if self._one_end.is_here and not self._one_end.went_on:
             # It is pipeprof that writes.
             return
-        self._end_with(str(loss), WriteRefusedError(str(loss)), ("would-overwrite", f"{loss}."))
+        self._end_with(str(loss), WriteRefusedError(str(loss)), f"{loss}.")
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
@@ -202,23 +194,16 @@ class ScriptRun(ScriptJob):
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
         self._failed = self._failed or status != 0
-        self._end_with("the script", ProcessExitedError(f"os._exit({status}){where}"), failed=status != 0)
+        self._end_with("the script", ProcessExitedError(f"os._exit({status}){where}"))
 
-    def _end_with(
-        self,
-        reason: str,
-        instead: ScriptEndedError | None = None,
-        warning: tuple[str, str] | None = None,
-        *,
-        failed: bool = False,
-    ) -> None:
+    def _end_with(self, reason: str, instead: ScriptEndedError | None = None, warning: str | None = None) -> None:
         """End the measurement and the process in a thread of the script's: nothing is raised into its code.
 
         Args:
-            instead: What is reported where nothing was measured, or if the end is a failure.
-            warning: Of an end that is none.
+            instead: What is reported where nothing was measured, or if the script failed.
+            warning: Text of a warning of a write otherwise.
         """
-        error: BaseException | None = instead if failed else None
+        error: BaseException | None = instead if self._failed else None
         try:
             self._finish(reason)
         except BaseException as other:
@@ -226,7 +211,7 @@ class ScriptRun(ScriptJob):
         if error is not None:
             self._channel.send(error=describe_error(error, self))
         elif warning is not None:
-            self.warn(*warning)
+            self.warn("would-overwrite", warning)
         self._end_process()
 
     def _end_process(self) -> None:
@@ -250,16 +235,15 @@ class ScriptRun(ScriptJob):
             with self._folding, self._channel.together():
                 self._look()
         finally:
-            if self._reason is not None and self._ends_from_outside() and not self._reporter.closing.is_set():
+            in_graph = self._observer.in_graph if self._main is None else self._main.kind == "graph"
+            if self._reason is not None and in_graph and not self._reporter.closing.is_set():
                 self._end_with(self._reason)
         # An iterator that ends takes its model with it: rare looks would miss those of short epochs. And the first look
         # at a dataset takes ten times as long as others.
         return (self._main, self._script_feed.ended) == before
 
-    def _ends_from_outside(self) -> bool:
-        """Whether no hook comes by: the loop is inside of TensorFlow."""
-        main = self._main
-        return bool(self._observer.in_graph) if main is None else main.kind == "graph"
+    def _note_no_steps(self, error: Exception) -> None:
+        self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
 
     def _look(self) -> None:
         now = time.perf_counter_ns()
@@ -478,11 +462,8 @@ class ScriptRun(ScriptJob):
             self._note_no_trace(lacking)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
-                self._channel.send(trace_ends_in=TRACE_SECONDS)
-                result = self._run_trace()
-                self._channel.send(trace=result)
-                if result.note is not None:
-                    self._note_no_trace(result.note)
+                if (why := self._trace().note) is not None:
+                    self._note_no_trace(why)
         self._leave()
 
     def _graphs(self) -> None:
@@ -491,7 +472,6 @@ class ScriptRun(ScriptJob):
         super()._graphs()
 
     def _running(self) -> tuple[Feed | None, str]:
-        """A feed from which batches may be taken, or None and why there is none."""
         if self._failed:
             return None, "the script failed"
         running, lacking = self._script_feed.running(self._main, self._taking, self.pipeline.dataset)

@@ -101,7 +101,7 @@ def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(script_job, "run_as_main", fails)
     waiting = threading.Event()
     monkeypatch.setattr(run._one_end._over, "wait", lambda: (waiting.set(), threading.Event().wait()))
-    first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError(), failed=False))
+    first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError()))
     assert run.describing.wait(60)
     later = started("later", lambda: LATER[name](run))
     assert waiting.wait(60)

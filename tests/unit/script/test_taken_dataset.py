@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +52,22 @@ def job(**changes: Any) -> Options:
 
 def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChannel]:
     channel = FakeChannel(FakeTime())
-    channel.is_copy = False  # type: ignore[attr-defined]
-    run = _run_of(job(**changes), channel)  # type: ignore[arg-type]
+    channel.is_copy = False
+    run = _run_of(job(**changes), channel)
     monkeypatch.setattr(run, "_end", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
     monkeypatch.setattr(run, "_know_sources", lambda: None)
     monkeypatch.setattr(run, "_send_libraries", lambda: None)
     monkeypatch.setattr(run._memory, "read", lambda _name: None)
     return run, channel
+
+
+def edits_into(run: Any, make: Callable[[Any], Any]) -> None:
+    """Let an edit make a dataset of the script's own one."""
+
+    def edit(_steps: object) -> None:
+        run.pipeline.dataset = make(run.pipeline.dataset)
+
+    run.pipeline.edit = edit
 
 
 def test_the_step_decides_whether_a_script_trains() -> None:
@@ -67,7 +77,7 @@ def test_the_step_decides_whether_a_script_trains() -> None:
         TakenTurns: job(step=REPLAYED, turns=TurnsJob()),
     }
     for kind, one in kinds.items():
-        assert type(_run_of(one, FakeChannel(FakeTime()))) is kind  # type: ignore[arg-type]
+        assert type(_run_of(one, FakeChannel(FakeTime()))) is kind
 
 
 @pytest.mark.parametrize("turns", [None, TurnsJob()])
@@ -116,7 +126,7 @@ def test_a_script_that_ends_before_says_nothing_against_a_change(
 def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr(run.pipeline, "edit", lambda steps: setattr(run.pipeline, "dataset", changed) or steps)
+    edits_into(run, lambda _: changed)
     assert run._give(dataset, Place("train.py", 8), "loop") is dataset
     assert run._give(dataset, PLACE, "loop") is changed
     assert run._give(dataset, PLACE, "loop") is changed
@@ -126,7 +136,7 @@ def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.M
 def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr(run, "_edited", lambda _: changed)
+    edits_into(run, lambda _: changed)
     assert run._give(dataset, Place("train.py", 5), "loop") is dataset
     assert run._give(dataset, PLACE, "loop") is changed
     assert run._give(dataset, Place("train.py", 5), "loop") is changed
@@ -135,7 +145,7 @@ def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.Mon
 
 def test_a_changed_dataset_has_as_many_elements(monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    monkeypatch.setattr(run, "_edited", lambda _: Dataset(-1))
+    edits_into(run, lambda _: Dataset(-1))
     assert run._give(Dataset(5), PLACE, "loop").cardinality() == 5
     assert run._give(Dataset(-1), PLACE, "loop").cardinality() == -1
 
@@ -144,7 +154,7 @@ def test_a_changed_dataset_has_as_many_elements(monkeypatch: pytest.MonkeyPatch)
 def test_datasets_of_the_script_are_not_kept_alive(monkeypatch: pytest.MonkeyPatch, make: Any) -> None:
     gc.freeze()  # all that there was before, which takes seconds to look through
     run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    monkeypatch.setattr(run, "_edited", make)
+    edits_into(run, make)
     own = Dataset()
     run._give(own, PLACE, "loop")
     known = weakref.ref(own)
@@ -177,7 +187,7 @@ def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.
 
     changed = Dataset()
     monkeypatch.setattr(changed, "cardinality", fails if step == "cardinality" else lambda: 3)
-    monkeypatch.setattr(run, "_edited", fails if step == "edit" else lambda _: changed)
+    edits_into(run, fails if step == "edit" else lambda _: changed)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     (said,) = channel.of("error")
