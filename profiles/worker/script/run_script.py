@@ -30,7 +30,7 @@ from pipeprof.profiles.worker.ended import (
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
-from pipeprof.profiles.worker.script.consumers import Consumer, Pass
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.observer import main_of, users_place
 from pipeprof.profiles.worker.script.script_job import EACH, HANDED, ScriptFeed, ScriptJob, as_long_as, read_model
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
-    from pipeprof.profiles.worker.script.consumers import Place, Role
     from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 LEAST_STEPS = 2
@@ -105,8 +104,6 @@ class ScriptRun(ScriptJob):
         self._closed: Moment | None = None
         self._device_steps = DeviceSteps()
 
-    # The script
-
     def run(self) -> None:
         """Run the script; returns only where it came to its own end."""
         self._enter("import")
@@ -133,11 +130,10 @@ class ScriptRun(ScriptJob):
 
     def _iterator_made(self, consumer: Consumer) -> None:
         self._see_made(consumer)
-        if self.phase != "build" or consumer.role == "adapt":
-            return
-        self._memory.read("build")
-        self._enter("first_element")
-        self._memory.read("iterator")
+        if self.phase == "build" and consumer.role != "adapt":
+            self._memory.read("build")
+            self._enter("first_element")
+            self._memory.read("iterator")
 
     def _attend(self, one: Pass) -> None:
         """Do what has to be done in the script's thread, before it takes a batch."""
@@ -225,8 +221,6 @@ class ScriptRun(ScriptJob):
             return
         super()._enter(name, note)
 
-    # The reporter
-
     def _report(self) -> bool:
         """Look, and end the run where no hook comes by; return whether later looks take as long."""
         before = self._main, self._script_feed.ended
@@ -253,9 +247,8 @@ class ScriptRun(ScriptJob):
             self._change_main(chosen)
         self._soak_on()
         main = self._main
-        rows = folded.get(main) if main is not None else None
-        if main is not None and rows is not None and len(rows):
-            self._take(main, rows)
+        if main in folded and len(folded[main]):
+            self._take(main, folded[main])
         else:
             self._sign.give()
         if self._reason is None and self._channel.stop.is_set():
@@ -270,15 +263,14 @@ class ScriptRun(ScriptJob):
 
     def _soak_on(self) -> None:
         """Read memory, once there was a warm-up, whatever the script does; a soak ends by the clock."""
-        main = self._main
-        if self._soak is None or main is None:
+        if self._soak is None or self._main is None:
             return
         now = time.perf_counter()
         self._warm_at = self._warm_at or now
         # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
         if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
             return
-        alike = self._observer.alike(main)
+        alike = self._observer.alike(self._main)
         reason = self._go_on_soaking(sum(one.epochs for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
@@ -313,8 +305,7 @@ class ScriptRun(ScriptJob):
 
     def _follow_pass(self, main: Consumer, ended: int = 0) -> None:
         """Follow the main dataset's latest object and iterator; the one before ended after so many steps."""
-        feed = self._script_feed
-        holder = main.current
+        feed, holder = self._script_feed, main.current
         if holder is not None and holder is not feed.holder:
             if feed.holder is not None and self._window is not None and holder.iterator is not feed.reference:
                 self._models.restart(feed, ended)
@@ -330,20 +321,17 @@ class ScriptRun(ScriptJob):
         restarts = [int(number) for number in rows[:, -1].nonzero()[0]] or [len(rows)]
         ends, begins = restarts[0], restarts[-1]
         self._follow_pass(main, count + ends)
-        followed = before is not self._script_feed.reference
+        if window is not None and window.reason is not None:
+            # The script goes on for a step or two until its thread comes by.
+            return
+        if before is not self._script_feed.reference:
+            # The readings are of steps until now: from a snapshot of now on, the model would lack what they cost.
+            self._models.follow(count + begins)
         if window is None:
-            if followed:
-                self._models.follow(count + begins)
             self._kept.append(rows)
             if self._warming.take(rows):
                 self._begin_measure(self._warming.reason)
             return
-        if window.reason is not None:
-            # The script goes on for a step or two until its thread comes by.
-            return
-        if followed:
-            # The readings are of steps until now: from a snapshot of now on, the model would lack what they cost.
-            self._models.follow(count + begins)
         if self._kept:
             self._kept.append(rows)
             if window.statistics.seconds >= ENOUGH_SECONDS:
@@ -391,8 +379,6 @@ class ScriptRun(ScriptJob):
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
 
-    # The end
-
     def _finish(self, reason: str) -> None:
         """End the measurement and describe the pipeline, once."""
         if not self._one_end.claim():
@@ -439,9 +425,8 @@ class ScriptRun(ScriptJob):
         window.statistics = StepStatistics(self._floor, device=self._device, previous=previous)
         window.take(rows[first:])
         when = "during the warm-up" if self._warm_models is None else "soon after the warm-up"
-        text = f"{self.subject} ended {when}: its last steps are what was measured."
-        text += f" {self.advice}" if not self._failed else ""
-        self.warn("short-script", text)
+        advice = f" {self.advice}" if not self._failed else ""
+        self.warn("short-script", f"{self.subject} ended {when}: its last steps are what was measured.{advice}")
         return window
 
     def _describe_main(self) -> None:
@@ -479,18 +464,15 @@ class ScriptRun(ScriptJob):
             self._models = ModelLog()
             self.warn("stages-no-model", NO_COSTS)
         if running is not None and self._main is not None and self._main.devices:
-            self._read_again(running)
+            # TensorFlow shows no stages behind a strategy's iterator: the script's own dataset is read anew.
+            self._models = ModelLog()
+            with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
+                running.restart()
+                # Of a pass that is longer, a part without what fills its buffers.
+                stopped = self._channel.stop.is_set
+                any(self._models.observe_pass(running, TRACE_SECONDS, stopped) for _ in range(2))
+                self.warn("stages-read-again", READ_AGAIN)
         return running, lacking
-
-    def _read_again(self, running: Feed) -> None:
-        """Read the script's own dataset anew: TensorFlow shows no stages behind a strategy's iterator."""
-        self._models = ModelLog()
-        with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
-            running.restart()
-            # Of a pass that is longer, a part without what fills its buffers.
-            stopped = self._channel.stop.is_set
-            any(self._models.observe_pass(running, TRACE_SECONDS, stopped) for _ in range(2))
-            self.warn("stages-read-again", READ_AGAIN)
 
     def send_measured(self) -> None:
         """Send the measurement and the facts of the training so far."""
