@@ -70,7 +70,6 @@ class ImportGuard(Observer):
     Args:
         stop: Called with the error in the thread that trains, before ``fit`` has begun or within the loop. It does not
             return: an exception would be the user's own to catch, and his ``finally`` would run.
-        clock: Nanoseconds.
     """
 
     def __init__(
@@ -99,29 +98,26 @@ class ImportGuard(Observer):
             watch.end()
             hooks.uninstall()
 
-    def fit_called(self, model: Any, source: Any) -> None:
+    def fit_called(self, *_: Any) -> None:
         """A model is about to be trained."""
-        del model, source
         self._refuse("trains when the file is imported (model.fit)")
 
-    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
+    def iterator_made(self, dataset: Any, iterator: Any, *_: Any) -> None:
         """A loop over a dataset may begin."""
-        del began_ns, inner
-        if self._adapting:
-            return
-        # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.
-        self._loops[iterator] = _Loop(dataset, short=type(dataset).__name__ == "_TakeDataset")
+        if not self._adapting:
+            # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.
+            self._loops[iterator] = _Loop(dataset, short=type(dataset).__name__ == "_TakeDataset")
 
     def entered(self, role: Inner) -> None:
         """A layer of Keras learns its state from a dataset."""
         self._adapting += role == "adapt"
 
     def left(self, role: Inner) -> None:
-        """It has."""
+        """That is over."""
         self._adapting -= role == "adapt"
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
-        """One `next` in a loop, or one of several that stand in a row."""
+        """A batch is requested, in a loop or by one `next` of several in a row."""
         loop = self._loops.get(iterator)
         if loop is None:
             return nothing
@@ -171,7 +167,6 @@ def run_as_main(typed: str, arguments: Sequence[str]) -> dict[str, object]:
 
     Args:
         typed: The path of its file as the user wrote it, for ``sys.argv``; its ``__file__`` is absolute.
-        arguments: Its own.
     """
     file = str(Path(typed).absolute())
     sys.argv[:] = [typed, *arguments]
@@ -194,12 +189,7 @@ def of_script(trace: TracebackType | None, file: str) -> TracebackType | None:
 
 
 class ImportWatch(MetaPathFinder):
-    """A finder that finds nothing itself; it wraps the loader of each watched library.
-
-    Args:
-        libraries: Their names.
-        imported: Called with the name when a library's own import is complete.
-    """
+    """A finder that wraps the loader of each library, and tells its name to `imported` when its import is complete."""
 
     def __init__(self, libraries: Sequence[str], imported: Callable[[str], None]) -> None:
         self._waiting = set(libraries)
@@ -218,7 +208,7 @@ class ImportWatch(MetaPathFinder):
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        """Called by Python for every import of a module that is not loaded."""
+        """See `MetaPathFinder`."""
         del path, target
         if name not in self._waiting or name == self._looking_for:
             return None

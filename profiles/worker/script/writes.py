@@ -98,9 +98,7 @@ def touches_of_method(method: str, arguments: Sequence[Any], named: Mapping[str,
     return touches
 
 
-def _touching(
-    path: Any, folder: Any = None, verb: Verb | None = "overwrite", kind: Literal["file", "tree"] = "file"
-) -> Touches:
+def _touching(path: Any, folder: Any = None, verb: Verb | None = "overwrite", kind: Kind = "file") -> Touches:
     place = _place(path, folder)
     return (Touch(place, verb, kind),) if place is not None else ()
 
@@ -121,11 +119,9 @@ def _rename(old: Any, new: Any, old_folder: Any = None, new_folder: Any = None) 
 
 
 def _truncate(path: Any, length: Any) -> Touches:
-    return tuple(
-        touch
-        for touch in _touching(path)
-        if (found := _status(touch.path, follows=True)) is not None and length < found.st_size
-    )
+    touches = _touching(path)
+    found = _status(touches[0].path, follows=True) if touches else None
+    return touches if found is not None and length < found.st_size else ()
 
 
 EVENTS: Mapping[str, Callable[..., Touches]] = {
@@ -158,22 +154,18 @@ def _numbered(folder: str, prefix: str) -> Touches:
     return (Touch(f"{folder}/checkpoint"), Touch(prefix, None, "prefix"))
 
 
+def _checkpoint(place: str) -> Touches:
+    return (Touch(f"{place}.index"), Touch(f"{place}.data-", kind="prefix"))
+
+
 READERS: Mapping[str, tuple[int, str, Callable[[str], Touches]]] = {
     "keras.Model.save": (1, "filepath", _file),
     "keras.Model.save_weights": (1, "filepath", _file),
     "keras.Model.export": (1, "filepath", _saved_folder),
     "keras.saving.save_model": (1, "filepath", _file),
     "keras.saving.save_weights": (1, "filepath", _file),
-    "tensorflow.train.Checkpoint.save": (
-        1,
-        "file_prefix",
-        lambda place: _numbered(str(Path(place).parent), f"{place}-"),
-    ),
-    "tensorflow.train.Checkpoint.write": (
-        1,
-        "file_prefix",
-        lambda place: (Touch(f"{place}.index"), Touch(f"{place}.data-", kind="prefix")),
-    ),
+    "tensorflow.train.Checkpoint.save": (1, "file_prefix", lambda at: _numbered(str(Path(at).parent), f"{at}-")),
+    "tensorflow.train.Checkpoint.write": (1, "file_prefix", _checkpoint),
     "tensorflow.train.CheckpointManager.save": (0, "self", lambda place: _numbered(place, f"{place}/")),
     "tensorflow.saved_model.save": (1, "export_dir", _saved_folder),
     "tensorflow.data.Dataset.save": (1, "path", _tree),
@@ -395,9 +387,8 @@ class Existing:
 
     def __init__(self, since: int, made: Iterable[str] = (), environment: Mapping[str, str] = os.environ) -> None:
         self._since = since
-        self._made = {_real(path) for path in made}
-        # Changed since then, and yet with content from before.
-        self._kept: set[str] = set()
+        # By path: whether nothing is left of what was there before.
+        self._changed = dict.fromkeys(map(_real, made), True)
         self._caches = cache_folders(environment)
 
     def lost(self, touch: Touch) -> str | None:
@@ -414,11 +405,11 @@ class Existing:
             return
         path = _real(touch.path, follows=touch.moved_from is None)
         if touch.moved_from is not None:
-            self._make(path, new=self._is_ours(_real(touch.moved_from)))
+            self._changed[path] = self._is_ours(_real(touch.moved_from))
         elif touch.verb is not None or not os.path.lexists(path):
-            self._make(path, new=True)
+            self._changed[path] = True
         elif not self._is_ours(path):
-            self._make(path, new=False)
+            self._changed[path] = False
 
     def is_cache(self, path: str) -> bool:
         """Whether Python or a library makes the file again if it goes, or it is none."""
@@ -426,7 +417,7 @@ class Existing:
 
     def was_written(self, path: str) -> bool:
         """Whether the file was made or changed since the command began."""
-        return _real(path) in self._made or self._is_new(path)
+        return self._changed.get(_real(path), False) or self._is_new(path)
 
     def is_new(self, path: str, *, anew: bool) -> bool:
         """Whether nothing is left in the file of what was there before the command.
@@ -435,19 +426,14 @@ class Existing:
             anew: Whether what writes it begins with an empty one, as far as that could be seen.
         """
         whole = _real(path)
-        return whole in self._made or (anew and self._is_ours(whole))
-
-    def _make(self, path: str, *, new: bool) -> None:
-        self._made.discard(path)
-        self._kept.discard(path)
-        (self._made if new else self._kept).add(path)
+        return self._changed.get(whole, False) or (anew and self._is_ours(whole))
 
     def _counts(self, path: str) -> bool:
         found = _status(path) if not self.is_cache(path) else None
         return found is not None and stat.S_ISREG(found.st_mode) and found.st_size > 0 and not self._is_ours(path)
 
     def _is_ours(self, path: str) -> bool:
-        return path in self._made or (path not in self._kept and self._is_new(path))
+        return self._changed[path] if path in self._changed else self._is_new(path)
 
     def _is_new(self, path: str) -> bool:
         found = _status(path)
