@@ -61,19 +61,22 @@ def made(op: str, *lines: int) -> Any:
     return SimpleNamespace(op=op, spots=tuple(SimpleNamespace(file="data.py", line=line) for line in lines))
 
 
-def test_what_was_iterated_is_not_unread_nor_is_another_one_of_its_line() -> None:
-    first, again, unused = made("map", 3), made("map", 3), made("batch", 5)
-    lines = SimpleNamespace(unread=lambda: [first, again, unused], created=lambda dataset: dataset)
-    watch: Any = SimpleNamespace(lines=lines)
-    assert [place.line for place in _unread(watch, [first])] == [5]
+FIRST, AGAIN, UNUSED = made("map", 3), made("map", 3), made("batch", 5)
+
+
+@pytest.mark.parametrize(
+    ("unread", "iterated", "lines"),
+    [
+        # What was iterated, and another one of its line, was read.
+        ([FIRST, AGAIN, UNUSED], FIRST, [5]),
+        # All are made by one call of a main function.
+        ([made("map", 4, 20), made("map", 3, 21)], made("map", 3, 20), [4, 21]),
+    ],
+)
+def test_datasets_that_nobody_reads(unread: list[Any], iterated: Any, lines: list[int]) -> None:
+    watch: Any = SimpleNamespace(lines=SimpleNamespace(unread=lambda: unread, created=lambda dataset: dataset))
+    assert [place.line for place in _unread(watch, [iterated])] == lines
     assert _unread(None, []) == []
-
-
-def test_all_datasets_of_a_main_function_are_made_by_one_call_of_it() -> None:
-    trained, unused, validation = made("map", 3, 20), made("map", 4, 20), made("map", 3, 21)
-    lines = SimpleNamespace(unread=lambda: [unused, validation], created=lambda dataset: dataset)
-    watch: Any = SimpleNamespace(lines=lines)
-    assert [place.line for place in _unread(watch, [trained])] == [4, 21]
 
 
 @pytest.mark.parametrize(("seconds", "own_ms"), [(0.5, None), (10.0, 4.0)])
@@ -118,28 +121,27 @@ def module(name: str, **held: Any) -> ModuleType:
     return made
 
 
-@pytest.mark.parametrize(("backends", "found"), [({}, None), ({"cpu": "a client"}, JAX), (None, JAX)])
-def test_a_program_uses_jax_if_that_has_computed(
-    backends: dict[str, str] | None, found: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    modules = [
-        module("jax"),
-        module("jax._src.xla_bridge", **({} if backends is None else {"_backends": backends})),
-        module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _kind: [])),
-    ]
-    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
-    assert asynchronous(SimpleNamespace(kind="loop")) == found
+def no_gpu(_kind: str) -> list[Any]:
+    return []
 
 
-@pytest.mark.parametrize("initialized", [False, True])
-@pytest.mark.parametrize("kind", ["loop", "fit"])
-def test_a_program_that_uses_torch_on_a_gpu_does_not_wait_for_its_steps(
-    kind: str, initialized: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "modules", "found"),
+    [
+        # JAX counts if it has computed.
+        ("loop", [module("jax"), module("jax._src.xla_bridge", _backends={})], None),
+        ("loop", [module("jax"), module("jax._src.xla_bridge", _backends={"cpu": "a client"})], JAX),
+        ("loop", [module("jax"), module("jax._src.xla_bridge")], JAX),
+        *(
+            (kind, [module("torch.cuda", is_initialized=lambda on=on: on)], TORCH_ON_GPU if on else None)
+            for kind in ("loop", "fit")
+            for on in (False, True)
+        ),
+    ],
+)
+def test_a_program_on_a_gpu_or_of_jax_does_not_wait_for_its_steps(
+    kind: str, modules: list[ModuleType], found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    modules = [
-        module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _kind: [])),
-        module("torch.cuda", is_initialized=lambda: initialized),
-    ]
+    modules = [*modules, module("tensorflow", config=SimpleNamespace(list_logical_devices=no_gpu))]
     monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
-    found = asynchronous(SimpleNamespace(kind=kind))
-    assert found == (TORCH_ON_GPU if initialized else None)
+    assert asynchronous(SimpleNamespace(kind=kind)) == found
