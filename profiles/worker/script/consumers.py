@@ -198,11 +198,7 @@ class StepClock:
             self._add(asked, got, at, begins)
 
     def end(self, one: Pass, at: int | None = None) -> None:
-        """Note that a pass has ended: its last step did when the end was requested.
-
-        Args:
-            at: When its last step ended, if none was; None for when the epoch of `fit` was over.
-        """
+        """Note that a pass has ended: its last step did when the end was requested, else at `at` or with the epoch."""
         if one.asked is not None:
             self._end, self._found_end = one.asked, one.ended
             self._extra += max(0, one.ended - self._paused - one.asked)
@@ -419,22 +415,13 @@ class Consumer:
 
 
 def _most_at_once(spans: Sequence[tuple[int, int]]) -> int:
-    """Return how many spans of time there are at one moment, at most.
-
-    Example:
-        >>> _most_at_once([(0, 10), (2, 4), (5, 20), (20, 30)])
-        2
-    """
+    """Return how many spans of time there are at one moment, at most."""
     changes = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
     return max(accumulate(change for _, change in changes), default=0)
 
 
 def _in_turn(passes: Sequence[tuple[Pass, list[int], bool]]) -> Iterator[tuple[Pass, list[int], bool]]:
-    """Cut what several passes were requested and got into pieces, in the order in which it happened.
-
-    Args:
-        passes: Each with its times, and whether it is over after them.
-    """
+    """Cut the times of several passes, each over after them or not, into pieces in the order in which it happened."""
     if len(passes) == 1:
         yield passes[0]
         return

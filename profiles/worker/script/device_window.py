@@ -55,11 +55,7 @@ class TorchClock:
         return event
 
     def read(self, came: Sequence[bool]) -> DeviceRead:
-        """Wait for the GPU; return the times between the marks.
-
-        Args:
-            came: Whether there was a batch, for each request.
-        """
+        """Wait for the GPU; return the times between the marks, and for each request whether there was a batch."""
         self._torch.cuda.synchronize()
         waits = [_seconds(marks[0], marks[-1]) if len(marks) > 1 else 0.0 for marks in self._requests[:-1]]
         steps = [_seconds(one[0], later[0]) for one, later in pairwise(self._requests)]
@@ -71,30 +67,21 @@ def _seconds(begin: Any, end: Any) -> float:
 
 
 class DeviceSteps:
-    """The steps after the measured ones, as long as the GPU's clock is to be read.
-
-    Attributes:
-        read: What the clock showed; None until then, and if that failed.
-        began: Whether steps that follow are no longer the measured ones.
-    """
+    """The steps after the measured ones, as long as the GPU's clock is to be read."""
 
     def __init__(self) -> None:
         self.read: DeviceRead | None = None
-        self._pass: Any = None
-        self._inside = False
+        """What the clock showed; None until then, and if that failed."""
         self.began = False
+        """Whether steps that follow are no longer the measured ones."""
+        self._pass: Any = None
         self._clock: TorchClock | TraceClock | None = None
         self._came: list[bool] = []
         self._began_at = 0.0
-        self._over = False
+        self._inside = self._over = False
 
     def goes_on(self, main: Consumer | None, one: Pass, *, stopped: bool) -> bool:
-        """Return whether one more batch is to be requested before the run ends; called before each request.
-
-        Args:
-            one: The pass that it belongs to.
-            stopped: Whether the run has to end now.
-        """
+        """Return, before each request, whether one more batch is to be requested before the run ends."""
         if self._over:
             return False
         try:
@@ -135,10 +122,8 @@ class DeviceSteps:
         if self._over:
             return
         self._over, clock, self._clock = True, self._clock, None
-        if clock is None:
-            return
         with suppress(Exception):
-            self.read = clock.read(self._came)
+            self.read = clock.read(self._came) if clock is not None else None
 
 
 def asynchronous(main: Consumer) -> str | None:

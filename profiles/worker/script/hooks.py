@@ -72,7 +72,7 @@ _TOLD: Mapping[str, tuple[_Tell | None, _Tell | None]] = {
         lambda seen, given, named: seen.fit_called(given[0], given[1] if len(given) > 1 else named.get("x")),
         lambda seen, *_: seen.fit_returned(),
     ),
-    "on_train_begin": (lambda seen, given, _: seen.train_began(given[0].model, given[0].callbacks), None),
+    "on_train_begin": (lambda seen, given, _: seen.train_began(given[0].callbacks), None),
     "on_epoch_begin": (lambda seen, *_: seen.epoch_began(), None),
     "on_epoch_end": (lambda seen, *_: seen.epoch_ending(), lambda seen, *_: seen.epoch_ended()),
     "on_test_begin": (lambda seen, *_: seen.entered("validation"), None),

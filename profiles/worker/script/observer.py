@@ -117,8 +117,6 @@ class ScriptObserver:
             self.forget_notes()
             self.steps[0] = self._step_began
 
-    # Iterators
-
     @property
     def iterated(self) -> list[Any]:
         """The datasets that exist and that were iterated over."""
@@ -204,8 +202,6 @@ class ScriptObserver:
         own = (main.place, main.role) if main is not None else None
         return [one for one in self.consumers[:] if (one.place, one.role) == own]
 
-    # Keras
-
     def loader_began(self, loader: Any) -> None:
         """Note where the batches of a loop come from; those of Keras on torch come from its own loader around them."""
         if self._role(loader) == "loop":
@@ -220,7 +216,8 @@ class ScriptObserver:
         self._fitting += 1
         self._fit_ns = self._clock()
         self.habits.takes_from(source)
-        self._executions = _executions(model)
+        executions = getattr(model, "steps_per_execution", 1)
+        self._executions = executions if isinstance(executions, int) and executions > 0 else 1
 
     def fit_returned(self) -> None:
         """End the last epoch, also after an error."""
@@ -228,10 +225,9 @@ class ScriptObserver:
         self._close_epoch()
         self._building_ns = self._fit_ns = 0
 
-    def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
-        """Read how many steps a call has, and for which callbacks it waits; they have not heard of the training yet."""
+    def train_began(self, callbacks: Sequence[Any]) -> None:
+        """Read for which callbacks Keras waits; they have not heard of the training yet."""
         self.habits.began_training(callbacks)
-        self._executions = _executions(model)
         self._training()
 
     def epoch_began(self) -> None:
@@ -323,8 +319,6 @@ class ScriptObserver:
         if frame is not None and is_users(frame.f_code.co_filename):
             self._exiting(status)
 
-    # Datasets
-
     def _role(self, dataset: Any) -> Role:
         if self._inside["adapt"]:
             return "adapt"
@@ -389,11 +383,6 @@ class ScriptObserver:
 def _forget_note(one: Pass) -> None:
     with contextlib.suppress(AttributeError):
         del one.iterator().pipeprof_note
-
-
-def _executions(model: Any) -> int:
-    steps = getattr(model, "steps_per_execution", 1)
-    return steps if isinstance(steps, int) and steps > 0 else 1
 
 
 def users_place() -> Place:

@@ -19,14 +19,7 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import (
-    OneEnd,
-    ProcessExitedError,
-    ScriptEndedError,
-    WriteRefusedError,
-    end_at_once,
-    first_line,
-)
+from pipeprof.profiles.worker.ended import OneEnd, ProcessExitedError, ScriptEndedError, WriteRefusedError, first_line
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
@@ -209,10 +202,6 @@ class ScriptRun(ScriptJob):
         elif warning is not None:
             self.warn("would-overwrite", warning)
         self._end_process()
-
-    def _end_process(self) -> None:
-        self._channel.send(done=True)
-        end_at_once()
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
         if name == "trace" and (self._channel.stop.is_set() or self._failed or not self._traces):

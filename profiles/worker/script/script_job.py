@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
@@ -171,6 +171,10 @@ class ScriptJob(JobRun):
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
         """Return what the script iterates instead of a dataset, or do not return."""
 
+    def _end_process(self) -> None:
+        self._channel.send(done=True)
+        end_at_once()
+
     def _begin_build(self) -> None:
         """Begin the phase in which datasets are made, once TensorFlow has been imported."""
         self._memory.read("import", used=False)
@@ -271,7 +275,6 @@ class TakenDataset(ScriptJob):
 
     def run(self) -> None:
         """Run the script until the harness wants an end."""
-        self._runtime = procfs.rss_bytes("self")
         try:
             left = self._run_script()
         except SystemExit as ending:
@@ -282,7 +285,7 @@ class TakenDataset(ScriptJob):
             self._refuse(self._not_again())
         del left
 
-    def _use(self, dataset: Any) -> NoReturn:
+    def _use(self, dataset: Any) -> None:
         """Do the job, and end the process: nothing of the script runs afterwards, its handlers of errors neither."""
         self._unhook()
         try:
@@ -292,7 +295,7 @@ class TakenDataset(ScriptJob):
             self._run_dataset()
         except BaseException as error:
             self._channel.send(error=describe_error(error, self))
-        self._end()
+        self._end_process()
 
     def _begin(self) -> None:
         """Tell what comes before the dataset."""
@@ -317,14 +320,10 @@ class TakenDataset(ScriptJob):
         del status
         self._refuse(self._not_again())
 
-    def _refuse(self, reason: str) -> NoReturn:
+    def _refuse(self, reason: str) -> None:
         """End with a reason that says nothing against a change."""
         self._channel.send(refused=reason)
-        self._end()
-
-    def _end(self) -> NoReturn:
-        self._channel.send(done=True)
-        end_at_once()
+        self._end_process()
 
 
 class TakenTurns(TakenDataset, TurnRun):
@@ -349,9 +348,9 @@ class TakenRun(TakenDataset, JobRun):
         self._send_libraries()
         self._memory.read("build")
 
-    def _refuse(self, reason: str) -> NoReturn:
+    def _refuse(self, reason: str) -> None:
         self._channel.send(error=describe_error(PipelineFailedError(reason), self))
-        self._end()
+        self._end_process()
 
 
 def taken(job: Options, channel: WorkerEnd) -> TakenDataset:

@@ -70,13 +70,7 @@ def training_facts(
     written: Sequence[WrittenFile],
     watch: SourceWatch | None,
 ) -> Training:
-    """Collect the section.
-
-    Args:
-        moments: When the main dataset was first seen, and the end.
-        ended: What ended the run.
-        watch: Has seen the datasets being made.
-    """
+    """Collect the section; `moments`: when the main dataset was first seen, and the end."""
     habits = observer.habits
     facts = Training(
         saves=habits.saves,
@@ -225,12 +219,7 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
 
 
 def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
-    """State what the script did instead, and what to do.
-
-    Args:
-        path: The script's, as the user typed it.
-        file: The same, absolute.
-    """
+    """State what the script did instead, and what to do; `path`: the script as the user typed it, `file`: absolute."""
     if observer.in_graph:
         line = observer.in_graph[0].line
         return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"

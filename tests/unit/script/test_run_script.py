@@ -18,7 +18,7 @@ import pytest
 from pipeprof import recording
 from pipeprof.pipelines.steps.step import SCRIPT
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.document.shared import WrittenFile
+from pipeprof.profiles.document.shared import CodePlace, WrittenFile
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
@@ -322,8 +322,12 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     run = ScriptRun(Options(TRAIN, [str(script)]), Channel(FakeTime()))
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
     assert run._why_nothing() == f"{script} finished without iterating over a tf.data dataset"
-    script.write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
+    making = "import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n"
+    script.write_text(f"{making}def normalize(volume):\n    return volume - 1\ndef make_data(n):\n    return [n]\n")
     assert run._why_nothing().endswith(f"name it: {script}:make")
+    run._observer.habits.source = CodePlace(name="Rows", file=str(script), line=9)
+    run._observer.habits.source_kind = "DataLoader"
+    assert f"dataset; its batches come from Rows ({script}:9), a DataLoader;" in run._why_nothing()
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=12.3))
     assert "; its child processes computed for 12 s: they are not measured, so run their script;" in run._why_nothing()
     looked = Consumer(Place("train.py", 3), "loop", iterators=1)

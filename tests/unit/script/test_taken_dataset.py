@@ -31,6 +31,10 @@ class EndedError(BaseException):
     pass
 
 
+def ends() -> None:
+    raise EndedError
+
+
 class Dataset:
     """Has a number of elements, and what was made of it."""
 
@@ -54,9 +58,8 @@ def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChan
     channel = FakeChannel(FakeTime())
     channel.is_copy = False
     run = _run_of(job(**changes), channel)
-    monkeypatch.setattr(run, "_end", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
-    monkeypatch.setattr(run, "_know_sources", lambda: None)
-    monkeypatch.setattr(run, "_send_libraries", lambda: None)
+    run._end_process = ends
+    run._know_sources = run._send_libraries = run._measure_floor = lambda: None
     monkeypatch.setattr(run._memory, "read", lambda _name: None)
     return run, channel
 
@@ -88,7 +91,6 @@ def test_the_job_is_done_with_the_scripts_dataset_and_the_process_ends(
     done = []
     for kind in (JobRun, TurnRun):
         monkeypatch.setattr(kind, "_run_dataset", lambda self: done.append(self.pipeline.dataset))
-    monkeypatch.setattr(run, "_measure_floor", lambda: None)
     # Another line, and another role at the same line.
     assert run._give("other", Place("train.py", 8), "loop") == "other"
     assert run._give("other", PLACE, "validation") == "other"
@@ -165,7 +167,6 @@ def test_datasets_of_the_script_are_not_kept_alive(monkeypatch: pytest.MonkeyPat
 
 def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()))
 
     def refused(_steps: Any) -> None:
         raise CannotChangeError(None, "it has no such stage")
@@ -179,7 +180,6 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("step", ["edit", "cardinality"])
 def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
 
     def fails(*_arguments: Any) -> None:
         msg = "shapes do not match"

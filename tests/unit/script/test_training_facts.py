@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.worker.script import device_window
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
 from pipeprof.profiles.worker.script.device_window import JAX, TORCH_ON_GPU, asynchronous
-from pipeprof.profiles.worker.script.training_facts import (
-    Moment,
-    _costs,
-    _unread,
-    epochs_started,
-    graph_seen,
-    why_no_step,
-)
+from pipeprof.profiles.worker.script.training_facts import Moment, _costs, _unread, epochs_started, graph_seen
 
 
 def constant(name: str, value: bytes | int) -> Any:
@@ -96,23 +87,6 @@ def test_epochs_are_those_that_fit_has_begun(role: Any, passes: int, begun: int,
     main = Consumer(Place("train.py", 3), role)
     main.clock.begun, main.clock.continued = 1, passes - 1
     assert epochs_started(main, SimpleNamespace(epochs=begun)) == epochs
-
-
-def test_a_script_without_a_dataset_says_what_it_took_and_names_what_makes_one(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(
-        "import tensorflow as tf\n"
-        "def normalize(volume):\n    return volume - 1\n"
-        "def make_data(count):\n    return [count]\n"
-        "def batches():\n    return tf.data.Dataset.range(3)\n"
-    )
-    habits = SimpleNamespace(source=CodePlace(name="Rows", file=str(script), line=9), source_kind="DataLoader")
-    said = why_no_step(script, script, SimpleNamespace(in_graph=[], consumers=[], habits=habits))
-    assert "without iterating over a tf.data dataset" in said
-    assert "train.py:9), a DataLoader" in said
-    assert "train.py:batches" in said
-    assert "normalize" not in said
-    assert "make_data" not in said
 
 
 def module(name: str, **held: Any) -> ModuleType:

@@ -298,7 +298,7 @@ def test_datasets_are_told_apart_by_object_and_role(script: Script) -> None:
     training, validation = Dataset(), Dataset()
     observer.fit_called(model, training)
     script.iterate(training, 0)
-    observer.train_began(model, [])
+    observer.train_began([])
     observer.epoch_began()
     script.now = 1
     script.step()
