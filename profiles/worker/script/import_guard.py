@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType, TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -29,7 +29,6 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.modules import put_first
 from pipeprof.pipelines.target.running import guard_imports
-from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
@@ -38,9 +37,8 @@ from pipeprof.profiles.worker.script.hooks import Hooks, Inner, Observer, nothin
 MOST_BATCHES = 100
 """Of one dataset, in all its loops."""
 MOST_NS = 2_000_000_000
-"""Of one loop."""
-
-_Place = tuple[tuple[CodeType, int], ...]
+"""From the first batch of one loop, once it has taken more than a few: single calls of `next` may be slow."""
+FEW_BATCHES = 3
 
 
 class TrainsAtImportError(UsageError):
@@ -49,19 +47,12 @@ class TrainsAtImportError(UsageError):
 
 @dataclass
 class _Loop:
-    """Batches taken from one iterator.
-
-    Attributes:
-        place: The user's calls that took the last one.
-        since: When they took the first one, in ns.
-        repeats: How many they took since then.
-    """
+    """Batches taken from one iterator, the first of them at a time in ns."""
 
     dataset: Any
     short: bool
-    place: _Place = ()
     since: int = 0
-    repeats: int = 0
+    batches: int = 0
 
 
 class ImportGuard(Observer):
@@ -117,21 +108,16 @@ class ImportGuard(Observer):
         self._adapting -= role == "adapt"
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
-        """A batch is requested, in a loop or by one `next` of several in a row."""
+        """A batch is requested."""
         loop = self._loops.get(iterator)
-        if loop is None:
-            return nothing
-        place = _place(inspect.currentframe())
-        if place != loop.place:
-            loop.place, loop.since, loop.repeats = place, self._clock(), 0
-        loop.repeats += 1
-        return functools.partial(self._got, loop)
+        return functools.partial(self._got, loop) if loop is not None else nothing
 
     def _got(self, loop: _Loop, now: int) -> None:
+        loop.since, loop.batches = loop.since if loop.batches else now, loop.batches + 1
         batches = self._batches[loop.dataset] = self._batches.get(loop.dataset, 0) + 1
         if batches > MOST_BATCHES:
             self._refuse(_loops(f"more than {MOST_BATCHES} batches"))
-        elif loop.repeats > 1 and not loop.short and now - loop.since > MOST_NS:
+        elif loop.batches > FEW_BATCHES and not loop.short and now - loop.since > MOST_NS:
             self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"))
 
     def _refuse(self, what: str) -> None:
@@ -148,16 +134,6 @@ class ImportGuard(Observer):
 
 def _loops(how_long: str) -> str:
     return f"loops over a dataset when the file is imported ({how_long})"
-
-
-def _place(frame: FrameType | None) -> _Place:
-    """The user's calls that run, innermost first: the code of each, and where it stands in it."""
-    found = []
-    while frame is not None:
-        if is_users(frame.f_code.co_filename):
-            found.append((frame.f_code, frame.f_lasti))
-        frame = frame.f_back
-    return tuple(found)
 
 
 def run_as_main(typed: str, arguments: Sequence[str]) -> dict[str, object]:

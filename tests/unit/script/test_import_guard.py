@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from pipeprof.pipelines.target.running import guard_imports, importing
-from pipeprof.profiles.worker.script.import_guard import MOST_BATCHES, ImportGuard, TrainsAtImportError
+from pipeprof.profiles.worker.script.import_guard import FEW_BATCHES, MOST_BATCHES, ImportGuard, TrainsAtImportError
 
 SECOND = 1_000_000_000
 
@@ -71,7 +71,8 @@ def test_fit_ends_the_import_with_its_line(world: World) -> None:
         # The batches of all epochs count together.
         (3, 30, 0, False),
         (4, 30, 0, True),
-        (1, 4, 1, True),
+        (1, FEW_BATCHES, 60, False),
+        (1, FEW_BATCHES + 1, 1, True),
     ],
 )
 def test_many_batches_and_a_slow_loop_are_a_training(
@@ -87,15 +88,6 @@ def test_many_batches_and_a_slow_loop_are_a_training(
     if stops:
         how_long = "for more than 2 s" if seconds else "more than 100 batches"
         assert f"loops over a dataset when the file is imported ({how_long})" in world.said
-
-
-def test_a_slow_first_batch_is_no_loop(world: World) -> None:
-    iterator = Iterator(Dataset(world.guard))
-    # Each stands in a line of its own.
-    world.now += 60 * SECOND
-    next(iterator)
-    world.now += 60 * SECOND
-    next(iterator)
 
 
 def test_take_may_be_slow_but_not_long(world: World) -> None:
