@@ -232,17 +232,12 @@ class StepClock:
         calls = (returned - begin)[first:][begins[first:] == 0]
         self.call_ns += int(calls.sum())
         self.calls += len(calls)
-        self._spread(begin, end, begins, gap, executions)
+        self.spread(begin, end, begins, gap, executions)
 
-    def polled(self, since: int, now: int, elements: int, gap: int | None) -> None:
-        """Fold batches that a graph took between two looks, as steps of equal length; `gap` as in `fit`."""
-        begin, end = np.asarray([since]), np.asarray([now])
-        self._spread(begin, end, np.zeros(1, dtype=np.int64), gap, elements)
-
-    def _spread(
+    def spread(
         self, begin: Nanoseconds, end: Nanoseconds, begins: Nanoseconds, gap: int | None, executions: int
     ) -> None:
-        """Append calls as steps of equal length, each with the mean fetch."""
+        """Append calls as steps of equal length, each with the mean fetch; `gap` as in `fit`."""
         length = (end - begin) / executions
         usual = begins == 0
         if gap is not None and usual.any():
@@ -402,7 +397,8 @@ class Consumer:
             return
         self.kind, one.began_folding = "graph", True
         self._take_gaps(gaps, elements - before)
-        self.clock.polled(since, now, elements - before, self.gap_ns)
+        # What the graph took between two looks, as one call.
+        self.clock.spread(np.asarray([since]), np.asarray([now]), np.zeros(1, np.int64), self.gap_ns, elements - before)
 
     def _take_gaps(self, gaps_us: Sequence[int], new: int) -> None:
         """Take the times between two fetches, whose last `new` have not been seen; without any the mean stays.

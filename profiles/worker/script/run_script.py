@@ -188,9 +188,7 @@ class ScriptRun(ScriptJob):
     def _end_with(self, reason: str, instead: ScriptEndedError | None = None, warning: str | None = None) -> None:
         """End the measurement and the process in a thread of the script's: nothing is raised into its code.
 
-        Args:
-            instead: What is reported where nothing was measured, or if the script failed.
-            warning: Text of a warning of a write otherwise.
+        `instead` is reported where nothing was measured or the script failed; the warning of a write otherwise.
         """
         error: BaseException | None = instead if self._failed else None
         try:
@@ -202,6 +200,9 @@ class ScriptRun(ScriptJob):
         elif warning is not None:
             self.warn("would-overwrite", warning)
         self._end_process()
+        if isinstance(error, KeyboardInterrupt):
+            # The process goes on, and its user wants an end.
+            raise error
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
         if name == "trace" and (self._channel.stop.is_set() or self._failed or not self._traces):

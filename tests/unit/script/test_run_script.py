@@ -171,6 +171,17 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     assert run._channel.sent[-2:] == ["described", {"done": True}]
 
 
+def test_an_interrupt_while_a_watched_process_is_described_is_its_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ScriptRun, "_finish", interrupted)
+    run = watched()
+    with pytest.raises(KeyboardInterrupt):
+        run._end_with("10 steps")
+    assert run._channel.sent[-1] == {"done": True}
+
+
 @pytest.mark.parametrize("failed", [True, False])
 def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(*, failed: bool) -> None:
     run = watched()
