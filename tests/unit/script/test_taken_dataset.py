@@ -125,24 +125,15 @@ def test_a_script_that_ends_before_says_nothing_against_a_change(
     assert "the script did not iterate train.py:7 again" in (said if turns else said.message)
 
 
-def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
     edits_into(run, lambda _: changed)
-    assert run._give(dataset, Place("train.py", 8), "loop") is dataset
-    assert run._give(dataset, PLACE, "loop") is changed
-    assert run._give(dataset, PLACE, "loop") is changed
-    assert not channel.of("error")
-
-
-def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    dataset, changed = Dataset(), Dataset()
-    edits_into(run, lambda _: changed)
     assert run._give(dataset, Place("train.py", 5), "loop") is dataset
-    assert run._give(dataset, PLACE, "loop") is changed
-    assert run._give(dataset, Place("train.py", 5), "loop") is changed
+    for place in (PLACE, PLACE, Place("train.py", 5)):
+        assert run._give(dataset, place, "loop") is changed
     assert run._give(dataset, Place("train.py", 9), "validation") is dataset
+    assert not channel.of("error")
 
 
 def test_a_changed_dataset_has_as_many_elements(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,30 +156,26 @@ def test_datasets_of_the_script_are_not_kept_alive(monkeypatch: pytest.MonkeyPat
     assert known() is None
 
 
-def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-
-    def refused(_steps: Any) -> None:
-        raise CannotChangeError(None, "it has no such stage")
-
-    monkeypatch.setattr(run.pipeline, "edit", refused)
-    with pytest.raises(EndedError):
-        run._give(Dataset(), PLACE, "loop")
-    assert "it has no such stage" in channel.of("error")[0].message
-
-
-@pytest.mark.parametrize("step", ["edit", "cardinality"])
-def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "error", "message"),
+    [
+        ("edit", CannotChangeError(None, "it has no such stage"), "it has no such stage"),
+        ("edit", ValueError("no"), "the changed dataset could not be made: ValueError: no"),
+        ("cardinality", ValueError("no"), "the changed dataset could not be made: ValueError: no"),
+    ],
+)
+def test_no_error_of_a_change_comes_out_of_the_scripts_loop(
+    monkeypatch: pytest.MonkeyPatch, step: str, error: Exception, message: str
+) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
 
     def fails(*_arguments: Any) -> None:
-        msg = "shapes do not match"
-        raise ValueError(msg)
+        raise error
 
-    changed = Dataset()
-    monkeypatch.setattr(changed, "cardinality", fails if step == "cardinality" else lambda: 3)
+    changed: Any = Dataset()
+    changed.cardinality = fails
     edits_into(run, fails if step == "edit" else lambda _: changed)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     (said,) = channel.of("error")
-    assert "the changed dataset could not be made: ValueError: shapes do not match" in said.message
+    assert message in said.message
