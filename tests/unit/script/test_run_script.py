@@ -18,7 +18,7 @@ import pytest
 from pipeprof import recording
 from pipeprof.pipelines.steps.step import SCRIPT
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.document.shared import CodePlace, WrittenFile
+from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
@@ -95,10 +95,7 @@ LATER: dict[str, Any] = {
 def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     run = Run()
 
-    def fails(*_arguments: object) -> None:
-        raise ValueError
-
-    monkeypatch.setattr(script_job, "run_as_main", fails)
+    run._run_script = lambda: int("no")
     waiting = threading.Event()
     monkeypatch.setattr(run._one_end._over, "wait", lambda: (waiting.set(), threading.Event().wait()))
     first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError()))
@@ -365,19 +362,14 @@ def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     assert run.phase == ("measure" if stopped else "trace")
 
 
-def test_a_dataset_that_was_never_looked_at() -> None:
+def test_what_is_lacking_is_told_in_one_sentence() -> None:
     run = Run()
     with run._attempt("no-graph", "The graph could not be read"):
         run._graphs()
-    (warning,) = run.channel.warned()
-    assert warning.text == "The graph could not be read: the dataset was gone before the first look at it."
-
-
-def test_a_reason_that_is_a_sentence_ends_none() -> None:
-    run = Run()
     run._note_no_trace("Another profiler is running.")
-    (warning,) = run.channel.warned()
-    assert warning.text.startswith("No trace: Another profiler is running; times of ops")
+    graph, trace = (warning.text for warning in run.channel.warned())
+    assert graph == "The graph could not be read: the dataset was gone before the first look at it."
+    assert trace.startswith("No trace: Another profiler is running; times of ops")
 
 
 SECOND = 1_000_000_000
@@ -449,15 +441,6 @@ def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.M
         run._observer.asked(iterator)
     assert calls == ["start", "requested", "came", "requested", "came", "read", "10 s"]
     assert run._observer.came is None
-
-
-def test_all_files_are_known_to_further_processes() -> None:
-    from pipeprof.profiles.worker.script.training_facts import Moment, training_facts
-
-    run = Run()
-    written = [WrittenFile(file=f"/{number}", bytes=1) for number in range(300)]
-    moments = (None, Moment.now(run._observer))
-    assert len(training_facts(None, run._observer, moments, ended="x", written=written, watch=None).written) == 300
 
 
 def in_a_child(do: Any) -> int:
