@@ -202,11 +202,12 @@ def test_arguments_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     parts[2].exiting = lambda number: seen.append(f"told {number}")
     parts[2].epoch_began = lambda: seen.append("an epoch")
     parts[2].fit_called = lambda _model, source: seen.append(f"fits {source}")
+    parts[2].fit_returned = lambda: seen.append("over")
     with hooked(observer, "keras", "os"):
         parts[1]._exit(status=3)
         calls().on_epoch_begin(epoch=2)
         model().fit(x="data")
-    assert seen == ["told 3", "exited 3", "an epoch", 2, "fits data", "data"]
+    assert seen == ["told 3", "exited 3", "an epoch", 2, "fits data", "data", "over"]
 
 
 @pytest.mark.parametrize("fails", [False, True])
