@@ -160,7 +160,7 @@ def test_writers_of_keras_and_tensorflow_are_seen_before_they_write(
         written = {file.file for file in watch.written()}
     finally:
         hooks.uninstall()
-        watch.end()
+        watch._process = 0
     assert seen == list(calls)
     assert {(tmp_path / name).read_text() for name in names} == {"old"}
     assert {"new.keras", "new/checkpoint", "new/c-1.index", "new/c-2.index"} <= written

@@ -54,19 +54,6 @@ class Touch:
 Touches = tuple[Touch, ...]
 
 
-def touches_of_event(event: str, arguments: Sequence[Any]) -> Touches:
-    """The places of an audit event; empty for one that changes no file.
-
-    Example:
-        >>> [touch.verb for touch in touches_of_event("open", ("model.bin", "w", os.O_WRONLY | os.O_TRUNC))]
-        ['overwrite']
-        >>> touches_of_event("open", ("data.bin", "r", os.O_RDONLY))
-        ()
-    """
-    read = EVENTS.get(event)
-    return read(*arguments) if read is not None else ()
-
-
 def touches_of_method(method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Touches:
     """The places of a call of a wrapped method, by its name in `WRAPPED`; empty where it overwrites nothing.
 
@@ -132,7 +119,7 @@ EVENTS: Mapping[str, Callable[..., Touches]] = {
     "os.truncate": _truncate,
     "shutil.rmtree": lambda path, folder=None: _touching(path, folder, "delete", "tree"),
 }
-"""Audit events that change files."""
+"""What audit events that change files are about to touch, from their arguments."""
 
 
 def _file(place: str) -> Touches:
@@ -272,10 +259,6 @@ class WriteWatch:
             self._folder = Path.cwd()
         sys.addaudithook(self._hear)
 
-    def end(self) -> None:
-        """Watch no more."""
-        self._process = 0
-
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """A wrapped method is about to run; `method` is its name in `WRAPPED`."""
         if self._process == os.getpid():
@@ -303,7 +286,7 @@ class WriteWatch:
             return
         # What is raised here would be raised by the script's call.
         with contextlib.suppress(Exception):
-            touches = touches_of_event(event, arguments)
+            touches = EVENTS[event](*arguments)
             empties = event == "open" and arguments[2] & os.O_TRUNC
             if touches and (empties or not _maps_memory(inspect.currentframe())):
                 self._consider(event, touches)
