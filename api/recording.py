@@ -55,8 +55,6 @@ class WatchRun(ScriptRun):
     """Measurement of what this process iterates over; it ends nothing and takes no batch.
 
     Args:
-        registered: References to the datasets that may become the main one.
-        lines: Whether to note where datasets are made, until the first step.
         over: Called when the measurement has ended before its surroundings.
         call: The call that takes the batches, which is over with the measurement; None where a training takes them.
     """
@@ -86,11 +84,7 @@ class WatchRun(ScriptRun):
         self._preferred: set[Consumer] = set()
 
     def begin(self, model: Any = None) -> None:
-        """Begin to watch.
-
-        Args:
-            model: The one whose `fit` is under way; None outside of it.
-        """
+        """Begin to watch; `model`: the one whose `fit` is under way."""
         if "tensorflow" not in sys.modules:
             # Else what the process holds by now is not TensorFlow alone.
             self._enter("import")
@@ -100,13 +94,7 @@ class WatchRun(ScriptRun):
         self._reporter.start()
 
     def stop(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
-        """End the measurement, if it has not ended.
-
-        Args:
-            reason: What ends it.
-            error: The exception that ends it.
-            failed: Called when that is reported.
-        """
+        """End the measurement, if it has not ended; `failed` is called when the exception that ends it is reported."""
         self._imports.end()
         try:
             if not self._one_end.has_begun:
@@ -115,8 +103,7 @@ class WatchRun(ScriptRun):
                 self._finish(reason)
             self._channel.send(done=True)
         finally:
-            self._hooks.uninstall()
-            self._end_watch()
+            self._unhook()
 
     @property
     def is_trained_on(self) -> bool:
@@ -124,15 +111,13 @@ class WatchRun(ScriptRun):
         return any(consumer.taken > MOST_LOOKS for consumer in list(self._preferred))
 
     def discard(self) -> bool:
-        """Stop without a profile where nothing was iterated; returns whether nothing was."""
+        """Stop without a profile if nothing was iterated; return whether nothing was."""
         if self._observer.consumers or self._one_end.has_begun:
             return False
         self._one_end.claim()
         self._one_end.go_on()
         self._stop_reporter()
-        self._imports.end()
-        self._hooks.uninstall()
-        self._end_watch()
+        self._unhook()
         return True
 
     def _finish_with(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
@@ -146,8 +131,6 @@ class WatchRun(ScriptRun):
                 self._channel.send(error=describe_error(ending, self))
             if error is not None:
                 failed()
-
-    # What a script's run does otherwise
 
     def _finish(self, reason: str) -> None:
         try:
@@ -210,10 +193,6 @@ class LocalRun(Run):
         self._failure: Failure | None = None
         self._save_at = time.monotonic() + SAVE_SECONDS
 
-    def job(self) -> Options:
-        """Return the job for the hooks' side."""
-        return replace(self._options, memory_limit=None, seconds=FOREVER_SECONDS)
-
     def begin(self) -> None:
         """Start to sample memory."""
         self._thread.start()
@@ -255,9 +234,6 @@ class Recording:
         steps: After which it ends by itself; None for never.
         lines: Whether to note where datasets are made, until the first step.
         quiet: Whether only warnings are printed.
-
-    Attributes:
-        profile: What was measured, once that has ended; None where there is no profile.
     """
 
     def __init__(
@@ -270,12 +246,11 @@ class Recording:
         lines: bool = False,
         quiet: bool = False,
     ) -> None:
-        script = _main_file()
-        name = slug(Path(script).stem)
+        script = Path(_main_file())
         # The folder may change until the end.
-        self._writer = ProfileWriter(places(name, out=out.absolute() if out else None, cwd=Path.cwd()))
+        self._writer = ProfileWriter(places(slug(script.stem), out=out.absolute() if out else None, cwd=Path.cwd()))
         settings = make_options(
-            target=ParsedTarget("script", Path(script)),
+            target=ParsedTarget("script", script),
             command=[Path(sys.executable).name, *sys.argv],
             script_args=sys.argv[1:],
             steps=steps,
@@ -285,16 +260,20 @@ class Recording:
         self.reason = reason
         self._out = out
         self._local = LocalRun(settings, self._writer)
-        channel = LocalEnd(self._local.take)
-        call = reason if reason == PROFILE_CALL else None
         self._run = WatchRun(
-            self._local.job(), channel, registered=registered, lines=lines, over=self._conclude, call=call
+            replace(settings, memory_limit=None, seconds=FOREVER_SECONDS),
+            LocalEnd(self._local.take),
+            registered=registered,
+            lines=lines,
+            over=self._conclude,
+            call=reason if reason == PROFILE_CALL else None,
         )
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._ended = False
         self._quiet = quiet
         self.profile: Profile | None = None
+        """None until the end, and where there is none."""
 
     @property
     def path(self) -> Path | None:
@@ -303,7 +282,7 @@ class Recording:
 
     @property
     def is_trained_on(self) -> bool:
-        """Whether more batches were taken from a registered dataset than for a look at it."""
+        """See `WatchRun`."""
         return self._run.is_trained_on
 
     @property
@@ -317,11 +296,7 @@ class Recording:
         self._run.begin(model)
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the measurement and write its profile; does nothing where that is done. Raises nothing.
-
-        Args:
-            error: The exception that ends it, which goes on.
-        """
+        """End the measurement by an exception or none, and write its profile, once. Raises nothing."""
         if self.ended:
             return
         failure = None if _is_regular(error) else error
@@ -364,11 +339,12 @@ class Recording:
             say(f"pipeprof: note: {as_typed(str(writer.kept))} stays as it was: the measurement is not complete")
         if writer.path is None or self._quiet:
             return
-        if (show := _notebook()) is not None:
+        if _shell() is not None:
             # What writes reports is not in memory while steps are measured.
             from pipeprof.cli.reports import rendered
 
-            show(rendered(profile, "text", writer.path))
+            module: Any = sys.modules["IPython"]
+            module.display.display({"text/plain": rendered(profile, "text", writer.path)}, raw=True)
             return
         for problem in profile.errors:
             if problem.code == "never-iterated":
@@ -383,18 +359,10 @@ def _is_regular(error: BaseException | None) -> bool:
 
 def _main_file() -> str:
     """The script that this process runs, as a user types it; a word where it runs none."""
-    if _notebook() is not None:
+    if _shell() is not None:
         return "notebook"
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     return as_typed(str(Path(file).absolute())) if isinstance(file, str) else "interactive"
-
-
-def _notebook() -> Callable[[str], None] | None:
-    """Return what shows a text below a notebook's cell; None outside of one."""
-    if _shell() is None:
-        return None
-    module: Any = sys.modules["IPython"]
-    return lambda text: module.display.display({"text/plain": text}, raw=True)
 
 
 def _shell() -> Any:
@@ -405,11 +373,7 @@ def _shell() -> Any:
 
 
 def end_with_cell(recording: Recording, *, of_dataset: bool = False) -> None:
-    """End a measurement with the cell of a notebook that runs now; outside of a notebook it goes on.
-
-    Args:
-        of_dataset: Whether it ends with the first cell that trains on a registered dataset instead.
-    """
+    """End a measurement with the notebook's cell that runs now, or the first that trains on a registered dataset."""
     shell = _shell()
     if shell is None:
         return

@@ -58,8 +58,6 @@ def watch(what: Any) -> Any:
 
 
 class _Block(AbstractContextManager[None]):
-    """A watched block."""
-
     def __init__(self, out: Path) -> None:
         self._out = out
         self._recording: Recording | None = None
@@ -107,10 +105,6 @@ def begin(
     """Begin to measure; what was measured until now outside of a block is saved first.
 
     Args:
-        out: File of the profile; None for one in ``pipeprof-out/``.
-        reason: What will end it.
-        steps: After which it ends by itself; None for never.
-        lines: Whether to note where datasets are made, until the first step.
         model: The one whose ``fit`` is under way.
         of: Reference to the one dataset that is the main one; None for any of those that were registered.
         quiet: Whether the caller reports, so that only warnings are printed.

@@ -68,7 +68,7 @@ WRAPPED = (
     Wrapped("jax", "monitoring", LISTENS, "what JAX compiles: a listener is registered, nothing is wrapped"),
     Wrapped("torch", "utils.data.DataLoader", "__iter__", "batches that come from no tf.data dataset"),
     Wrapped("keras", "Model", "fit", "where training begins, and from what"),
-    Wrapped("keras", _LIST, "on_train_begin", "the model's steps_per_execution, and callbacks that it waits for"),
+    Wrapped("keras", _LIST, "on_train_begin", "callbacks that Keras waits for"),
     Wrapped("keras", _LIST, "on_epoch_begin", "epochs"),
     Wrapped("keras", _LIST, "on_epoch_end", "checkpoints and other work at the end of an epoch"),
     Wrapped("keras", _LIST, "on_train_batch_begin", "the time from step to step"),

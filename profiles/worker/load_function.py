@@ -110,11 +110,7 @@ class NotADatasetError(UsageError):
 
 @dataclass(frozen=True)
 class Called:
-    """Result of calling the target's function.
-
-    Attributes:
-        step: The step returned with it; None for none.
-    """
+    """Result of calling the target's function: a dataset, and a step if one came with it."""
 
     dataset: Any
     watch: CallWatch
@@ -191,11 +187,7 @@ def _unparsed_flags(text: str) -> list[tuple[str, str]]:
 
 
 def import_early(text: str) -> list[tuple[str, str]]:
-    """Import the target's file before TensorFlow's first op, if it contains settings that must precede that.
-
-    Returns:
-        Codes and texts of warnings.
-    """
+    """Import the target's file before TensorFlow's first op, if a setting in it must precede that; return warnings."""
     target = parse_target(text)
     found = next((name for name in calls_at_import(parse_file(target.path)) if name in _BEFORE_ALL), None)
     if found is None:
@@ -247,14 +239,7 @@ def import_tensorflow() -> Any:
 
 
 def require_tensorflow(version: str) -> None:
-    """Refuse a TensorFlow that is too old.
-
-    Args:
-        version: ``tf.__version__``.
-
-    Raises:
-        UsageError: It is older than the oldest that is supported.
-    """
+    """Raise a `UsageError` for a TensorFlow older than the oldest that is supported."""
     if not is_older(version):
         return
     needed = as_text(OLDEST)
@@ -298,11 +283,7 @@ class _Finder(MetaPathFinder):
 
 
 def read_instead(texts: Mapping[str, str]) -> None:
-    """Import or run files with other texts in this process.
-
-    Args:
-        texts: By the absolute paths of the files.
-    """
+    """Import or run files with other texts in this process, by the files' absolute paths."""
     original, open_code = importlib.machinery.SourceFileLoader.get_code, io.open_code
     wanted = {Path(path).resolve(): text for path, text in texts.items()}
     # AutoGraph reads the text of functions, by the lines of the code that runs.

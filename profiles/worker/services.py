@@ -49,12 +49,7 @@ class SharedJobError(UsageError):
 
 
 def services_read(read: Iterable[tuple[Any, Any]], own: LocalService | None) -> list[ServiceRead]:
-    """Describe the services that a pipeline reads from.
-
-    Args:
-        read: What each was named, and where in the user's code, as far as that was seen.
-        own: The one that was started for this run.
-    """
+    """Describe the services that a pipeline reads from, by what each was named and where; `own` is this run's."""
     return [
         ServiceRead(
             facts.address,
@@ -68,11 +63,7 @@ def services_read(read: Iterable[tuple[Any, Any]], own: LocalService | None) -> 
 
 
 def refuse_shared_job(services: Iterable[ServiceRead]) -> None:
-    """Say what a profile would do to other readers of the same job, and how to do it all the same.
-
-    Raises:
-        SharedJobError: There are other readers.
-    """
+    """Raise an error that says what a profile would do to other readers of the same job, if there are any."""
     shared = next((service for service in services if service.shares and service.workers is None), None)
     if shared is None:
         return
@@ -94,9 +85,6 @@ class BuildWatch:
     """Tells in a ``with`` block that memory has grown, and which service the code waits for.
 
     A build that reads much takes its time; TensorFlow waits for a dispatcher for ever.
-
-    Args:
-        resident: Tells resident memory, None if unknown.
     """
 
     def __init__(self, send: Callable[..., None], resident: Callable[[], int | None] = procfs.own_rss_bytes) -> None:
@@ -129,11 +117,7 @@ class BuildWatch:
 
 
 def awaited_service(frames: Iterable[FrameType]) -> str | None:
-    """Return the address of the service that TensorFlow's Python code waits for in one of the threads.
-
-    Args:
-        frames: The innermost frame of each thread.
-    """
+    """Return the address of the service that TensorFlow's Python code waits for, by the innermost frames of threads."""
     for inner in frames:
         frame: FrameType | None = inner
         for _ in range(_MOST_FRAMES):
@@ -162,12 +146,7 @@ class ServiceNotStartedError(PipelineFailedError):
 
 @dataclass(frozen=True)
 class LocalService:
-    """A service that runs.
-
-    Attributes:
-        address: The dispatcher's host:port.
-        pids: The dispatcher's process, then the workers'.
-    """
+    """A service that runs: the dispatcher's host:port, its process, and then the workers'."""
 
     address: str
     pids: tuple[int, ...]
@@ -179,11 +158,7 @@ class LocalService:
 
 
 def start_local_service(tf: Any, workers: int) -> LocalService:
-    """Start a dispatcher and workers.
-
-    Args:
-        tf: The module tensorflow, which has run nothing yet.
-        workers: Each a process.
+    """Start a dispatcher and workers, each a process; `tf`, the module, has run nothing yet.
 
     Raises:
         ServiceNotStartedError: A process did not come up.

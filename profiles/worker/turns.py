@@ -17,6 +17,7 @@ from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.chain import first_line as first_line_of
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.effects import SaveGuard, draws_in_any_order, file_writer
+from pipeprof.pipelines.late import np
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, ReplayJob, TurnEnded, TurnRequest, TurnsJob
@@ -55,11 +56,7 @@ class Paced:
         self._due = 0.0
 
     def begin(self, seconds: float) -> None:
-        """Begin a schedule.
-
-        Args:
-            seconds: From batch to batch; 0 for as they come.
-        """
+        """Begin a schedule with so many seconds from batch to batch; 0 for as they come."""
         self._seconds = seconds
         self._due = time.perf_counter()
 
@@ -79,22 +76,8 @@ def _wait_until(due: float) -> None:
             time.sleep(left - SPIN_SECONDS)
 
 
-def hold(nbytes: int) -> Any:
-    """Allocate memory that is resident: every page is written.
-
-    Args:
-        nbytes: How much; 0 for none.
-    """
-    import numpy as np
-
-    return np.ones(nbytes, dtype=np.uint8) if nbytes else None
-
-
 def elements_of_each_epoch(dataset: Iterable[Any]) -> tuple[int, bool]:
-    """Return how many elements two epochs have, both the same, and whether in the same order.
-
-    Args:
-        dataset: A ``tf.data.Dataset`` that ends.
+    """Return how many elements each of two epochs of a dataset that ends has, and whether in the same order.
 
     Raises:
         CannotChangeError: They do not have the same elements, or it is not known.
@@ -261,7 +244,6 @@ class TurnRun(JobRun):
         """The stages are known from the run."""
 
     def _pin_seeds(self) -> None:
-        import numpy as np
         import tensorflow as tf
 
         seed = self.job.seed if self.job.seed is not None else SEED
@@ -271,11 +253,9 @@ class TurnRun(JobRun):
 
     def _edit(self) -> bool:
         """Make the changes of the job in the dataset; return whether that was possible."""
-        again = [[*self._turns.edits]] if self._turns.edits else []
-        if not again and not self.job.edits:
-            return True
+        edits = [*self.job.edits, *([[*self._turns.edits]] if self._turns.edits else [])]
         ops = dict(self._turns.ops) if self._turns.ops is not None else None
-        return self._possible(partial(self.pipeline.edit, ops=ops), [*self.job.edits, *again])
+        return not edits or self._possible(partial(self.pipeline.edit, ops=ops), edits)
 
     def _possible(self, change: Callable[[_Change], None], what: _Change) -> bool:
         """Make a change of the graph; return whether that was possible."""
@@ -333,7 +313,8 @@ class TurnRun(JobRun):
         self.phase = "first_element"
         with self._phases.enter("first_element"):
             began = time.perf_counter()
-            self._held = hold(self._turns.hold_bytes)
+            # Memory that is resident: every page is written.
+            self._held = np.ones(self._turns.hold_bytes, dtype=np.uint8)
             if self._turns.paced:
                 self._paced = Paced(self.pipeline.dataset)
             self.feed = Feed(self._paced or self.pipeline.dataset, deleting=without_sleeping)

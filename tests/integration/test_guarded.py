@@ -22,8 +22,7 @@ from integration.left_over import MARK, left
 from pipeprof.pipelines.target.running import guard_imports, import_file
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
-from pipeprof.profiles.worker.script.touches import READERS
-from pipeprof.profiles.worker.script.writes import Existing, Loss, WriteWatch
+from pipeprof.profiles.worker.script.writes import READERS, Existing, Loss, WriteWatch
 
 OLD = 1_600_000_000
 MODEL = """
@@ -161,7 +160,7 @@ def test_writers_of_keras_and_tensorflow_are_seen_before_they_write(
         written = {file.file for file in watch.written()}
     finally:
         hooks.uninstall()
-        watch.end()
+        watch._process = 0
     assert seen == list(calls)
     assert {(tmp_path / name).read_text() for name in names} == {"old"}
     assert {"new.keras", "new/checkpoint", "new/c-1.index", "new/c-2.index"} <= written

@@ -41,14 +41,7 @@ class Place(NamedTuple):
 
 
 class GraphSeen(NamedTuple):
-    """What a dataset's graph shows.
-
-    Attributes:
-        text: Equal for an equal dataset.
-        cached: Whether a cache is in it.
-        in_memory: Whether one keeps its elements in memory, not in files.
-        seeded: Whether a shuffle with a seed is in it.
-    """
+    """What a dataset's graph shows: a text equal for an equal dataset, caches, one in memory, a shuffle with a seed."""
 
     text: str
     cached: bool
@@ -61,8 +54,7 @@ class Pass:
     """One iteration over a dataset.
 
     Attributes:
-        began: When its iterator was requested.
-        made: When it was there.
+        began: When its iterator was requested; `made`: when it was there.
         times: For each batch when it was requested in Python and when it came; at the end the former alone.
         steps: For each step of `fit` when it began and when its function returned.
         ended: When the end was found, or an epoch of `fit` was over; 0 before.
@@ -112,30 +104,21 @@ class StepClock:
 
     Attributes:
         fetch_ns: Of all batches whose fetch is known.
-        batches: Their number.
         begun: Passes that had a first batch.
         continued: Epochs of `fit` that went on with the iterator of the one before.
         between_ns: From the end of a pass, or of such an epoch, to the next one's beginning, summed.
         first_ns: From a pass's beginning to its first batch, or the end of its first step in `fit`, summed.
         firsts: Number of these; the first pass is not counted.
         call_ns: Of all calls of the function of `fit`.
-        calls: Their number.
         apart_ns: From the return of that function to its next call, within a pass, summed.
-        aparts: Number of these.
     """
 
     def __init__(self) -> None:
-        self.fetch_ns = self.batches = 0
-        self.begun = self.continued = 0
-        self.between_ns = 0
-        self.first_ns = self.firsts = 0
-        self.call_ns = self.calls = 0
-        self.apart_ns = self.aparts = 0
+        self.fetch_ns = self.batches = self.begun = self.continued = self.between_ns = 0
+        self.first_ns = self.firsts = self.call_ns = self.calls = self.apart_ns = self.aparts = 0
         self._parts: list[Nanoseconds] = []
-        self._paused = 0
+        self._paused = self._found_end = self._extra = 0
         self._end: int | None = None
-        self._found_end = 0
-        self._extra = 0
         # The batch whose step has not ended.
         self._taken: tuple[int, int, bool] | None = None
         self._fetch = self._owed = 0.0
@@ -146,7 +129,7 @@ class StepClock:
         return np.concatenate(parts) if parts else np.empty((0, 7), np.int64)
 
     def _add(self, asked: Any, got: Any, end: Any, begins: Any) -> None:
-        """Append steps, which began when their batches came: numbers, or arrays of shape (n,)."""
+        """Append steps that began when their batches came: numbers, or arrays of shape (n,)."""
         rows = np.stack(np.broadcast_arrays(asked, asked, asked, got, got, np.maximum(end, got), begins), axis=-1)
         self._parts.append(rows.astype(np.int64).reshape(-1, 7))
 
@@ -215,11 +198,7 @@ class StepClock:
             self._add(asked, got, at, begins)
 
     def end(self, one: Pass, at: int | None = None) -> None:
-        """Note that a pass has ended: its last step did when the end was requested.
-
-        Args:
-            at: When its last step ended, if none was; None for when the epoch of `fit` was over.
-        """
+        """Note that a pass has ended: its last step did when the end was requested, else at `at` or with the epoch."""
         if one.asked is not None:
             self._end, self._found_end = one.asked, one.ended
             self._extra += max(0, one.ended - self._paused - one.asked)
@@ -253,17 +232,12 @@ class StepClock:
         calls = (returned - begin)[first:][begins[first:] == 0]
         self.call_ns += int(calls.sum())
         self.calls += len(calls)
-        self._spread(begin, end, begins, gap, executions)
+        self.spread(begin, end, begins, gap, executions)
 
-    def polled(self, since: int, now: int, elements: int, gap: int | None) -> None:
-        """Fold batches that a graph took between two looks, as steps of equal length; `gap` as in `fit`."""
-        begin, end = np.asarray([since]), np.asarray([now])
-        self._spread(begin, end, np.zeros(1, dtype=np.int64), gap, elements)
-
-    def _spread(
+    def spread(
         self, begin: Nanoseconds, end: Nanoseconds, begins: Nanoseconds, gap: int | None, executions: int
     ) -> None:
-        """Append calls as steps of equal length, each with the mean fetch."""
+        """Append calls as steps of equal length, each with the mean fetch; `gap` as in `fit`."""
         length = (end - begin) / executions
         usual = begins == 0
         if gap is not None and usual.any():
@@ -293,17 +267,14 @@ class Consumer:
     """Everything that iterates over one dataset, or over datasets that follow each other at the same place.
 
     Attributes:
-        place: Where it is iterated.
         datasets: How many objects there were.
-        iterators: How many iterators were made of them.
         executions: Steps in one call of the function of `fit`.
         began_ns: When its first iterator was requested.
         built_ns: From when a dataset was first made, after what the script did before, to the iteration of an object
-            that was built again, summed.
-        builds: Number of these.
+            that was built again, summed over `builds`.
         caches_again: Whether a cache was made for an object that was built again; one made before keeps its elements.
         together: Iterators that gave batches in turn.
-        graph: What the graph of the first of its objects shows.
+        graph: Of the first of its objects.
         equal: Whether the objects have equal graphs; None where that was not seen.
         endless: Whether the first one is known to have no end.
         devices: For which a strategy distributes it; 0: none does.
@@ -341,26 +312,20 @@ class Consumer:
         return 0 if self.endless and self.clock.begun == 1 else self.clock.begun
 
     @property
-    def fetch_seconds(self) -> float:
-        """Time in which its batches were fetched."""
-        return self.clock.fetch_ns / 1e9
-
-    @property
     def current(self) -> Pass | None:
         """The latest pass that took a batch, else the latest one."""
         begun = [one for one in self.passes if one.began_folding or one.times or one.steps]
-        known = begun or self.passes
-        return known[-1] if known else None
+        return next(reversed(begun or self.passes), None)
 
     def is_built_again(self, kept: int) -> bool:
-        """Whether a new dataset of the same role at the same place takes the place of this one: it was built again.
+        """Whether a new dataset of this role at this place takes the place of this one: it was built again.
 
         One that still exists is another one: a function that trains and validates has both in one line.
 
         Args:
-            kept: Consumers of this role at this place. Of more than training, validation and test need, those that
-                were iterated once are built in each epoch, and something keeps them.
+            kept: Consumers of this role at this place.
         """
+        # Of more than training, validation and test need, those iterated once are built in each epoch and kept.
         once = kept >= MOST_KEPT and self.iterators <= self.datasets
         return self.dataset() is None or once or self.begins_each()
 
@@ -372,10 +337,9 @@ class Consumer:
 
     def goes_to(self, role: Role) -> bool:
         """Whether the next iterator, in this role, is what the dataset is for: so far it was only looked at."""
-        taken = self.taken
-        looked_at = taken <= min(MOST_LOOKS, 2 * self.iterators)
+        looked_at = self.taken <= min(MOST_LOOKS, 2 * self.iterators)
         adapted = self.role == "adapt" and not self.steps
-        return adapted or not taken or (looked_at and (self.role == "loop" or role in ("training", "loop")))
+        return adapted or not self.taken or (looked_at and (self.role == "loop" or role in ("training", "loop")))
 
     def begins_each(self) -> bool:
         """Whether its iterators are left after a batch or two."""
@@ -433,7 +397,8 @@ class Consumer:
             return
         self.kind, one.began_folding = "graph", True
         self._take_gaps(gaps, elements - before)
-        self.clock.polled(since, now, elements - before, self.gap_ns)
+        # What the graph took between two looks, as one call.
+        self.clock.spread(np.asarray([since]), np.asarray([now]), np.zeros(1, np.int64), self.gap_ns, elements - before)
 
     def _take_gaps(self, gaps_us: Sequence[int], new: int) -> None:
         """Take the times between two fetches, whose last `new` have not been seen; without any the mean stays.
@@ -446,22 +411,13 @@ class Consumer:
 
 
 def _most_at_once(spans: Sequence[tuple[int, int]]) -> int:
-    """Return how many spans of time there are at one moment, at most.
-
-    Example:
-        >>> _most_at_once([(0, 10), (2, 4), (5, 20), (20, 30)])
-        2
-    """
+    """Return how many spans of time there are at one moment, at most."""
     changes = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
     return max(accumulate(change for _, change in changes), default=0)
 
 
 def _in_turn(passes: Sequence[tuple[Pass, list[int], bool]]) -> Iterator[tuple[Pass, list[int], bool]]:
-    """Cut what several passes were requested and got into pieces, in the order in which it happened.
-
-    Args:
-        passes: Each with its times, and whether it is over after them.
-    """
+    """Cut the times of several passes, each over after them or not, into pieces in the order in which it happened."""
     if len(passes) == 1:
         yield passes[0]
         return

@@ -9,19 +9,24 @@ over, pipeprof waits until its work is done.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.protocol.messages import DeviceRead
-from pipeprof.profiles.worker.script.training_facts import JAX, ON_GPU, TORCH_ON_GPU, asynchronous, in_users_files
 from pipeprof.profiles.worker.trace.device import PROFILERS, TraceClock, is_enough
 
 if TYPE_CHECKING:
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass
 
+JAX = "JAX returns before a step has ended"
+ON_GPU = "on a GPU TensorFlow returns before a step has ended"
+TORCH_ON_GPU = "on a GPU PyTorch returns before a step has ended"
 _PROFILES = b"profiler"
 """In a file of the user's: one that starts a trace of its own while ours runs would get an error."""
 
@@ -50,11 +55,7 @@ class TorchClock:
         return event
 
     def read(self, came: Sequence[bool]) -> DeviceRead:
-        """Wait for the GPU; return the times between the marks.
-
-        Args:
-            came: Whether there was a batch, for each request.
-        """
+        """Wait for the GPU; return the times between the marks, and for each request whether there was a batch."""
         self._torch.cuda.synchronize()
         waits = [_seconds(marks[0], marks[-1]) if len(marks) > 1 else 0.0 for marks in self._requests[:-1]]
         steps = [_seconds(one[0], later[0]) for one, later in pairwise(self._requests)]
@@ -66,30 +67,21 @@ def _seconds(begin: Any, end: Any) -> float:
 
 
 class DeviceSteps:
-    """The steps after the measured ones, as long as the GPU's clock is to be read.
-
-    Attributes:
-        read: What the clock showed; None until then, and if that failed.
-        began: Whether steps that follow are no longer the measured ones.
-    """
+    """The steps after the measured ones, as long as the GPU's clock is to be read."""
 
     def __init__(self) -> None:
         self.read: DeviceRead | None = None
-        self._pass: Any = None
-        self._inside = False
+        """What the clock showed; None until then, and if that failed."""
         self.began = False
+        """Whether steps that follow are no longer the measured ones."""
+        self._pass: Any = None
         self._clock: TorchClock | TraceClock | None = None
         self._came: list[bool] = []
         self._began_at = 0.0
-        self._over = False
+        self._inside = self._over = False
 
     def goes_on(self, main: Consumer | None, one: Pass, *, stopped: bool) -> bool:
-        """Return whether one more batch is to be requested before the run ends; called before each request.
-
-        Args:
-            one: The pass that it belongs to.
-            stopped: Whether the run has to end now.
-        """
+        """Return, before each request, whether one more batch is to be requested before the run ends."""
         if self._over:
             return False
         try:
@@ -130,10 +122,35 @@ class DeviceSteps:
         if self._over:
             return
         self._over, clock, self._clock = True, self._clock, None
-        if clock is None:
-            return
         with suppress(Exception):
-            self.read = clock.read(self._came)
+            self.read = clock.read(self._came) if clock is not None else None
+
+
+def asynchronous(main: Consumer) -> str | None:
+    """Why a step may go on when the script requests the next batch; None where it cannot."""
+    if _held(sys.modules.get("torch.cuda")).get("is_initialized", bool)():
+        return TORCH_ON_GPU
+    if main.kind == "loop" and jax_computes():
+        return JAX
+    tensorflow: Any = sys.modules["tensorflow"]
+    return ON_GPU if tensorflow.config.list_logical_devices("GPU") else None
+
+
+def jax_computes() -> bool:
+    """Return whether JAX has a backend: it has none before it computes, however often it was imported."""
+    backends = _held(sys.modules.get("jax._src.xla_bridge")).get("_backends", True)
+    return "jax" in sys.modules and bool(backends)
+
+
+def _in_users_files(word: bytes) -> bool:
+    """Whether a file of the user's that was imported, or runs, has a word in it."""
+    files = [_held(module).get("__file__") for module in list(sys.modules.values())]
+    return any(isinstance(file, str) and is_users(file) and word in read_source(Path(file)) for file in files)
+
+
+def _held(module: object) -> Mapping[str, Any]:
+    """The names of a module, read without its class: one that is loaded lazily imports itself for any other look."""
+    return object.__getattribute__(module, "__dict__") if issubclass(type(module), ModuleType) else {}
 
 
 def _clock_for(main: Consumer) -> TorchClock | TraceClock | None:
@@ -141,7 +158,7 @@ def _clock_for(main: Consumer) -> TorchClock | TraceClock | None:
     why = asynchronous(main) if main.kind in ("loop", "fit") else None
     if why == TORCH_ON_GPU and main.kind == "loop":
         return TorchClock()
-    if why is None or in_users_files(_PROFILES):
+    if why is None or _in_users_files(_PROFILES):
         return None
     if why == JAX and sys.modules["jax"].default_backend() == "gpu":
         return TraceClock(PROFILERS["jax"]())

@@ -26,16 +26,16 @@ def nothing(*_arguments: object) -> None:
 
 
 class Observer:
-    """Receiver of what a script does. Derive from it: what is not defined does nothing.
+    """Receiver of what a script does: what a class that derives from it does not define does nothing.
+
+    `ScriptObserver` has all that is told. A method that raises raises into the user's code, so none does unless it is
+    meant to.
 
     What is called for every step is looked up in the iterator, `calls` and `steps`, which an observer fills and
     empties as it needs to be asked: a step pushes what they need out of the processor's caches, so every object and
-    every attribute on the way counts. A method that raises raises into the user's code, so none does unless it is meant
-    to.
-
-    An iterator's attribute ``pipeprof_note`` takes the times at which its batches are requested and come; where an
-    observer has set it, `asked` is not called. To find it in a dictionary took 1.5 µs once a step had emptied the
-    caches, longer than all the rest.
+    every attribute on the way counts. An iterator's attribute ``pipeprof_note`` takes the times at which its batches
+    are requested and come; where an observer has set it, `asked` is not called. To find it in a dictionary took 1.5 µs
+    once a step had emptied the caches, longer than all the rest.
 
     Attributes:
         calls: By the number of a tf.function, what is called instead of `function_returned`.
@@ -47,111 +47,56 @@ class Observer:
     calls: dict[int, Callable[[Any, int], object]] = {}  # noqa: RUF012
     steps: list[Callable[[int], object]] = [nothing, nothing]  # noqa: RUF012
 
-    def dataset_made(self, dataset: Any) -> None:
-        """A dataset was made, by any method or function of ``tf.data``."""
-
     def given(self, dataset: Any) -> Any:
-        """Return the dataset to iterate where the script iterates this one: itself, or a changed one."""
+        """Return the dataset to iterate where the script iterates this one."""
         return dataset
 
-    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
-        """``iter(dataset)`` returned; it was called at `began_ns` of ``time.perf_counter_ns``.
-
-        Args:
-            inner: The iterators of the devices, where a strategy distributes the dataset.
-        """
-
-    def asked(self, iterator: Any) -> Callable[[int], object]:
-        """The next batch is requested, in Python; return what takes the time at which it came."""
-        del iterator
+    def asked(self, _iterator: Any) -> Callable[[int], object]:
+        """Return what takes the time at which the batch came that is requested now."""
         return nothing
 
-    def forget_notes(self) -> None:
-        """Remove the notes from all iterators."""
-
-    def ended(self, iterator: Any) -> None:
-        """There is none, or an error came instead."""
-
-    def reduced(self, dataset: Any) -> None:
-        """A dataset is consumed inside TensorFlow: ``Dataset.reduce``, as AutoGraph makes of a loop over a dataset."""
-
-    def function_returned(self, function: Any, duration_ns: int) -> None:
-        """A tf.function returned, called from Python."""
-
-    def compiled(self, function: str, seconds: float) -> None:
-        """JAX has compiled a function."""
-
-    def tape_read(self) -> None:
-        """Gradients were computed, called from Python."""
-
-    def loader_began(self, loader: Any) -> None:
-        """A ``DataLoader`` of torch is iterated."""
-
-    def fit_called(self, model: Any, source: Any) -> None:
-        """``Model.fit`` is about to run with `source` as its first argument."""
-
-    def fit_returned(self) -> None:
-        """``Model.fit`` returned or raised."""
-
-    def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
-        """The training loop of ``fit`` begins; its callbacks have not heard of it yet."""
-
-    def epoch_began(self) -> None:
-        """An epoch of ``fit`` begins."""
-
-    def epoch_ending(self) -> None:
-        """An epoch's steps and validation are over; its callbacks, which may write checkpoints, come now."""
-
-    def epoch_ended(self) -> None:
-        """Those callbacks are done."""
-
-    def entered(self, role: Inner) -> None:
-        """``evaluate``, the validation of ``fit``, ``predict`` or the ``adapt`` of a preprocessing layer begins."""
-
-    def left(self, role: Inner) -> None:
-        """It is over."""
-
-    def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """Files are about to be written or deleted, by a method of `WRAPPED` with these arguments, its object first."""
-
-    def saved(self) -> None:
-        """That method returned or raised."""
-
-    def exiting(self, status: int) -> None:
-        """The process is about to end by ``os._exit``."""
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return nothing
 
 
 _KNOWN_LATER = ("data.Iterator", "distribute.DistributedDataset", "distribute.DistributedIterator")
 _Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
-_Tell = Callable[[Observer, Any], None]
+_Tell = Callable[[Any, Sequence[Any], Mapping[str, Any]], object]
 _TOLD: Mapping[str, tuple[_Tell | None, _Tell | None]] = {
-    "__init__": (None, lambda seen, dataset: seen.dataset_made(dataset)),
-    "__iter__": (lambda seen, loader: seen.loader_began(loader), None),
-    "gradient": (lambda seen, _: seen.tape_read(), None),
-    "reduce": (lambda seen, dataset: seen.reduced(dataset), None),
-    "adapt": (lambda seen, _: seen.entered("adapt"), lambda seen, _: seen.left("adapt")),
-    "on_train_begin": (lambda seen, calls: seen.train_began(calls.model, calls.callbacks), None),
-    "on_epoch_begin": (lambda seen, _: seen.epoch_began(), None),
-    "on_epoch_end": (lambda seen, _: seen.epoch_ending(), lambda seen, _: seen.epoch_ended()),
-    "on_test_begin": (lambda seen, _: seen.entered("validation"), None),
-    "on_test_end": (None, lambda seen, _: seen.left("validation")),
-    "on_predict_begin": (lambda seen, _: seen.entered("prediction"), None),
-    "on_predict_end": (None, lambda seen, _: seen.left("prediction")),
+    "__init__": (None, lambda seen, given, _: seen.dataset_made(given[0])),
+    "__iter__": (lambda seen, given, _: seen.loader_began(given[0]), None),
+    "gradient": (lambda seen, *_: seen.tape_read(), None),
+    "reduce": (lambda seen, *_: seen.reduced(), None),
+    "adapt": (lambda seen, *_: seen.entered("adapt"), lambda seen, *_: seen.left("adapt")),
+    "fit": (
+        lambda seen, given, named: seen.fit_called(given[0], given[1] if len(given) > 1 else named.get("x")),
+        lambda seen, *_: seen.fit_returned(),
+    ),
+    "on_train_begin": (lambda seen, given, _: seen.train_began(given[0].callbacks), None),
+    "on_epoch_begin": (lambda seen, *_: seen.epoch_began(), None),
+    "on_epoch_end": (lambda seen, *_: seen.epoch_ending(), lambda seen, *_: seen.epoch_ended()),
+    "on_test_begin": (lambda seen, *_: seen.entered("validation"), None),
+    "on_test_end": (None, lambda seen, *_: seen.left("validation")),
+    "on_predict_begin": (lambda seen, *_: seen.entered("prediction"), None),
+    "on_predict_end": (None, lambda seen, *_: seen.left("prediction")),
+    "_exit": (lambda seen, given, named: seen.exiting(given[0] if given else named.get("status", 0)), None),
 }
-"""What is told before and after a method, with the object that it belongs to."""
+"""What is told before and after a method, from its arguments, of which the first is its object, and its named ones."""
+
+
+def _told_of_writer(method: str) -> tuple[_Tell, _Tell]:
+    return lambda seen, given, named: seen.saving(method, given, named), lambda seen, *_: seen.saved()
 
 
 class Hooks:
-    """The wrapped methods of the libraries that were imported, for one observer.
+    """The wrapped methods of the libraries that were imported.
 
     Args:
-        observer: Receives what the script does.
+        observer: An `Observer` or a `ScriptObserver`.
         clock: Nanoseconds of ``time.perf_counter_ns``.
-        rows: What is wrapped.
     """
 
-    def __init__(self, observer: Observer, clock: Callable[[], int], rows: Sequence[Wrapped] = WRAPPED) -> None:
-        self._rows = rows
+    def __init__(self, observer: Any, clock: Callable[[], int]) -> None:
         # Looked up in each call, so that what cannot be unwrapped can be made to tell nothing.
         self._seen = observer
         self._clock = clock
@@ -167,7 +112,7 @@ class Hooks:
         module = sys.modules[library]
         if library == "tensorflow":
             self._eagerly = module.executing_eagerly
-        for row in self._rows:
+        for row in WRAPPED:
             # The class of iterators is known when there is one: to look it up would start TensorFlow's devices.
             if row.module != library or row.owner in _KNOWN_LATER:
                 continue
@@ -209,39 +154,29 @@ class Hooks:
             ("data.Dataset", "__iter__"): self._around_iter,
             ("distribute.Strategy", "experimental_distribute_dataset"): self._around_distribute,
             ("distribute.Strategy", "distribute_datasets_from_function"): self._around_distribute_function,
-            ("Model", "fit"): self._around_fit,
-            ("", "_exit"): self._around_exit,
             ("callbacks.CallbackList", "on_train_batch_begin"): lambda real: self._around_step(real, 0),
             ("callbacks.CallbackList", "on_train_batch_end"): lambda real: self._around_step(real, 1),
         }
         if (wrapper := wrappers.get((row.owner, row.method))) is not None:
             return wrapper
-        if row in WRITERS:
-            return lambda real: self._around_save(real, row)
-        return lambda real: self._around(real, *_TOLD[row.method])
+        before, after = _TOLD[row.method] if row not in WRITERS else _told_of_writer(str(row))
+        return lambda real: self._around(real, before, after)
 
     def _around(self, real: Callable[..., Any], before: _Tell | None, after: _Tell | None) -> Callable[..., Any]:
-        def wrapped(owner: Any, *arguments: Any, **named: Any) -> Any:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
             if before is not None:
-                before(self._seen, owner)
+                before(self._seen, arguments, named)
             try:
-                return real(owner, *arguments, **named)
+                return real(*arguments, **named)
             finally:
                 if after is not None:
-                    after(self._seen, owner)
+                    after(self._seen, arguments, named)
 
         return wrapped
 
     def _compiled(self, event: str, seconds: float, **named: Any) -> None:
         if event.endswith("/backend_compile_duration"):
             self._seen.compiled(str(named.get("fun_name", "jit")), seconds)
-
-    def _around_exit(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def _exit(status: int) -> None:
-            self._seen.exiting(status)
-            real(status)
-
-        return _exit
 
     def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
         clock = self._clock
@@ -338,7 +273,7 @@ class Hooks:
         if not self._real or kind in self._known:
             return
         self._known.add(kind)
-        for name in (row.method for row in self._rows if row.owner == owner):
+        for name in (row.method for row in WRAPPED if row.owner == owner):
             if hasattr(kind, name):
                 self._wrap(kind, name, wrap)
 
@@ -372,25 +307,3 @@ class Hooks:
             return real(callbacks, batch, logs)
 
         return on_train_batch
-
-    def _around_save(self, real: Callable[..., Any], row: Wrapped) -> Callable[..., Any]:
-        method = str(row)
-
-        def save(*arguments: Any, **named: Any) -> Any:
-            self._seen.saving(method, arguments, named)
-            try:
-                return real(*arguments, **named)
-            finally:
-                self._seen.saved()
-
-        return save
-
-    def _around_fit(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def fit(model: Any, *arguments: Any, **named: Any) -> Any:
-            self._seen.fit_called(model, arguments[0] if arguments else named.get("x"))
-            try:
-                return real(model, *arguments, **named)
-            finally:
-                self._seen.fit_returned()
-
-        return fit

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType, TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -29,7 +29,6 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.modules import put_first
 from pipeprof.pipelines.target.running import guard_imports
-from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
@@ -38,9 +37,8 @@ from pipeprof.profiles.worker.script.hooks import Hooks, Inner, Observer, nothin
 MOST_BATCHES = 100
 """Of one dataset, in all its loops."""
 MOST_NS = 2_000_000_000
-"""Of one loop."""
-
-_Place = tuple[tuple[CodeType, int], ...]
+"""From the first batch of one loop, once it has taken more than a few: single calls of `next` may be slow."""
+FEW_BATCHES = 3
 
 
 class TrainsAtImportError(UsageError):
@@ -49,19 +47,12 @@ class TrainsAtImportError(UsageError):
 
 @dataclass
 class _Loop:
-    """Batches taken from one iterator.
-
-    Attributes:
-        place: The user's calls that took the last one.
-        since: When they took the first one, in ns.
-        repeats: How many they took since then.
-    """
+    """Batches taken from one iterator, the first of them at a time in ns."""
 
     dataset: Any
     short: bool
-    place: _Place = ()
     since: int = 0
-    repeats: int = 0
+    batches: int = 0
 
 
 class ImportGuard(Observer):
@@ -70,7 +61,6 @@ class ImportGuard(Observer):
     Args:
         stop: Called with the error in the thread that trains, before ``fit`` has begun or within the loop. It does not
             return: an exception would be the user's own to catch, and his ``finally`` would run.
-        clock: Nanoseconds.
     """
 
     def __init__(
@@ -99,43 +89,35 @@ class ImportGuard(Observer):
             watch.end()
             hooks.uninstall()
 
-    def fit_called(self, model: Any, source: Any) -> None:
+    def fit_called(self, *_: Any) -> None:
         """A model is about to be trained."""
-        del model, source
         self._refuse("trains when the file is imported (model.fit)")
 
-    def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
+    def iterator_made(self, dataset: Any, iterator: Any, *_: Any) -> None:
         """A loop over a dataset may begin."""
-        del began_ns, inner
-        if self._adapting:
-            return
-        # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.
-        self._loops[iterator] = _Loop(dataset, short=type(dataset).__name__ == "_TakeDataset")
+        if not self._adapting:
+            # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.
+            self._loops[iterator] = _Loop(dataset, short=type(dataset).__name__ == "_TakeDataset")
 
     def entered(self, role: Inner) -> None:
         """A layer of Keras learns its state from a dataset."""
         self._adapting += role == "adapt"
 
     def left(self, role: Inner) -> None:
-        """It has."""
+        """That is over."""
         self._adapting -= role == "adapt"
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
-        """One `next` in a loop, or one of several that stand in a row."""
+        """A batch is requested."""
         loop = self._loops.get(iterator)
-        if loop is None:
-            return nothing
-        place = _place(inspect.currentframe())
-        if place != loop.place:
-            loop.place, loop.since, loop.repeats = place, self._clock(), 0
-        loop.repeats += 1
-        return functools.partial(self._got, loop)
+        return functools.partial(self._got, loop) if loop is not None else nothing
 
     def _got(self, loop: _Loop, now: int) -> None:
+        loop.since, loop.batches = loop.since if loop.batches else now, loop.batches + 1
         batches = self._batches[loop.dataset] = self._batches.get(loop.dataset, 0) + 1
         if batches > MOST_BATCHES:
             self._refuse(_loops(f"more than {MOST_BATCHES} batches"))
-        elif loop.repeats > 1 and not loop.short and now - loop.since > MOST_NS:
+        elif loop.batches > FEW_BATCHES and not loop.short and now - loop.since > MOST_NS:
             self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"))
 
     def _refuse(self, what: str) -> None:
@@ -154,16 +136,6 @@ def _loops(how_long: str) -> str:
     return f"loops over a dataset when the file is imported ({how_long})"
 
 
-def _place(frame: FrameType | None) -> _Place:
-    """The user's calls that run, innermost first: the code of each, and where it stands in it."""
-    found = []
-    while frame is not None:
-        if is_users(frame.f_code.co_filename):
-            found.append((frame.f_code, frame.f_lasti))
-        frame = frame.f_back
-    return tuple(found)
-
-
 def run_as_main(typed: str, arguments: Sequence[str]) -> dict[str, object]:
     """Run a script; return its globals, which keep its own objects alive.
 
@@ -171,7 +143,6 @@ def run_as_main(typed: str, arguments: Sequence[str]) -> dict[str, object]:
 
     Args:
         typed: The path of its file as the user wrote it, for ``sys.argv``; its ``__file__`` is absolute.
-        arguments: Its own.
     """
     file = str(Path(typed).absolute())
     sys.argv[:] = [typed, *arguments]
@@ -194,12 +165,7 @@ def of_script(trace: TracebackType | None, file: str) -> TracebackType | None:
 
 
 class ImportWatch(MetaPathFinder):
-    """A finder that finds nothing itself; it wraps the loader of each watched library.
-
-    Args:
-        libraries: Their names.
-        imported: Called with the name when a library's own import is complete.
-    """
+    """A finder that wraps the loader of each library, and tells its name to `imported` when its import is complete."""
 
     def __init__(self, libraries: Sequence[str], imported: Callable[[str], None]) -> None:
         self._waiting = set(libraries)
@@ -218,7 +184,7 @@ class ImportWatch(MetaPathFinder):
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        """Called by Python for every import of a module that is not loaded."""
+        """See `MetaPathFinder`."""
         del path, target
         if name not in self._waiting or name == self._looking_for:
             return None

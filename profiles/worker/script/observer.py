@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
+from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
-from pipeprof.profiles.worker.script.hooks import Inner, Observer, nothing
-from pipeprof.profiles.worker.script.training_facts import Habits
+from pipeprof.profiles.worker.script.habits import Habits
+from pipeprof.profiles.worker.script.hooks import nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pipeprof.profiles.worker.script.hooks import Inner
 
 _OWN = str(Path(__file__).parent)
 _MOST_COMPARED = 3
@@ -32,58 +35,52 @@ MUCH_MORE = 1.5
 would each begin its warm-up again in each epoch."""
 
 
-class ScriptObserver(Observer):
-    """Records of a script's iteration. Its datasets and iterators are held weakly.
+class ScriptObserver:
+    """Records of a script's iteration, made from what `Hooks` tells. Its datasets and iterators are held weakly.
 
     Args:
         made: Called in the script's thread when an iterator was made.
         attend: Called in the script's thread before a batch is requested, once `attention` is set.
         training: Called in the script's thread when `fit` begins.
         model: Reads the model of an iterator.
-        saving: Called before files are written, as `Observer.saving`.
+        saving: Called before files are written or deleted, with the method, its arguments and its named ones.
         exiting: Called where the script's own code calls `os._exit`.
         give: Returns what is iterated instead of a dataset, from where it is and its role; None: each is itself.
-        graph_of: Returns what is equal for datasets with equal graphs, and whether there is a cache in it; None where
-            that takes too much.
+        graph_of: Returns what a dataset's graph shows; None where that takes too much.
 
     Attributes:
-        epochs: Of `fit`.
-        validations: Evaluations inside of `fit`.
-        validation_ns: They took so long.
-        epoch_end_ns: The callbacks at the end of epochs took so long.
+        calls: See `Observer`; so for `steps`.
+        validation_ns: Of evaluations inside of `fit`, summed.
+        epoch_end_ns: Of the callbacks at the end of epochs, summed.
         in_graph: Where datasets are consumed inside of a tf.function.
-        habits: The rest of what the script does.
         came: Called when a batch came that was requested with `attention`; None for nothing.
     """
 
     def __init__(
         self,
-        made: Callable[[Consumer], None],
-        attend: Callable[[Pass], None],
-        training: Callable[[], None],
-        model: Callable[[Any], tuple[int, Sequence[int]] | None],
+        made: Callable[[Consumer], None] = nothing,
+        attend: Callable[[Pass], None] = nothing,
+        training: Callable[[], None] = nothing,
+        model: Callable[[Any], tuple[int, Sequence[int]] | None] = nothing,
         *,
         saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = nothing,
         exiting: Callable[[int], None] = nothing,
         give: Callable[[Any, Place, Role], Any] | None = None,
         graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
-        self.steps = [self._step_began, nothing]
+        self.steps: list[Callable[[int], object]] = [self._step_began, nothing]
         self.came: Callable[[int], object] | None = None
         self._attention = False
         self.consumers: list[Consumer] = []
-        self.epochs = 0
-        self.validations = 0
-        self.validation_ns = 0
-        self.epoch_end_ns = 0
+        self.epochs = self.epoch_end_ns = 0
+        self.validations = self.validation_ns = 0
         self.in_graph: list[Place] = []
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
         self._clock = time.perf_counter_ns
         self.habits = Habits(users_place, self._clock)
         self.calls = self.habits.calls
-        self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
-        self.compiled = self.habits.compiled  # type: ignore[method-assign]
+        self.function_returned, self.compiled = self.habits.function_returned, self.habits.compiled
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
@@ -120,13 +117,10 @@ class ScriptObserver(Observer):
             self.forget_notes()
             self.steps[0] = self._step_began
 
-    # Iterators
-
     @property
     def iterated(self) -> list[Any]:
         """The datasets that exist and that were iterated over."""
-        alive = (reference() for reference, _ in list(self._owners.values()))
-        return [dataset for dataset in alive if dataset is not None]
+        return [dataset for owner in list(self._owners.values()) if (dataset := owner[0]()) is not None]
 
     def dataset_made(self, dataset: Any) -> None:
         """Note when building began, the first source not counted, and whether a cache is built."""
@@ -142,14 +136,18 @@ class ScriptObserver(Observer):
         return self._give(dataset, users_place(), self._role(dataset))
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
-        """Begin a pass over the dataset."""
+        """Begin a pass over the dataset, whose iterator was requested at `began_ns`.
+
+        Args:
+            inner: The iterators of the devices, where a strategy distributes the dataset.
+        """
         if self._ignoring:
             return
         number, role = id(iterator), self._role(dataset)
         built_ns = (self._fit_ns or began_ns) - self._building_ns if self._building_ns else None
         self._building_ns = self._fit_ns = 0
         self._rebuilds_cache, self._caching = self._caching, False
-        one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._forget(number)))
+        one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._passes.pop(number, None)))
         if inner is not None:
             one.modelled = weakref.ref(*inner) if len(inner) == 1 else lambda: None
         with self._lock:
@@ -164,11 +162,8 @@ class ScriptObserver(Observer):
             self._next_epoch, self._trained = one, consumer
         self._made(consumer)
 
-    def _forget(self, number: int) -> None:
-        self._passes.pop(number, None)
-
     def asked(self, iterator: Any) -> Callable[[int], object]:
-        """Note the time, and when the batch came."""
+        """Note that the next batch is requested, in Python; return what takes the time at which it came."""
         one = self._passes.get(id(iterator))
         if one is None:
             return nothing
@@ -191,25 +186,21 @@ class ScriptObserver(Observer):
             _forget_note(one)
 
     def ended(self, iterator: Any) -> None:
-        """End the pass."""
+        """End the pass: there is no batch, or an error came instead."""
         one = self._passes.get(id(iterator))
         if one is not None:
             one.ended = self._clock()
             self._building_ns = 0
 
-    def reduced(self, dataset: Any) -> None:
-        """Note a loop over a dataset inside of a tf.function."""
+    def reduced(self) -> None:
+        """Note ``Dataset.reduce`` inside of a tf.function, as AutoGraph makes of a loop over a dataset."""
         if sys.modules["tensorflow"].inside_function() and len(self.in_graph) < 100:
             self.in_graph.append(users_place())
-        del dataset
 
     def alike(self, main: Consumer | None) -> list[Consumer]:
         """Return those at one's place: a dataset that is built again while the last one is kept is another."""
-        if main is None:
-            return []
-        return [one for one in self.consumers[:] if (one.place, one.role) == (main.place, main.role)]
-
-    # Keras
+        own = (main.place, main.role) if main is not None else None
+        return [one for one in self.consumers[:] if (one.place, one.role) == own]
 
     def loader_began(self, loader: Any) -> None:
         """Note where the batches of a loop come from; those of Keras on torch come from its own loader around them."""
@@ -221,11 +212,12 @@ class ScriptObserver(Observer):
         self.habits.own_steps = self.habits.own_steps or sys.modules["tensorflow"].executing_eagerly()
 
     def fit_called(self, model: Any, source: Any) -> None:
-        """Take iterators as those of training."""
+        """Take iterators as those of training: `fit` is about to run, with `source` as its first argument."""
         self._fitting += 1
         self._fit_ns = self._clock()
         self.habits.takes_from(source)
-        self._executions = _executions(model)
+        executions = getattr(model, "steps_per_execution", 1)
+        self._executions = executions if isinstance(executions, int) and executions > 0 else 1
 
     def fit_returned(self) -> None:
         """End the last epoch, also after an error."""
@@ -233,10 +225,9 @@ class ScriptObserver(Observer):
         self._close_epoch()
         self._building_ns = self._fit_ns = 0
 
-    def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
-        """Read how many steps a call has, and for which callbacks it waits."""
+    def train_began(self, callbacks: Sequence[Any]) -> None:
+        """Read for which callbacks Keras waits; they have not heard of the training yet."""
         self.habits.began_training(callbacks)
-        self._executions = _executions(model)
         self._training()
 
     def epoch_began(self) -> None:
@@ -285,7 +276,7 @@ class ScriptObserver(Observer):
         _forget_note(one)
 
     def epoch_ending(self) -> None:
-        """End the epoch; the clock of its callbacks starts."""
+        """End the epoch, its validation included; the clock of its callbacks starts."""
         self._close_epoch()
         self._began_ns = self._clock()
 
@@ -294,14 +285,14 @@ class ScriptObserver(Observer):
         self.epoch_end_ns += self._clock() - self._began_ns
 
     def entered(self, role: Inner) -> None:
-        """Take iterators as those of what begins."""
+        """Take iterators as those of the evaluation, the prediction or the `adapt` of a layer that begins."""
         self._inside[role] += 1
         if role == "validation" and self._fitting:
             self._close_epoch()
             self._began_ns = self._clock()
 
     def left(self, role: Inner) -> None:
-        """Take them so no more; note how long a validation took."""
+        """End that; note how long a validation took."""
         self._inside[role] -= 1
         if role != "validation":
             return
@@ -311,7 +302,7 @@ class ScriptObserver(Observer):
             self.validation_ns += self._clock() - self._began_ns
 
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """Count the models and checkpoints, and look at what is about to be written over."""
+        """Count the models and checkpoints, and look at what is about to be written over or deleted."""
         self.habits.saving(method)
         self._saving(method, arguments, named)
 
@@ -328,8 +319,6 @@ class ScriptObserver(Observer):
         if frame is not None and is_users(frame.f_code.co_filename):
             self._exiting(status)
 
-    # Datasets
-
     def _role(self, dataset: Any) -> Role:
         if self._inside["adapt"]:
             return "adapt"
@@ -344,11 +333,7 @@ class ScriptObserver(Observer):
         return "training" if trained is None or trained is dataset else "validation"
 
     def _consumer_of(self, dataset: Any, role: Role, built_ns: int | None) -> Consumer:
-        """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last.
-
-        Args:
-            built_ns: How long it was built, as far as that was seen.
-        """
+        """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last."""
         number = id(dataset)
         reference, known = self._owners.get(number, (lambda: None, None))
         if reference() is not dataset:
@@ -400,36 +385,18 @@ def _forget_note(one: Pass) -> None:
         del one.iterator().pipeprof_note
 
 
-def _executions(model: Any) -> int:
-    steps = getattr(model, "steps_per_execution", 1)
-    return steps if isinstance(steps, int) and steps > 0 else 1
-
-
 def users_place() -> Place:
     """Return the innermost line of the user's code that led here."""
-    at: Any = inspect.currentframe()
-    try:
-        while at is not None:
-            if is_users(at.f_code.co_filename):
-                return Place(at.f_code.co_filename, at.f_lineno)
-            at = at.f_back
-        return Place()
-    finally:
-        # A frame that is kept would keep the iterator alive.
-        del at
+    frame = users_frame_of(inspect.currentframe())
+    return Place(frame.file, frame.line) if frame is not None else Place()
 
 
 def main_of(able: Sequence[Consumer], main: Consumer | None, now: int) -> Consumer | None:
-    """Return the main dataset: the one with most fetch time; of those that ended, another with more steps.
-
-    Args:
-        able: Those that may be it.
-        main: The one until now.
-    """
-    best = max(able, key=lambda one: one.fetch_seconds, default=main)
+    """Return the main one of those that may be it: with most fetch time; once that has ended, one with more steps."""
+    best = max(able, key=lambda one: one.clock.fetch_ns, default=main)
     if main is None or main not in able:
         return best
-    if best is not None and best.moved_ns == now and best.fetch_seconds > MUCH_MORE * main.fetch_seconds:
+    if best is not None and best.moved_ns == now and best.clock.fetch_ns > MUCH_MORE * main.clock.fetch_ns:
         return best
     moving = (one for one in able if one.moved_ns == now and one.seconds > MUCH_MORE * main.seconds)
     return next(moving, main) if now - main.moved_ns > QUIET_NS else main

@@ -13,27 +13,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import OneEnd, ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
+from pipeprof.profiles.worker.ended import OneEnd, ProcessExitedError, ScriptEndedError, WriteRefusedError, first_line
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
-from pipeprof.profiles.worker.script.consumers import Consumer, Pass
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.observer import main_of, users_place
-from pipeprof.profiles.worker.script.script_job import (
-    EACH,
-    HANDED,
-    ScriptFeed,
-    ScriptJob,
-    as_long_as,
-    as_refusal,
-    read_model,
-)
+from pipeprof.profiles.worker.script.script_job import EACH, HANDED, ScriptFeed, ScriptJob, as_long_as, read_model
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
@@ -53,7 +46,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
-    from pipeprof.profiles.worker.script.consumers import GraphSeen, Place, Role
     from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 LEAST_STEPS = 2
@@ -76,12 +68,11 @@ class ScriptRun(ScriptJob):
     """Execution of a job of kind ``script``."""
 
     subject: ClassVar[str] = "The script"
-    """What ends, in a sentence."""
     advice: ClassVar[str] = "Let it train longer, by its own arguments."
-    """What to do where it ends too early."""
 
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
-        super().__init__(job, channel)
+        graph_of = lambda dataset: graph_text(dataset, self.pipeline.watch)  # noqa: E731
+        super().__init__(job, channel, made=self._iterator_made, attend=self._attend, graph_of=graph_of)
         self._path = Path(job.user_files[0]).absolute()  # the script may go into another folder
         self._handed = False
         self.feed = self._script_feed = ScriptFeed()
@@ -99,14 +90,12 @@ class ScriptRun(ScriptJob):
         self._traces, self._failed = True, False
         self._sizes_known = False
         self._ended: str | None = None
-        self._unseen_since: float | None = None
+        self._unseen_since = 0
         self._clock = WindowClock()
         self._taking: Pass | None = None
         self._since: Moment | None = None
         self._closed: Moment | None = None
         self._device_steps = DeviceSteps()
-
-    # The script
 
     def run(self) -> None:
         """Run the script; returns only where it came to its own end."""
@@ -134,11 +123,10 @@ class ScriptRun(ScriptJob):
 
     def _iterator_made(self, consumer: Consumer) -> None:
         self._see_made(consumer)
-        if self.phase != "build" or consumer.role == "adapt":
-            return
-        self._memory.read("build")
-        self._enter("first_element")
-        self._memory.read("iterator")
+        if self.phase == "build" and consumer.role != "adapt":
+            self._memory.read("build")
+            self._enter("first_element")
+            self._memory.read("iterator")
 
     def _attend(self, one: Pass) -> None:
         """Do what has to be done in the script's thread, before it takes a batch."""
@@ -156,14 +144,7 @@ class ScriptRun(ScriptJob):
             self._observer.came = lambda _: self._device_steps.came()
             return
         self._taking = one if own else None
-        self._finish(self._reason)
-        self._end_process()
-
-    def _graph_of(self, dataset: Any) -> GraphSeen | None:
-        return graph_text(dataset, self.pipeline.watch)
-
-    def _gives(self) -> bool:
-        return bool(self.job.edits)
+        self._end_with(self._reason)
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
         handed, is_main = vars(dataset).get(HANDED), self._is_main(place, role)
@@ -174,29 +155,26 @@ class ScriptRun(ScriptJob):
         with self._not_the_scripts():
             try:
                 self._handed = True
-                vars(dataset)[HANDED] = made = as_long_as(dataset, self._edited(dataset))
+                self._end_watch()
+                self.pipeline.dataset = dataset
+                self._know_sources()
+                self.pipeline.edit(self.job.edits)
+                changed, self.pipeline.dataset = self.pipeline.dataset, None
+                vars(dataset)[HANDED] = made = as_long_as(dataset, changed)
                 return made
             except Exception as error:
                 # An exception would be the script's own to catch.
-                self._channel.send(error=describe_error(as_refusal(error), self))
+                if not isinstance(error, CannotChangeError):
+                    error = CannotChangeError(None, f"the changed dataset could not be made: {first_line(error)}")
+                self._channel.send(error=describe_error(error, self))
                 self._end_process()
-
-    def _edited(self, dataset: Any) -> Any:
-        """Make what the script gets instead of its main dataset."""
-        self._end_watch()
-        self.pipeline.dataset = dataset
-        self._know_sources()
-        self.pipeline.edit(self.job.edits)
-        return self.pipeline.dataset
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
         if self._one_end.is_here and not self._one_end.went_on:
             # It is pipeprof that writes.
             return
-        self._end_with(str(loss), WriteRefusedError(str(loss)), failed=False)
-        self.warn("would-overwrite", f"{loss}.")
-        self._end_process()
+        self._end_with(str(loss), WriteRefusedError(str(loss)), f"{loss}.")
 
     def _exiting(self, status: int) -> None:
         """Tell what was measured before `os._exit`, which runs nothing at the process's end."""
@@ -204,30 +182,27 @@ class ScriptRun(ScriptJob):
             return
         place = users_place()
         where = f" at {as_typed(place.file)}:{place.line}" if place.file is not None else ""
-        self._end_with("the script", ProcessExitedError(f"os._exit({status}){where}"), failed=status != 0)
-        self._end_process()
+        self._failed = self._failed or status != 0
+        self._end_with("the script", ProcessExitedError(f"os._exit({status}){where}"))
 
-    def _end_with(self, reason: str, error: ScriptEndedError, *, failed: bool) -> None:
-        """End the measurement in a thread of the script's; an error is reported, not raised into its code.
+    def _end_with(self, reason: str, instead: ScriptEndedError | None = None, warning: str | None = None) -> None:
+        """End the measurement and the process in a thread of the script's: nothing is raised into its code.
 
-        Args:
-            error: What is reported where nothing was measured, or if the end is a failure.
+        `instead` is reported where nothing was measured or the script failed; the warning of a write otherwise.
         """
-        self._failed = self._failed or failed
+        error: BaseException | None = instead if self._failed else None
         try:
             self._finish(reason)
-        except NeverIteratedError:
-            failed = True
         except BaseException as other:
-            self._channel.send(error=describe_error(other, self))
-            self._end_process()
-        if failed:
+            error = instead if instead is not None and isinstance(other, NeverIteratedError) else other
+        if error is not None:
             self._channel.send(error=describe_error(error, self))
-            self._end_process()
-
-    def _end_process(self) -> None:
-        self._channel.send(done=True)
-        end_at_once()
+        elif warning is not None:
+            self.warn("would-overwrite", warning)
+        self._end_process()
+        if isinstance(error, KeyboardInterrupt):
+            # The process goes on, and its user wants an end.
+            raise error
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
         if name == "trace" and (self._channel.stop.is_set() or self._failed or not self._traces):
@@ -235,8 +210,6 @@ class ScriptRun(ScriptJob):
             self._leave(note)
             return
         super()._enter(name, note)
-
-    # The reporter
 
     def _report(self) -> bool:
         """Look, and end the run where no hook comes by; return whether later looks take as long."""
@@ -246,25 +219,15 @@ class ScriptRun(ScriptJob):
             with self._folding, self._channel.together():
                 self._look()
         finally:
-            if self._reason is not None and self._ends_from_outside() and not self._reporter.closing.is_set():
-                try:
-                    self._finish(self._reason)
-                except BaseException as error:
-                    self._channel.send(error=describe_error(error, self))
-                self._end_process()
+            in_graph = self._observer.in_graph if self._main is None else self._main.kind == "graph"
+            if self._reason is not None and in_graph and not self._reporter.closing.is_set():
+                self._end_with(self._reason)
         # An iterator that ends takes its model with it: rare looks would miss those of short epochs. And the first look
         # at a dataset takes ten times as long as others.
         return (self._main, self._script_feed.ended) == before
 
     def _note_no_steps(self, error: Exception) -> None:
         self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
-
-    def _ends_from_outside(self) -> bool:
-        """Whether no hook comes by: the loop is inside of TensorFlow."""
-        main = self._main
-        if main is not None and main.kind == "graph":
-            return True
-        return main is None and bool(self._observer.in_graph)
 
     def _look(self) -> None:
         now = time.perf_counter_ns()
@@ -274,44 +237,37 @@ class ScriptRun(ScriptJob):
             self._change_main(chosen)
         self._soak_on()
         main = self._main
-        rows = folded.get(main) if main is not None else None
-        if main is not None and rows is not None and len(rows):
-            self._take(main, rows)
+        if main in folded and len(folded[main]):
+            self._take(main, folded[main])
         else:
             self._sign.give()
         if self._reason is None and self._channel.stop.is_set():
             self._reason = STOPPED
         if main is None and self._observer.in_graph and self.job.seconds is not None:
-            self._wait_for_graph()
+            # Its steps cannot be seen: it ends when the time for warm-up and measurement is over.
+            self._unseen_since = self._unseen_since or now
+            if now - self._unseen_since >= 1e9 * self.job.seconds:
+                self._reason = f"{self.job.seconds:g} s"
         if self._reason is not None:
             self._observer.attention = True
 
     def _soak_on(self) -> None:
         """Read memory, once there was a warm-up, whatever the script does; a soak ends by the clock."""
-        main = self._main
-        if self._soak is None or main is None:
+        if self._soak is None or self._main is None:
             return
         now = time.perf_counter()
         self._warm_at = self._warm_at or now
         # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
         if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
             return
-        alike = self._observer.alike(main)
+        alike = self._observer.alike(self._main)
         reason = self._go_on_soaking(sum(one.epochs for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
-    def _wait_for_graph(self) -> None:
-        """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
-        self._unseen_since = self._unseen_since or time.perf_counter()
-        seconds = self.job.seconds or 0.0
-        if time.perf_counter() - self._unseen_since >= seconds:
-            self._reason = f"{seconds:g} s"
-
     def _able(self) -> list[Consumer]:
         """The datasets that may be the main one."""
-        return [
-            one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in ("training", "loop")
-        ]
+        roles = ("training", "loop")
+        return [one for one in self._observer.consumers if one.steps >= LEAST_STEPS and one.role in roles]
 
     def _change_main(self, main: Consumer) -> None:
         first, self._main = self._main is None, main
@@ -338,13 +294,8 @@ class ScriptRun(ScriptJob):
         self._clock = WindowClock()
 
     def _follow_pass(self, main: Consumer, ended: int = 0) -> None:
-        """Follow the main dataset's latest object and iterator.
-
-        Args:
-            ended: Steps of the measurement after which the iterator before it ended, if there was one.
-        """
-        feed = self._script_feed
-        holder = main.current
+        """Follow the main dataset's latest object and iterator; the one before ended after so many steps."""
+        feed, holder = self._script_feed, main.current
         if holder is not None and holder is not feed.holder:
             if feed.holder is not None and self._window is not None and holder.iterator is not feed.reference:
                 self._models.restart(feed, ended)
@@ -360,20 +311,17 @@ class ScriptRun(ScriptJob):
         restarts = [int(number) for number in rows[:, -1].nonzero()[0]] or [len(rows)]
         ends, begins = restarts[0], restarts[-1]
         self._follow_pass(main, count + ends)
-        followed = before is not self._script_feed.reference
+        if window is not None and window.reason is not None:
+            # The script goes on for a step or two until its thread comes by.
+            return
+        if before is not self._script_feed.reference:
+            # The readings are of steps until now: from a snapshot of now on, the model would lack what they cost.
+            self._models.follow(count + begins)
         if window is None:
-            if followed:
-                self._models.follow(count + begins)
             self._kept.append(rows)
             if self._warming.take(rows):
                 self._begin_measure(self._warming.reason)
             return
-        if window.reason is not None:
-            # The script goes on for a step or two until its thread comes by.
-            return
-        if followed:
-            # The readings are of steps until now: from a snapshot of now on, the model would lack what they cost.
-            self._models.follow(count + begins)
         if self._kept:
             self._kept.append(rows)
             if window.statistics.seconds >= ENOUGH_SECONDS:
@@ -421,15 +369,15 @@ class ScriptRun(ScriptJob):
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
 
-    # The end
-
     def _finish(self, reason: str) -> None:
         """End the measurement and describe the pipeline, once."""
         if not self._one_end.claim():
             return
         self._stop_reporter()
-        with self._folding:
-            self._look_last()
+        # Not where that goes beyond what was to be measured.
+        with self._folding, suppress(Exception):
+            if self._reason is None:
+                self._look()
         self._device_steps.close()
         if self._device_steps.read is not None:
             self._channel.send(device=self._device_steps.read)
@@ -457,17 +405,8 @@ class ScriptRun(ScriptJob):
         self._observer.attention = False
         self._reporter.stop()
 
-    def _look_last(self) -> None:
-        """Fold what came since the last look; not where that goes beyond what was to be measured."""
-        if self._reason is None:
-            with suppress(Exception):
-                self._look()
-
     def _measure_warm_up(self) -> PhaseWindow:
-        """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others.
-
-        Of a limit of steps, the last ones count.
-        """
+        """Take the steps since the warm-up began as the measurement, without the first quarter; there are no others."""
         rows = np.concatenate([np.empty((0, 7), np.int64), *self._kept])
         first = max(len(rows) // 4, len(rows) - self.job.steps if self.job.steps is not None else 0)
         window = self._window or self._begin_measure("the script ended before it was over", over=True)
@@ -476,9 +415,8 @@ class ScriptRun(ScriptJob):
         window.statistics = StepStatistics(self._floor, device=self._device, previous=previous)
         window.take(rows[first:])
         when = "during the warm-up" if self._warm_models is None else "soon after the warm-up"
-        text = f"{self.subject} ended {when}: its last steps are what was measured."
-        text += f" {self.advice}" if not self._failed else ""
-        self.warn("short-script", text)
+        advice = f" {self.advice}" if not self._failed else ""
+        self.warn("short-script", f"{self.subject} ended {when}: its last steps are what was measured.{advice}")
         return window
 
     def _describe_main(self) -> None:
@@ -499,11 +437,8 @@ class ScriptRun(ScriptJob):
             self._note_no_trace(lacking)
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
-                self._channel.send(trace_ends_in=TRACE_SECONDS)
-                result = self._run_trace()
-                self._channel.send(trace=result)
-                if result.note is not None:
-                    self._note_no_trace(result.note)
+                if (why := self._trace().note) is not None:
+                    self._note_no_trace(why)
         self._leave()
 
     def _graphs(self) -> None:
@@ -512,7 +447,6 @@ class ScriptRun(ScriptJob):
         super()._graphs()
 
     def _running(self) -> tuple[Feed | None, str]:
-        """Return a feed from which batches may be taken, or None and why there is none."""
         if self._failed:
             return None, "the script failed"
         running, lacking = self._script_feed.running(self._main, self._taking, self.pipeline.dataset)
@@ -520,21 +454,18 @@ class ScriptRun(ScriptJob):
             self._models = ModelLog()
             self.warn("stages-no-model", NO_COSTS)
         if running is not None and self._main is not None and self._main.devices:
-            self._read_again(running)
+            # TensorFlow shows no stages behind a strategy's iterator: the script's own dataset is read anew.
+            self._models = ModelLog()
+            with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
+                running.restart()
+                # Of a pass that is longer, a part without what fills its buffers.
+                stopped = self._channel.stop.is_set
+                any(self._models.observe_pass(running, TRACE_SECONDS, stopped) for _ in range(2))
+                self.warn("stages-read-again", READ_AGAIN)
         return running, lacking
 
-    def _read_again(self, running: Feed) -> None:
-        """Read the script's own dataset anew: TensorFlow shows no stages behind a strategy's iterator."""
-        self._models = ModelLog()
-        with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
-            running.restart()
-            # Of a pass that is longer, a part without what fills its buffers.
-            stopped = self._channel.stop.is_set
-            any(self._models.observe_pass(running, TRACE_SECONDS, stopped) for _ in range(2))
-            self.warn("stages-read-again", READ_AGAIN)
-
     def send_measured(self) -> None:
-        """Send the measurement so far; nothing if it has not begun."""
+        """Send the measurement and the facts of the training so far."""
         window = self._window
         if window is not None:
             # Looks are taken in a thread of their own: what they take of a core is what they cost.

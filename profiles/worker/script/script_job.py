@@ -13,10 +13,10 @@ import threading
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from contextlib import ExitStack, contextmanager, suppress
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
 
-from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
@@ -26,7 +26,7 @@ from pipeprof.pipelines.target.running import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import end_at_once, first_line
+from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import require_tensorflow
 from pipeprof.profiles.worker.sample import JobRun
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
-    from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
+    from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
 
 
 HANDED: Final = "pipeprof_handed_out"
@@ -79,7 +79,7 @@ class ScriptFeed(Feed):
         return self.holder is not None and self.holder.iterator() is not None
 
     def keep(self, dataset: Any) -> None:
-        """Keep the main dataset's graph, should the script end; its object may go, where it is built again."""
+        """Keep the main dataset's graph: its object may go, where it is built again."""
         if dataset is not None and dataset is not self._latest():
             self._latest = weakref.ref(dataset)
             tensorflow: Any = sys.modules["tensorflow"]
@@ -95,10 +95,10 @@ class ScriptFeed(Feed):
         return tensorflow.data.experimental.from_variant(*self._variant)
 
     def running(self, main: Consumer | None, taking: Pass | None, dataset: Any) -> tuple[Feed | None, str]:
-        """Return a feed for when the script's thread is kept, or None and why there is none.
+        """Return a feed for when the script's thread is kept; `taking`: the pass that was about to get a batch.
 
-        Args:
-            taking: The pass of which a batch was about to be taken.
+        Returns:
+            None and the reason where there is none.
         """
         if not self.alive and taking is not None:
             # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
@@ -127,43 +127,34 @@ def as_long_as(dataset: Any, made: Any) -> Any:
     return made.take(length) if length >= 0 and int(made.cardinality()) != length else made
 
 
-def as_refusal(error: Exception) -> CannotChangeError:
-    """Return why a change cannot be made, also where TensorFlow's own error says it."""
-    if isinstance(error, CannotChangeError):
-        return error
-    return CannotChangeError(None, f"the changed dataset could not be made: {first_line(error)}")
-
-
 class ScriptJob(JobRun):
-    """Execution of a job whose target is a script."""
+    """Execution of a job whose target is a script; `told`: what `ScriptObserver` calls in addition."""
 
     libraries = ("tensorflow", "numpy", "keras", "jax", "torch")
 
-    def __init__(self, job: Options, channel: WorkerEnd) -> None:
+    def __init__(self, job: Options, channel: WorkerEnd, **told: Any) -> None:
         super().__init__(job, channel)
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._imports = ImportWatch(LIBRARIES, self._imported)
         self._observer = ScriptObserver(
-            self._iterator_made,
-            self._attend,
-            self._end_watch,
-            read_model,
+            training=self._end_watch,
+            model=read_model,
             saving=self._writes.saving,
             exiting=self._exiting,
-            give=self._give if self._gives() else None,
-            graph_of=self._graph_of,
+            give=self._give if job.main is not None else None,
+            **told,
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._watching = 0
-        self._open_phase: Any = None
-        self._phase_note: Any = None
+        self._open_phase = ExitStack()
+        self._phase_note: Any = SimpleNamespace()
         # What is registered stays to the process's end.
-        leave = weakref.WeakMethod(self._leave_child)
-        os.register_at_fork(after_in_child=lambda: [found() for found in (leave(),) if found is not None])
+        unhook = weakref.WeakMethod(self._unhook)
+        os.register_at_fork(after_in_child=lambda: [found() for found in (unhook(),) if found is not None])
 
-    def _leave_child(self) -> None:
-        """Leave a child that the script forks as it is without pipeprof: only the first process is measured."""
+    def _unhook(self) -> None:
+        """Leave the process as without pipeprof; so for a child that the script forks: only the first is measured."""
         self._imports.end()
         self._hooks.uninstall()
         self._end_watch()
@@ -180,19 +171,9 @@ class ScriptJob(JobRun):
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
         """Return what the script iterates instead of a dataset, or do not return."""
 
-    def _gives(self) -> bool:
-        """Whether the script may iterate anything else than its own datasets."""
-        return True
-
-    def _iterator_made(self, consumer: Consumer) -> None:
-        """Look at an iterator that was made."""
-
-    def _attend(self, one: Pass) -> None:
-        """Look at a batch that is about to be taken."""
-
-    def _graph_of(self, _dataset: Any) -> GraphSeen | None:
-        """Return what a dataset's graph shows, where that is of use."""
-        return None
+    def _end_process(self) -> None:
+        self._channel.send(done=True)
+        end_at_once()
 
     def _begin_build(self) -> None:
         """Begin the phase in which datasets are made, once TensorFlow has been imported."""
@@ -202,18 +183,13 @@ class ScriptJob(JobRun):
         self._begin_watch()
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
-        """Begin a phase, which ends the one before it."""
         self._leave(note)
         self.phase = name
-        self._open_phase = self._phases.enter(name)
-        self._phase_note = self._open_phase.__enter__()
+        self._phase_note = self._open_phase.enter_context(self._phases.enter(name))
 
     def _leave(self, note: str | None = None) -> None:
-        """End the phase."""
-        if self._open_phase is not None:
-            self._phase_note.note = note
-            self._open_phase.__exit__(None, None, None)
-            self._open_phase = None
+        self._phase_note.note = note
+        self._open_phase.close()
 
     def _run_script(self) -> Any:
         """Run the script; what it returns keeps the script's own objects alive: its datasets among them."""
@@ -270,7 +246,7 @@ class ScriptJob(JobRun):
             watch.__exit__(None, None, None)
 
     def _see_made(self, consumer: Consumer) -> None:
-        """Keep how the first dataset was made that is iterated at a place."""
+        """Keep how the first dataset at a place was made."""
         watch, dataset = self.pipeline.watch, consumer.dataset()
         if self._watching and watch is not None and dataset is not None and consumer.made is None:
             with suppress(Exception):
@@ -280,7 +256,7 @@ class ScriptJob(JobRun):
         """Read what the dataset holds in memory, as far as it was seen being made.
 
         Args:
-            main: Where it is iterated; an object that was made later than the first one has the lines of that.
+            main: Where it is iterated; a later object than the first one has the lines of that.
         """
         pipeline, watch = self.pipeline, self.pipeline.watch
         if watch is not None and main is not None and main.equal is not False:
@@ -299,7 +275,6 @@ class TakenDataset(ScriptJob):
 
     def run(self) -> None:
         """Run the script until the harness wants an end."""
-        self._runtime = procfs.rss_bytes("self")
         try:
             left = self._run_script()
         except SystemExit as ending:
@@ -310,10 +285,9 @@ class TakenDataset(ScriptJob):
             self._refuse(self._not_again())
         del left
 
-    def _use(self, dataset: Any) -> NoReturn:
+    def _use(self, dataset: Any) -> None:
         """Do the job, and end the process: nothing of the script runs afterwards, its handlers of errors neither."""
-        self._end_watch()
-        self._hooks.uninstall()
+        self._unhook()
         try:
             self.pipeline.dataset = dataset
             self._know_sources()
@@ -321,7 +295,7 @@ class TakenDataset(ScriptJob):
             self._run_dataset()
         except BaseException as error:
             self._channel.send(error=describe_error(error, self))
-        self._end()
+        self._end_process()
 
     def _begin(self) -> None:
         """Tell what comes before the dataset."""
@@ -337,7 +311,7 @@ class TakenDataset(ScriptJob):
         super()._begin_build()
 
     def _pin_seeds(self) -> None:
-        """A script sets its own seeds."""
+        """Leave the seeds to the script."""
 
     def _refuse_write(self, loss: Loss) -> None:
         self._refuse(str(loss))
@@ -346,14 +320,10 @@ class TakenDataset(ScriptJob):
         del status
         self._refuse(self._not_again())
 
-    def _refuse(self, reason: str) -> NoReturn:
+    def _refuse(self, reason: str) -> None:
         """End with a reason that says nothing against a change."""
         self._channel.send(refused=reason)
-        self._end()
-
-    def _end(self) -> NoReturn:
-        self._channel.send(done=True)
-        end_at_once()
+        self._end_process()
 
 
 class TakenTurns(TakenDataset, TurnRun):
@@ -378,9 +348,9 @@ class TakenRun(TakenDataset, JobRun):
         self._send_libraries()
         self._memory.read("build")
 
-    def _refuse(self, reason: str) -> NoReturn:
+    def _refuse(self, reason: str) -> None:
         self._channel.send(error=describe_error(PipelineFailedError(reason), self))
-        self._end()
+        self._end_process()
 
 
 def taken(job: Options, channel: WorkerEnd) -> TakenDataset:

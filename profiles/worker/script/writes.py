@@ -16,21 +16,200 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.document.shared import ErrorFrame, WrittenFile
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.script.touches import EVENTS, Touch, Verb, touches_of_event, touches_of_method
 
-_DESCRIPTORS = Path("/proc/self/fd")
 _MOST_FILES = 10_000
 """That are looked at for the list of what was written."""
+
+Verb = Literal["overwrite", "delete"]
+Kind = Literal["file", "prefix", "tree"]
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A place that a call is about to write to or to delete.
+
+    Attributes:
+        path: Absolute.
+        verb: None where nothing that is there gets lost: an append, a new name for a file.
+        kind: ``prefix``: every file whose path begins like this; ``tree``: a folder with all that is in it.
+        moved_from: The file that gets this place as its name.
+    """
+
+    path: str
+    verb: Verb | None = "overwrite"
+    kind: Kind = "file"
+    moved_from: str | None = None
+
+
+Touches = tuple[Touch, ...]
+
+
+def touches_of_method(method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Touches:
+    """The places of a call of a wrapped method, by its name in `WRAPPED`; empty where it overwrites nothing.
+
+    Args:
+        arguments: With the object of a method first.
+
+    Example:
+        >>> [touch.path for touch in touches_of_method("keras.Model.save", (None, "/m.keras"), {})]
+        ['/m.keras']
+    """
+    if method not in READERS:
+        return ()
+    at, name, places = READERS[method]
+
+    def given(at: int, name: str, default: Any = None) -> Any:
+        return named.get(name, arguments[at] if len(arguments) > at else default)
+
+    path = given(at, name)
+    place = _place(getattr(path, "directory", path))
+    flag = given(2, *_FLAGS[method]) if method in _FLAGS else True
+    mode = str(flag)
+    if place is None or not flag or (mode.startswith("r") and "+" not in mode):
+        return ()
+    touches = places(place)
+    if mode in ("x", "w-") or (mode.startswith("a") and not method.startswith("h5py")):
+        return tuple(replace(touch, verb=None) for touch in touches)
+    if method.endswith("gfile.rename"):
+        return _rename(given(0, "src"), path)
+    return touches
+
+
+def _touching(path: Any, folder: Any = None, verb: Verb | None = "overwrite", kind: Kind = "file") -> Touches:
+    place = _place(path, folder)
+    return (Touch(place, verb, kind),) if place is not None else ()
+
+
+def _open(path: Any, mode: Any, flags: Any) -> Touches:
+    # A descriptor is open already: nothing is emptied.
+    if isinstance(path, int) or not isinstance(flags, int) or flags & os.O_ACCMODE == os.O_RDONLY:
+        return ()
+    # Without a mode it is `os.open`, which opens locks and databases, too: only emptying the file loses something.
+    in_place = mode is not None and not flags & os.O_APPEND
+    fails_if_there = flags & os.O_EXCL
+    return _touching(path, verb="overwrite" if (flags & os.O_TRUNC or in_place) and not fails_if_there else None)
+
+
+def _rename(old: Any, new: Any, old_folder: Any = None, new_folder: Any = None) -> Touches:
+    source, place = _place(old, old_folder), _place(new, new_folder)
+    return (Touch(place, moved_from=source),) if source is not None and place is not None else ()
+
+
+def _truncate(path: Any, length: Any) -> Touches:
+    touches = _touching(path)
+    found = _status(touches[0].path, follows=True) if touches else None
+    return touches if found is not None and length < found.st_size else ()
+
+
+EVENTS: Mapping[str, Callable[..., Touches]] = {
+    "open": _open,
+    "os.remove": lambda path, folder=None: _touching(path, folder, "delete"),
+    # `os.replace` is one of them too; these are what `shutil` does beyond it.
+    "os.rename": _rename,
+    "os.truncate": _truncate,
+    "shutil.rmtree": lambda path, folder=None: _touching(path, folder, "delete", "tree"),
+}
+"""What audit events that change files are about to touch, from their arguments."""
+
+
+def _file(place: str) -> Touches:
+    return (Touch(place),)
+
+
+def _tree(place: str) -> Touches:
+    return (Touch(place, kind="tree"),)
+
+
+def _saved_folder(place: str) -> Touches:
+    if not Path(place).is_dir():
+        return _tree(place)
+    return tuple(Touch(f"{place}/{name}", kind="prefix") for name in ("saved_model.pb", "fingerprint.pb", "variables/"))
+
+
+def _numbered(folder: str, prefix: str) -> Touches:
+    # The file `checkpoint` names the latest one, so it changes even where the numbers go on.
+    return (Touch(f"{folder}/checkpoint"), Touch(prefix, None, "prefix"))
+
+
+def _checkpoint(place: str) -> Touches:
+    return (Touch(f"{place}.index"), Touch(f"{place}.data-", kind="prefix"))
+
+
+READERS: Mapping[str, tuple[int, str, Callable[[str], Touches]]] = {
+    "keras.Model.save": (1, "filepath", _file),
+    "keras.Model.save_weights": (1, "filepath", _file),
+    "keras.Model.export": (1, "filepath", _saved_folder),
+    "keras.saving.save_model": (1, "filepath", _file),
+    "keras.saving.save_weights": (1, "filepath", _file),
+    "tensorflow.train.Checkpoint.save": (1, "file_prefix", lambda at: _numbered(str(Path(at).parent), f"{at}-")),
+    "tensorflow.train.Checkpoint.write": (1, "file_prefix", _checkpoint),
+    "tensorflow.train.CheckpointManager.save": (0, "self", lambda place: _numbered(place, f"{place}/")),
+    "tensorflow.saved_model.save": (1, "export_dir", _saved_folder),
+    "tensorflow.data.Dataset.save": (1, "path", _tree),
+    "tensorflow.io.write_file": (0, "filename", _file),
+    "tensorflow.io.TFRecordWriter.__init__": (1, "path", _file),
+    "tensorflow.io.gfile.GFile.__init__": (1, "name", _file),
+    "tensorflow.io.gfile.copy": (1, "dst", _file),
+    "tensorflow.io.gfile.rename": (1, "dst", _file),
+    "tensorflow.io.gfile.remove": (0, "path", lambda place: (Touch(place, "delete"),)),
+    "tensorflow.io.gfile.rmtree": (0, "path", lambda place: (Touch(place, "delete", "tree"),)),
+    "h5py.File.__init__": (1, "name", _file),
+    "torch.save": (1, "f", _file),
+}
+"""By wrapped method: which argument names the place, by position and name, and what is written there."""
+_FLAGS: Mapping[str, tuple[str, Any]] = {
+    "keras.Model.save": ("overwrite", True),
+    "keras.Model.save_weights": ("overwrite", True),
+    "keras.saving.save_model": ("overwrite", True),
+    "keras.saving.save_weights": ("overwrite", True),
+    "tensorflow.io.gfile.copy": ("overwrite", False),
+    "tensorflow.io.gfile.rename": ("overwrite", False),
+    "tensorflow.io.gfile.GFile.__init__": ("mode", "r"),
+    "h5py.File.__init__": ("mode", "r"),
+}
+"""The third argument where it says whether a file that is there is replaced: its name and default."""
+
+
+def _place(path: Any, folder: Any = None) -> str | None:
+    """The absolute path of what a call names, by a path or by an open descriptor; None for what is no file."""
+    if isinstance(path, int):
+        return _behind(path)
+    try:
+        # An eager tensor of TensorFlow's may name it, too.
+        text = os.fsdecode(path.numpy() if hasattr(path, "numpy") else path)
+    except TypeError:
+        return None
+    if "://" in text:
+        return None
+    base = _behind(folder) if isinstance(folder, int) and folder >= 0 else str(Path.cwd())
+    if base is None:
+        return None
+    whole = Path(base, text)
+    return str(whole.parent.resolve() / whole.name if ".." in whole.parts else whole)
+
+
+def _behind(descriptor: int) -> str | None:
+    try:
+        found = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    except OSError:
+        return None
+    return found if found.startswith("/") else None
+
+
+def _status(path: str, *, follows: bool = False) -> os.stat_result | None:
+    with contextlib.suppress(OSError, ValueError):
+        return os.stat(path, follow_symlinks=follows)  # noqa: PTH116 - a text
+    return None
 
 
 @dataclass(frozen=True)
@@ -80,20 +259,13 @@ class WriteWatch:
             self._folder = Path.cwd()
         sys.addaudithook(self._hear)
 
-    def end(self) -> None:
-        """Watch no more."""
-        self._process = 0
-
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
-        """A wrapped method is about to run; `method` is its name in `hooks.WRAPPED`."""
+        """A wrapped method is about to run; `method` is its name in `WRAPPED`."""
         if self._process == os.getpid():
             self._consider(method, touches_of_method(method, arguments, named))
 
     def written(self) -> list[WrittenFile]:
-        """The files that were written so far and are still there, by path; no caches and no temporary files.
-
-        Paths are relative to the folder in which the watch began. None where it never did.
-        """
+        """The files that were written so far and are still there, by path from where the watch began; no caches."""
         if self._inherited is None:
             return []
         opened = _open_for_writing()
@@ -102,8 +274,8 @@ class WriteWatch:
         for touch in (*self._places.values(), *unseen):
             for path in islice(files_at(touch), _MOST_FILES):
                 if path not in found and self._is_result(path) and len(found) < _MOST_FILES:
-                    new = self._existing.is_new(path, anew=touch.verb is not None)
-                    size = os.lstat(path).st_size
+                    new, status = self._existing.is_new(path, anew=touch.verb is not None), _status(path)
+                    size = status.st_size if status is not None else 0
                     found[path] = WrittenFile(file=as_typed(path, self._folder), bytes=size, new=new)
         return [found[path] for path in sorted(found)]
 
@@ -114,7 +286,7 @@ class WriteWatch:
             return
         # What is raised here would be raised by the script's call.
         with contextlib.suppress(Exception):
-            touches = touches_of_event(event, arguments)
+            touches = EVENTS[event](*arguments)
             empties = event == "open" and arguments[2] & os.O_TRUNC
             if touches and (empties or not _maps_memory(inspect.currentframe())):
                 self._consider(event, touches)
@@ -130,11 +302,8 @@ class WriteWatch:
                 self._places[touch.path, touch.kind] = touch
 
     def _is_result(self, path: str) -> bool:
-        try:
-            found = os.lstat(path)
-        except (OSError, ValueError):
-            return False
-        if not stat.S_ISREG(found.st_mode) or is_generated(path) or self._existing.is_cache(path):
+        found = _status(path)
+        if found is None or not stat.S_ISREG(found.st_mode) or is_generated(path) or self._existing.is_cache(path):
             return False
         return self._existing.was_written(path)
 
@@ -149,7 +318,8 @@ def _maps_memory(hearing: FrameType | None) -> bool:
 def _open_for_writing() -> dict[str, bool]:
     """The regular files that this process has open for writing, and whether they were opened to write them anew."""
     found: dict[str, bool] = {}
-    for entry in _descriptors():
+    folder = Path("/proc/self/fd")
+    for entry in list(folder.iterdir()) if folder.is_dir() else ():
         try:
             flags = next(
                 int(line.split()[1], 8)
@@ -164,13 +334,6 @@ def _open_for_writing() -> dict[str, bool]:
         except (OSError, StopIteration, ValueError):
             continue
     return found
-
-
-def _descriptors() -> list[Path]:
-    try:
-        return list(_DESCRIPTORS.iterdir())
-    except OSError:
-        return []
 
 
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
@@ -207,9 +370,8 @@ class Existing:
 
     def __init__(self, since: int, made: Iterable[str] = (), environment: Mapping[str, str] = os.environ) -> None:
         self._since = since
-        self._made = {_real(path) for path in made}
-        # Changed since then, and yet with content from before.
-        self._kept: set[str] = set()
+        # By path: whether nothing is left of what was there before.
+        self._changed = dict.fromkeys(map(_real, made), True)
         self._caches = cache_folders(environment)
 
     def lost(self, touch: Touch) -> str | None:
@@ -226,11 +388,11 @@ class Existing:
             return
         path = _real(touch.path, follows=touch.moved_from is None)
         if touch.moved_from is not None:
-            self._make(path, new=self._is_ours(_real(touch.moved_from)))
+            self._changed[path] = self._is_ours(_real(touch.moved_from))
         elif touch.verb is not None or not os.path.lexists(path):
-            self._make(path, new=True)
+            self._changed[path] = True
         elif not self._is_ours(path):
-            self._make(path, new=False)
+            self._changed[path] = False
 
     def is_cache(self, path: str) -> bool:
         """Whether Python or a library makes the file again if it goes, or it is none."""
@@ -238,7 +400,7 @@ class Existing:
 
     def was_written(self, path: str) -> bool:
         """Whether the file was made or changed since the command began."""
-        return _real(path) in self._made or self._is_new(path)
+        return self._changed.get(_real(path), False) or self._is_new(path)
 
     def is_new(self, path: str, *, anew: bool) -> bool:
         """Whether nothing is left in the file of what was there before the command.
@@ -247,30 +409,18 @@ class Existing:
             anew: Whether what writes it begins with an empty one, as far as that could be seen.
         """
         whole = _real(path)
-        return whole in self._made or (anew and self._is_ours(whole))
-
-    def _make(self, path: str, *, new: bool) -> None:
-        self._made.discard(path)
-        self._kept.discard(path)
-        (self._made if new else self._kept).add(path)
+        return self._changed.get(whole, False) or (anew and self._is_ours(whole))
 
     def _counts(self, path: str) -> bool:
-        if self.is_cache(path):
-            return False
-        try:
-            found = os.lstat(path)
-        except (OSError, ValueError):
-            return False
-        return stat.S_ISREG(found.st_mode) and found.st_size > 0 and not self._is_ours(path)
+        found = _status(path) if not self.is_cache(path) else None
+        return found is not None and stat.S_ISREG(found.st_mode) and found.st_size > 0 and not self._is_ours(path)
 
     def _is_ours(self, path: str) -> bool:
-        return path in self._made or (path not in self._kept and self._is_new(path))
+        return self._changed[path] if path in self._changed else self._is_new(path)
 
     def _is_new(self, path: str) -> bool:
-        try:
-            return os.lstat(path).st_mtime_ns >= self._since
-        except (OSError, ValueError):
-            return False
+        found = _status(path)
+        return found is not None and found.st_mtime_ns >= self._since
 
 
 def files_at(touch: Touch) -> Iterator[str]:

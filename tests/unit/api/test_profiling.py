@@ -11,7 +11,7 @@ import pytest
 
 import pipeprof
 from pipeprof import profiling, watching
-from pipeprof.pipelines.errors import PipelineFailedError, UsageError
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.store import load_profile
 
@@ -55,7 +55,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
     made = Recording()
 
     def begin(*given: Any, **options: Any) -> Recording:
-        made.given = (given, options)  # type: ignore[attr-defined]
+        made.given = (given, options)
         return made
 
     monkeypatch.setattr(profiling, "begin", begin)
@@ -94,8 +94,8 @@ def test_the_dataset_is_iterated_again_and_again_and_each_batch_is_a_step(record
     found = pipeprof.profile(Dataset(3), step, steps=7)
     assert seen == [0, 1, 2, 0, 1, 2, 0]
     assert (found.path, recording.error) == (Path("saved.json"), None)
-    assert recording.given[1]["of"]() is None  # type: ignore[attr-defined] # only a reference to it is kept
-    assert recording.given[1]["steps"] == 7  # type: ignore[attr-defined]
+    assert recording.given[1]["of"]() is None  # only a reference to it is kept
+    assert recording.given[1]["steps"] == 7
 
 
 def test_pythons_look_at_all_objects_comes_before_the_first_batch(
@@ -119,23 +119,6 @@ def test_an_exception_of_the_step_ends_the_measurement_and_goes_on(recording: Re
     with pytest.raises(ZeroDivisionError):
         pipeprof.profile(Dataset(3), step)
     assert isinstance(recording.error, ZeroDivisionError)
-
-
-def test_a_dataset_without_a_batch_is_an_error(recording: Recording) -> None:
-    recording.profile.errors = [Problem(code="never-iterated", message="no dataset had two batches taken from it")]
-    with pytest.raises(PipelineFailedError, match="no dataset had two batches"):
-        pipeprof.profile(Dataset(0))
-
-
-@pytest.mark.usefixtures("recording")
-def test_nothing_is_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiling, "is_worker", lambda: True)
-    with pytest.raises(UsageError, match="measures this process already"):
-        pipeprof.profile(Dataset(3))
-    monkeypatch.setattr(profiling, "is_worker", lambda: False)
-    monkeypatch.setattr(profiling, "current", lambda: SimpleNamespace(reason=watching.BLOCK))
-    with pytest.raises(UsageError, match=r"a block of pipeprof\.watch"):
-        pipeprof.profile(Dataset(3))
 
 
 def test_a_profile_has_the_verdict_the_findings_the_stages_and_a_page() -> None:
@@ -177,7 +160,7 @@ class Shell:
 
 def test_the_magic_measures_a_cell(recording: Recording) -> None:
     shell = Shell()
-    pipeprof.load_ipython_extension(shell)  # type: ignore[attr-defined]
+    pipeprof.load_ipython_extension(shell)
     found = shell.magics["pipeprof"]("", "for batch in ds: pass")
     assert shell.ran == ["for batch in ds: pass"]
     assert isinstance(found, pipeprof.Profile)
@@ -187,7 +170,7 @@ def test_the_magic_measures_a_cell(recording: Recording) -> None:
 @pytest.mark.usefixtures("recording")
 def test_the_magic_names_itself_in_what_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = Shell()
-    pipeprof.load_ipython_extension(shell)  # type: ignore[attr-defined]
+    pipeprof.load_ipython_extension(shell)
     with pytest.raises(UsageError, match=r"^%%pipeprof: missing/x\.json: the folder missing does not exist"):
         shell.magics["pipeprof"]("missing/x.json", "")
     monkeypatch.setattr(profiling, "is_worker", lambda: True)
@@ -200,7 +183,7 @@ def test_a_cell_that_fails_or_iterates_nothing_has_no_profile(
     recording: Recording, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shell = Shell(KeyError("x"))
-    pipeprof.load_ipython_extension(shell)  # type: ignore[attr-defined]
+    pipeprof.load_ipython_extension(shell)
     assert shell.magics["pipeprof"]("", "") is None
     assert isinstance(recording.error, KeyError)
     shell.error = None

@@ -61,15 +61,6 @@ def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Recorded]:
     return Recorded.made
 
 
-def test_a_block_is_recorded_to_its_end(made: list[Recorded]) -> None:
-    with pipeprof.watch("out.json"):
-        (one,) = made
-        assert not one.ended
-        assert (one.out, one.options["lines"]) == (Path("out.json"), True)
-    assert one.ended
-    assert one.error is None
-
-
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_exception_ends_the_recording_and_goes_on(kind: type[BaseException], made: list[Recorded]) -> None:
     error = kind("mine")
@@ -152,7 +143,7 @@ def test_what_ended_the_program_ends_the_recording(
 @pytest.mark.parametrize("what", [7, None, b"out.json", iter(())])
 def test_other_things_are_refused(what: object) -> None:
     with pytest.raises(TypeError, match="takes the path of a profile"):
-        pipeprof.watch(what)  # type: ignore[type-var]
+        pipeprof.watch(what)
 
 
 def test_only_a_profile_is_written_over(tmp_path: Path) -> None:
@@ -219,7 +210,7 @@ def cells(monkeypatch: pytest.MonkeyPatch, kernel: object) -> Listeners:
         unregister=lambda _, listener: listeners.remove(listener),
     )
     shell = SimpleNamespace(kernel=kernel, events=events)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     return listeners
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from pipeprof.pipelines.target.running import guard_imports, importing
-from pipeprof.profiles.worker.script.import_guard import MOST_BATCHES, ImportGuard, TrainsAtImportError
+from pipeprof.profiles.worker.script.import_guard import FEW_BATCHES, MOST_BATCHES, ImportGuard, TrainsAtImportError
 
 SECOND = 1_000_000_000
 
@@ -61,50 +63,31 @@ def test_fit_ends_the_import_with_its_line(world: World) -> None:
     assert "`pipeprof run " in world.said
 
 
-def test_many_batches_are_a_training(world: World) -> None:
-    iterator = Iterator(Dataset(world.guard))
-    for _ in range(MOST_BATCHES):
-        next(iterator)
-    with pytest.raises(Stopped):
-        next(iterator)
-    assert "loops over a dataset when the file is imported (more than 100 batches)" in world.said
-
-
-def test_the_batches_of_all_epochs_count_together(world: World) -> None:
+@pytest.mark.parametrize(
+    ("epochs", "batches", "seconds", "stops"),
+    [
+        (1, MOST_BATCHES, 0, False),
+        (1, MOST_BATCHES + 1, 0, True),
+        # The batches of all epochs count together.
+        (3, 30, 0, False),
+        (4, 30, 0, True),
+        (1, FEW_BATCHES, 60, False),
+        (1, FEW_BATCHES + 1, 1, True),
+    ],
+)
+def test_many_batches_and_a_slow_loop_are_a_training(
+    world: World, epochs: int, batches: int, seconds: int, *, stops: bool
+) -> None:
     dataset = Dataset(world.guard)
-
-    def epoch() -> None:
-        iterator = Iterator(dataset)
-        for _ in range(30):
-            next(iterator)
-
-    for _ in range(3):
-        epoch()
-    with pytest.raises(Stopped):
-        epoch()
-
-
-def test_a_slow_loop_is_a_training(world: World) -> None:
-    iterator = Iterator(Dataset(world.guard))
-
-    def loop() -> None:
-        for _ in range(4):
-            next(iterator)
-            world.now += SECOND
-
-    with pytest.raises(Stopped):
-        loop()
-    assert "(for more than 2 s)" in world.said
-
-
-def test_a_slow_first_batch_is_no_loop(world: World) -> None:
-    iterator = Iterator(Dataset(world.guard))
-    world.now += 60 * SECOND
-    next(iterator)
-    world.now += 60 * SECOND
-    next(iterator)
-    world.now += 60 * SECOND
-    next(iterator)
+    with pytest.raises(Stopped) if stops else nullcontext():
+        for _ in range(epochs):
+            iterator = Iterator(dataset)
+            for _ in range(batches):
+                next(iterator)
+                world.now += seconds * SECOND
+    if stops:
+        how_long = "for more than 2 s" if seconds else "more than 100 batches"
+        assert f"loops over a dataset when the file is imported ({how_long})" in world.said
 
 
 def test_take_may_be_slow_but_not_long(world: World) -> None:
@@ -129,7 +112,7 @@ def test_the_guard_stands_around_the_outermost_import_alone(world: World) -> Non
     seen: list[str] = []
     guarded = world.guard.guarded
 
-    def noted():  # type: ignore[no-untyped-def]
+    def noted():
         seen.append("guarded")
         return guarded()
 

@@ -8,7 +8,6 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +18,7 @@ import pytest
 from pipeprof import recording
 from pipeprof.pipelines.steps.step import SCRIPT
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.document.shared import WrittenFile
+from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
@@ -49,10 +48,11 @@ class Ended(BaseException):
 class Run(ScriptRun):
     """A run whose description lasts until it is let go."""
 
-    def __init__(self, *, soak: bool = False) -> None:
+    def __init__(self, *, soak: bool = False, steps: int | None = None) -> None:
         self.channel = Channel(FakeTime())
-        job = Options(TRAIN, ["train.py"], soak=soak, seconds=10.0, step=StepJob(SCRIPT))
-        super().__init__(job, self.channel)  # type: ignore[arg-type]
+        job = Options(TRAIN, ["train.py"], soak=soak, steps=steps, seconds=10.0, step=StepJob(SCRIPT))
+        super().__init__(job, self.channel)
+        self._writes.begin = self._reporter.start = lambda: None
         self.describing, self.described = threading.Event(), threading.Event()
         self.ends: list[str] = []
 
@@ -94,16 +94,11 @@ LATER: dict[str, Any] = {
 @pytest.mark.parametrize("name", LATER)
 def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     run = Run()
-    monkeypatch.setattr(run._writes, "begin", lambda: None)
-    monkeypatch.setattr(run._reporter, "start", lambda: None)
 
-    def fails(*_arguments: object) -> None:
-        raise ValueError
-
-    monkeypatch.setattr(script_job, "run_as_main", fails)
+    run._run_script = lambda: int("no")
     waiting = threading.Event()
     monkeypatch.setattr(run._one_end._over, "wait", lambda: (waiting.set(), threading.Event().wait()))
-    first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError(), failed=False))
+    first = started("first", lambda: run._end_with("10 s", run_script.ScriptEndedError()))
     assert run.describing.wait(60)
     later = started("later", lambda: LATER[name](run))
     assert waiting.wait(60)
@@ -130,14 +125,6 @@ def test_what_a_look_has_to_tell_goes_out_together(monkeypatch: pytest.MonkeyPat
     assert told == ["together", "look", "out"]
 
 
-def test_a_soak_tells_rarely() -> None:
-    run = Run(soak=True)
-    run.feed = SimpleNamespace(ended=0, paused_ns=0)  # type: ignore[assignment]
-    assert run._open("measure", lambda _: None)._partial_ns == 1e9 * SOAK_SEND_SECONDS
-    run._soak = None
-    assert run._open("measure", lambda _: None)._partial_ns == 1e9 * SEND_SECONDS
-
-
 def test_after_a_normal_end_a_write_ends_the_process() -> None:
     run = Run()
     run.described.set()
@@ -153,20 +140,24 @@ def test_after_a_normal_end_a_write_ends_the_process() -> None:
     assert run.ends == ["another", threading.current_thread().name]
 
 
+def watched(call: str | None = None) -> Any:
+    """A run of a process that is watched."""
+    job, channel = Options(TRAIN, ["train.py"]), Channel(FakeTime())
+    return recording.WatchRun(job, channel, registered=(), lines=False, over=lambda: None, call=call)
+
+
 def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
-    channel: Any = Channel(FakeTime())
-    run = recording.WatchRun(Options(TRAIN, ["train.py"]), channel, registered=(), lines=False, over=lambda: None)
+    run = watched()
     describing, described = threading.Event(), threading.Event()
-    run._stop_reporter = lambda: None  # type: ignore[method-assign]
-    run._training = lambda: None  # type: ignore[method-assign,assignment,return-value]
+    run._stop_reporter = run._training = lambda: None
 
     def why() -> str:
         describing.set()
         assert described.wait(60)
-        channel.sent.append("described")
+        run._channel.sent.append("described")
         return "nothing"
 
-    run._why_nothing = why  # type: ignore[method-assign]
+    run._why_nothing = why
     first = started("first", lambda: run._finish("10 steps"))
     assert describing.wait(60)
     last = started("last", lambda: run.stop("the program", None, lambda: None))
@@ -174,20 +165,27 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     for thread in (first, last):
         thread.join(60)
         assert not thread.is_alive()
-    assert channel.sent[-2:] == ["described", {"done": True}]
+    assert run._channel.sent[-2:] == ["described", {"done": True}]
+
+
+def test_an_interrupt_while_a_watched_process_is_described_is_its_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ScriptRun, "_finish", interrupted)
+    run = watched()
+    with pytest.raises(KeyboardInterrupt):
+        run._end_with("10 steps")
+    assert run._channel.sent[-1] == {"done": True}
 
 
 @pytest.mark.parametrize("failed", [True, False])
-def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, *, failed: bool
-) -> None:
-    channel: Any = Channel(FakeTime())
-    run = recording.WatchRun(Options(TRAIN, ["train.py"]), channel, registered=(), lines=False, over=lambda: None)
-    window = SimpleNamespace(take=lambda _rows: False)
-    monkeypatch.setattr(run, "_begin_measure", lambda *_, **__: window)
-    monkeypatch.setattr(run, "_finish", lambda _reason: run._measure_warm_up())
+def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(*, failed: bool) -> None:
+    run = watched()
+    run._begin_measure = lambda *_, **__: SimpleNamespace(take=lambda _rows: False)
+    run._finish = lambda _reason: run._measure_warm_up()
     run._finish_with("the block", ValueError("loss is nan") if failed else None, lambda: None)
-    (warning,) = channel.warned()
+    (warning,) = run._channel.warned()
     assert warning.code == "short-script"
     assert warning.text.endswith("Let it go on for longer.") is not failed
 
@@ -196,61 +194,59 @@ def test_the_end_of_a_call_is_that_call_also_after_so_many_steps(monkeypatch: py
     reasons: list[str] = []
     monkeypatch.setattr(ScriptRun, "_finish", lambda _run, reason: reasons.append(reason))
     for call in (None, "pipeprof.profile"):
-        channel: Any = Channel(FakeTime())
-        job = Options(TRAIN, ["train.py"])
-        recording.WatchRun(job, channel, registered=(), lines=False, over=lambda: None, call=call)._finish("7 steps")
+        watched(call)._finish("7 steps")
     assert reasons == ["7 steps", "pipeprof.profile"]
 
 
-def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run()
+def measuring(**options: Any) -> Run:
+    """A run that takes steps, and looks at nothing beside them."""
+    run = Run(**options)
+    run._follow_pass = run._look_inside = lambda *_: None
+    run._memory = SimpleNamespace(read=lambda _name: None)
+    run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))
+    return run
+
+
+def window(taken: list[Any], seconds: float) -> Any:
+    """A window that notes what it takes, after steps of so many seconds."""
+    statistics = SimpleNamespace(count=2, seconds=seconds)
+    return SimpleNamespace(statistics=statistics, most=lambda: None, take=taken.append, reason=None)
+
+
+def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it() -> None:
+    run, taken = measuring(), list[Any]()
     rows = rows_of(*range(0, 400, 10), begins=(80, 160, 340))
-    taken: list[tuple[int, list[int]]] = []
-    window = SimpleNamespace(
-        statistics=SimpleNamespace(count=2, seconds=0.5),
-        most=lambda: None,
-        take=lambda steps: taken.append((len(steps), [*steps[:, -1].nonzero()[0]])),
-        reason=None,
-    )
-    run._window, warm = window, run._models  # type: ignore[assignment]
+    run._window, warm = window(taken, 0.5), run._models
     run._kept = [rows[:30]]
     run._warm_models, run._models = warm, ModelLog()
-    monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
-    run._take(SimpleNamespace(), rows[30:])  # type: ignore[arg-type]
+    run._take(SimpleNamespace(), rows[30:])
     run._measure_warm_up()
     # The first quarter is left out; starts of epochs are counted from there.
-    assert taken == [(10, [4]), (30, [6, 24])]
+    assert [(len(steps), [*steps[:, -1].nonzero()[0]]) for steps in taken] == [(10, [4]), (30, [6, 24])]
     assert run._models is warm
     (warning,) = run.channel.warned()
     assert "soon after the warm-up" in warning.text
 
 
+def test_a_second_of_steps_is_a_measurement() -> None:
+    run = measuring()
+    run._kept, run._window = [rows_of(*[0] * 30)], window([], 1.0)
+    run._take(SimpleNamespace(), rows_of(0))
+    assert not run._kept
+
+
 def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, clock = Run(), FakeTime()
+    run, clock = measuring(), FakeTime()
     monkeypatch.setattr(windows, "time", clock)
-    monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
-    monkeypatch.setattr(run, "_warm", lambda _looked: None)
-    monkeypatch.setattr(run, "_send_libraries", lambda: None)
-    run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
+    run._warm, run._send_libraries = (lambda _looked: None), (lambda: None)
     run._change_main(iterated(run, 3))
     for look in range(16):
         clock.pass_ms(100)
         at = 100 * MS * look
-        run._take(run._main, rows_of(*range(at, at + 100 * MS, 10 * MS)))  # type: ignore[arg-type]
+        run._take(run._main, rows_of(*range(at, at + 100 * MS, 10 * MS)))
     # After 0.25 s, and each time when it has lasted twice as long.
     assert [one.steps.count for one in run.channel.of("measured")] == [29, 59, 119]
     assert run.phase == "warmup"
-
-
-def test_a_second_of_steps_is_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run()
-    run._kept = [rows_of(*[0] * 30)]
-    run._window = SimpleNamespace(  # type: ignore[assignment]
-        statistics=SimpleNamespace(count=2, seconds=1.0), most=lambda: None, take=lambda _: False, reason=None
-    )
-    monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
-    run._take(SimpleNamespace(), rows_of(0))  # type: ignore[arg-type]
-    assert not run._kept
 
 
 def rows_of(*times: int, begins: Sequence[int] = ()) -> Any:
@@ -263,70 +259,52 @@ def read(first: int, count: int) -> Any:
     return rows_of(*[10 * MS * one for one in range(first, first + count)])
 
 
-def test_steps_that_come_after_those_asked_for_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run()
-    monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
-    run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
-    monkeypatch.setattr(run, "_look_inside", lambda *_: None)
-    run.job = replace(run.job, steps=60)
-    run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))  # type: ignore[assignment]
-    run._begin_measure(None)
-    assert run._window is not None
+def test_steps_that_come_after_those_asked_for_are_left_out() -> None:
+    run = measuring(steps=60)
+    window = run._begin_measure(None)
     # The first step opens the window; the script's thread is slow to see that it is over.
     for first, count in ((0, 41), (41, 30), (71, 1), (72, 5)):
-        run._take(run._main, read(first, count))  # type: ignore[arg-type]
-    assert (run._reason, run._window.statistics.count) == ("60 steps", 60)
+        run._take(run._main, read(first, count))
+    assert (run._reason, window.statistics.count) == ("60 steps", 60)
 
 
-def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run()
-    monkeypatch.setattr(run, "_look_inside", lambda *_: None)
-    run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
-    run.job = replace(run.job, steps=10)
-    run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))  # type: ignore[assignment]
+def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for() -> None:
+    run = measuring(steps=10)
     run._kept = [read(0, 40)]
-    run._measure_warm_up()
-    assert run._window is not None
-    assert run._window.statistics.count == 10
+    assert run._measure_warm_up().statistics.count == 10
 
 
 def test_costs_of_an_iterator_are_those_of_the_batches_since_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
     """With epochs shorter than the time between two looks, each look finds another iterator."""
-    run = Run()
-    counts: list[int] = []
-    feed = SimpleNamespace(reference=object(), alive=True)
-    statistics = SimpleNamespace(count=100, seconds=9.0)
-    run._script_feed = feed  # type: ignore[assignment]
-    run._window = SimpleNamespace(  # type: ignore[assignment]
-        statistics=statistics, most=lambda: None, take=lambda _: False, reason=None
-    )
+    run, counts = measuring(), list[int]()
+    run._script_feed = feed = SimpleNamespace(reference=object(), alive=True)
+    run._window = window([], 9.0)
+    run._window.statistics.count = 100
     monkeypatch.setattr(run, "_follow_pass", lambda *_: setattr(feed, "reference", object()))
     monkeypatch.setattr(run._models, "follow", counts.append)
     monkeypatch.setattr(run._models, "resume", lambda *_: counts.append(-1))
-    run._take(SimpleNamespace(), rows_of(*range(40), begins=(12, 32)))  # type: ignore[arg-type]
-    run._take(SimpleNamespace(), rows_of(*range(40)))  # type: ignore[arg-type]
+    run._take(SimpleNamespace(), rows_of(*range(40), begins=(12, 32)))
+    run._take(SimpleNamespace(), rows_of(*range(40)))
     assert counts == [132, 140]
 
 
 @pytest.mark.parametrize(("soak", "every"), [(False, SEND_SECONDS), (True, SOAK_SEND_SECONDS)])
-def test_facts_are_told_as_often_as_memory(monkeypatch: pytest.MonkeyPatch, soak: bool, every: float) -> None:
+def test_facts_and_steps_are_told_as_often_as_memory(monkeypatch: pytest.MonkeyPatch, soak: bool, every: float) -> None:
     time, run = FakeTime(), Run(soak=soak)
+    assert run._open("measure", lambda _: None)._partial_ns == 1e9 * every
     monkeypatch.setattr(run_script, "time", time)
-    run._clock = SimpleNamespace(seconds=0.0)  # type: ignore[assignment]
-    run._script_feed.holder = SimpleNamespace(iterator=object)  # type: ignore[assignment]
-    run._window = SimpleNamespace(statistics=SimpleNamespace(count=7))  # type: ignore[assignment]
-    run._models = run._memory = SimpleNamespace(observe=lambda *_: None, look=lambda *_: None, latest=None)  # type: ignore[assignment]
-    looked: Any = SimpleNamespace(steps=7)
+    run._clock = SimpleNamespace(seconds=0.0)
+    run._script_feed.holder = SimpleNamespace(iterator=object)
+    run._window = window([], 0.0)
+    run._models = run._memory = SimpleNamespace(observe=lambda *_: None, look=lambda *_: None, latest=None)
     for _ in range(100):
-        run._measured(looked)
+        run._measured(SimpleNamespace(steps=7))
         time.pass_ms(1000 * every / 10)
     assert len(run.channel.of("training")) == 10
 
 
 def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     run, finished = Run(), []
-    monkeypatch.setattr(run._writes, "begin", lambda: None)
-    monkeypatch.setattr(run._reporter, "start", lambda: None)
 
     def fails(*_arguments: object) -> None:
         run.phase = "measure"
@@ -349,11 +327,15 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
 def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "train.py"
     script.write_text("import os\npid = os.fork()\n")
-    run = ScriptRun(Options(ParsedTarget("script", Path("train.py")), [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
+    run = ScriptRun(Options(TRAIN, [str(script)]), Channel(FakeTime()))
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
     assert run._why_nothing() == f"{script} finished without iterating over a tf.data dataset"
-    script.write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
+    making = "import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n"
+    script.write_text(f"{making}def normalize(volume):\n    return volume - 1\ndef make_data(n):\n    return [n]\n")
     assert run._why_nothing().endswith(f"name it: {script}:make")
+    run._observer.habits.source = CodePlace(name="Rows", file=str(script), line=9)
+    run._observer.habits.source_kind = "DataLoader"
+    assert f"dataset; its batches come from Rows ({script}:9), a DataLoader;" in run._why_nothing()
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=12.3))
     assert "; its child processes computed for 12 s: they are not measured, so run their script;" in run._why_nothing()
     looked = Consumer(Place("train.py", 3), "loop", iterators=1)
@@ -366,7 +348,7 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_script_that_changed_the_folder_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "train.py").write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
     monkeypatch.chdir(tmp_path)
-    run = ScriptRun(Options(TRAIN, ["train.py"]), Channel(FakeTime()))  # type: ignore[arg-type]
+    run = ScriptRun(Options(TRAIN, ["train.py"]), Channel(FakeTime()))
     (tmp_path / "run").mkdir()
     monkeypatch.chdir(tmp_path / "run")
     assert run._why_nothing().endswith("name it: train.py:make")
@@ -380,19 +362,14 @@ def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     assert run.phase == ("measure" if stopped else "trace")
 
 
-def test_a_dataset_that_was_never_looked_at() -> None:
+def test_what_is_lacking_is_told_in_one_sentence() -> None:
     run = Run()
     with run._attempt("no-graph", "The graph could not be read"):
         run._graphs()
-    (warning,) = run.channel.warned()
-    assert warning.text == "The graph could not be read: the dataset was gone before the first look at it."
-
-
-def test_a_reason_that_is_a_sentence_ends_none() -> None:
-    run = Run()
     run._note_no_trace("Another profiler is running.")
-    (warning,) = run.channel.warned()
-    assert warning.text.startswith("No trace: Another profiler is running; times of ops")
+    graph, trace = (warning.text for warning in run.channel.warned())
+    assert graph == "The graph could not be read: the dataset was gone before the first look at it."
+    assert trace.startswith("No trace: Another profiler is running; times of ops")
 
 
 SECOND = 1_000_000_000
@@ -466,15 +443,6 @@ def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.M
     assert run._observer.came is None
 
 
-def test_all_files_are_known_to_further_processes() -> None:
-    from pipeprof.profiles.worker.script.training_facts import Moment, training_facts
-
-    run = Run()
-    written = [WrittenFile(file=f"/{number}", bytes=1) for number in range(300)]
-    moments = (None, Moment.now(run._observer))
-    assert len(training_facts(None, run._observer, moments, ended="x", written=written, watch=None).written) == 300
-
-
 def in_a_child(do: Any) -> int:
     """Run something in a forked child; its exit status."""
     pid = os.fork()
@@ -522,8 +490,6 @@ def test_a_child_ends_as_it_does_without_pipeprof(error: BaseException | None, c
 
 def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
-    monkeypatch.setattr(run._writes, "begin", lambda: None)
-    monkeypatch.setattr(run._reporter, "start", lambda: None)
 
     def ends(*_arguments: object) -> None:
         assert run._one_end.claim()

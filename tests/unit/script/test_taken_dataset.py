@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ class EndedError(BaseException):
     pass
 
 
+def ends() -> None:
+    raise EndedError
+
+
 class Dataset:
     """Has a number of elements, and what was made of it."""
 
@@ -51,13 +56,21 @@ def job(**changes: Any) -> Options:
 
 def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChannel]:
     channel = FakeChannel(FakeTime())
-    channel.is_copy = False  # type: ignore[attr-defined]
-    run = _run_of(job(**changes), channel)  # type: ignore[arg-type]
-    monkeypatch.setattr(run, "_end", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
-    monkeypatch.setattr(run, "_know_sources", lambda: None)
-    monkeypatch.setattr(run, "_send_libraries", lambda: None)
+    channel.is_copy = False
+    run = _run_of(job(**changes), channel)
+    run._end_process = ends
+    run._know_sources = run._send_libraries = run._measure_floor = lambda: None
     monkeypatch.setattr(run._memory, "read", lambda _name: None)
     return run, channel
+
+
+def edits_into(run: Any, make: Callable[[Any], Any]) -> None:
+    """Let an edit make a dataset of the script's own one."""
+
+    def edit(_steps: object) -> None:
+        run.pipeline.dataset = make(run.pipeline.dataset)
+
+    run.pipeline.edit = edit
 
 
 def test_the_step_decides_whether_a_script_trains() -> None:
@@ -67,7 +80,7 @@ def test_the_step_decides_whether_a_script_trains() -> None:
         TakenTurns: job(step=REPLAYED, turns=TurnsJob()),
     }
     for kind, one in kinds.items():
-        assert type(_run_of(one, FakeChannel(FakeTime()))) is kind  # type: ignore[arg-type]
+        assert type(_run_of(one, FakeChannel(FakeTime()))) is kind
 
 
 @pytest.mark.parametrize("turns", [None, TurnsJob()])
@@ -78,7 +91,6 @@ def test_the_job_is_done_with_the_scripts_dataset_and_the_process_ends(
     done = []
     for kind in (JobRun, TurnRun):
         monkeypatch.setattr(kind, "_run_dataset", lambda self: done.append(self.pipeline.dataset))
-    monkeypatch.setattr(run, "_measure_floor", lambda: None)
     # Another line, and another role at the same line.
     assert run._give("other", Place("train.py", 8), "loop") == "other"
     assert run._give("other", PLACE, "validation") == "other"
@@ -113,29 +125,20 @@ def test_a_script_that_ends_before_says_nothing_against_a_change(
     assert "the script did not iterate train.py:7 again" in (said if turns else said.message)
 
 
-def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr(run.pipeline, "edit", lambda steps: setattr(run.pipeline, "dataset", changed) or steps)
-    assert run._give(dataset, Place("train.py", 8), "loop") is dataset
-    assert run._give(dataset, PLACE, "loop") is changed
-    assert run._give(dataset, PLACE, "loop") is changed
-    assert not channel.of("error")
-
-
-def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr(run, "_edited", lambda _: changed)
+    edits_into(run, lambda _: changed)
     assert run._give(dataset, Place("train.py", 5), "loop") is dataset
-    assert run._give(dataset, PLACE, "loop") is changed
-    assert run._give(dataset, Place("train.py", 5), "loop") is changed
+    for place in (PLACE, PLACE, Place("train.py", 5)):
+        assert run._give(dataset, place, "loop") is changed
     assert run._give(dataset, Place("train.py", 9), "validation") is dataset
+    assert not channel.of("error")
 
 
 def test_a_changed_dataset_has_as_many_elements(monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    monkeypatch.setattr(run, "_edited", lambda _: Dataset(-1))
+    edits_into(run, lambda _: Dataset(-1))
     assert run._give(Dataset(5), PLACE, "loop").cardinality() == 5
     assert run._give(Dataset(-1), PLACE, "loop").cardinality() == -1
 
@@ -144,7 +147,7 @@ def test_a_changed_dataset_has_as_many_elements(monkeypatch: pytest.MonkeyPatch)
 def test_datasets_of_the_script_are_not_kept_alive(monkeypatch: pytest.MonkeyPatch, make: Any) -> None:
     gc.freeze()  # all that there was before, which takes seconds to look through
     run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    monkeypatch.setattr(run, "_edited", make)
+    edits_into(run, make)
     own = Dataset()
     run._give(own, PLACE, "loop")
     known = weakref.ref(own)
@@ -153,32 +156,26 @@ def test_datasets_of_the_script_are_not_kept_alive(monkeypatch: pytest.MonkeyPat
     assert known() is None
 
 
-def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("step", "error", "message"),
+    [
+        ("edit", CannotChangeError(None, "it has no such stage"), "it has no such stage"),
+        ("edit", ValueError("no"), "the changed dataset could not be made: ValueError: no"),
+        ("cardinality", ValueError("no"), "the changed dataset could not be made: ValueError: no"),
+    ],
+)
+def test_no_error_of_a_change_comes_out_of_the_scripts_loop(
+    monkeypatch: pytest.MonkeyPatch, step: str, error: Exception, message: str
+) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()))
-
-    def refused(_steps: Any) -> None:
-        raise CannotChangeError(None, "it has no such stage")
-
-    monkeypatch.setattr(run.pipeline, "edit", refused)
-    with pytest.raises(EndedError):
-        run._give(Dataset(), PLACE, "loop")
-    assert "it has no such stage" in channel.of("error")[0].message
-
-
-@pytest.mark.parametrize("step", ["edit", "cardinality"])
-def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-    monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
 
     def fails(*_arguments: Any) -> None:
-        msg = "shapes do not match"
-        raise ValueError(msg)
+        raise error
 
-    changed = Dataset()
-    monkeypatch.setattr(changed, "cardinality", fails if step == "cardinality" else lambda: 3)
-    monkeypatch.setattr(run, "_edited", fails if step == "edit" else lambda _: changed)
+    changed: Any = Dataset()
+    changed.cardinality = fails
+    edits_into(run, fails if step == "edit" else lambda _: changed)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     (said,) = channel.of("error")
-    assert "the changed dataset could not be made: ValueError: shapes do not match" in said.message
+    assert message in said.message

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.shared import CodePlace
-from pipeprof.profiles.worker.script import training_facts
+from pipeprof.profiles.worker.script import device_window
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
-from pipeprof.profiles.worker.script.training_facts import (
-    JAX,
-    TORCH_ON_GPU,
-    Moment,
-    _costs,
-    _unread,
-    asynchronous,
-    epochs_started,
-    graph_seen,
-    why_no_step,
-)
+from pipeprof.profiles.worker.script.device_window import JAX, TORCH_ON_GPU, asynchronous
+from pipeprof.profiles.worker.script.training_facts import Moment, _costs, _unread, epochs_started, graph_seen
 
 
 def constant(name: str, value: bytes | int) -> Any:
@@ -63,19 +52,22 @@ def made(op: str, *lines: int) -> Any:
     return SimpleNamespace(op=op, spots=tuple(SimpleNamespace(file="data.py", line=line) for line in lines))
 
 
-def test_what_was_iterated_is_not_unread_nor_is_another_one_of_its_line() -> None:
-    first, again, unused = made("map", 3), made("map", 3), made("batch", 5)
-    lines = SimpleNamespace(unread=lambda: [first, again, unused], created=lambda dataset: dataset)
-    watch: Any = SimpleNamespace(lines=lines)
-    assert [place.line for place in _unread(watch, [first])] == [5]
+FIRST, AGAIN, UNUSED = made("map", 3), made("map", 3), made("batch", 5)
+
+
+@pytest.mark.parametrize(
+    ("unread", "iterated", "lines"),
+    [
+        # What was iterated, and another one of its line, was read.
+        ([FIRST, AGAIN, UNUSED], FIRST, [5]),
+        # All are made by one call of a main function.
+        ([made("map", 4, 20), made("map", 3, 21)], made("map", 3, 20), [4, 21]),
+    ],
+)
+def test_datasets_that_nobody_reads(unread: list[Any], iterated: Any, lines: list[int]) -> None:
+    watch: Any = SimpleNamespace(lines=SimpleNamespace(unread=lambda: unread, created=lambda dataset: dataset))
+    assert [place.line for place in _unread(watch, [iterated])] == lines
     assert _unread(None, []) == []
-
-
-def test_all_datasets_of_a_main_function_are_made_by_one_call_of_it() -> None:
-    trained, unused, validation = made("map", 3, 20), made("map", 4, 20), made("map", 3, 21)
-    lines = SimpleNamespace(unread=lambda: [unused, validation], created=lambda dataset: dataset)
-    watch: Any = SimpleNamespace(lines=lines)
-    assert [place.line for place in _unread(watch, [trained])] == [4, 21]
 
 
 @pytest.mark.parametrize(("seconds", "own_ms"), [(0.5, None), (10.0, 4.0)])
@@ -97,51 +89,33 @@ def test_epochs_are_those_that_fit_has_begun(role: Any, passes: int, begun: int,
     assert epochs_started(main, SimpleNamespace(epochs=begun)) == epochs
 
 
-def test_a_script_without_a_dataset_says_what_it_took_and_names_what_makes_one(tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(
-        "import tensorflow as tf\n"
-        "def normalize(volume):\n    return volume - 1\n"
-        "def make_data(count):\n    return [count]\n"
-        "def batches():\n    return tf.data.Dataset.range(3)\n"
-    )
-    habits = SimpleNamespace(source=CodePlace(name="Rows", file=str(script), line=9), source_kind="DataLoader")
-    said = why_no_step(script, script, SimpleNamespace(in_graph=[], consumers=[], habits=habits))
-    assert "without iterating over a tf.data dataset" in said
-    assert "train.py:9), a DataLoader" in said
-    assert "train.py:batches" in said
-    assert "normalize" not in said
-    assert "make_data" not in said
-
-
 def module(name: str, **held: Any) -> ModuleType:
     made = ModuleType(name)
     vars(made).update(held)
     return made
 
 
-@pytest.mark.parametrize(("backends", "found"), [({}, None), ({"cpu": "a client"}, JAX), (None, JAX)])
-def test_a_program_uses_jax_if_that_has_computed(
-    backends: dict[str, str] | None, found: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    modules = [
-        module("jax"),
-        module("jax._src.xla_bridge", **({} if backends is None else {"_backends": backends})),
-        module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _kind: [])),
-    ]
-    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
-    assert asynchronous(SimpleNamespace(kind="loop")) == found
+def no_gpu(_kind: str) -> list[Any]:
+    return []
 
 
-@pytest.mark.parametrize("initialized", [False, True])
-@pytest.mark.parametrize("kind", ["loop", "fit"])
-def test_a_program_that_uses_torch_on_a_gpu_does_not_wait_for_its_steps(
-    kind: str, initialized: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kind", "modules", "found"),
+    [
+        # JAX counts if it has computed.
+        ("loop", [module("jax"), module("jax._src.xla_bridge", _backends={})], None),
+        ("loop", [module("jax"), module("jax._src.xla_bridge", _backends={"cpu": "a client"})], JAX),
+        ("loop", [module("jax"), module("jax._src.xla_bridge")], JAX),
+        *(
+            (kind, [module("torch.cuda", is_initialized=lambda on=on: on)], TORCH_ON_GPU if on else None)
+            for kind in ("loop", "fit")
+            for on in (False, True)
+        ),
+    ],
+)
+def test_a_program_on_a_gpu_or_of_jax_does_not_wait_for_its_steps(
+    kind: str, modules: list[ModuleType], found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    modules = [
-        module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _kind: [])),
-        module("torch.cuda", is_initialized=lambda: initialized),
-    ]
-    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
-    found = asynchronous(SimpleNamespace(kind=kind))
-    assert found == (TORCH_ON_GPU if initialized else None)
+    modules = [*modules, module("tensorflow", config=SimpleNamespace(list_logical_devices=no_gpu))]
+    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
+    assert asynchronous(SimpleNamespace(kind=kind)) == found

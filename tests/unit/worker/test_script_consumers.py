@@ -49,13 +49,6 @@ class TestLoop:
         assert clock.fetch_ns == 60
         assert clock.batches == 3
 
-    def test_chunks_give_what_the_whole_gives(self):
-        times = [10, 30, 40, 60, 70, 90, 95, 99]
-        whole = loop(StepClock(), a_pass(), times)
-        for cut in range(len(times)):
-            clock, one = StepClock(), a_pass()
-            assert [*loop(clock, one, times[:cut]), *loop(clock, one, times[cut:])] == whole
-
     @given(lengths=st.lists(st.integers(1, 50), min_size=60, max_size=150), piece=st.integers(1, 30))
     def test_many_batches_at_once_give_what_they_give_one_after_the_other(self, lengths, piece):
         """As arrays from a number of batches on; two passes, with a pause between them."""

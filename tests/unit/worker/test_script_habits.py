@@ -8,17 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.worker.script.consumers import Place
-from pipeprof.profiles.worker.script.training_facts import Habits
+from pipeprof.profiles.worker.script.habits import Habits
 
 MS = 1_000_000
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0
-
-    def __call__(self) -> int:
-        return self.now
 
 
 class Traced:
@@ -37,13 +29,13 @@ def step() -> None:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SimpleNamespace:
+    return SimpleNamespace(now=0)
 
 
 @pytest.fixture
-def habits(clock: Clock) -> Habits:
-    return Habits(lambda: Place("train.py", 7), clock)
+def habits(clock: SimpleNamespace) -> Habits:
+    return Habits(lambda: Place("train.py", 7), lambda: clock.now)
 
 
 def test_the_first_trace_is_every_functions_own(habits: Habits) -> None:
@@ -84,7 +76,7 @@ def test_calls_of_other_threads_do_not_count(habits: Habits) -> None:
     assert habits.functions == []
 
 
-def test_a_save_inside_another_is_a_part_of_it(habits: Habits, clock: Clock) -> None:
+def test_a_save_inside_another_is_a_part_of_it(habits: Habits, clock: SimpleNamespace) -> None:
     for method in ("tensorflow.train.CheckpointManager.save", "tensorflow.train.Checkpoint.write"):
         habits.saving(method)
         clock.now += 10 * MS
@@ -105,23 +97,14 @@ class Callback:
     def on_train_batch_end(self) -> None: ...
 
 
-class Waiting(Callback):
-    def on_train_batch_end(self) -> None: ...
-
-
-class Safe(Waiting):
-    async_safe = True
-
-
-class Epochs(Callback):
-    def on_epoch_end(self) -> None: ...
-
-
 def test_callbacks_that_keras_waits_for(habits: Habits) -> None:
-    habits.began_training([Waiting(), Safe(), Epochs(), Waiting()])
+    method = {"on_train_batch_end": lambda _: None}
+    waiting = type("Waiting", (Callback,), method)
+    safe = type("Safe", (Callback,), {**method, "async_safe": True})
+    epochs = type("Epochs", (Callback,), {"on_epoch_end": lambda _: None})
+    habits.began_training([waiting(), safe(), epochs(), waiting()])
     (callback,) = habits.callbacks
-    assert callback.name == "Waiting"
-    assert str(callback.file).endswith("test_script_habits.py")
+    assert (callback.name, callback.file) == ("Waiting", __file__)
 
 
 def test_what_a_callback_was_given_counts_as_its_method(habits: Habits) -> None:

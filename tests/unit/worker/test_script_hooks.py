@@ -1,23 +1,28 @@
 """Hooks on a library that looks like TensorFlow and Keras; imports that are watched."""
 
+from __future__ import annotations
+
 import itertools
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
-from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.worker.script import observer as observer_of
-from pipeprof.profiles.worker.script.consumers import Place
+from pipeprof.profiles.worker.script.consumers import Consumer, Place
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_guard import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 
 
 class Batches:
-    def __init__(self) -> None:
-        self.left = 2
+    def __init__(self, left: int = 2) -> None:
+        self.left = left
 
     def __next__(self) -> int:
         if not self.left:
@@ -25,7 +30,7 @@ class Batches:
         self.left -= 1
         return self.left
 
-    def __iter__(self):
+    def __iter__(self) -> Batches:
         return self
 
 
@@ -41,74 +46,51 @@ class Dataset:
 
 class Log(Observer):
     def __init__(self) -> None:
-        self.seen: list[str] = []
+        self.seen: list[Any] = []
 
-    def iterator_made(self, *_arguments):
+    def iterator_made(self, *_arguments: Any) -> None:
         self.seen.append("made")
 
-    def asked(self, *_arguments):
+    def asked(self, _iterator: Any) -> Callable[[int], object]:
         self.seen.append("asked")
         return lambda _now: self.seen.append("got")
 
-    def ended(self, *_arguments):
+    def ended(self, _iterator: Any) -> None:
         self.seen.append("ended")
 
-    def reduced(self, *_arguments):
+    def reduced(self) -> None:
         self.seen.append("reduced")
 
 
 @pytest.fixture
-def library(monkeypatch):
-    module = ModuleType("tensorflow")
+def library(monkeypatch: pytest.MonkeyPatch) -> Any:
+    module: Any = ModuleType("tensorflow")
     module.data = SimpleNamespace(Dataset=type("Own", (Dataset,), {}))
     module.executing_eagerly = lambda: True
     monkeypatch.setitem(sys.modules, "tensorflow", module)
     return module
 
 
-def test_a_loop_is_told_and_nothing_else_changes(library):
+@contextmanager
+def hooked(observer: Any, *libraries: str, clock: Callable[[], int] | None = None) -> Iterator[Hooks]:
+    hooks = Hooks(observer, clock or itertools.count().__next__)
+    for name in libraries or ("tensorflow",):
+        hooks.install(name)
+    try:
+        yield hooks
+    finally:
+        hooks.uninstall()
+
+
+def test_what_a_script_does_is_told_and_nothing_else_changes(library: Any) -> None:
     log = Log()
-    hooks = Hooks(log, itertools.count().__next__)
-    hooks.install("tensorflow")
+    for observer in (log, Observer()):
+        with hooked(observer):
+            assert list(library.data.Dataset()) == [1, 0]
+            assert library.data.Dataset().reduce(3) == 3
     assert list(library.data.Dataset()) == [1, 0]
-    assert log.seen == ["made", "asked", "got", "asked", "got", "asked", "ended"]
-    hooks.uninstall()
-    assert list(library.data.Dataset()) == [1, 0]
-    assert len(log.seen) == 7
+    assert log.seen == ["made", "asked", "got", "asked", "got", "asked", "ended", "reduced"]
     assert "__iter__" not in vars(library.data.Dataset)
-
-
-class Noting(Log):
-    """Is asked for the first batch only."""
-
-    def asked(self, iterator):
-        super().asked()
-        iterator.pipeprof_note = self.seen.append
-        self.iterator = iterator
-        return self.seen.append
-
-    def forget_notes(self):
-        del self.iterator.pipeprof_note
-
-
-def test_an_iterator_with_a_note_is_not_asked_for(library):
-    log = Noting()
-    hooks = Hooks(log, itertools.count().__next__)
-    hooks.install("tensorflow")
-    iterator = iter(library.data.Dataset())
-    assert next(iterator) == 1
-    assert log.seen == ["made", "asked", 1]
-    assert next(iterator) == 0
-    assert log.seen[3:] == [2, 3]
-    hooks.uninstall()
-    assert not hasattr(iterator, "pipeprof_note")
-
-
-def test_an_observer_that_defines_nothing_does_nothing(library):
-    hooks = Hooks(Observer(), itertools.count().__next__)
-    hooks.install("tensorflow")
-    assert library.data.Dataset().reduce(3) == 3
-    hooks.uninstall()
 
 
 class Distributed:
@@ -117,12 +99,12 @@ class Distributed:
     def __init__(self, dataset: object, devices: int) -> None:
         self.copies = [type(dataset)() for _ in range(devices)]
 
-    def __iter__(self):
+    def __iter__(self) -> DistributedBatches:
         return DistributedBatches([iter(copy) for copy in self.copies])
 
 
 class DistributedBatches:
-    def __init__(self, inner: list) -> None:
+    def __init__(self, inner: list[Any]) -> None:
         self.inner = inner
 
     def get_next(self) -> list[int]:
@@ -131,7 +113,7 @@ class DistributedBatches:
     def __next__(self) -> list[int]:
         return self.get_next()
 
-    def __iter__(self):
+    def __iter__(self) -> DistributedBatches:
         return self
 
 
@@ -142,30 +124,37 @@ class Strategy:
     def experimental_distribute_dataset(self, dataset: object, options: object = None) -> object:
         return Distributed(dataset, self.devices) if self.devices and options is None else dataset
 
-    def distribute_datasets_from_function(self, dataset_fn, options: object = None) -> object:
+    def distribute_datasets_from_function(self, dataset_fn: Any, options: object = None) -> object:
         return self.experimental_distribute_dataset(dataset_fn("context"), options)
 
 
-def distributed(strategy: Strategy, dataset: object, how: str) -> object:
-    if how == "function":
-        return strategy.distribute_datasets_from_function(lambda _: dataset)
-    return strategy.experimental_distribute_dataset(dataset=dataset)
+@pytest.fixture
+def distributed(library: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Any, str], Any]:
+    """Returns what a strategy for so many devices makes of a dataset, given as it is or by a function."""
+    for kind in (Distributed, DistributedBatches):
+        monkeypatch.setattr(sys.modules[__name__], kind.__name__, type(kind.__name__, (kind,), {}))
+    library.distribute = SimpleNamespace(Strategy=type("Own", (Strategy,), {}))
+
+    def distribute(devices: int, dataset: Any, how: str) -> Any:
+        strategy = library.distribute.Strategy(devices)
+        if how == "function":
+            return strategy.distribute_datasets_from_function(lambda _: dataset)
+        return strategy.experimental_distribute_dataset(dataset=dataset)
+
+    return distribute
 
 
 @pytest.mark.parametrize("how", ["dataset", "function"])
 @pytest.mark.parametrize("devices", [0, 1, 2])
-def test_what_a_strategy_distributes_is_the_scripts_own_dataset(library, monkeypatch, how: str, devices: int) -> None:
-    for kind in (Distributed, DistributedBatches):
-        monkeypatch.setattr(sys.modules[__name__], kind.__name__, type(kind.__name__, (kind,), {}))
-    library.distribute = SimpleNamespace(Strategy=type("Own", (Strategy,), {}))
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda iterator: (len(vars(iterator)), []))
-    hooks = Hooks(observer, itertools.count().__next__)
-    hooks.install("tensorflow")
-    dataset, strategy = library.data.Dataset(), library.distribute.Strategy(devices)
-    made = distributed(strategy, dataset, how)
-    iterator = iter(made)
-    assert len(list(iterator)) == 2
-    hooks.uninstall()
+def test_what_a_strategy_distributes_is_the_scripts_own_dataset(
+    library: Any, distributed: Any, how: str, devices: int
+) -> None:
+    observer = ScriptObserver(model=lambda iterator: (len(vars(iterator)), []))
+    with hooked(observer):
+        dataset = library.data.Dataset()
+        made = distributed(devices, dataset, how)
+        iterator = iter(made)
+        assert len(list(iterator)) == 2
     (consumer,) = observer.consumers
     (one,) = consumer.passes
     assert consumer.dataset() is dataset
@@ -176,91 +165,69 @@ def test_what_a_strategy_distributes_is_the_scripts_own_dataset(library, monkeyp
     assert len(observer.consumers[0].passes) == 1
 
 
-def test_a_strategy_gets_the_dataset_that_is_handed_out(library, monkeypatch) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "Distributed", type("Distributed", (Distributed,), {}))
-    library.distribute = SimpleNamespace(Strategy=type("Own", (Strategy,), {}))
-
+@pytest.mark.parametrize("how", ["dataset", "function"])
+def test_a_strategy_gets_the_dataset_that_is_handed_out(library: Any, distributed: Any, how: str) -> None:
     class Shorter(library.data.Dataset):
-        def __iter__(self):
+        def __iter__(self) -> Iterator[int]:
             return iter([7])
 
-    observer = Observer()
+    observer: Any = Observer()
     observer.given = lambda _dataset: Shorter()
-    hooks = Hooks(observer, itertools.count().__next__)
-    hooks.install("tensorflow")
-    try:
-        assert list(distributed(library.distribute.Strategy(1), library.data.Dataset(), "dataset")) == [[7]]
-        assert list(distributed(library.distribute.Strategy(1), library.data.Dataset(), "function")) == [[7]]
-    finally:
-        hooks.uninstall()
+    with hooked(observer):
+        assert list(distributed(1, library.data.Dataset(), how)) == [[7]]
 
 
-def test_a_reduce_is_told(library):
-    log = Log()
-    hooks = Hooks(log, itertools.count().__next__)
-    hooks.install("tensorflow")
-    assert library.data.Dataset().reduce(3) == 3
-    hooks.uninstall()
-    assert log.seen == ["reduced"]
-
-
-def test_what_others_wrap_meanwhile_stays_and_tells_nothing_more(library):
-    log = Log()
-    hooks = Hooks(log, itertools.count().__next__)
-    hooks.install("tensorflow")
-    ours, calls = library.data.Dataset.__iter__, []
-    library.data.Dataset.__iter__ = lambda dataset: (calls.append("theirs"), ours(dataset))[1]
-    theirs = library.data.Dataset.__iter__
-    hooks.uninstall()
+def test_what_others_wrap_meanwhile_stays_and_tells_nothing_more(library: Any) -> None:
+    log, calls = Log(), []
+    with hooked(log):
+        ours = library.data.Dataset.__iter__
+        library.data.Dataset.__iter__ = lambda dataset: (calls.append("theirs"), ours(dataset))[1]
+        theirs = library.data.Dataset.__iter__
     assert library.data.Dataset.__iter__ is theirs
     assert list(library.data.Dataset()) == [1, 0]
     assert (calls, log.seen) == (["theirs"], [])
     assert "Hooks" not in Batches.__next__.__qualname__
 
 
-class CallbackList:
-    def __init__(self) -> None:
-        self.epochs: list[int] = []
-
-    def on_epoch_begin(self, epoch: int) -> None:
-        self.epochs.append(epoch)
-
-
-def test_arguments_may_be_named(monkeypatch):
-    seen = []
-    keras, os = ModuleType("keras"), ModuleType("os")
-    os._exit = lambda status: seen.append(f"exited {status}")
-    keras.callbacks = SimpleNamespace(CallbackList=type("Own", (CallbackList,), {}))
-    for module in (keras, os):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    observer = Observer()
-    observer.exiting = lambda number: seen.append(f"told {number}")
-    observer.epoch_began = lambda: seen.append("an epoch")
-    hooks = Hooks(observer, itertools.count().__next__)
-    hooks.install("keras")
-    hooks.install("os")
-    os._exit(status=3)
-    callbacks = keras.callbacks.CallbackList()
-    callbacks.on_epoch_begin(epoch=2)
-    hooks.uninstall()
-    assert (seen, callbacks.epochs) == (["told 3", "exited 3", "an epoch"], [2])
+def test_arguments_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    keras, module, observer = (ModuleType("keras"), ModuleType("os"), Observer())
+    parts: Any = (keras, module, observer)
+    parts[1]._exit = lambda status: seen.append(f"exited {status}")
+    calls = type("Own", (), {"on_epoch_begin": lambda _self, epoch: seen.append(epoch)})
+    model = type("Own", (), {"fit": lambda _self, x: seen.append(x)})
+    parts[0].callbacks, parts[0].Model = SimpleNamespace(CallbackList=calls), model
+    for part in (keras, module):
+        monkeypatch.setitem(sys.modules, part.__name__, part)
+    parts[2].exiting = lambda number: seen.append(f"told {number}")
+    parts[2].epoch_began = lambda: seen.append("an epoch")
+    parts[2].fit_called = lambda _model, source: seen.append(f"fits {source}")
+    parts[2].fit_returned = lambda: seen.append("over")
+    with hooked(observer, "keras", "os"):
+        parts[1]._exit(status=3)
+        calls().on_epoch_begin(epoch=2)
+        model().fit(x="data")
+    assert seen == ["told 3", "exited 3", "an epoch", 2, "fits data", "data", "over"]
 
 
-def test_each_wrapped_method_has_a_reason():
-    assert all(row.why for row in WRAPPED)
-    assert len({str(row) for row in WRAPPED}) == len(WRAPPED)
-
-
-def test_an_import_is_reported_when_it_is_complete(tmp_path, monkeypatch):
-    (tmp_path / "watched_library.py").write_text("import watched_other\nready = True\n")
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_import_is_reported_once_when_it_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+) -> None:
+    fail = "import builtins\nif not hasattr(builtins, 'second'): raise ImportError\n" if fails else ""
+    (tmp_path / "watched_library.py").write_text(f"{fail}import watched_other\nready = True\n")
     (tmp_path / "watched_other.py").write_text("import sys\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    seen = []
+    seen: list[bool] = []
     watch = ImportWatch(("watched_library",), lambda name: seen.append(sys.modules[name].ready))
     watch.begin()
     try:
-        __import__("watched_library")
-        __import__("watched_library")
+        if fails:
+            with pytest.raises(ImportError):
+                __import__("watched_library")
+            monkeypatch.setattr("builtins.second", 1, raising=False)
+        for _ in range(2):
+            __import__("watched_library")
     finally:
         watch.end()
         sys.modules.pop("watched_library", None)
@@ -268,38 +235,52 @@ def test_an_import_is_reported_when_it_is_complete(tmp_path, monkeypatch):
     assert watch not in sys.meta_path
 
 
-def test_an_import_that_fails_first_is_reported_when_it_succeeds(tmp_path, monkeypatch):
-    (tmp_path / "watched_twice.py").write_text(
-        "import builtins\nif not hasattr(builtins, 'second'): raise ImportError\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    seen = []
-    watch = ImportWatch(("watched_twice",), seen.append)
-    watch.begin()
-    try:
-        with pytest.raises(ImportError):
-            __import__("watched_twice")
-        monkeypatch.setattr("builtins.second", 1, raising=False)
-        __import__("watched_twice")
-    finally:
-        watch.end()
-        sys.modules.pop("watched_twice", None)
-    assert seen == ["watched_twice"]
+class Script:
+    """A script as its hooks tell of it; the time and the line are what a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.attended: list[Any] = []
+        self.observer = ScriptObserver(attend=self.attended.append)
+        self.now, self.line = 1, 7
+        self.kept: list[Any] = []
+        self.observer._clock = lambda: self.now
+        monkeypatch.setattr(observer_of, "users_place", lambda: Place("train.py", self.line))
+
+    def iterate(self, dataset: Dataset, batches: int = 40, line: int = 7) -> Batches:
+        """Take batches from a new iterator, which is kept."""
+        self.line = line
+        self.kept.append(iterator := Batches())
+        self.observer.iterator_made(dataset, iterator, self.now)
+        for _ in range(batches):
+            self.observer.asked(iterator)(self.now)
+        return iterator
+
+    def step(self) -> None:
+        for note in self.observer.steps:
+            note(self.now)
+
+    @property
+    def only(self) -> Consumer:
+        (consumer,) = self.observer.consumers
+        return consumer
 
 
-def test_datasets_are_told_apart_by_object_and_role():
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Script:
+    return Script(monkeypatch)
+
+
+def test_datasets_are_told_apart_by_object_and_role(script: Script) -> None:
+    observer, model = script.observer, SimpleNamespace(steps_per_execution=4)
     training, validation = Dataset(), Dataset()
-    model = SimpleNamespace(steps_per_execution=4)
-    held = [Batches(), Batches()]
     observer.fit_called(model, training)
-    observer.iterator_made(training, held[0], 0)
-    observer.train_began(model, [])
+    script.iterate(training, 0)
+    observer.train_began([])
     observer.epoch_began()
-    for note in observer.steps:
-        note(0)
+    script.now = 1
+    script.step()
     observer.entered("validation")
-    observer.iterator_made(validation, held[1], 0)
+    script.iterate(validation, 0)
     observer.left("validation")
     observer.epoch_ending()
     observer.epoch_ended()
@@ -310,20 +291,17 @@ def test_datasets_are_told_apart_by_object_and_role():
     assert observer.consumers[0].passes[0].ended
 
 
-def test_a_look_at_the_validations_data_within_an_epoch_is_not_of_the_training():
+def test_a_look_at_the_validations_data_within_an_epoch_is_not_of_the_training(script: Script) -> None:
     """With a strategy, Keras takes a batch of it before the validation begins."""
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    training, validation, held = Dataset(), Dataset(), [Batches() for _ in range(5)]
+    observer, training, validation = script.observer, Dataset(), Dataset()
     observer.fit_called(None, training)
-    observer.iterator_made(training, held[0], 0)
-    for number in (1, 3):
+    script.iterate(training, 0)
+    for _ in range(2):
         observer.epoch_began()
-        for note in observer.steps:
-            note(0)
-        observer.iterator_made(validation, held[number], 0)
-        observer.asked(held[number])(0)
+        script.step()
+        script.iterate(validation, 1)
         observer.entered("validation")
-        observer.iterator_made(validation, held[number + 1], 0)
+        script.iterate(validation, 0)
         observer.left("validation")
         observer.epoch_ending()
         observer.epoch_ended()
@@ -331,39 +309,41 @@ def test_a_look_at_the_validations_data_within_an_epoch_is_not_of_the_training()
     assert sum(len(one.steps) for one in observer.consumers[0].passes) == 4
 
 
-def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always():
-    attended = []
-    observer = ScriptObserver(lambda _: None, attended.append, lambda: None, lambda _: None)
-    dataset, iterator, model = Dataset(), Batches(), SimpleNamespace(steps_per_execution=1)
-    observer.fit_called(model, dataset)
-    observer.iterator_made(dataset, iterator, 0)
+def test_a_validation_takes_no_dataset_from_a_training_that_has_begun(script: Script) -> None:
+    dataset = Dataset()
+    script.observer.fit_called(SimpleNamespace(steps_per_execution=1), dataset)
+    script.iterate(dataset, 1)
+    script.observer.entered("validation")
+    script.iterate(dataset, 1, line=8)
+    assert (script.only.role, script.only.place.line) == ("training", 7)
+
+
+def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always(script: Script) -> None:
+    observer, dataset = script.observer, Dataset()
+    observer.fit_called(SimpleNamespace(steps_per_execution=1), dataset)
+    script.iterate(dataset, 0)
     observer.epoch_began()
     for attention in (False, True, True, False, False):
         observer.attention = attention
-        for note in observer.steps:
-            note(0)
-    (one,) = observer.consumers[0].passes
-    assert (attended, len(one.steps)) == ([one, one], 10)
+        script.step()
+    (one,) = script.only.passes
+    assert (script.attended, len(one.steps)) == ([one, one], 10)
     observer.epoch_ending()
     observer.steps[1](0)
     assert len(one.steps) == 10
 
 
-def test_an_iterator_is_asked_for_again_once_there_is_attention_or_its_epoch_is_over():
-    attended = []
-    observer = ScriptObserver(lambda _: None, attended.append, lambda: None, lambda _: None)
-    dataset, iterator = Dataset(), Batches()
-    observer.iterator_made(dataset, iterator, 0)
-    observer.asked(iterator)
-    assert iterator.pipeprof_note == observer.consumers[0].passes[0].times.append
+def test_an_iterator_is_asked_for_again_once_there_is_attention_or_its_epoch_is_over(script: Script) -> None:
+    observer, dataset = script.observer, Dataset()
+    iterator: Any = script.iterate(dataset, 1)
+    assert iterator.pipeprof_note == script.only.passes[0].times.append
     observer.attention = True
     assert not hasattr(iterator, "pipeprof_note")
     observer.asked(iterator)
-    assert (len(attended), hasattr(iterator, "pipeprof_note")) == (1, False)
+    assert (len(script.attended), hasattr(iterator, "pipeprof_note")) == (1, False)
     observer.attention = False
     observer.fit_called(None, dataset)
-    further = Batches()
-    observer.iterator_made(dataset, further, 0)
+    further = script.iterate(dataset, 0)
     observer.epoch_began()
     observer.steps[0](0)
     observer.asked(further)
@@ -372,19 +352,16 @@ def test_an_iterator_is_asked_for_again_once_there_is_attention_or_its_epoch_is_
     assert not hasattr(further, "pipeprof_note")
 
 
-STEPS = ("on_train_batch_begin", "on_train_batch_end")
-
-
 @pytest.mark.parametrize("in_python", [False, True])
-def test_epochs_with_the_iterator_of_the_one_before_are_one_pass_with_pauses(*, in_python: bool) -> None:
+def test_epochs_with_the_iterator_of_the_one_before_are_one_pass_with_pauses(
+    script: Script, *, in_python: bool
+) -> None:
     """`fit` has `steps_per_epoch`; on JAX and torch it takes the batches in Python."""
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    dataset, times = Dataset(), itertools.count(0, 1_000_000)
+    observer, times = script.observer, itertools.count(0, 1_000_000)
     observer._clock = times.__next__
+    dataset, iterator = Dataset(), Batches()
     observer.fit_called(None, None)
-    iterator = Batches()
     observer.iterator_made(dataset, iterator, next(times))
-    (consumer,) = observer.consumers
     for _ in range(3):
         observer.epoch_began()
         for _ in range(5):
@@ -396,15 +373,19 @@ def test_epochs_with_the_iterator_of_the_one_before_are_one_pass_with_pauses(*, 
         for _ in range(1000):
             next(times)
         observer.epoch_ended()
-        consumer.fold(next(times), lambda _: None)
-    clock = consumer.clock
+        script.only.fold(next(times), lambda _: None)
+    clock = script.only.clock
     assert (clock.batches, clock.begun, clock.continued, clock.firsts) == (15, 1, 2, 0)
     assert 2.0 <= clock.between_ns / 1e9 < 2.1
-    assert consumer.seconds < 1.0
+    assert script.only.seconds < 1.0
 
 
-def of_keras(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> tuple[type, type]:
-    """Return a class of tf.functions, and Keras' list of callbacks."""
+STEPS = ("on_train_batch_begin", "on_train_batch_end")
+
+
+@pytest.fixture
+def of_keras(library: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """A class of tf.functions, and Keras' list of callbacks."""
 
     class Function:
         python_function = None
@@ -415,7 +396,8 @@ def of_keras(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> tuple[type
         def experimental_get_tracing_count(self) -> int:
             return 1
 
-    keras, kind = ModuleType("keras"), type("Kind", (), {})
+    keras: Any = ModuleType("keras")
+    kind = type("Kind", (), {})
     calls = type("Own", (), {name: lambda _calls, batch, logs=None: (batch, logs)[0] for name in STEPS})
     keras.callbacks = SimpleNamespace(CallbackList=calls)
     monkeypatch.setitem(sys.modules, "keras", keras)
@@ -423,218 +405,164 @@ def of_keras(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> tuple[type
     return type("Own", (Function, kind), {}), calls
 
 
-def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(library, monkeypatch):
-    own, calls = of_keras(library, monkeypatch)
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    hooks = Hooks(observer, itertools.count(1).__next__)
-    hooks.install("tensorflow")
-    hooks.install("keras")
-    kept, call, function = [getattr(calls, name) for name in STEPS], own.__call__, own()
-    observer.epoch_began()
-    for _ in range(3):
+def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(of_keras: tuple[Any, Any]) -> None:
+    (own, calls), observer = of_keras, ScriptObserver()
+
+    def is_told() -> None:
         assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
-    epoch = observer._epoch
+
+    with hooked(observer, "tensorflow", "keras", clock=itertools.count(1).__next__):
+        kept, call, function = [getattr(calls, name) for name in STEPS], own.__call__, own()
+        observer.epoch_began()
+        for _ in range(3):
+            is_told()
+        epoch: Any = observer._epoch
+    is_told()
     assert (observer.habits.functions[0].calls, len(epoch.steps)) == (3, 6)
-    hooks.uninstall()
-    assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
-    assert (observer.habits.functions[0].calls, len(epoch.steps)) == (3, 6)
 
 
-def test_a_step_calls_as_little_of_pipeprof_as_it_can(library, monkeypatch):
-    own, calls = of_keras(library, monkeypatch)
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    hooks = Hooks(observer, itertools.count(1, 2).__next__)
-    hooks.install("tensorflow")
-    hooks.install("keras")
-    function, callbacks, batches = own(), calls(), iter(library.data.Dataset())
-    batches.left = 10
-    observer.epoch_began()
+def calls_of(step: Callable[[], object]) -> list[str]:
+    """What of pipeprof a step calls, and locks; the first one looks up what later ones call."""
+    step()
+    found: list[str] = []
 
-    def fit_step() -> None:
-        callbacks.on_train_batch_begin(0)
-        function()
-        callbacks.on_train_batch_end(0, {})
+    def note(frame: Any, event: str, argument: Any) -> None:
+        code = frame.f_code
+        if event == "call" and f"{os.sep}pipeprof{os.sep}" in code.co_filename:
+            found.append(code.co_name)
+        elif event == "c_call" and getattr(argument, "__self__", None).__class__.__name__ == "lock":
+            found.append("lock")
 
-    def calls_of(step) -> list[str]:
-        # What comes first looks up what later ones call.
+    sys.setprofile(note)
+    try:
         step()
-        found: list[str] = []
+    finally:
+        sys.setprofile(None)
+    return found
 
-        def note(frame, event, argument) -> None:
-            code = frame.f_code
-            if event == "call" and f"{os.sep}pipeprof{os.sep}" in code.co_filename:
-                found.append(code.co_name)
-            elif event == "c_call" and getattr(argument, "__self__", None).__class__.__name__ == "lock":
-                found.append("lock")
 
-        sys.setprofile(note)
-        try:
-            step()
-        finally:
-            sys.setprofile(None)
-        return found
+def test_a_step_calls_as_little_of_pipeprof_as_it_can(library: Any, of_keras: tuple[Any, Any]) -> None:
+    (own, calls), observer = of_keras, ScriptObserver()
+    with hooked(observer, "tensorflow", "keras", clock=itertools.count(1, 2).__next__):
+        function, callbacks, batches = own(), calls(), iter(library.data.Dataset())
+        batches.left = 10
+        observer.epoch_began()
 
-    assert calls_of(fit_step) == ["on_train_batch", "call", "returned", "on_train_batch"]
-    assert calls_of(lambda: next(batches)) == ["next_batch"]
-    hooks.uninstall()
+        def fit_step() -> None:
+            callbacks.on_train_batch_begin(0)
+            function()
+            callbacks.on_train_batch_end(0, {})
+
+        assert calls_of(fit_step) == ["on_train_batch", "call", "returned", "on_train_batch"]
+        assert calls_of(lambda: next(batches)) == ["next_batch"]
     assert calls_of(fit_step) == calls_of(lambda: next(batches)) == []
-
-
-def iterated(observer: ScriptObserver, dataset: Dataset, line: int, batches: int, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(observer_of, "users_place", lambda: Place("train.py", line))
-    iterator = Batches()
-    observer.iterator_made(dataset, iterator, 0)
-    for _ in range(batches):
-        observer.asked(iterator)(1)
-    return iterator
+    assert not hasattr(batches, "pipeprof_note")
 
 
 @pytest.mark.parametrize("folded", [True, False])
 def test_the_place_of_a_dataset_is_where_it_is_trained_on_not_where_it_was_looked_at(
-    monkeypatch: pytest.MonkeyPatch, *, folded: bool
+    script: Script, *, folded: bool
 ) -> None:
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    dataset, kept = Dataset(), []
+    dataset = Dataset()
     for line, batches in ((5, 1), (7, 40), (9, 1), (7, 40)):
-        kept.append(iterated(observer, dataset, line, batches, monkeypatch))
+        script.iterate(dataset, batches, line)
         if folded:
-            observer.consumers[0].fold(1, lambda _: None)
-    (consumer,) = observer.consumers
-    assert (consumer.place.line, consumer.iterators) == (7, 4)
+            script.only.fold(1, lambda _: None)
+    assert (script.only.place.line, script.only.iterators) == (7, 4)
 
 
-def test_a_look_at_each_dataset_that_is_built_again_is_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+def test_a_look_at_each_dataset_that_is_built_again_is_of_the_training(script: Script) -> None:
     for _ in range(3):
         dataset = Dataset()
-        kept = [iterated(observer, dataset, line, batches, monkeypatch) for line, batches in ((5, 1), (7, 40))]
+        script.iterate(dataset, 1, line=5)
+        script.iterate(dataset)
         del dataset
-    (consumer,) = observer.consumers
-    assert (consumer.place.line, consumer.datasets, len(kept)) == (7, 3, 2)
+    assert (script.only.place.line, script.only.datasets) == (7, 3)
 
 
-def test_a_dataset_was_built_again_from_the_first_one_made_for_it_to_its_iteration(monkeypatch) -> None:
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    now = [0]
-    observer._clock = lambda: now[0]
-    monkeypatch.setattr(observer_of, "users_place", lambda: Place("train.py", 7))
-    kept = []
+def test_a_dataset_was_built_again_from_the_first_one_made_for_it_to_its_iteration(script: Script) -> None:
     for epoch in range(4):
-        dataset, iterator = Dataset(), Batches()
-        now[0] += 5
-        observer.dataset_made(dataset)
-        now[0] += 1000
-        observer.dataset_made(dataset)
+        dataset = Dataset()
+        script.now += 5
+        script.observer.dataset_made(dataset)
+        script.now += 1000
+        script.observer.dataset_made(dataset)
         if epoch == 1:
             # Of what comes between the building and the loop nobody knows.
-            observer.saved()
-        observer.iterator_made(dataset, iterator, now[0])
-        for _ in range(40):
-            observer.asked(iterator)(now[0])
-        kept.append(iterator)
-        now[0] += 500
-        observer.ended(iterator)
+            script.observer.saved()
+        iterator = script.iterate(dataset)
+        script.now += 500
+        script.observer.ended(iterator)
         del dataset
-    (consumer,) = observer.consumers
-    assert (consumer.datasets, consumer.builds, consumer.built_ns) == (4, 2, 2000)
+    assert (script.only.datasets, script.only.builds, script.only.built_ns) == (4, 2, 2000)
+
+
+def test_what_fit_does_before_it_iterates_is_no_building(script: Script) -> None:
+    for _ in range(2):
+        dataset = Dataset()
+        script.now += 1
+        script.observer.dataset_made(dataset)
+        script.now += 1000
+        script.observer.fit_called(None, dataset)
+        script.now += 50_000
+        script.iterate(dataset)
+        script.observer.fit_returned()
+        del dataset
+    assert (script.only.builds, script.only.built_ns) == (1, 1000)
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_a_cache_that_was_made_before_is_not_made_again(monkeypatch, *, again: bool) -> None:
-    class CacheDataset(Dataset):
-        pass
-
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    monkeypatch.setattr(observer_of, "users_place", lambda: Place("train.py", 7))
-    kept = []
+def test_a_cache_that_was_made_before_is_not_made_again(script: Script, *, again: bool) -> None:
     for epoch in range(2):
         if again or not epoch:
-            observer.dataset_made(CacheDataset())
+            script.observer.dataset_made(type("CacheDataset", (Dataset,), {})())
         dataset = Dataset()
-        observer.dataset_made(dataset)
-        kept.append(Batches())
-        observer.iterator_made(dataset, kept[-1], 0)
-        for _ in range(40):
-            observer.asked(kept[-1])(1)
-        observer.ended(kept[-1])
+        script.observer.dataset_made(dataset)
+        script.observer.ended(script.iterate(dataset))
         del dataset
-    (consumer,) = observer.consumers
-    assert (consumer.datasets, consumer.caches_again) == (2, again)
-
-
-def test_what_fit_does_before_it_iterates_is_no_building() -> None:
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    now, kept = [0], []
-    observer._clock = lambda: now[0]
-    for _ in range(2):
-        dataset = Dataset()
-        now[0] += 1
-        observer.dataset_made(dataset)
-        now[0] += 1000
-        observer.fit_called(None, dataset)
-        now[0] += 50_000
-        kept.append(Batches())
-        observer.iterator_made(dataset, kept[-1], now[0])
-        for _ in range(40):
-            observer.asked(kept[-1])(now[0])
-        observer.fit_returned()
-        del dataset
-    (consumer,) = observer.consumers
-    assert (consumer.builds, consumer.built_ns) == (1, 1000)
-
-
-def test_a_validation_takes_no_dataset_from_a_training_that_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    dataset, model = Dataset(), SimpleNamespace(steps_per_execution=1)
-    observer.fit_called(model, dataset)
-    kept = [iterated(observer, dataset, 7, 1, monkeypatch)]
-    observer.entered("validation")
-    kept.append(iterated(observer, dataset, 8, 1, monkeypatch))
-    assert [(one.role, one.place.line) for one in observer.consumers] == [("training", 7)]
+    assert (script.only.datasets, script.only.caches_again) == (2, again)
 
 
 @pytest.mark.parametrize(("cardinality", "passes", "epochs"), [(-1, 1, 0), (-1, 3, 3), (-2, 1, 1), (60, 1, 1)])
-def test_one_pass_over_a_dataset_without_an_end_is_no_epoch(cardinality: int, passes: int, epochs: int) -> None:
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    dataset = Dataset()
+def test_one_pass_over_a_dataset_without_an_end_is_no_epoch(
+    script: Script, cardinality: int, passes: int, epochs: int
+) -> None:
+    dataset: Any = Dataset()
     dataset.cardinality = lambda: cardinality
-    observer.iterator_made(dataset, Batches(), 0)
-    (consumer,) = observer.consumers
-    consumer.clock.begun = passes
-    assert consumer.epochs == epochs
+    script.iterate(dataset, 0)
+    script.only.clock.begun = passes
+    assert script.only.epochs == epochs
 
 
-def test_iterators_are_not_kept_alive():
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    dataset, iterator = Dataset(), Batches()
-    observer.iterator_made(dataset, iterator, 0)
-    known = observer.consumers[0].passes[0]
+def test_iterators_are_not_kept_alive(script: Script) -> None:
+    dataset = Dataset()
+    iterator = script.iterate(dataset, 0)
+    known = script.only.passes[0]
     assert known.iterator() is iterator
+    script.kept.clear()
     del iterator
     assert known.iterator() is None
 
 
 def test_jax_tells_what_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    listeners, told = [], []
-    jax = ModuleType("jax")
+    listeners: list[Any] = []
+    told: list[tuple[str, float]] = []
+    jax: Any = ModuleType("jax")
     jax.monitoring = SimpleNamespace(register_event_duration_secs_listener=listeners.append)
     monkeypatch.setitem(sys.modules, "jax", jax)
-    observer = Observer()
+    observer: Any = Observer()
     observer.compiled = lambda function, seconds: told.append((function, seconds))
-    hooks = Hooks(observer, lambda: 0)
-    hooks.install("jax")
-    (listener,) = listeners
-    listener("/jax/core/compile/jaxpr_trace_duration", 0.5, fun_name="step")
-    listener("/jax/core/compile/backend_compile_duration", 0.2, fun_name="jit(step)")
-    hooks.uninstall()
+    with hooked(observer, "jax"):
+        (listener,) = listeners
+        listener("/jax/core/compile/jaxpr_trace_duration", 0.5, fun_name="step")
+        listener("/jax/core/compile/backend_compile_duration", 0.2, fun_name="jit(step)")
     listener("/jax/core/compile/backend_compile_duration", 0.2, fun_name="jit(step)")
     assert told == [("jit(step)", 0.2)]
 
 
-def test_the_loader_that_keras_makes_of_a_dataset_is_no_source():
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
-    model, loader = SimpleNamespace(steps_per_execution=1), type("DataLoader", (), {"dataset": Dataset()})()
-    observer.fit_called(model, Dataset())
+def test_the_loader_that_keras_makes_of_a_dataset_is_no_source(script: Script) -> None:
+    observer, loader = script.observer, type("DataLoader", (), {"dataset": Dataset()})()
+    observer.fit_called(SimpleNamespace(steps_per_execution=1), Dataset())
     observer.loader_began(loader)
     observer.fit_returned()
     assert observer.habits.source is None
