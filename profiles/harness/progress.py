@@ -33,29 +33,8 @@ class RunProgress(Protocol):
         """End the progress."""
 
 
-class Silent:
+class Silent(RunProgress):
     """Progress without output."""
-
-    def phase(self, name: str, seconds_expected: float | None) -> None:
-        """Ignore it."""
-
-    def tick(self, rate: float | None, done: float, total: float | None) -> None:
-        """Ignore it."""
-
-    def standing(self, words: str) -> None:
-        """Ignore it."""
-
-    def ends_in(self, seconds: float | None) -> None:
-        """Ignore it."""
-
-    def note(self, text: str) -> None:
-        """Ignore it."""
-
-    def data(self, name: str, done: int, total: int) -> None:
-        """Ignore it."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def ratio_so_far(value: float, low: float | None, high: float | None, many: int, of: str = "pair") -> str:

@@ -33,7 +33,6 @@ UNTRACED: Final = "times of ops and Python functions inside stages are n/a"
 class BatchSize:
     """Mean size of a batch; `bytes` is None where strings are part of it."""
 
-    element: str | None
     bytes: float | None
     length: float | None
 

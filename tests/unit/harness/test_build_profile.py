@@ -372,7 +372,7 @@ def test_injected_stages_make_no_batches_of_the_users():
 
 
 def test_batches_of_unknown_size_have_unknown_elements():
-    seen = observed(phase("measure"), measured(drained(), sizes=BatchSize("string", None, None)))
+    seen = observed(phase("measure"), measured(drained(), sizes=BatchSize(None, None)))
     throughput = assemble(facts(written=stages("range", "batch")), seen).throughput
     assert (throughput.elements_per_second, throughput.bytes_per_second) == (None, None)
     assert throughput.batches_per_second is not None

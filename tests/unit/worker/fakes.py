@@ -393,7 +393,7 @@ def followed(
 
 def measured(steps: Measured, **fields: Any) -> Measured:
     """The final result."""
-    loop = {"overhead_ns": 1_000_000, "sizes": BatchSize("x", 400.0, 4.0), **fields}
+    loop = {"overhead_ns": 1_000_000, "sizes": BatchSize(400.0, 4.0), **fields}
     return replace(steps, loop=LoopCost(**loop))
 
 
