@@ -281,12 +281,49 @@ def test_a_hang_is_looked_at_and_ended_once_it_has_answered(scene):
     assert scene.observed.answer is not None
 
 
-def test_a_hang_without_an_answer_is_ended_after_two_seconds(scene):
+@pytest.mark.parametrize(
+    ("timeout", "said", "asked"),
+    [
+        (TIMEOUT, {}, TIMEOUT),
+        # A build that grows has more time, but not without end, and the step after it has not.
+        (TIMEOUT, {1: [phase("build")], 50: [GREW]}, 50 + TIMEOUT),
+        (TIMEOUT, {10: [phase("build")], **dict.fromkeys(range(11, 3000, 20), (GREW,))}, 10 + GROWING_TIMES * TIMEOUT),
+        (TIMEOUT, {1: [phase("build")], 40: [GREW], 45: [phase_end("build"), phase("first_element")]}, 45 + TIMEOUT),
+        # The start of TensorFlow has more time than the pipeline.
+        (3.0, {0: [phase("import")], 50: [phase("build")]}, 53),
+        (3.0, {0: [phase("import")]}, STARTING_SECONDS),
+    ],
+)
+def test_a_hang_without_an_answer_is_ended_after_two_seconds(scene, timeout, said, asked):
+    scene.watch.timeout = timeout
+    for seconds, messages in said.items():
+        scene.says(seconds, *messages)
     ended, seconds = scene.run()
-    assert ended.reason == "hung"
-    assert seconds == pytest.approx(TIMEOUT + 2)
-    assert scene.asked_at == [("look", TIMEOUT)]
+    assert (ended.reason, ended.suspended, scene.asked_at) == ("hung", False, [("look", asked)])
     assert scene.worker.stack_dumps == 1
+    assert seconds == pytest.approx(asked + 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "stopped_at"),
+    [
+        ({1: [phase("build")], 50: [GREW], 100: [GREW], 150: [GREW], 205: [phase_end("build")]}, None),
+        ({1: [phase("build")], 50: [GREW], 700: [phase_end("build")]}, 55),
+        ({1: [phase("build")], 640: [beat(1)]}, 20),
+        (dict.fromkeys(range(1, 200, 20), ({},)), None),
+    ],
+    ids=["growing build", "growing build stopped by Ctrl-Z", "stopped by Ctrl-Z, or asleep", "long step"],
+)
+def test_while_there_is_progress_or_it_could_not_be_heard_it_is_waited_for(scene, said, stopped_at):
+    def stopped() -> None:
+        scene.clock.now += 600
+
+    for seconds, messages in said.items():
+        scene.says(seconds, *messages)
+    if stopped_at is not None:
+        scene.at(stopped_at, stopped)
+    scene.ends(max(said) + 1)
+    assert (scene.run()[0].reason, scene.worker.commands) == ("exit", [])
 
 
 def test_progress_puts_off_the_hang_and_answers_do_not(scene):
@@ -296,83 +333,6 @@ def test_progress_puts_off_the_hang_and_answers_do_not(scene):
     scene.says(30, beat(1))
     _, seconds = scene.run()
     assert seconds == pytest.approx(90, abs=0.3)
-
-
-def test_a_build_that_grows_has_more_time_and_comes_to_its_end(scene):
-    scene.says(1, phase("build"))
-    for seconds in (50, 100, 150):
-        scene.says(seconds, GREW)
-    scene.says(205, phase_end("build"), DONE)
-    scene.ends(206)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.worker.commands) == ("exit", [])
-
-
-def test_a_build_that_grows_no_more_is_ended_one_timeout_later(scene):
-    scene.says(1, phase("build"))
-    scene.says(50, GREW)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", 50 + TIMEOUT)])
-
-
-def test_a_build_that_grows_without_end_is_ended(scene):
-    scene.says(10, phase("build"))
-    for seconds in range(11, 3000, 20):
-        scene.says(seconds, GREW)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", 10 + GROWING_TIMES * TIMEOUT)])
-
-
-def test_growth_while_it_was_built_gives_a_step_no_more_time(scene):
-    scene.says(1, phase("build"))
-    scene.says(40, GREW)
-    scene.says(45, phase_end("build"), phase("first_element"))
-    ended, _ = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", 45 + TIMEOUT)])
-
-
-def test_a_stop_of_this_process_is_no_time_of_a_build_that_grows(scene):
-    def stopped() -> None:
-        scene.clock.now += 600
-
-    scene.says(1, phase("build"))
-    scene.says(50, GREW)
-    scene.at(55, stopped)
-    scene.says(700, phase_end("build"), DONE)
-    scene.ends(701)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.worker.commands) == ("exit", [])
-
-
-def test_the_start_of_tensorflow_has_more_time_than_the_pipeline(scene):
-    scene.watch.timeout = 3.0
-    scene.says(0, phase("import"))
-    scene.says(50, phase("build"))
-    answers(scene, 0.5)
-    ended, seconds = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", 53)])
-    assert seconds == pytest.approx(53.5)
-
-
-def test_a_start_that_hangs_is_ended_too(scene):
-    scene.watch.timeout = 3.0
-    scene.says(0, phase("import"))
-    ended, _ = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", STARTING_SECONDS)])
-
-
-def test_a_time_in_which_this_process_was_stopped_is_no_hang(scene):
-    """Ctrl-Z for ten minutes, or a machine that slept: the worker could not be heard."""
-
-    def stopped() -> None:
-        scene.clock.now += 600
-
-    scene.says(1, phase("build"))
-    scene.at(20, stopped)
-    scene.says(640, beat(1))
-    scene.ends(650)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.worker.commands) == ("exit", [])
 
 
 def test_silence_before_and_after_such_a_stop_counts(scene):
@@ -448,11 +408,24 @@ def test_without_a_limit_it_is_not_looked_at(scene):
 # The user
 
 
+SIGNALS = {"interrupted": signal.SIGINT, "terminated": signal.SIGTERM}
+GRACE = {"interrupted": 8.0, "terminated": 2.0, "max-time": 4.0}
+
+
+def asked_to_end(scene: Scene, reason: str, name: str | None) -> None:
+    """In a phase, after three seconds: by a signal, or as the time is up."""
+    if name:
+        scene.says(1, phase(name))
+    if reason in SIGNALS:
+        scene.interrupt(3, SIGNALS[reason])
+    else:
+        scene.watch.end_at = START + 3
+
+
 @pytest.mark.parametrize("name", ["warmup", "measure", "trace"])
-@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
-def test_at_its_steps_the_worker_may_finish_its_sums(scene, name, number, reason):
-    scene.says(1, phase(name))
-    scene.interrupt(3, number)
+@pytest.mark.parametrize("reason", GRACE)
+def test_at_its_steps_the_worker_may_finish_its_sums(scene, name, reason):
+    asked_to_end(scene, reason, name)
     finishes(scene, 1.0, measured(drained()))
     ended, seconds = scene.run()
     assert (ended.reason, ended.returncode) == (reason, 0)
@@ -461,27 +434,23 @@ def test_at_its_steps_the_worker_may_finish_its_sums(scene, name, number, reason
     assert scene.observed.final
 
 
-@pytest.mark.parametrize(
-    ("number", "grace"), [(signal.SIGINT, 8.0), (signal.SIGTERM, 2.0)], ids=["interrupted", "terminated"]
-)
-def test_it_gets_its_grace_and_no_more(scene, number, grace):
-    scene.says(1, phase("measure"))
-    scene.interrupt(3, number)
+@pytest.mark.parametrize("reason", GRACE)
+def test_it_gets_its_grace_and_no_more(scene, reason):
+    asked_to_end(scene, reason, "measure")
     ended, seconds = scene.run()
-    assert ended.returncode == -9
-    assert seconds == pytest.approx(3 + grace)
+    assert (ended.reason, ended.returncode) == (reason, -9)
+    assert seconds == pytest.approx(3 + GRACE[reason])
+    assert min(scene.waited) > 0
     assert len(scene.waited) < 200
 
 
 @pytest.mark.parametrize("name", [None, "import", "data", "build", "first_element"])
-def test_in_other_phases_it_ends_at_once(scene, name):
-    if name:
-        scene.says(1, phase(name))
-    scene.interrupt(3)
+@pytest.mark.parametrize("reason", ["interrupted", "max-time"])
+def test_in_other_phases_it_ends_at_once(scene, name, reason):
+    asked_to_end(scene, reason, name)
     ended, seconds = scene.run()
-    assert ended.reason == "interrupted"
+    assert (ended.reason, scene.asked_at) == (reason, [])
     assert seconds == pytest.approx(3)
-    assert scene.asked_at == []
 
 
 def test_a_worker_that_takes_no_commands_gets_no_grace(scene):
@@ -544,41 +513,6 @@ def test_an_error_that_came_while_the_time_ran_out_has_ended_it(scene):
     scene.says(1, phase("measure"))
     finishes(scene, 1.0, measured(drained()), error())
     assert scene.run()[0].reason == "exit"
-
-
-def test_waiting_for_a_long_step_is_progress(scene):
-    for second in range(1, 200, 20):
-        scene.says(second, {})
-    scene.ends(200)
-    assert scene.run()[0].reason == "exit"
-
-
-def test_when_the_time_is_up_the_worker_may_finish_its_sums(scene):
-    scene.watch.end_at = START + 20
-    scene.says(1, phase("measure"))
-    finishes(scene, 1.0, measured(drained()))
-    ended, seconds = scene.run()
-    assert ended.reason == "max-time"
-    assert scene.asked_at == [("stop", 20)]
-    assert seconds == pytest.approx(21, abs=0.3)
-
-
-def test_when_the_time_is_up_it_has_four_seconds(scene):
-    scene.watch.end_at = START + 20
-    scene.says(1, phase("measure"))
-    ended, seconds = scene.run()
-    assert ended.reason == "max-time"
-    assert seconds == pytest.approx(24)
-    assert min(scene.waited) > 0
-    assert len(scene.waited) < 300
-
-
-def test_when_the_time_is_up_before_there_are_steps_it_ends_at_once(scene):
-    scene.watch.end_at = START + 20
-    scene.says(1, phase("build"))
-    ended, seconds = scene.run()
-    assert ended.reason == "max-time"
-    assert seconds == pytest.approx(20)
 
 
 # Saving
