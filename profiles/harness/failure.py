@@ -85,10 +85,6 @@ class Circumstances:
     """Circumstances of an end.
 
     Attributes:
-        oom: Kills by the kernel for lack of memory.
-        stages: The written stages by address.
-        view: The pipeline as written, as far as it is known.
-        stacks: Stacks of the worker's threads, if they were dumped.
         silent_services: What is wrong with the tf.data services that it waited for, when it was taken to hang.
     """
 

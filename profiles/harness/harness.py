@@ -83,12 +83,8 @@ def run_sample(
     """Measure the target once.
 
     Args:
-        writer: Saves the profile from the first phase on.
         tell: Called with what is known once the headline of the verdict is, before the trace.
         early: Begun beside the worker where there is a core and memory for it.
-
-    Returns:
-        The profile, complete or partial, with the exit code of the command in it.
 
     Raises:
         PipeprofError: Something was wrong before the worker started.
@@ -119,11 +115,6 @@ def run_undisturbed(
     Args:
         budget: Seconds for everything that follows the first measurement.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        tell: Called with what is known once the headline of the verdict is, unless it is measured once more.
-        early: As `run_sample` has it.
-
-    Returns:
-        The profile that others disturbed less, and what is left of the budget.
     """
 
     def is_enough(profile: Profile) -> bool:

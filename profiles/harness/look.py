@@ -40,11 +40,7 @@ class NotMadeError(PipeprofError):
 
 
 class Looker:
-    """Builds specs with placeholders for their data, and calls functions, in another process.
-
-    Args:
-        seconds: For each.
-    """
+    """Builds specs with placeholders for their data, and calls functions, in another process."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
@@ -59,9 +55,6 @@ class Looker:
 
     def look_at(self, target: ParsedTarget, loaded: LoadedSpec | None) -> LookAnswer:
         """The graph of a target as written.
-
-        Args:
-            loaded: The spec; None for a function.
 
         Raises:
             SpecError: TensorFlow refuses it.

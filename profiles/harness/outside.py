@@ -56,8 +56,6 @@ class Outside:
     """What is read at the begin and at the end of the window.
 
     Args:
-        facts: Gets what was read.
-        pid: The worker.
         own_cpu: CPU seconds that watching the worker took so far.
     """
 

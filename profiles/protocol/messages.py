@@ -140,7 +140,6 @@ class MemoryReading:
         name: The stretch: import, data, build, iterator, first, released, warmup or measure.
         peak: The most of `rss`.
         mapped: In glibc's blocks with a mapping of their own.
-        blocks: Number of Python's blocks.
     """
 
     rss: int
@@ -241,7 +240,6 @@ class Graphs:
 
     Attributes:
         made: In-memory sources that were seen while a function built its dataset.
-        places: Where the datasets of a function target were written, by their ids in `written`.
         constants: Arrays that became constants of a graph while a function built its dataset.
     """
 
@@ -261,7 +259,6 @@ class TracedWork:
         computing: Share of `ms` in which the threads compute.
         waiting: Share in which they wait for a core.
         intra_op_ms: Time of further threads that compute parts of its ops.
-        ops: Milliseconds by op.
     """
 
     ms: float
@@ -315,11 +312,9 @@ class Trace:
     Attributes:
         ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
         python_seconds: Part of it in which at least one Python function of the pipeline ran.
-        note: Why there is no trace; None where there is one.
         work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
         sampled_seconds: How long Python's threads were looked at.
         unattributed_ops: Milliseconds by op of those whose stage is not known.
-        calls: By the path of an iterator.
         elements: Number of ``GetNext`` calls of each iterator, by its path.
         model: Snapshots of the iterator's model when the trace began and ended; None if it was made anew in between.
     """
@@ -386,7 +381,6 @@ class ServiceRead:
     """A tf.data service that the pipeline reads from.
 
     Attributes:
-        address: The dispatcher's host:port.
         shares: Arguments by which it takes elements from what others read as well.
         python: Where the stages before it were made that call Python.
         workers: How many of them were started for this run; None of another service.
@@ -410,15 +404,9 @@ class Sample:
         step: What the step says of itself after the measurement.
         own_step: The target returned a step, which takes the batches.
         training: How a script takes its batches, and its other datasets; sent again when more is known.
-        model: The latest look at TensorFlow's model of the running pipeline.
-        soak: The latest reading of a soak.
-        soak_freed: Bytes in use that Python's garbage collector freed at its end.
         trace_ends_in: Seconds from the begin of the trace, after which the harness ends the worker.
         versions: Of libraries in the worker; `gpus` are the names of TensorFlow's.
-        warnings: A message has those that are new.
         services: Those that the pipeline was seen to read from when it was built; nothing has been read yet.
-        answer: To a query of its state.
-        done: Nothing follows.
         grows: The process has grown while a user's function builds the dataset.
         awaited: The address of the dispatcher that the build waits for.
         built: Of a worker that takes turns, as is `turn`, the end of the last one.

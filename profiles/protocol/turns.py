@@ -40,11 +40,8 @@ class TurnsJob:
     """Preparation of a worker for its turns.
 
     Attributes:
-        edits: Changes of the recorded calls, each as the JSON of `pipelines.changes.edits.to_document`.
         ops: For a spec, its ops by address, for changes of its calls; None for a Python function.
         digest_batches: First batches of the first epoch to describe.
-        digest_seconds: After which no more of them are taken.
-        replay: Stages that are replaced, to measure what the pipeline would be without their cost.
         times_stages: Read TensorFlow's model in each block, for the time of each stage.
         paced: Blocks may say how far apart batches come, to see whether a slow-down is found.
         hold_bytes: Allocated and kept, to see whether it is found.
@@ -91,7 +88,6 @@ class BatchDigest:
     """Hashes of one of the first batches.
 
     Attributes:
-        data: Hash of all its tensors, in order.
         rows: Hashes of its elements along the first dimension; empty where the tensors do not share one.
         exact: Hash of all that is no floating-point number, and of the shapes.
         sums: Of blocks of the floating-point numbers: a weighted sum, and by how much rounding may change it.
@@ -135,7 +131,6 @@ class TurnEnded:
         seconds: From the step before them to the last one.
         wait_seconds: The device's time without work in them; None without a device.
         cpu_seconds: CPU time of the whole process in the turn, and of the workers of its own tf.data service.
-        peak_bytes: Largest resident memory of the process so far.
         restarts: How often the data set had ended and begun again so far.
         read_bytes: What the process read from the disk in the turn; None where the system does not tell.
         freeing_seconds: How long TensorFlow took in the turn to free iterators that had ended; not in `seconds`.

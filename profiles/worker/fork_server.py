@@ -30,7 +30,6 @@ class FilePages:
     """Pages of mapped files.
 
     Attributes:
-        present: Address and bytes of each range that is resident.
         absent: Of each range that is not, where nothing can be written.
     """
 

@@ -20,11 +20,7 @@ _READ = 1 << 16
 
 
 class _GuardProcess:
-    """The guard itself.
-
-    Args:
-        adopts: Whether it becomes the parent of orphans.
-    """
+    """The guard itself."""
 
     def __init__(self, control: int, reports: int, *, adopts: bool) -> None:
         self._control = control

@@ -58,9 +58,6 @@ def measure_floor(step: BatchConsumer | None, channel: WorkerEnd) -> Floor:
 def replay(feed: Feed, step: BatchConsumer | None, channel: WorkerEnd) -> Replayed | None:
     """Measure the mean interval of steps on preloaded batches.
 
-    Args:
-        feed: The pipeline's feed; a few batches are taken from it.
-
     Returns:
         None if there was no time for a step.
     """
@@ -183,7 +180,6 @@ def read_swallowed(source: Any, stop: Callable[[], bool]) -> Swallowed | None:
 
     Args:
         source: The dataset before an ``ignore_errors``.
-        stop: Whether the user wants an end.
     """
     import tensorflow as tf
 

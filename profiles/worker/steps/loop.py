@@ -45,11 +45,8 @@ class Feed:
     such as a warm-up or a comparison of two pipelines, pauses the clock of its steps meanwhile.
 
     Attributes:
-        deletions: Seconds that each deletion took.
         counts_deletions: Whether the clock goes on while an ended iterator is deleted.
-        paused_ns: Total pause of the clock.
         paused_cpu_ns: CPU time of the process in these pauses.
-        on_restart: Called at the end of an epoch.
 
     Args:
         deleting: Makes what an ended iterator is deleted in.
@@ -109,7 +106,6 @@ class Chunk:
         begins: Whether the first batch began an epoch; without a device.
         times: When each batch came, in nanoseconds; without a device.
         readings: With a device, one of each step.
-        taken: Steps that were taken.
     """
 
     base: int = 0

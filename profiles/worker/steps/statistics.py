@@ -40,12 +40,7 @@ if TYPE_CHECKING:
 
 
 class EpochStart(NamedTuple):
-    """Steps and time before the latest restart of the dataset.
-
-    Attributes:
-        steps: Before it.
-        seconds: Before it.
-    """
+    """Steps and time before the latest restart of the dataset."""
 
     restarts: int
     steps: int
@@ -71,7 +66,6 @@ class Floor:
     Attributes:
         p50_ns: Median, subtracted from every wait that exceeds `p95_ns`.
         p95_ns: 95th percentile; a shorter wait is not one.
-        summary: Quantiles in milliseconds for the report.
     """
 
     p50_ns: int = 0

@@ -91,13 +91,8 @@ class PhaseWindow(Window):
 
     Args:
         phase: Of the beats; None for no beats.
-        statistics: Where the steps go.
-        channel: Where beats and partial results go.
         finished: Called with every look; returns why the window is over, or `None`.
-        steps_limit: End after exactly so many steps.
-        check_ns: Nanoseconds from one look to the next.
         seconds: End when so many have been measured. Then looks that take long become rare.
-        see: Called with the batch that the loop holds at a look.
         tells_ns: Nanoseconds from one beat, and from one partial result, to the next.
         tells_steps: Whether there are partial results; None for those of the measurement.
     """
@@ -252,8 +247,6 @@ class Reporter(threading.Thread):
 
     Args:
         look: Returns whether later looks take as long as this one.
-        every_ns: Nanoseconds between two looks at least.
-        failed: Called with the last of these errors.
     """
 
     def __init__(self, look: Callable[[], bool], every_ns: int, failed: Callable[[Exception], None]) -> None:

@@ -88,9 +88,6 @@ def to_trace(
 
     Args:
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading its graph may take; None for any number.
-        again: Whether it may be rebuilt with marks.
-        fill_seconds: How long its first element took.
     """
     read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     found = marks_of(read, size, room, watch)
@@ -105,12 +102,7 @@ def to_trace(
 def marks_of(
     dataset: Any, in_memory: int, room: int | None, watch: CallWatch | None = None
 ) -> tuple[Marks, Any] | None:
-    """Return the ops of the pipeline's functions by dataset, and its graph; None where it is too large to read.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-    """
+    """Return the ops of the pipeline's functions by dataset, and its graph; None where it is too large to read."""
     if in_memory > SPARED_BYTES:
         return None
     graph = serialised(dataset, in_memory=in_memory, room=room)
@@ -122,9 +114,6 @@ def marked_feed(
     dataset: Any, marks: Marks, graph: Any, watch: CallWatch | None, *, fill_seconds: float, stop: Callable[[], bool]
 ) -> Feed | None:
     """Build the pipeline again with each function in a name scope of its own, and start it.
-
-    Args:
-        fill_seconds: How long its first element took.
 
     Returns:
         None where that is impossible or not needed.
@@ -162,10 +151,8 @@ class TracedStretch:
     """Traced stretch; times in nanoseconds are of ``time.monotonic_ns``.
 
     Attributes:
-        compared: Times of the marks in the trace.
         thread: The system's id of the thread that took the batches.
         elsewhere: The system's ids of Python's own threads.
-        python: Samples of the Python functions.
         model: TensorFlow's model at its start and end; None where the iterator changed or the stretch was cut.
     """
 
@@ -203,11 +190,9 @@ def record(
     """Take batches for a second under TensorFlow's profiler and both samplers.
 
     Args:
-        room: Bytes that are left to the process; None for any number.
         fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None. Where that is
             short, the trace starts and, if possible, ends with an epoch: stages before a shuffle may run only while it
             is filled.
-        check: Called before a second stretch; an exception ends the recording.
 
     Raises:
         NoTraceError: There is no trace.
@@ -283,7 +268,6 @@ class _Recording:
     Args:
         limit: Seconds until it ends even if the thread that started it waits for a batch.
         room: Bytes that are left to the process; it ends when half of them are used. None for any number.
-        samplers: Whether thread states and Python functions are sampled too.
     """
 
     def __init__(self, limit: float, room: int | None = None, *, samplers: bool = False) -> None:

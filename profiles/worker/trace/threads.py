@@ -207,7 +207,6 @@ def match(
     """Return the system's id of each traced thread that was matched.
 
     Args:
-        timelines: Of the trace, by its own numbers.
         states: By the system's ids, on the trace's clock.
         others: The system's ids of threads that cannot be in the trace.
     """

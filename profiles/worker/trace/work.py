@@ -75,11 +75,7 @@ class Doing:
 
 @dataclass(frozen=True)
 class _Work:
-    """Spans of threads at work, sorted by thread, start, end and key; arrays of shape (spans,).
-
-    Attributes:
-        key: Index of the key.
-    """
+    """Spans of threads at work, sorted by thread, start, end and key; arrays of shape (spans,)."""
 
     thread: Integers
     start: Integers
@@ -166,7 +162,6 @@ class Spans:
 
         Args:
             offset_ps: What must be added to the looks' clock to have the trace's.
-            known: The system's ids of traced threads, where known.
             others: The system's ids of threads that work for no stage.
             share: Factor from the sampled core share to the real one.
         """
@@ -209,11 +204,7 @@ def _is_computing(name: str) -> bool:
 
 
 def _find_op_spans(events: Events, key: Integers) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return spans of work for ops: from an op until the executor yields the thread, scheduling included.
-
-    Args:
-        key: Index of the key for each name; -1 for none.
-    """
+    """Return spans of work for ops: from an op until the executor yields the thread, scheduling included."""
 
     def spans(chosen: Integers, keys: Integers) -> _Work:
         return _Work.join([(events.thread[chosen], events.start_ps[chosen], events.end_ps[chosen], keys)])
@@ -241,11 +232,7 @@ def _find_op_spans(events: Events, key: Integers) -> tuple[Integers, Integers, I
 
 
 def _find_iterator_spans(events: Events, key: Integers) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return spans of iterators themselves: without their input iterators and functions.
-
-    Args:
-        key: Index of the key for each name; -1 for none.
-    """
+    """Return spans of iterators themselves: without their input iterators and functions."""
     chosen = np.flatnonzero(events.which(lambda name: name.startswith((ITERATOR, _RUN))))
     thread, of_event = events.thread[chosen], key[events.name[chosen]]
     nested = nest_events(thread, events.start_ps[chosen], events.end_ps[chosen])
@@ -320,12 +307,7 @@ def traced_ops(
     """Take batches for a second under TensorFlow's profiler and both samplers, and read the trace.
 
     Args:
-        marks: The ops of its functions by dataset; None where they are not known.
-        room: Bytes that are left to the process; None for any number.
         fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None.
-
-    Returns:
-        The trace; where there is none, one with nothing but a note.
     """
     check = _Deadline(LONGEST_TRACE, feed).check
     try:
@@ -340,7 +322,6 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
     """Read the events of a traced stretch and attribute them.
 
     Args:
-        marks: The ops of its functions by dataset; None where they are not known.
         check: Called between steps; an exception ends the reading.
 
     Raises:

@@ -14,8 +14,6 @@ import pytest
 from unit.worker.fakes import (
     MIB,
     FakeSampler,
-    beat,
-    changes,
     drained,
     error,
     facts,
@@ -26,11 +24,10 @@ from unit.worker.fakes import (
     phase_end,
     plan,
     stage_at,
-    warned,
 )
 
 from pipeprof.profiles.document.measured import Disk
-from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Gap, Gaps, GpuUse, Training
 from pipeprof.profiles.document.stages import Stage
@@ -39,8 +36,7 @@ from pipeprof.profiles.gaps.steps import DeviceSeen
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.outside import RunFacts
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.protocol.channel import HarnessEnd, encode
-from pipeprof.profiles.protocol.messages import Answer, BatchSize, CostSegment, DeviceRead, Graphs, Replayed, Trace
+from pipeprof.profiles.protocol.messages import BatchSize, CostSegment, DeviceRead, Graphs, Replayed, Trace
 from pipeprof.profiles.protocol.options import StepJob
 
 VALIDATOR = jsonschema.Draft202012Validator(Profile.model_json_schema())
@@ -92,18 +88,6 @@ def test_before_the_first_message_there_is_a_document():
     assert profile.memory.peak_bytes is None
     assert profile.command == ["pipeprof", "run", "spec.yaml"]
     assert profile.started == "2024-01-01T00:00:00+00:00"
-
-
-def test_before_it_measures_there_are_phases_and_the_stages_as_written():
-    seen = observed(phase("import"), phase_end("import", end_rss=300), phase("build"))
-    profile = assemble(facts(written=stages("range", "batch")), seen, FakeSampler(peaks={"build": 500}))
-    assert [(one.name, one.seconds, one.peak_rss_bytes) for one in profile.phases] == [
-        ("import", 1.0, None),
-        ("build", None, 500),
-    ]
-    assert [one.op for one in profile.stages] == ["range", "batch"]
-    assert profile.steps is None
-    assert profile.verdict is None
 
 
 def test_while_it_measures_there_are_steps_and_a_verdict():
@@ -177,17 +161,6 @@ def test_a_trace_that_cannot_tell_leaves_the_gaps_of_the_loop_and_says_why():
     assert (device.gaps, device.idle_share) == (loop.gaps, loop.idle_share)
 
 
-def test_no_measured_step_is_no_steps():
-    seen = observed(phase("measure"), measured(drained(0)))
-    profile = assemble(facts(), seen, exit_code=5, problem=Problem(code="raised", message="It raised."))
-    assert (profile.steps, profile.throughput, profile.overhead) == (None, None, None)
-
-
-def test_results_in_an_answer_make_a_partial_document():
-    seen = observed(phase("measure"), Answer(measured=drained(7)))
-    assert assemble(facts(), seen, exit_code=5).steps.count == 7
-
-
 @pytest.mark.parametrize(
     ("messages", "exit_code", "complete"),
     [
@@ -202,13 +175,6 @@ def test_results_in_an_answer_make_a_partial_document():
 def test_complete_is_a_whole_measurement_that_ended_well(messages, exit_code, complete):
     profile = assemble(facts(), observed(phase("measure"), *messages), exit_code=exit_code)
     assert (profile.complete, profile.exit_code) == (complete, exit_code)
-
-
-def test_a_problem_is_in_the_document():
-    problem = Problem(code="hung", message="It hangs.", file="f.py", line=3)
-    profile = assemble(facts(), observed(phase("build")), problem=problem, exit_code=5)
-    assert profile.errors == [problem]
-    assert profile.verdict is not None
 
 
 def test_what_the_worker_says_of_itself_replaces_what_was_known():
@@ -327,12 +293,6 @@ def test_steps_with_a_device_have_its_gaps_and_dispatch():
     assert profile.steps.busy_ms.mean == pytest.approx(8)
 
 
-def test_steps_without_a_device_have_none():
-    profile = assemble(facts(), observed(phase("measure"), measured(drained())), exit_code=0)
-    assert (profile.steps.dispatch, profile.steps.busy_ms) == (None, None)
-    assert (profile.device.idle_share, profile.device.gaps) == (None, None)
-
-
 @pytest.mark.parametrize(
     ("written", "elements"),
     [
@@ -363,12 +323,6 @@ def test_without_a_graph_elements_are_known_where_the_written_stages_suffice(wri
     assert throughput.elements_per_batch == elements
     assert throughput.elements_per_second == (pytest.approx(500 * elements) if elements else None)
     assert throughput.bytes_per_second == pytest.approx(200_000)
-
-
-def test_injected_stages_make_no_batches_of_the_users():
-    written = [*stages("range", "map"), Stage(id="injected.0", origin="injected", op="batch")]
-    seen = observed(phase("measure"), measured(drained()))
-    assert assemble(facts(written=written), seen).throughput.elements_per_batch is None
 
 
 def test_batches_of_unknown_size_have_unknown_elements():
@@ -427,18 +381,6 @@ def test_the_quota_holds_back_on_each_core(throttled: float, cores: int | None, 
     assert cpu.throttled_share == pytest.approx(share)
 
 
-def test_of_many_ops_the_eight_costliest_are_kept():
-    ops = {f"Op{n}": float(n) for n in range(20)}
-    seen = observed(measured(drained()), graphs("map_batch"), Trace(batches=2, ops={"stages.0": ops}))
-    found = next(one for one in assemble(facts(), seen).stages if one.id == "stages.0").ops
-    assert [one.op for one in found] == [f"Op{n}" for n in range(19, 11, -1)]
-
-
-def test_a_trace_without_batches_tells_no_costs():
-    seen = observed(measured(drained()), graphs("map_batch"), Trace(batches=0, ops={"stages.0": {"A": 1.0}}))
-    assert all(one.ops is None for one in assemble(facts(), seen).stages)
-
-
 def test_a_graph_that_could_not_be_read_leaves_the_stages_as_written():
     nothing = {"root": None, "reason": "it is too large", "nodes": []}
     seen = observed(measured(drained()), Graphs(nothing, nothing))
@@ -461,27 +403,12 @@ def test_histograms_and_samples_are_in_the_series():
     assert (series.steps.seconds[-1], series.steps.wait_ms) == (0.015, None)
 
 
-def test_histograms_come_through_json():
-    seen = observed(*HarnessEnd(-1).feed(encode(changes(measured(followed()))).encode()))
-    series = assemble(facts(options=SIMULATED), seen).series
-    assert sum(count for _, count in series.fetch_histogram_ms) == 10
-
-
-def test_without_steps_there_are_no_histograms():
-    assert assemble(facts(), observed()).series.fetch_histogram_ms == []
-
-
 def test_what_measuring_cost_is_told_in_shares():
     seen = observed(measured(followed(10, fetch_ms=2, busy_ms=7, late_ms=1), overhead_ns=5_000_000, overhead_cpu_ns=1))
     overhead = assemble(facts(options=SIMULATED, sampler_cores=0.02), seen, exit_code=0).overhead
     assert overhead.loop_share == pytest.approx(0.05)
     assert overhead.wake_share == pytest.approx(0.1)
     assert overhead.sampler_cores == 0.02
-
-
-def test_no_late_waking_is_none_of_it_and_without_a_device_nothing_is_claimed():
-    assert assemble(facts(options=SIMULATED), observed(measured(followed()))).overhead.wake_share == 0.0
-    assert assemble(facts(), observed(measured(drained()))).overhead.wake_share is None
 
 
 # Warnings
@@ -524,10 +451,6 @@ def test_a_dataset_that_was_started_again_many_times_says_how_many():
     assert warning.message == ("The data set is short: 1,234 restarts while measuring.")
 
 
-def test_a_dataset_that_lasted_is_none():
-    assert codes(assemble(facts(), observed(measured(drained())))) == []
-
-
 @pytest.mark.parametrize(
     ("deletions", "epochs", "words"),
     [
@@ -568,18 +491,6 @@ def test_cores_in_use_are_those_of_the_time_that_the_rate_counts(paused_s, used_
     made = assemble(facts(contention=Contention(worker_cores=1.4)), observed(seen))
     assert made.contention.worker_cores == pytest.approx(cores)
     assert made.causes.worker_cores == pytest.approx(cores)
-
-
-def test_warnings_of_parent_and_worker_are_joined():
-    seen = observed(warned("no-trace", "It failed."), beat(1))
-    made = facts(warnings=[Message(code="cold", message="None was evicted.")])
-    assert codes(assemble(made, seen)) == ["cold", "no-trace"]
-
-
-def test_assembling_twice_changes_nothing():
-    made = facts(written=stages("range", "batch"))
-    seen = observed(phase("measure"), measured(drained()))
-    assert assemble(made, seen, FakeSampler()) == assemble(made, seen, FakeSampler())
 
 
 @pytest.mark.parametrize(("long_ms", "replayed_ms"), [(9.0, 11.0), (200.0, 20.6)])

@@ -28,10 +28,10 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.profiles.harness import event_loop as watches
-from pipeprof.profiles.harness.event_loop import LAST_LOOK_SECONDS, Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
 from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
 from pipeprof.profiles.protocol.channel import encode
-from pipeprof.profiles.protocol.messages import Answer, Trace
+from pipeprof.profiles.protocol.messages import Answer
 
 TIMEOUT = 60.0
 START = 100.0
@@ -207,15 +207,6 @@ def test_last_words_are_heard_after_the_end(scene):
     assert scene.worker.output == b"the last cry"
 
 
-def test_what_it_prints_is_taken_while_it_runs(scene):
-    scene.at(1, lambda: scene.worker.print(b"hello"))
-    taken = []
-    scene.at(3, lambda: taken.append(scene.worker.output))
-    scene.ends(4)
-    scene.run()
-    assert taken == [b"hello"]
-
-
 def test_a_closed_pipe_alone_does_not_end_it_and_costs_few_turns(scene):
     scene.at(1, scene.worker.hang_up)
     scene.ends(1.9, 3)
@@ -247,13 +238,6 @@ def test_a_worker_that_closed_what_it_prints_to_is_waited_for_in_peace(scene):
     ended, _ = scene.run()
     assert ended.reason == "exit"
     assert len(scene.waited) < 100
-
-
-def test_the_last_sample_is_handed_on(scene):
-    scene.sampler.last = sample(700)
-    scene.ends(1)
-    ended, _ = scene.run()
-    assert ended.last is scene.sampler.last
 
 
 def test_the_worker_is_ended_whatever_goes_wrong(scene):
@@ -353,22 +337,7 @@ def test_a_worker_that_hangs_because_it_was_stopped_is_known(scene):
     assert (ended.reason, ended.suspended) == ("hung", True)
 
 
-def test_a_worker_that_is_done_before_the_kill_has_ended_by_itself(scene):
-    answers(scene, 0.5, measured(drained()), DONE)
-    ended, _ = scene.run()
-    assert ended.reason == "exit"
-
-
 # The memory limit
-
-
-def test_over_the_limit_it_is_looked_at_and_ended(scene):
-    scene.says(1, phase("measure"))
-    scene.over_limit(5)
-    ended, seconds = scene.run()
-    assert ended.reason == "memory-limit"
-    assert scene.asked_at == [("look", 5)]
-    assert seconds == pytest.approx(5.0 + LAST_LOOK_SECONDS)
 
 
 def test_over_the_limit_an_answer_ends_it_earlier(scene):
@@ -396,13 +365,6 @@ def test_above_half_the_limit_it_is_looked_at_every_second(scene, used, looks):
     assert len(asked) == looks
     assert all(b - a == pytest.approx(1, abs=0.25) for a, b in pairwise(asked))
     assert all(b - a >= 1 - 1e-6 for a, b in pairwise(asked))
-
-
-def test_without_a_limit_it_is_not_looked_at(scene):
-    scene.sampler.last = sample(10**12)
-    scene.ends(5)
-    scene.run()
-    assert scene.asked_at == []
 
 
 # The user
@@ -498,16 +460,6 @@ def test_a_trace_that_takes_too_long_is_given_up_and_costs_nothing_else(scene):
     assert scene.observed.complete
 
 
-def test_a_trace_that_came_is_not_given_up(scene):
-    scene.says(1, phase("trace"), measured(drained()), {"trace_ends_in": 12.0})
-    scene.says(5, Trace())
-    scene.says(40, DONE)
-    scene.ends(41)
-    ended, seconds = scene.run()
-    assert ended.reason == "exit"
-    assert seconds == pytest.approx(41, abs=0.3)
-
-
 def test_an_error_that_came_while_the_time_ran_out_has_ended_it(scene):
     scene.watch.end_at = START + 20
     scene.says(1, phase("measure"))
@@ -582,13 +534,6 @@ def test_signals_are_handled_while_installed_and_given_back():
         signal.raise_signal(signal.SIGHUP)
         assert (signals.asked, signals.times) == ("hung-up", 3)
     assert {number: signal.getsignal(number) for number in before} == before
-
-
-def test_signals_are_given_back_also_after_an_error():
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyError), Signals().installed():
-        raise KeyError
-    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_waking_never_blocks():

@@ -47,16 +47,6 @@ def test_only_the_end_of_much_output_is_kept():
     assert len(output._chunks) * 12 <= OUTPUT_BYTES
 
 
-def test_one_large_chunk_is_cut_too():
-    assert printed("x" * 10 + "y" * OUTPUT_BYTES).text() == "y" * OUTPUT_BYTES
-
-
-def test_bytes_that_are_no_text_do_no_harm():
-    output = WorkerOutput()
-    output.add(b"\xff\xfe ok")
-    assert output.text().endswith(" ok")
-
-
 def test_nothing_printed_is_nothing():
     assert WorkerOutput().users() is None
     assert printed("\n\n \n").users() is None
@@ -114,10 +104,6 @@ def test_what_was_printed_first_outlives_a_flood():
     assert users.startswith("first\n000000\n")
     assert users.endswith("\nlast")
     assert len(users.splitlines()) <= 101
-
-
-def test_nothing_is_said_twice_where_all_fits():
-    assert printed("a\n", "b\n").users() == "a\nb"
 
 
 class FakeProcess:
@@ -300,12 +286,6 @@ def test_a_worker_that_cannot_be_started_leaves_no_pipe_open(error, raised, word
     with pytest.raises(raised, match=words):
         WorkerProcess(JOB, FakeFamily(error))
     assert open_descriptors() == before
-
-
-def test_a_worker_that_is_gone_takes_no_commands(started):
-    worker, child = started
-    os.close(child.inherited[0])
-    assert not worker.send({"c": "stop"})
 
 
 def test_a_worker_that_reads_nothing_never_holds_up_its_parent(started):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from unit.protocol.test_messages import FIELDS, values
 from unit.worker.fakes import (
     DONE,
-    GREW,
     FakeSampler,
     FakeSeconds,
     beat,
@@ -93,18 +92,6 @@ def test_an_answer_is_no_progress(seen, clock):
     assert (seen.answers, seen.answer) == (1, ANSWER)
 
 
-def test_growing_memory_alone_is_no_progress(seen, clock):
-    clock.now = 150
-    seen.take(GREW)
-    assert (seen.heard, seen.grew) == (100, 150)
-
-
-def test_the_latest_answer_counts(seen):
-    seen.take(changes(ANSWER))
-    seen.take(changes(Answer([FRAME])))
-    assert (seen.answers, seen.answer.frames) == (2, [FRAME])
-
-
 def test_phases_are_kept_in_order(seen):
     for message in (
         phase("import"),
@@ -130,13 +117,6 @@ def test_a_new_phase_has_no_steps_yet(seen):
     assert (seen.steps, seen.phase_seconds) == (0, 0.0)
 
 
-def test_partial_results_are_not_final(seen):
-    seen.take(changes(drained(5)))
-    assert seen.measured.steps.count == 5
-    assert not seen.final
-    assert not seen.complete
-
-
 def test_the_final_result_replaces_partial_ones(seen):
     seen.take(changes(drained(5)))
     seen.take(changes(measured(drained(9))))
@@ -160,12 +140,6 @@ def test_an_answer_may_carry_results_until_there_are_final_ones(seen):
     seen.take(changes(Answer(measured=drained(8))))
     assert seen.measured.steps.count == 9
     assert seen.final
-
-
-def test_an_answer_without_results_takes_none_away(seen):
-    seen.take(changes(drained(5)))
-    seen.take(changes(ANSWER))
-    assert seen.measured.steps.count == 5
 
 
 def test_the_rest_is_kept_as_it_is(seen):

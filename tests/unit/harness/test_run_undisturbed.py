@@ -109,20 +109,11 @@ def test_without_time_for_two_the_first_is_kept(
     assert (found.kept, found.runs, found.budget) == (BUSY, 1, budget)
 
 
-def test_with_just_enough_time_it_is_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert measure(monkeypatch, [BUSY, QUIET], 3 * TOOK, 1000.0 + TOOK).runs == 2
-
-
 @pytest.mark.parametrize(("first", "budget", "printed"), [(QUIET, BUDGET, 1), (BUSY, BUDGET, 0), (BUSY, TOOK, 1)])
 def test_a_headline_is_printed_early_unless_another_measurement_may_follow(
     monkeypatch: pytest.MonkeyPatch, first: SimpleNamespace, budget: float, printed: int
 ) -> None:
     assert len(measure(monkeypatch, [first, QUIET], budget).headlines) == printed
-
-
-def test_a_measurement_that_failed_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = profile(0.9, disturbed=True, exit_code=5)
-    assert measure(monkeypatch, [failed]).kept is failed
 
 
 def test_a_second_one_that_failed_does_not_replace_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

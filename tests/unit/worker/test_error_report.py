@@ -20,7 +20,6 @@ from pipeprof.profiles.user_frames import innermost_users_frame, users_frame_of_
 from pipeprof.profiles.worker import error_report
 from pipeprof.profiles.worker.ended import LONGEST, essence, first_line
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.steps.loop import EmptyDatasetError
 
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "graphs" / "errors.json").read_text())
 CASES = {one["case"]: one for one in RECORDED}
@@ -45,10 +44,6 @@ ESSENCES = {
 }
 
 
-def test_there_is_an_expectation_for_every_recorded_error():
-    assert set(ESSENCES) == set(CASES)
-
-
 @pytest.mark.parametrize("case", ESSENCES)
 def test_the_essence_of_tensorflows_errors(case):
     assert essence(CASES[case]["text"]) == ESSENCES[case]
@@ -59,10 +54,6 @@ def test_the_essence_is_bounded():
     assert len(said) == LONGEST
     assert said.endswith("…")
     assert essence("x" * LONGEST) == "x" * LONGEST
-
-
-def test_the_essence_is_one_line():
-    assert essence("one\n  two\t three\n") == "one two three"
 
 
 class Unspeakable(Exception):
@@ -97,11 +88,6 @@ def test_an_error_that_cannot_be_looked_into_is_still_reported(monkeypatch):
     monkeypatch.setattr(error_report, "frames_of_error", fails)
     assert describe_error(ValueError("a bad record"), FakeSample()).message == "ValueError: a bad record"
     assert describe_error(MemoryError(), FakeSample()).code == "out-of-memory"
-
-
-def test_an_error_that_says_nothing_is_named():
-    assert first_line(KeyError()) == "KeyError"
-    assert first_line(ValueError("a bad\nrecord")) == "ValueError: a bad record"
 
 
 def frames(*places: tuple[str, int, str]) -> str:
@@ -144,16 +130,6 @@ def test_a_file_beside_the_interpreter_is_the_users():
     assert innermost_users_frame(frames((file, 3, "f"))) == ErrorFrame(file, 3, "f")
 
 
-@pytest.mark.parametrize("case", ["python", "python, fused", "inside a function"])
-def test_autographs_files_in_recorded_errors_are_not_the_users(case):
-    frame = innermost_users_frame(CASES[case]["text"])
-    assert frame is None or "autograph" not in frame.file
-
-
-def test_the_line_of_a_generator_is_the_users():
-    assert innermost_users_frame(CASES["generator"]["text"]) == ErrorFrame("record_graphs.py", 272, "<genexpr>")
-
-
 def test_text_without_frames_has_none():
     assert innermost_users_frame(CASES["shapes"]["text"]) is None
     assert innermost_users_frame("") is None
@@ -175,23 +151,6 @@ def test_of_dumped_stacks_the_first_frame_of_the_crashed_thread_counts():
         ("Current thread", [(STDLIB, 3, "x"), ("/home/me/train.py", 44, "parse"), ("/home/me/train.py", 9, "main")]),
     )
     assert users_frame_of_stacks(text) == ErrorFrame("/home/me/train.py", 44, "parse")
-
-
-def test_another_thread_may_be_the_users():
-    text = stacks(
-        ("Thread", [(STDLIB, 2, "wait"), ("/home/me/loader.py", 7, "read")]),
-        ("Current thread", [(TENSORFLOW, 3, "next")]),
-    )
-    assert users_frame_of_stacks(text) == ErrorFrame("/home/me/loader.py", 7, "read")
-
-
-def test_stacks_of_threads_that_did_not_crash_are_searched_too():
-    text = stacks(("Thread", [("/home/me/loader.py", 7, "<module>")]))
-    assert users_frame_of_stacks(text) == ErrorFrame("/home/me/loader.py", 7, "<module>")
-
-
-def test_stacks_of_libraries_alone_tell_nothing():
-    assert users_frame_of_stacks(stacks(("Current thread", [(TENSORFLOW, 3, "next"), (STDLIB, 1, "run")]))) is None
 
 
 @dataclass
@@ -239,10 +198,6 @@ def test_a_stage_of_a_function_keeps_the_users_name():
     assert (said.address, said.words) == ("decode", "decode (map)")
 
 
-def test_without_a_graph_the_stage_is_unknown():
-    assert describe_error(UnknownError(CASES["named stage"]["text"]), FakeSample()).address is None
-
-
 @pytest.mark.parametrize(("of", "kind"), [("spec", "spec"), ("python", "pipeline")])
 def test_errors_of_building_know_their_stage(of, kind):
     error = BuildError("stages.1", "got 3 channels, expected 1", kind=of)
@@ -254,11 +209,6 @@ def test_errors_of_building_know_their_stage(of, kind):
 def test_a_wrong_target_is_the_commands_fault():
     said = describe_error(UsageError("f.py:make returned a list"), FakeSample())
     assert (said.kind, said.code, said.message) == ("spec", "target", "f.py:make returned a list")
-
-
-def test_an_empty_dataset_is_told_from_other_errors():
-    said = describe_error(EmptyDatasetError(), FakeSample())
-    assert (said.kind, said.code) == ("pipeline", "empty")
 
 
 def test_pythons_own_memory_error_is_out_of_memory():

@@ -163,13 +163,6 @@ def test_draining_looks_when_the_check_is_due(time):
     assert window.seen == [4, 8, 12]
 
 
-def test_what_a_look_costs_is_in_no_interval(time):
-    window = Chunks(time, every_ms=10, looks=3)
-    window.cost_ms = 7
-    drain(Feed(FakeDataset(time, [1000], ms=5)), window)
-    assert window.intervals_ms() == [[5, 5]] * 3
-
-
 def test_draining_counts_the_end_of_an_epoch_with_the_first_batch_of_the_next(time):
     window = Chunks(time, every_ms=1000, steps=5)
     feed = Feed(FakeDataset(time, [3], ms=2, end_ms=40))
@@ -190,14 +183,6 @@ def test_what_a_look_at_the_end_of_an_epoch_costs_is_in_no_interval(time):
     window.cost_ms = 7
     drain(Feed(FakeDataset(time, [2], ms=2, end_ms=40)), window)
     assert window.intervals_ms() == [[2, 2], [42, 2]]
-
-
-def test_draining_stops_at_exactly_the_number_of_steps(time):
-    dataset = FakeDataset(time, [4], ms=1)
-    window = Chunks(time, every_ms=1000, steps=10)
-    drain(Feed(dataset), window)
-    assert window.count == 10
-    assert dataset.given == 10
 
 
 def test_draining_nothing_is_an_error(time):
@@ -233,27 +218,6 @@ def test_following_reads_the_clock_around_every_part_of_a_step(time):
     follow(Feed(FakeDataset(time, [100], ms=2)), simulated(time, 5), window)
     readings = [[(at - began) / MS for at in reading[:6]] for reading in window.readings[0]]
     assert readings == [[0, 0, 0, 2, 2, 7], [7, 7, 7, 9, 9, 14], [14, 14, 14, 16, 16, 21]]
-
-
-def test_following_looks_when_the_check_is_due(time):
-    window = Chunks(time, every_ms=10, looks=2)
-    follow(Feed(FakeDataset(time, [100], ms=2)), simulated(time, 5), window)
-    assert [len(readings) for readings in window.readings] == [3, 2]
-    assert window.seen == [3, 5]
-
-
-def test_following_stops_at_exactly_the_number_of_steps(time):
-    dataset = FakeDataset(time, [4])
-    window = Chunks(time, every_ms=12, steps=11)
-    follow(Feed(dataset), simulated(time), window)
-    assert window.count == 11
-    assert dataset.given == 11
-
-
-def test_following_marks_the_step_that_began_an_epoch(time):
-    window = Chunks(time, every_ms=1000, steps=8)
-    follow(Feed(FakeDataset(time, [3])), simulated(time), window)
-    assert window.restarts == [[3, 6]]
 
 
 def test_marks_of_epochs_belong_to_their_chunk(time):

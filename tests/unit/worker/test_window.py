@@ -102,25 +102,6 @@ def test_following_ends_after_exactly_the_steps_asked_for(bench, limit):
     assert on.feed.next() == limit + 1
 
 
-def test_without_a_limit_any_number_of_steps_is_left(bench):
-    on = bench([10])
-    assert on.open().most() is None
-    window = on.open(steps_limit=7)
-    assert window.most() == 7
-    window.chunk = Chunk(0, times=[1, 2, 3])
-    window.look()
-    assert window.most() == 4
-
-
-def test_a_wish_to_stop_is_granted_at_the_next_look(bench):
-    on = bench([10_000])
-    window = on.open()
-    assert not window.look()
-    on.channel.stopped = True
-    assert window.look()
-    assert window.reason == "stopped"
-
-
 def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench):
     on = bench([10_000], looks=1)
     on.channel.stopped = True
@@ -139,12 +120,6 @@ def test_beats_come_every_second_at_most_and_at_the_end(bench):
     assert last == {"steps": 2400, "phase_seconds": pytest.approx(2.4), "rate": pytest.approx(1000)}
 
 
-def test_a_beat_before_the_first_step_has_no_rate(bench):
-    on = bench([10])
-    on.open().look()
-    assert on.channel.sent == [{"steps": 0, "phase_seconds": 0.0, "rate": None}]
-
-
 def test_partial_results_come_soon_and_then_every_other_second_of_the_measurement(bench):
     on = bench([100_000], looks=65)
     drain(on.feed, on.open())
@@ -159,30 +134,6 @@ def test_a_soak_tells_rarely_but_its_first_results_soon(bench):
     partial = [message.steps.count for message in on.channel.of("measured")]
     assert partial == [300, 600, 1200, 2400, 4800, 9600, 19200, 38400]
     assert len(on.channel.of("steps")) == 11
-
-
-def test_partial_results_with_a_device_have_its_gaps(bench):
-    on = bench([100_000], ms=2, looks=60)
-    window = on.open(device=True)
-    follow(on.feed, on.step(8), window)
-    partial = on.channel.of("measured")
-    assert len(partial) == 5
-    assert partial[0].gaps.count == partial[0].steps.count
-    assert partial[0].idle_share == pytest.approx(0.2)
-
-
-def test_there_are_no_partial_results_of_the_warm_up(bench):
-    on = bench([100_000], looks=65)
-    drain(on.feed, on.open("warmup"))
-    assert not on.channel.of("measured")
-
-
-def test_draining_marks_the_step_that_began_an_epoch(bench):
-    on = bench([50], ms=1, end_ms=9)
-    window = on.open(steps_limit=120)
-    drain(on.feed, window)
-    assert window.statistics.restarts == 2
-    assert window.statistics.restart_ns == 18 * MS
 
 
 def test_an_epoch_that_ends_on_a_look_is_marked_once(bench):
@@ -238,15 +189,6 @@ def test_looks_tell_what_lies_before_the_latest_restart(bench, device):
     assert starts[-1].steps == 150
     each = 7 if device else 2
     assert starts[-1].seconds == pytest.approx((150 * each + 2 * 9 - (5 if device else 0)) / 1000)
-
-
-def test_an_epoch_before_the_window_is_not_its_own(bench):
-    on = bench([5])
-    for _ in range(6):
-        on.feed.next()
-    window = on.open(steps_limit=4)
-    drain(on.feed, window)
-    assert window.statistics.restarts == 0
 
 
 def test_following_marks_the_step_that_began_an_epoch(bench):
@@ -308,13 +250,6 @@ def test_a_window_ends_early_when_deleting_ended_iterators_takes_most_of_the_tim
 @pytest.mark.parametrize(("seconds", "looks_ns"), [(None, 250), (1, 250), (5, 250), (8, 400), (10, 500), (600, 500)])
 def test_long_windows_are_looked_at_less_often(seconds, looks_ns):
     assert windows.look_ns(seconds) == looks_ns * MS
-
-
-def test_the_time_between_looks_can_be_chosen(bench):
-    on = bench([10_000], looks=2)
-    window = on.open(check_ns=400 * MS)
-    drain(on.feed, window)
-    assert [looked.steps for looked in on.looks] == [400, 400]
 
 
 @pytest.mark.parametrize(("look_ms", "every_ms"), [(0.1, 100), (1, 200), (3, 600), (40, 1000)])
