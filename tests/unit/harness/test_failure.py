@@ -182,6 +182,7 @@ def hung(message: str, *seen: Any, suspended: bool = False, **more: Any) -> Any:
         died("crashed", -11, f"The worker crashed with {SEGV} in phase warmup.{HERE}.", *WARMING, stacks=STACKS),
         died("crashed", -6, f"{ABORTED} import.{NO_PROC}", *IMPORTING, lacks_proc=True),
         died("crashed", -6, f"{ABORTED} build.", *BUILDING, lacks_proc=True),
+        died("crashed", -6, f"{ABORTED} import.", *IMPORTING),
         *(
             died("killed", -number, f"The worker ended by {name} {SENT}", *MEASURING)
             for number, name in ((15, "SIGTERM"), (1, "SIGHUP"), (40, "signal 40"), (99, "signal 99"))

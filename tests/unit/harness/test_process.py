@@ -34,7 +34,8 @@ def test_chunks_are_joined_whatever_they_cut_through():
     output = WorkerOutput()
     for byte in "grün\n".encode():
         output.add(bytes([byte]))
-    assert output.text() == "grün\n"
+    output.add(b"\xff\xfe ok")
+    assert output.text() == "grün\n\ufffd\ufffd ok"
 
 
 def test_only_the_end_of_much_output_is_kept():
@@ -45,6 +46,7 @@ def test_only_the_end_of_much_output_is_kept():
     assert OUTPUT_BYTES - 12 < len(text) <= OUTPUT_BYTES
     assert text.endswith("line 019999\n")
     assert len(output._chunks) * 12 <= OUTPUT_BYTES
+    assert printed("x" * 10 + "y" * OUTPUT_BYTES).text() == "y" * OUTPUT_BYTES
 
 
 def test_nothing_printed_is_nothing():

@@ -58,10 +58,6 @@ def test_fields_of_later_versions_are_passed_over():
     assert rows_of(read_events(data)) == [Event(77, "a", LINE_PS + 1, 2)]
 
 
-def test_an_empty_trace_has_no_events():
-    assert rows_of(read_events(b"")) == []
-
-
 def test_turns_of_the_executor_have_the_number_of_their_call():
     other, signed, unsigned = number(1, 4) + number(4, 9), number(1, 3) + number(4, -5), number(1, 3) + number(3, 6)
     data = plane(
