@@ -80,46 +80,36 @@ def measure(
     return found
 
 
-def test_an_undisturbed_measurement_is_made_once_and_leaves_the_whole_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = measure(monkeypatch, [QUIET])
-    assert (found.kept, found.runs, found.budget) == (QUIET, 1, BUDGET)
-    assert found.notes == found.written == []
+FAILED = profile(0.0, disturbed=False, exit_code=5)
 
 
 @pytest.mark.parametrize(
-    ("first", "again", "kept"),
-    [(BUSY, QUIET, QUIET), (BUSIER, BUSY, BUSY), (BUSY, BUSIER, BUSY), (BUSY, profile(0.0, disturbed=True), None)],
+    ("samples", "budget", "end_at", "kept"),
+    [
+        ([QUIET], BUDGET, None, 0),
+        # Of two the one that others disturbed less is kept, and none that failed.
+        ([BUSY, QUIET], BUDGET, None, 1),
+        ([BUSIER, BUSY], BUDGET, None, 1),
+        ([BUSY, BUSIER], BUDGET, None, 0),
+        ([BUSY, profile(0.0, disturbed=True)], BUDGET, None, 1),
+        ([BUSY, FAILED], BUDGET, None, 0),
+        # Just enough time for two, and too little.
+        ([BUSY, QUIET], 3 * TOOK, 1000.0 + TOOK, 1),
+        ([BUSY], 3 * TOOK - 0.1, None, 0),
+        ([BUSY], BUDGET, 1000.0 + TOOK - 0.1, 0),
+    ],
 )
-def test_of_two_the_one_that_others_disturbed_less_is_kept(
-    monkeypatch: pytest.MonkeyPatch, first: SimpleNamespace, again: SimpleNamespace, kept: SimpleNamespace | None
+def test_a_disturbed_measurement_is_made_once_more_where_there_is_time(
+    monkeypatch: pytest.MonkeyPatch, samples: list[SimpleNamespace], budget: float, end_at: float | None, kept: int
 ) -> None:
-    found = measure(monkeypatch, [first, again])
-    assert found.runs == 2
-    assert found.kept is (kept or again)
-    assert found.written == [found.kept]
-    assert found.budget == BUDGET - TOOK
-    assert found.notes == ["other processes used the cores: measuring once more"]
-
-
-@pytest.mark.parametrize(("budget", "end_at"), [(3 * TOOK - 0.1, None), (BUDGET, 1000.0 + TOOK - 0.1)])
-def test_without_time_for_two_the_first_is_kept(
-    monkeypatch: pytest.MonkeyPatch, budget: float, end_at: float | None
-) -> None:
-    found = measure(monkeypatch, [BUSY], budget, end_at)
-    assert (found.kept, found.runs, found.budget) == (BUSY, 1, budget)
-
-
-@pytest.mark.parametrize(("first", "budget", "printed"), [(QUIET, BUDGET, 1), (BUSY, BUDGET, 0), (BUSY, TOOK, 1)])
-def test_a_headline_is_printed_early_unless_another_measurement_may_follow(
-    monkeypatch: pytest.MonkeyPatch, first: SimpleNamespace, budget: float, printed: int
-) -> None:
-    assert len(measure(monkeypatch, [first, QUIET], budget).headlines) == printed
-
-
-def test_a_second_one_that_failed_does_not_replace_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = measure(monkeypatch, [BUSY, profile(0.0, disturbed=False, exit_code=5)])
-    assert found.kept is BUSY
-    assert found.kept.exit_code == 0
+    found = measure(monkeypatch, samples, budget, end_at)
+    twice = len(samples) == 2
+    assert (found.runs, found.kept, found.kept.exit_code) == (len(samples), samples[kept], 0)
+    assert found.budget == budget - TOOK * twice
+    assert found.written == [found.kept] * twice
+    assert found.notes == ["other processes used the cores: measuring once more"] * twice
+    # A headline is printed early unless another measurement may follow.
+    assert len(found.headlines) == (not twice)
 
 
 def test_who_ends_the_second_keeps_the_first_with_the_exit_code_of_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
