@@ -437,18 +437,15 @@ def test_steps_of_a_warm_up_are_said_to_be_those(reached, warned):
     assert ("short-script" in codes(profile)) is warned
 
 
-def test_a_dataset_that_was_started_again_is_a_warning():
-    seen = observed(measured(drained(10, ms=2.0, restarted=True)))
-    (warning,) = assemble(facts(), seen).warnings
-    assert warning.code == "repeated"
-    assert warning.message == ("The data set is short: 1 restart took 0 % of the time.")
-
-
-def test_a_dataset_that_was_started_again_many_times_says_how_many():
-    seen = drained(10, restarted=True)
-    seen = replace(seen, steps=replace(seen.steps, epochs=1234, restart_share=None))
-    (warning,) = assemble(facts(), observed(measured(seen))).warnings
-    assert warning.message == ("The data set is short: 1,234 restarts while measuring.")
+@pytest.mark.parametrize(
+    ("epochs", "share", "said"),
+    [(1, 0.0, "1 restart took 0 % of the time"), (1234, None, "1,234 restarts while measuring"), (0, None, None)],
+)
+def test_a_dataset_that_was_started_again_is_a_warning(epochs, share, said):
+    seen = drained(10, ms=2.0, restarted=True)
+    seen = replace(seen, steps=replace(seen.steps, epochs=epochs, restart_share=share))
+    found = [(one.code, one.message) for one in assemble(facts(), observed(measured(seen))).warnings]
+    assert found == ([("repeated", f"The data set is short: {said}.")] if said else [])
 
 
 @pytest.mark.parametrize(
