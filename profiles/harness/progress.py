@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 from pipeprof.profiles.wording import ratio_text, span_text
 
 
-class RunProgress(Protocol):
-    """Receiver of progress events, implemented by the caller."""
+class RunProgress:
+    """Receiver of progress events; the caller's subclass shows them."""
 
     def phase(self, name: str, seconds_expected: float | None) -> None:
         """Begin a phase; `seconds_expected` is its expected length, None if unknown."""
