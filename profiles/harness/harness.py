@@ -18,13 +18,13 @@ from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.git.repository import checked_out
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import assemble
-from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import ASKED, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, diagnose
 from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.outside import Outside, RunFacts
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import target_of, with_made, written_stages
+from pipeprof.profiles.harness.settings import target_of, written_stages
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
@@ -64,8 +64,6 @@ SOAK_SAVING = 0.0002
 SHORT_SOAK = 60.0
 SOAK_JUDGED = 30
 """How often a soak is judged until it ends, to see whether it has to be looked for what grows."""
-AGAIN_SHARE = 1 / 3
-"""Of the budget, that a second measurement takes at most."""
 INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
 READ_TO_THE_END = (
     "measure.cold: the measurement read all source files, and what it read twice came from memory. Measure for fewer"
@@ -95,56 +93,6 @@ def run_sample(
         if warning:
             run.warn("no-lock", warning)
         return run.run()
-
-
-def run_undisturbed(
-    options: Options,
-    writer: ProfileWriter,
-    progress: RunProgress,
-    *,
-    budget: float,
-    end_at: float | None,
-    tell: Callable[[Profile], object] = lambda _profile: None,
-    early: Copies | None = None,
-) -> tuple[Profile, float]:
-    """Measure the target; once more where other processes took the cores meanwhile and there is time for that.
-
-    The best change, the best one without a cache and the upper bound of the bottleneck, which pairs measure also on a
-    busy machine, need two thirds of the default budget: more than a third is not spent on a second measurement.
-
-    Args:
-        budget: Seconds for everything that follows the first measurement.
-        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-    """
-
-    def is_enough(profile: Profile) -> bool:
-        took = _seconds(profile)
-        late = end_at is not None and time.monotonic() + took > end_at
-        return profile.verdict is None or not profile.verdict.disturbed or took > budget * AGAIN_SHARE or late
-
-    first = run_sample(options, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None, early)
-    if first.exit_code or is_enough(first):
-        return first, budget
-    progress.note("other processes used the cores: measuring once more")
-    again = run_sample(with_made(options, first), writer, progress)
-    if again.exit_code in EXIT_CODES.values():
-        # Who ends the second measurement keeps the first.
-        first.exit_code = again.exit_code
-        kept = first
-    else:
-        kept = again if not again.exit_code and _others(again) <= _others(first) else first
-    writer.write(kept, final=True)
-    return kept, budget - _seconds(first)
-
-
-def _seconds(profile: Profile) -> float:
-    """How long the measurement took."""
-    return sum(phase.seconds or 0.0 for phase in profile.phases)
-
-
-def _others(profile: Profile) -> float:
-    """Cores that other processes used while it was measured."""
-    return (profile.contention.others_cores or 0.0) if profile.contention is not None else 0.0
 
 
 class Run:
