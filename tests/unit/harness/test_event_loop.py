@@ -31,7 +31,7 @@ from pipeprof.profiles.harness import event_loop as watches
 from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
 from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
 from pipeprof.profiles.protocol.channel import encode
-from pipeprof.profiles.protocol.messages import Answer
+from pipeprof.profiles.protocol.messages import Answer, Trace
 
 TIMEOUT = 60.0
 START = 100.0
@@ -570,3 +570,22 @@ def test_what_a_build_waits_for_may_end_it_long_before_its_time(scene: Scene) ->
     assert (ended.reason, ended.waited) == ("hung", pytest.approx(7, abs=0.5))
     assert hung == [pytest.approx(seconds)]
     assert seconds < 11
+
+
+def test_what_it_prints_is_taken_while_it_runs(scene):
+    scene.at(1, lambda: scene.worker.print(b"hello"))
+    taken = []
+    scene.at(3, lambda: taken.append(scene.worker.output))
+    scene.ends(4)
+    scene.run()
+    assert taken == [b"hello"]
+
+
+def test_a_trace_that_came_is_not_given_up(scene):
+    scene.says(1, phase("trace"), measured(drained()), {"trace_ends_in": 12.0})
+    scene.says(5, Trace())
+    scene.says(40, DONE)
+    scene.ends(41)
+    ended, seconds = scene.run()
+    assert ended.reason == "exit"
+    assert seconds == pytest.approx(41, abs=0.3)

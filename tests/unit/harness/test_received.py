@@ -168,3 +168,9 @@ def test_the_last_look_at_the_model_is_kept() -> None:
 
     observed.take(changes(Answer(model=later)))
     assert observed.model is later
+
+
+def test_an_answer_without_results_takes_none_away(seen):
+    seen.take(changes(drained(5)))
+    seen.take(changes(ANSWER))
+    assert seen.measured.steps.count == 5
