@@ -85,6 +85,7 @@ class Unspeakable(Exception):
 @pytest.mark.parametrize("raised", [ValueError, SystemExit, RecursionError])
 def test_an_error_whose_text_raises_is_named(raised):
     assert first_line(Unspeakable(raised)) == f"Unspeakable: (its __str__ raised {raised.__name__})"
+    assert first_line(KeyError()) == "KeyError"
     assert first_line(SystemExit(Unspeakable(raised))) == f"sys.exit((its __repr__ raised {raised.__name__}))"
 
 
