@@ -120,35 +120,36 @@ def test_beats_come_every_second_at_most_and_at_the_end(bench):
     assert last == {"steps": 2400, "phase_seconds": pytest.approx(2.4), "rate": pytest.approx(1000)}
 
 
-def test_partial_results_come_soon_and_then_every_other_second_of_the_measurement(bench):
-    on = bench([100_000], looks=65)
-    drain(on.feed, on.open())
-    partial = on.channel.of("measured")
-    assert [message.steps.count for message in partial] == [300, 600, 1200, 2400, 4400, 6400]
-    assert partial[0].gaps is None
+@pytest.mark.parametrize(
+    ("phase", "looks", "tells_ns", "steps", "beats"),
+    [
+        ("measure", 65, windows.TELLS_NS, [300, 600, 1200, 2400, 4400, 6400], 8),
+        ("warmup", 65, windows.TELLS_NS, [], 8),
+        # A soak tells rarely.
+        ("measure", 480, windows.TELLS_RARELY_NS, [300, 600, 1200, 2400, 4800, 9600, 19200, 38400], 11),
+    ],
+)
+def test_partial_results_of_the_measurement_come_soon_and_then_rarely(bench, phase, looks, tells_ns, steps, beats):
+    on = bench([100_000], looks=looks)
+    drain(on.feed, on.open(phase, tells_ns=tells_ns))
+    assert [message.steps.count for message in on.channel.of("measured")] == steps
+    assert len(on.channel.of("steps")) == beats
 
 
-def test_a_soak_tells_rarely_but_its_first_results_soon(bench):
-    on = bench([100_000], looks=480)
-    drain(on.feed, on.open(tells_ns=windows.TELLS_RARELY_NS))
-    partial = [message.steps.count for message in on.channel.of("measured")]
-    assert partial == [300, 600, 1200, 2400, 4800, 9600, 19200, 38400]
-    assert len(on.channel.of("steps")) == 11
-
-
-def test_an_epoch_that_ends_on_a_look_is_marked_once(bench):
-    on = bench([100], ms=1, end_ms=9)
-    window = on.open(steps_limit=150)
+@pytest.mark.parametrize(
+    ("size", "ms", "end_ms", "steps", "restarts", "cost_ms"),
+    [
+        (50, 1, 9, 120, 2, 18),
+        # An epoch that ends on a look is marked once.
+        (100, 1, 9, 150, 1, 9),
+        (4, 10, 0, 40, 9, 0),
+    ],
+)
+def test_restarts_cost_what_first_batches_take_longer_than_others(bench, size, ms, end_ms, steps, restarts, cost_ms):
+    on = bench([size], ms=ms, end_ms=end_ms)
+    window = on.open(steps_limit=steps)
     drain(on.feed, window)
-    assert window.statistics.restarts == 1
-    assert window.statistics.restart_ns == 9 * MS
-
-
-def test_restarts_cost_what_first_batches_take_longer_than_others(bench):
-    on = bench([4], ms=10, end_ms=0)
-    window = on.open(steps_limit=40)
-    drain(on.feed, window)
-    assert (window.statistics.restarts, window.statistics.restart_ns) == (9, 0)
+    assert (window.statistics.restarts, window.statistics.restart_ns) == (restarts, cost_ms * MS)
 
 
 def test_where_every_batch_begins_an_epoch_the_cost_of_restarts_is_unknown(bench):
@@ -210,18 +211,11 @@ def test_the_first_reading_alone_only_opens_a_window_with_a_device(bench):
     assert on.looks[0].seconds == pytest.approx(0.501)
 
 
-def test_epochs_of_a_few_steps_are_looked_at_several_times(bench):
-    on = bench([200], ms=1, looks=40)
+@pytest.mark.parametrize(("size", "steps"), [(200, {18, 21, 23, 26}), (16, {10, 6})])
+def test_short_epochs_are_looked_at_several_times_but_every_ten_milliseconds_at_most(bench, size, steps):
+    on = bench([size], ms=1, looks=40)
     drain(on.feed, on.open())
-    later = [looked.steps for looked in on.looks[10:]]
-    assert max(later) <= 26
-
-
-def test_looks_are_never_closer_than_ten_milliseconds(bench):
-    on = bench([16], ms=1, looks=40)
-    drain(on.feed, on.open())
-    whole = [looked.steps for looked in on.looks[10:] if looked.steps]
-    assert set(whole) == {10, 6}
+    assert {looked.steps for looked in on.looks[10:] if looked.steps} == steps
 
 
 def test_epochs_that_grow_are_looked_at_less_often_again(bench):
