@@ -117,7 +117,6 @@ class Watch:
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
         on_hang: Called before a worker that hangs is ended, with its last answer if it gave one.
         save: Called at the beginning, at the begin of each phase, at the first steps, and every `save_seconds`.
-        most_saving: Share of the time that may go into it.
     """
 
     worker: WorkerProcess

@@ -112,7 +112,6 @@ def describe_end(returncode: int | None, printed: str, oom: OomReport) -> str:
 
     Args:
         returncode: Its exit status, or minus the signal; None where it closed its channel and goes on.
-        oom: Kills by the kernel for lack of memory since it was started.
     """
     if returncode is None or returncode == CHANNEL_LOST:
         return "closed descriptors that it had not opened"

@@ -38,11 +38,8 @@ class Observed(Sample):
     """The worker's sample, and what the harness makes of it.
 
     Attributes:
-        training: The wait is that of the device where its clock knows it.
-        device_seen: What the clock of the device showed that the steps compute on.
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
-        heard: When it last made progress, in seconds of `clock`.
-        grew: When the memory of a build last grew, in seconds of `clock`.
+        heard: When it last made progress, in seconds of `clock`, as has `grew`, when the memory of a build last grew.
     """
 
     clock: Callable[[], float] = time.monotonic

@@ -105,7 +105,6 @@ class Replayed:
 
     Attributes:
         loop_cpu_ms: CPU time of the loop's own thread per step.
-        cpu_ms: That of all threads of the process.
     """
 
     replayed_ms: float
@@ -120,7 +119,6 @@ class Swallowed:
     """An error that an ``ignore_errors`` hides.
 
     Attributes:
-        example: Class and text of the first one.
         errors: As many were raised while so many `elements` were read of the dataset before it, themselves included.
     """
 
@@ -138,7 +136,6 @@ class MemoryReading:
 
     Attributes:
         name: The stretch: import, data, build, iterator, first, released, warmup or measure.
-        peak: The most of `rss`.
         mapped: In glibc's blocks with a mapping of their own.
     """
 
@@ -164,7 +161,6 @@ class SoakReading:
     """Memory at one moment of a soak.
 
     Attributes:
-        t: Seconds since it began.
         buffered: Bytes in the pipeline's buffers, as TensorFlow's model counts them.
         cores: Share of one core that readings took so far.
         python: Bytes that Python has allocated since its allocations are traced; None before.
@@ -236,12 +232,7 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Graphs:
-    """The graph as written and as TensorFlow runs it, and the model's snapshots while steps were measured.
-
-    Attributes:
-        made: In-memory sources that were seen while a function built its dataset.
-        constants: Arrays that became constants of a graph while a function built its dataset.
-    """
+    """The graph as written and as TensorFlow runs it, and the model's snapshots while steps were measured."""
 
     written: GraphDict
     executed: GraphDict
@@ -311,10 +302,7 @@ class Trace:
 
     Attributes:
         ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
-        python_seconds: Part of it in which at least one Python function of the pipeline ran.
         work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
-        sampled_seconds: How long Python's threads were looked at.
-        unattributed_ops: Milliseconds by op of those whose stage is not known.
         elements: Number of ``GetNext`` calls of each iterator, by its path.
         model: Snapshots of the iterator's model when the trace began and ended; None if it was made anew in between.
     """
@@ -361,7 +349,6 @@ class Raised:
         kind: ``spec`` for a fault of the spec or the command line, ``installation`` for one of TensorFlow's,
             ``pipeline`` where the pipeline raised.
         address: Of the stage; in a function target the user's own name of it, where it has one.
-        words: The stage of a function target, for a sentence.
         frames: The user's frames with their source lines, outermost first.
     """
 
@@ -383,7 +370,6 @@ class ServiceRead:
     Attributes:
         shares: Arguments by which it takes elements from what others read as well.
         python: Where the stages before it were made that call Python.
-        workers: How many of them were started for this run; None of another service.
     """
 
     address: str | None
@@ -401,14 +387,10 @@ class Sample:
         phases: Those begun, in order; one without its `seconds` has not ended. Its peak is the kernel's high-water mark
             of resident memory in it, None where that is not exact. A message has those that begin or end.
         steps: Of the warm-up or the measurement so far, which took `phase_seconds`; `rate` is in batches per second.
-        step: What the step says of itself after the measurement.
-        own_step: The target returned a step, which takes the batches.
         training: How a script takes its batches, and its other datasets; sent again when more is known.
         trace_ends_in: Seconds from the begin of the trace, after which the harness ends the worker.
         versions: Of libraries in the worker; `gpus` are the names of TensorFlow's.
         services: Those that the pipeline was seen to read from when it was built; nothing has been read yet.
-        grows: The process has grown while a user's function builds the dataset.
-        awaited: The address of the dispatcher that the build waits for.
         built: Of a worker that takes turns, as is `turn`, the end of the last one.
         refused: Why the pipeline cannot be edited in this way, in one sentence; nothing was measured.
     """

@@ -43,7 +43,6 @@ class RefPlace:
 
     Attributes:
         folder: Its current folder: in the tree, the place of the command's current folder.
-        tree: Root of the ref's tree.
         work_tree: Root of the work tree that it stands for.
     """
 
@@ -66,10 +65,9 @@ class Options:
         step_from_init: The line of the spec's step, where `pipeprof init` has made it up.
         dispatch: How many steps the host may run ahead of the device, or ``sync``; None without a step.
         seconds: Length of the measurement; None where `steps` alone ends it.
+        warmup_seconds: None for the rule.
         timeout: Seconds without a step after which the pipeline is taken to hang.
-        spent: Those of them that are over when this run begins.
-        soak: The measurement is a soak: memory is read over all of its seconds.
-        tries: What is proposed is tried afterwards.
+        spent: Seconds of `max_time`, that of the whole command, that are over when this run begins.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
             the JSON of `pipelines.changes.edits.to_document`.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.

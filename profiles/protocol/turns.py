@@ -16,13 +16,11 @@ class ReplayJob:
     """Stages that a replay of their outputs replaces.
 
     Attributes:
-        stages: Addresses of stages that follow each other, in the order of the data.
         batches: Batches of the pipeline for which the replay has elements, at least.
         per_batch: Outputs of the stages per batch, as measured; None where that is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, as measured; 0 where
             that is not known.
         ops: For a spec, its ops by address; None for a Python function.
-        passing: Addresses of filters that pass nearly all elements, as measured.
     """
 
     stages: list[str]
@@ -70,7 +68,6 @@ class TurnRequest:
         kind: ``warm`` runs until the step time has settled, at most for `seconds` unless the job has more steps of
             warm-up; ``block`` measures; ``stages`` requests the graphs, with the model as it was in all blocks so far.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.
-        batch_seconds: From batch to batch, on the mean at least, where the job is paced; 0 for as they come.
         dispatch: How many steps the host may run ahead of a simulated device in this turn, or ``sync``; None for as
             many as the job says.
     """
@@ -105,12 +102,9 @@ class Built:
     """The pipeline is built and has given its first batches.
 
     Attributes:
-        ended: The first epoch had no more than these.
-        runtime_bytes: Resident memory once TensorFlow was loaded.
         compared: Elements of an epoch that a cache keeps, which were the same in another epoch; 0 where no epochs were
             compared.
         racing: Whether several calls at a time draw its random numbers, so that two processes agree by chance only.
-        reordered: Whether the elements of that other epoch came in another order.
     """
 
     batches: list[BatchDigest]
@@ -131,8 +125,6 @@ class TurnEnded:
         seconds: From the step before them to the last one.
         wait_seconds: The device's time without work in them; None without a device.
         cpu_seconds: CPU time of the whole process in the turn, and of the workers of its own tf.data service.
-        restarts: How often the data set had ended and begun again so far.
-        read_bytes: What the process read from the disk in the turn; None where the system does not tell.
         freeing_seconds: How long TensorFlow took in the turn to free iterators that had ended; not in `seconds`.
         own_seconds: What handing out a replay took in them; not in `seconds` nor in `wait_seconds`.
     """

@@ -162,11 +162,7 @@ def _work(mark: bytes, guard: str, descriptors: list[int], pages: tuple[Spans, S
 
 
 def _carry(mark: bytes) -> None:
-    """Carry the mark of a family where other processes look for it: in the environment at the start of the process.
-
-    Args:
-        mark: As long as the one that is there.
-    """
+    """Carry the mark of a family where other processes look for it: in the environment at the start of the process."""
     libc = ctypes.CDLL(None)
     libc.getenv.restype = ctypes.c_void_p
     there = libc.getenv(MARK.encode())

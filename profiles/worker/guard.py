@@ -32,11 +32,7 @@ class _GuardProcess:
         self._leader: subprocess.Popen[bytes] | None = None
 
     def run(self, child_ended: int) -> None:
-        """Follow orders until the other end of the pipe is closed, then end the family.
-
-        Args:
-            child_ended: Descriptor from which bytes can be read if a child may have ended.
-        """
+        """Follow orders until the other end of the pipe is closed, then end the family."""
         text, is_open = b"", True
         while is_open:
             readable, _, _ = select.select([self._control, child_ended], [], [])

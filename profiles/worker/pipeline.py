@@ -33,7 +33,6 @@ class Pipeline:
 
     Attributes:
         watch: The calls that made the dataset; None where nobody has to know them.
-        made: Sources in memory that the user's code made.
         source_bytes: Bytes that sources and constants hold, which a graph would hold once more.
     """
 

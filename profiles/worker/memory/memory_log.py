@@ -180,11 +180,7 @@ class MemoryLog:
             forget_peak()
 
     def look(self, phase: PhaseName, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
-        """Look at the running pipeline, at most five times a second.
-
-        Args:
-            snapshot: The model, if it has just been read.
-        """
+        """Look at the running pipeline, at most five times a second."""
         now = time.monotonic()
         if now < self._next:
             return

@@ -47,10 +47,6 @@ class Feed:
     Attributes:
         counts_deletions: Whether the clock goes on while an ended iterator is deleted.
         paused_cpu_ns: CPU time of the process in these pauses.
-
-    Args:
-        deleting: Makes what an ended iterator is deleted in.
-        iterator: One of the dataset that exists already; a new one if None.
     """
 
     def __init__(
@@ -102,9 +98,7 @@ class Chunk:
     """Steps that the loop takes from one look to the next; another thread may take them while the loop waits.
 
     Attributes:
-        base: Time of the first request, in nanoseconds; of steps without a device.
         begins: Whether the first batch began an epoch; without a device.
-        times: When each batch came, in nanoseconds; without a device.
         readings: With a device, one of each step.
     """
 
@@ -130,12 +124,7 @@ class Chunk:
 
 
 class Window:
-    """Receiver of the loop's steps that decides when the loop ends.
-
-    Attributes:
-        check_at: When the next look is due, in nanoseconds.
-        chunk: Steps that the loop takes before that.
-    """
+    """Receiver of the loop's steps that decides when the loop ends."""
 
     check_at: int
     chunk: Chunk

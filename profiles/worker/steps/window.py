@@ -90,10 +90,8 @@ class PhaseWindow(Window):
     """Window that accumulates steps until `finished` gives a reason to end.
 
     Args:
-        phase: Of the beats; None for no beats.
         finished: Called with every look; returns why the window is over, or `None`.
         seconds: End when so many have been measured. Then looks that take long become rare.
-        tells_ns: Nanoseconds from one beat, and from one partial result, to the next.
         tells_steps: Whether there are partial results; None for those of the measurement.
     """
 

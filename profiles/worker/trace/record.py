@@ -151,8 +151,6 @@ class TracedStretch:
     """Traced stretch; times in nanoseconds are of ``time.monotonic_ns``.
 
     Attributes:
-        thread: The system's id of the thread that took the batches.
-        elsewhere: The system's ids of Python's own threads.
         model: TensorFlow's model at its start and end; None where the iterator changed or the stretch was cut.
     """
 

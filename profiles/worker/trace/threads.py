@@ -151,7 +151,6 @@ def share_of_cores(looks: Sequence[ThreadReading], cpu_seconds: float, began_ns:
 
     Args:
         cpu_seconds: That the process used between the two times.
-        began_ns: On the clock of the looks.
     """
     threads: dict[int, list[ThreadReading]] = defaultdict(list)
     for look in looks:

@@ -162,7 +162,6 @@ class Spans:
 
         Args:
             offset_ps: What must be added to the looks' clock to have the trace's.
-            others: The system's ids of threads that work for no stage.
             share: Factor from the sampled core share to the real one.
         """
         work = self._work
