@@ -7,6 +7,7 @@ import warnings
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -26,6 +27,7 @@ from unit.worker.fakes import (
     stage_at,
 )
 
+from pipeprof.pipelines.steps.consumer import StepFacts
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
@@ -33,6 +35,8 @@ from pipeprof.profiles.document.shared import Contention, Gap, Gaps, GpuUse, Tra
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.gaps.steps import DeviceSeen
+from pipeprof.profiles.harness.account_memory import account_memory
+from pipeprof.profiles.harness.build_profile import _with_copies
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.outside import RunFacts
 from pipeprof.profiles.harness.received import Observed
@@ -505,3 +509,31 @@ def test_a_generator_ends_with_its_iterator():
     made = assemble(facts(written=stages("from_generator", "batch")), observed(measured(seen, deletions=[0.7])))
     (text,) = [one.message for one in made.warnings if one.code == "slow-delete"]
     assert text.startswith("Freeing a finished iterator with its Python generator took 700 ms")
+
+
+@pytest.mark.parametrize(
+    ("told", "causes"),
+    [
+        (StepFacts(None, None, 2.0, 1.0), {"pipeline": 5.0, "python": 0.7, "copy": 0.3}),
+        (StepFacts(None, None, 20.0, 1.0), {"pipeline": 5.0, "python": 0.0, "copy": 1.0}),
+        (StepFacts("a sum", "cpu", None, None), {"pipeline": 5.0, "python": 1.0}),
+    ],
+)
+def test_copies_are_a_cause_of_gaps_of_their_own(told, causes):
+    gaps = Gaps(count=100, by_cause={"pipeline": 5.0, "python": 1.0})
+    found = _with_copies(SimpleNamespace(gaps=gaps, steps=SimpleNamespace(count=100)), told)
+    assert found is not None
+    assert found.by_cause == pytest.approx(causes)
+
+
+@pytest.mark.parametrize(("ops", "held"), [(("cache", "map"), [390 * MIB, None]), (("cache", "cache"), [None, None])])
+def test_a_stage_of_which_there_is_one_has_what_it_held_at_the_last_look(ops, held):
+    seen = observed()
+    node: Any = {"name": "MemoryCacheImpl", "buffered_bytes": 390 * MIB, "buffered_elements": 390}
+    seen.take({"model": {"nodes": [node]}})
+    profile = assemble(facts(), seen, None, problem=Problem(code="out-of-memory", message="…"), exit_code=5)
+    profile.stages = [Stage(id=f"stages.{n}", op=op, origin="written") for n, op in enumerate(ops)]
+    account_memory(profile, seen, None, None, {})
+
+    assert [stage.buffered_bytes for stage in profile.stages] == held
+    assert profile.memory.ledger is None
