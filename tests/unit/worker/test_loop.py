@@ -214,6 +214,7 @@ def test_marks_of_epochs_belong_to_their_chunk(time):
     window = Chunks(time, every_ms=1, looks=5)
     follow(Feed(FakeDataset(time, [3], ms=5)), simulated(time), window)
     assert window.restarts == [[], [], [], [0], []]
+    assert window.seen == [1, 2, 3, 4, 5]
 
 
 def test_a_python_step_is_busy_while_the_function_runs(time):

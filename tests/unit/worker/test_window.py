@@ -60,15 +60,16 @@ def bench(monkeypatch):
     return make
 
 
-def test_a_look_is_due_at_every_check(bench):
+@pytest.mark.parametrize(("check_ns", "steps"), [(None, 100), (400 * MS, 400)])
+def test_a_look_is_due_at_every_check(bench, check_ns, steps):
     on = bench([10_000], ms=1, looks=4)
-    window = on.open()
+    window = on.open(check_ns=check_ns)
     drain(on.feed, window)
-    assert [looked.steps for looked in on.looks] == [100] * 4
-    assert on.looks[0].seconds == pytest.approx(0.1)
+    assert [looked.steps for looked in on.looks] == [steps] * 4
+    assert on.looks[0].seconds == pytest.approx(steps / 1000)
     assert on.looks[0].median_ms == pytest.approx(1.0)
     assert window.reason == "enough"
-    assert window.statistics.count == 400
+    assert window.statistics.count == 4 * steps
 
 
 def test_the_next_check_is_counted_from_the_end_of_the_last(bench):
@@ -102,12 +103,14 @@ def test_following_ends_after_exactly_the_steps_asked_for(bench, limit):
     assert on.feed.next() == limit + 1
 
 
-def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench):
-    on = bench([10_000], looks=1)
-    on.channel.stopped = True
+@pytest.mark.parametrize(("looks", "reason"), [(2, "enough"), (9, "stopped")])
+def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench, looks, reason):
+    on = bench([10_000], looks=looks)
     window = on.open()
+    assert not window.look()
+    on.channel.stopped = True
     assert window.look()
-    assert window.reason == "enough"
+    assert window.reason == reason
 
 
 def test_beats_come_every_second_at_most_and_at_the_end(bench):
