@@ -176,7 +176,6 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
 
 
 def _device_of_loop(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
-    """The device as the loop sees it, and as its step describes itself."""
     measured, told = observed.measured, observed.step
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
     if facts.options.step.kind == SCRIPT:
@@ -287,7 +286,6 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
 def _attribute_time(
     facts: RunFacts, observed: Observed, stages: list[Stage] | None, steps: Steps | None, graphs: StageGraphs | None
 ) -> tuple[list[Stage] | None, CpuAccount | None]:
-    """Split up the stages' time, and account for the process's CPU time."""
     if graphs is None or not stages:
         return stages, None
     work = work_by_stage(observed.trace, graphs)

@@ -241,7 +241,6 @@ class Watch:
 
     @property
     def _is_interrupted_again(self) -> bool:
-        """Return whether the user interrupted again after the request to stop."""
         return self.signals.times > (1 if self._stop in ASKED.values() else 0)
 
     def _find_reason(self, now: float) -> None:

@@ -173,7 +173,6 @@ def _was_ended(ended: Ended, observed: Observed, around: Circumstances) -> bool:
 
 
 def _plain(end: str, ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    """The failure of a row of `ENDS`."""
     code, exit_code, sentence = ENDS[end]
     steps = observed.measured.steps if observed.measured is not None else None
     printed = [line.strip() for line in around.printed.splitlines() if line.strip()]
@@ -201,7 +200,6 @@ def _plain(end: str, ended: Ended, observed: Observed, around: Circumstances) ->
 
 
 def _death(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    """The failure of a worker that ended without a word."""
     code = ended.returncode
     if ended.successor is not None:
         end = "replaced"
@@ -302,7 +300,6 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
 
 
 def _enforced(by: str, error: Raised | None, around: Circumstances) -> str:
-    """Who enforced which limit of memory."""
     limit, message = around.limit, error.message if error is not None else ""
     if by == "kernel":
         return f"the kernel killed the worker at {_whose_memory(around.oom)}"

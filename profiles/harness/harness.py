@@ -195,7 +195,6 @@ class Run:
         return profile
 
     def _concluded(self, sampler: Sampler, problem: Problem | None = None, exit_code: int = 0) -> Profile:
-        """Make the profile of what was observed until now, with findings and verdict."""
         if self._facts.written is None and self._seen_view is not None:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
@@ -328,11 +327,9 @@ class Run:
         return ended, sampler
 
     def _has_room_for_two(self) -> bool:
-        """Whether another process can import TensorFlow meanwhile."""
         return scheduled_on(self._facts.host) >= 2 and (self._limit is None or self._limit.bytes >= ROOM_BYTES)
 
     def _follow_phases(self, sampler: Sampler) -> None:
-        """Follow the worker's phases with sampler, probe and progress."""
         observed = self._observed
         for phase in observed.phases[self._phases_told :]:
             sampler.sample()

@@ -101,7 +101,6 @@ class Looker:
         self._process, self._unread, self._is_ready = process, b"", False
 
     def _end(self) -> None:
-        """End it, with all that it started."""
         self._process = None
         self._stack.close()
 
@@ -163,7 +162,6 @@ def _answer(line: bytes) -> LookAnswer:
 
 
 def _made(loaded: LoadedSpec) -> dict[str, str]:
-    """Folders of the entries under ``data:`` that have been made."""
     if not loaded.spec.data:
         return {}
     from pipeprof.pipelines.data.cache import locate

@@ -147,7 +147,6 @@ def _copy(
 
 
 def _work(mark: bytes, guard: str, descriptors: list[int], pages: tuple[Spans, Spans]) -> None:
-    """Run the worker, as a process that was started for it."""
     to_worker, from_worker, stacks, prints = descriptors
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, one in enumerate((nothing, prints, prints)):

@@ -20,8 +20,6 @@ _READ = 1 << 16
 
 
 class _GuardProcess:
-    """The guard itself."""
-
     def __init__(self, control: int, reports: int, *, adopts: bool) -> None:
         self._control = control
         self._reports = reports

@@ -90,7 +90,6 @@ class Pipeline:
         return watch
 
     def _arguments(self) -> list[tuple[str, str]]:
-        """The arguments of a function, with the address of the service that was started for it."""
         arguments = self._job.target.arguments
         if self.service is None:
             return list(arguments)

@@ -131,7 +131,6 @@ class JobRun:
         self._run_dataset()
 
     def _run_dataset(self) -> None:
-        """Go through the phases that follow once there is a dataset."""
         if self.job.edits:
             self.pipeline.edit(self.job.edits)
         self._first_element()
@@ -410,7 +409,6 @@ class JobRun:
                 self._read_swallowed()
 
     def _trace_device(self, step: BatchConsumer | None) -> None:
-        """Record steps on the clock of a GPU or TPU, where they compute on one."""
         if step is None or step.told().on not in ("gpu", "tpu"):
             return
         from pipeprof.profiles.worker.trace.device import trace_steps
@@ -432,7 +430,6 @@ class JobRun:
                 self._channel.send(swallowed=hidden)
 
     def _describe(self) -> None:
-        """Send the account of memory, the graphs and the model's costs."""
         with self._attempt("no-ledger", "Memory could not be accounted"):
             report = self._memory.report(sources=self.pipeline.components(), batch_bytes=self._sizes.mean().bytes)
             self._channel.send(memory=report)
@@ -441,7 +438,6 @@ class JobRun:
 
     @contextmanager
     def _attempt(self, code: str, failed: str) -> Iterator[None]:
-        """Run the body and turn an exception into a warning."""
         try:
             yield
         except Exception as error:

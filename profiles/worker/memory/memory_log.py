@@ -335,7 +335,6 @@ class SoakWatch:
 
 
 def _collected() -> int | None:
-    """Return the bytes in use that Python's garbage collector frees."""
     before = read_memory("soak", heap=heap())
     gc.collect()
     after = read_memory("soak", heap=heap())

@@ -182,7 +182,6 @@ class StepStatistics:
         return float(np.median(intervals)) / 1e6
 
     def _fold_restarts(self, restarts: Nanoseconds, intervals: Nanoseconds, waits: Nanoseconds) -> None:
-        """Note which of the steps that are about to be folded in began an epoch."""
         if not len(restarts):
             return
         first, last = int(restarts[0]), int(restarts[-1])

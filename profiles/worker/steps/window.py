@@ -176,7 +176,6 @@ class PhaseWindow(Window):
         return self.reason is not None
 
     def _decide(self, looked: Looked, began: int) -> None:
-        """Check whether the window is over, and send a message from time to time."""
         count, seconds = self.statistics.count, self.statistics.seconds
         paused_ns = self._feed.paused_ns - self._paused_ns
         reason = self._finished(looked)

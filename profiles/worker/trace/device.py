@@ -60,8 +60,6 @@ class _JaxProfiler:
 
 
 class _TensorFlowProfiler:
-    """``tf.profiler.experimental``."""
-
     def __init__(self) -> None:
         self._tf: Any = sys.modules["tensorflow"]
 

@@ -217,7 +217,6 @@ def _first_look(feed: Feed, most: int, room: int | None) -> tuple[float, float]:
 
 
 def _share(files: Sequence[bytes], most: int) -> float:
-    """Return the recorded events or bytes as a share of the planned ones."""
     return max(sum(map(count_events, files)) / most, sum(map(len, files)) / MOST_BYTES)
 
 

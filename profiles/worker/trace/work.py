@@ -127,7 +127,6 @@ class Spans:
         self._further = _find_further_spans(events)
 
     def _sum_ops(self, events: Events, key_of: Callable[[str], str | None]) -> dict[str, str]:
-        """Sum up the time of ops; return the keys by the events' names."""
         spent = np.bincount(events.name, weights=events.duration_ps, minlength=len(events.names))
         counts = np.bincount(events.name, minlength=len(events.names))
         keys: dict[str, str] = {}
@@ -253,7 +252,6 @@ def _find_further_spans(events: Events) -> tuple[Integers, Integers]:
 
 
 def _by_thread(looks: Sequence[ThreadReading], offset_ps: int) -> dict[int, tuple[Any, Any]]:
-    """Return times on the trace's clock and parts of a core, by thread."""
     found: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for look in looks:
         found[look.thread].append((look.at_ns * 1000 + offset_ps, look.core))
@@ -264,7 +262,6 @@ def _by_thread(looks: Sequence[ThreadReading], offset_ps: int) -> dict[int, tupl
 
 
 def _count_active(starts: Integers, ends: Integers, times: Integers) -> Integers:
-    """Count the spans at each time."""
     begun = np.searchsorted(np.sort(starts), times, side="right")
     return begun - np.searchsorted(np.sort(ends), times, side="right")
 
