@@ -42,17 +42,13 @@ class LoopCost:
     """Values known only after the measurement.
 
     Attributes:
-        cpu_ns: CPU time that the process took for the measured steps, the pauses left out.
-        paused_ns: Time in which the steps' clock was paused, between epochs.
-        paused_cpu_ns: CPU time of the process in these pauses.
+        cpu_ns: CPU time that the process took for the measured steps.
         deletions: Seconds that deleting each ended iterator took, those of the warm-up among them.
     """
 
     overhead_ns: int
     overhead_cpu_ns: int | None = None
     cpu_ns: int | None = None
-    paused_ns: int = 0
-    paused_cpu_ns: int = 0
     sizes: BatchSize | None = None
     deletions: list[float] = field(default_factory=list)
 

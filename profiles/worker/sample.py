@@ -118,7 +118,6 @@ class JobRun:
         self._sketch_later: CallWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
-        self._paused_ns = self._paused_cpu_ns = 0
         self._swallows = False
         self._reads_service = False
         self._service: LocalService | None = None
@@ -172,8 +171,6 @@ class JobRun:
             overhead_ns=window.overhead_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
-            paused_ns=self._paused_ns,
-            paused_cpu_ns=self._paused_cpu_ns,
             sizes=self._sizes.mean(),
             deletions=self.feed.deletions[:],
         )
@@ -354,13 +351,9 @@ class JobRun:
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
-            paused_ns, paused_cpu_ns, cpu_ns = feed.paused_ns, feed.paused_cpu_ns, time.process_time_ns()
-            feed.counts_deletions = True
+            cpu_ns, feed.counts_deletions = time.process_time_ns(), True
             take_steps(feed, step, window)
-            cpu_ns = time.process_time_ns() - cpu_ns
-            self._paused_ns = feed.paused_ns - paused_ns
-            self._paused_cpu_ns = feed.paused_cpu_ns - paused_cpu_ns
-            self._cpu_ns = cpu_ns - self._paused_cpu_ns
+            self._cpu_ns = time.process_time_ns() - cpu_ns
             self._models.observe(feed, statistics.count)
             phase.note = window.reason
         if self._soak is not None:

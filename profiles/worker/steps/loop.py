@@ -46,7 +46,6 @@ class Feed:
 
     Attributes:
         counts_deletions: Whether the clock goes on while an ended iterator is deleted.
-        paused_cpu_ns: CPU time of the process in these pauses.
     """
 
     def __init__(
@@ -62,19 +61,17 @@ class Feed:
         self.deletions: list[float] = []
         self.counts_deletions = False
         self.paused_ns = 0
-        self.paused_cpu_ns = 0
         self.on_restart: Callable[[], None] = lambda: None
 
     def restart(self) -> None:
         """Begin the next epoch."""
         self.ended += 1
         self.on_restart()
-        began, cpu = time.perf_counter_ns(), time.process_time_ns()
+        began = time.perf_counter_ns()
         with self._deleting():
             self.iterator = iter(())
         self.deletions.append((time.perf_counter_ns() - began) / 1e9)
         if not self.counts_deletions:
-            self.paused_cpu_ns += time.process_time_ns() - cpu
             self.paused_ns += time.perf_counter_ns() - began
         self.iterator = iter(self._dataset)
 

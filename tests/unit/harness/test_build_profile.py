@@ -475,25 +475,6 @@ def test_slow_deletions_of_iterators_are_a_warning_where_an_epoch_has_them(delet
     assert words is None or words in found[0]
 
 
-@pytest.mark.parametrize(
-    ("paused_s", "used_s", "cores"),
-    [
-        (0.0, 0.0, 1.4),
-        # 1.4 cores over 4 + 1 seconds are 7 s of CPU time, of which the pauses had 0.2.
-        (1.0, 0.2, 1.7),
-        # The parent's readings lie a little apart from the worker's: no more cores than there are.
-        (4.0, 0.0, 2.0),
-    ],
-)
-def test_cores_in_use_are_those_of_the_time_that_the_rate_counts(paused_s, used_s, cores):
-    seen = drained(5000)
-    seen = replace(seen, steps=replace(seen.steps, seconds=4.0))
-    seen = measured(seen, paused_ns=round(paused_s * 1e9), paused_cpu_ns=round(used_s * 1e9))
-    made = assemble(facts(contention=Contention(worker_cores=1.4)), observed(seen))
-    assert made.contention.worker_cores == pytest.approx(cores)
-    assert made.causes.worker_cores == pytest.approx(cores)
-
-
 @pytest.mark.parametrize(("long_ms", "replayed_ms"), [(9.0, 11.0), (200.0, 20.6)])
 def test_single_long_steps_stay_however_fast_the_pipeline_is(long_ms: float, replayed_ms: float):
     steps = measured(followed(100, fetch_ms=2, busy_ms=8, long_ms=long_ms))
