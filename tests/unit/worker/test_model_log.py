@@ -176,3 +176,39 @@ def test_what_autotune_has_set_is_read_off(scene):
 def test_the_model_now_is_a_plain_record(scene):
     assert scene.log.look(None) is None
     assert scene.log.look(scene) == {"of": 0, "at": 1, "kinds": 2}
+
+
+def test_the_fullest_look_of_each_iterator_outlives_the_thinning(scene):
+    scene.begin()
+    fullest = []
+    for _ in range(4):
+        for _ in range(10):
+            scene.look(1, FULL)
+        fullest.append(scene.at)
+        for _ in range(40):
+            scene.look(1, ("Batch",))
+        scene.restart()
+    ends = [one.last["at"] for one in scene.segments()]
+    assert set(fullest) <= set(ends)
+
+
+def test_each_iterator_has_a_fullest_look_of_its_own(scene):
+    scene.begin()
+    scene.log._every = 1000
+    scene.look(5, FULL)
+    scene.restart()
+    fullest = scene.look(5, ("Batch", "Map"))
+    scene.look(5, ("Batch",))
+    scene.restart()
+    assert fullest in [one.last["at"] for one in scene.segments()]
+
+
+@pytest.mark.parametrize("epochs", [2, 20, 59])
+def test_batches_of_several_epochs_sum_up(scene, epochs):
+    scene.begin()
+    for _ in range(epochs):
+        for _ in range(9):
+            scene.look(2)
+        scene.restart()
+    scene.look(1)
+    assert sum(one.batches for one in scene.segments()) == 18 * epochs + 1

@@ -119,3 +119,11 @@ def test_a_phase_that_raises_did_not_end(proc, channel):
     with pytest.raises(ZeroDivisionError), Phases(channel, proc.folder).enter("build"):
         _ = 1 // 0
     assert channel.sent == [{"phases": [Phase(name="build")]}]
+
+
+def test_where_the_mark_can_be_reset_it_is_exact_also_when_memory_falls(proc, channel):
+    proc.holds(500)
+    proc.allow_reset()
+    grow(Phases(channel, proc.folder), proc, "warmup", 400)
+    assert ended(channel)[0].peak_rss_bytes == 500 * MIB
+    assert channel.warned() == []
