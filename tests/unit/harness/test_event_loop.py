@@ -415,30 +415,22 @@ def test_in_other_phases_it_ends_at_once(scene, name, reason):
     assert seconds == pytest.approx(3)
 
 
-def test_a_worker_that_takes_no_commands_gets_no_grace(scene):
-    scene.worker.takes_commands = False
-    scene.says(1, phase("measure"))
-    scene.interrupt(3)
-    assert scene.run()[1] == pytest.approx(3)
-
-
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_the_second_time_it_ends_at_once(scene, second):
-    scene.says(1, phase("measure"))
-    scene.interrupt(3)
-    scene.interrupt(4, second)
-    ended, seconds = scene.run()
+@pytest.mark.parametrize(
+    ("meanwhile", "seconds"),
+    [
+        (lambda scene: setattr(scene.worker, "takes_commands", False), 3),
+        (lambda scene: scene.interrupt(4), 4),
+        (lambda scene: scene.interrupt(4, signal.SIGTERM), 4),
+        (lambda scene: scene.over_limit(4), 4),
+    ],
+    ids=["it takes no commands", "a second time", "another signal", "memory"],
+)
+def test_its_grace_ends_where_it_is_of_no_use(scene, meanwhile, seconds):
+    asked_to_end(scene, "interrupted", "measure")
+    meanwhile(scene)
+    ended, after = scene.run()
     assert ended.reason == "interrupted"
-    assert seconds == pytest.approx(4)
-
-
-def test_in_its_grace_it_is_still_held_to_the_memory_limit(scene):
-    scene.says(1, phase("measure"))
-    scene.interrupt(3)
-    scene.over_limit(4)
-    ended, seconds = scene.run()
-    assert ended.reason == "interrupted"
-    assert seconds == pytest.approx(4)
+    assert after == pytest.approx(seconds)
 
 
 def test_a_wish_to_end_is_told_also_when_the_worker_was_done(scene):
