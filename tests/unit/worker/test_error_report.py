@@ -44,11 +44,6 @@ ESSENCES = {
 }
 
 
-@pytest.mark.parametrize("case", ESSENCES)
-def test_the_essence_of_tensorflows_errors(case):
-    assert essence(CASES[case]["text"]) == ESSENCES[case]
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
