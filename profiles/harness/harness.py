@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.fork_server import Copies
     from pipeprof.profiles.harness.progress import RunProgress
@@ -330,7 +329,7 @@ class Run:
         return scheduled_on(self._facts.host) >= 2 and (self._limit is None or self._limit.bytes >= ROOM_BYTES)
 
     def _follow_phases(self, sampler: Sampler) -> None:
-        observed = self._observed
+        observed, is_script = self._observed, self._options.kind == "script"
         for phase in observed.phases[self._phases_told :]:
             sampler.sample()
             if self._early is not None and phase.name != "import":
@@ -340,9 +339,11 @@ class Run:
             elif self._outside.is_open:
                 self._end_measure(sampler)
             sampler.enter_phase(phase.name)
-            self._progress.phase(self._name_of(phase), self._options.seconds if phase.name == "measure" else None)
+            # Before a trace, stored batches take the place of the pipeline's.
+            name = "replay" if phase.name == "trace" and not is_script else phase.name
+            self._progress.phase(name, self._options.seconds if name == "measure" else None)
         self._phases_told = len(observed.phases)
-        if observed.traces and not self._traces and not self._is_script:
+        if observed.traces and not self._traces and not is_script:
             self._traces = True
             # A line that is drawn on a terminal is not to be written into.
             self._progress.close()
@@ -358,14 +359,6 @@ class Run:
             if self._options.seconds is None and observed.phase == "measure":
                 done, total = float(observed.steps), float(self._options.steps or 0) or None
             self._progress.tick(observed.rate, done, total)
-
-    @property
-    def _is_script(self) -> bool:
-        return self._options.kind == "script"
-
-    def _name_of(self, phase: Phase) -> str:
-        """The name of a phase for the progress: before a trace, stored batches take the place of the pipeline's."""
-        return "replay" if phase.name == "trace" and not self._is_script else phase.name
 
     def _tell_headline(self, sampler: Sampler) -> None:
         """Tell what is known before the trace, which takes some seconds; the headline stays as it was then."""
