@@ -25,7 +25,7 @@ from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import reason, write_atomically
 from pipeprof.profiles.experiment.version import Version
-from pipeprof.profiles.harness.harness import run_undisturbed
+from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import target_of
 from pipeprof.profiles.protocol.options import Options
@@ -59,8 +59,7 @@ def fix(given: FixOptions) -> int:
     with ExitStack() as ending:
         try:
             # A pipeline that needs more than it may is measured too: to need less is what the search is for.
-            as_it_is, spare = replace(settings, memory_limit=None), 0.0 if is_script else budget
-            profile, _ = run_undisturbed(as_it_is, going.writer, going.progress, budget=spare, end_at=going.end_at)
+            profile = run_sample(replace(settings, memory_limit=None), going.writer, going.progress)
             # What was measured is reported, whatever ends the search.
             ending.callback(_finish, given, profile, going)
             if not profile.exit_code:

@@ -30,7 +30,7 @@ from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.harness.fork_server import Copies
-from pipeprof.profiles.harness.harness import run_undisturbed
+from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import target_of
 from pipeprof.profiles.protocol.options import Options
@@ -82,21 +82,19 @@ def run(given: RunOptions) -> int:
     with ExitStack() as ending:
         early = ending.enter_context(closing(Copies())) if tries else None
         try:
-            profile, left = run_undisturbed(
+            profile = run_sample(
                 going.settings,
                 going.writer,
                 going.progress,
-                budget=budget,
-                end_at=going.end_at,
-                tell=lambda profile: report.tell(profile, going.writer.path, HEADLINE),
-                early=early,
+                lambda profile: report.tell(profile, going.writer.path, HEADLINE),
+                early,
             )
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, going, begun=report)
             if not profile.exit_code:
                 report.tell(profile, going.writer.path, MEASURED)
             if tries and not profile.exit_code:
-                _try_changes(profile, going, left, spent=budget - left, early=early)
+                _try_changes(profile, going, budget, early)
             elif parsed.kind == "script" and not settings.soak:
                 suspect_bottleneck(profile)
                 going.writer.write(profile, final=True)
@@ -171,7 +169,7 @@ def make_writer(settings: Options, outputs: Outputs) -> ProfileWriter:
     return ProfileWriter(found, redact_here if outputs.redact else None)
 
 
-def _try_changes(profile: Profile, going: Measuring, seconds: float, *, spent: float, early: Copies | None) -> None:
+def _try_changes(profile: Profile, going: Measuring, seconds: float, early: Copies | None) -> None:
     """Try the proposed changes; the profile is saved after each."""
     try:
         try_changes(
@@ -181,7 +179,6 @@ def _try_changes(profile: Profile, going: Measuring, seconds: float, *, spent: f
             seconds,
             going.progress,
             end_at=going.end_at,
-            spent=spent,
             early=early,
             save=lambda: going.writer.write(profile),
         )

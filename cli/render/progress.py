@@ -73,7 +73,7 @@ class _Phase:
         return f"{_NUMBERS.get(self.name, '')}{_WORDS.get(self.name, self.name)}"
 
 
-class Progress:
+class Progress(RunProgress):
     """What goes on: on a terminal one line that is drawn again and again, elsewhere a line a phase.
 
     Args:

@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 def account_memory(
     profile: Profile, observed: Observed, sampler: Sampler, loaded: LoadedSpec | None, stages: Mapping[str, Stage]
 ) -> None:
-    """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises.
-
-    Args:
-        stages: The written stages by address.
-    """
+    """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises."""
     report, graphs = observed.memory, observed.parsed
     if report is None or graphs is None:
         if observed.model is not None:

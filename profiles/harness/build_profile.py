@@ -13,7 +13,7 @@ from pipeprof.profiles.document.measured import Device, Overhead, Series, Throug
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
+from pipeprof.profiles.document.shared import DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import CpuAccount, Headspace, Stage
 from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
@@ -94,7 +94,7 @@ def assemble(
         cpu=cpu,
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
-        contention=_contention(facts, observed, steps),
+        contention=facts.contention,
         headspace=_headspace(steps, observed),
         warnings=[*facts.warnings, *told, *_warnings(facts, observed, steps, stages), *notes],
         errors=[problem] if problem else [],
@@ -176,7 +176,6 @@ def _device(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> 
 
 
 def _device_of_loop(facts: RunFacts, observed: Observed, stages: list[Stage] | None) -> Device:
-    """The device as the loop sees it, and as its step describes itself."""
     measured, told = observed.measured, observed.step
     cpu_ms = observed.replayed.cpu_ms if observed.replayed is not None else None
     if facts.options.step.kind == SCRIPT:
@@ -286,32 +285,14 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
 def _attribute_time(
     facts: RunFacts, observed: Observed, stages: list[Stage] | None, steps: Steps | None, graphs: StageGraphs | None
 ) -> tuple[list[Stage] | None, CpuAccount | None]:
-    """Split up the stages' time, and account for the process's CPU time."""
     if graphs is None or not stages:
         return stages, None
     work = work_by_stage(observed.trace, graphs)
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps))
 
 
-def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Contention | None:
-    """Interference while steps were measured; the worker's cores are those of the steps' own time.
-
-    The steps' clock is paused while memory is looked at between epochs. The rate leaves that time out, and so must the
-    cores that it took: 1.8 of 2 cores would read 1.4 where a quarter of the time went into pauses.
-    """
-    contention = facts.contention
-    loop = observed.loop
-    if contention is None or contention.worker_cores is None or steps is None or loop is None or not loop.paused_ns:
-        return contention
-    paused, used = loop.paused_ns / 1e9, loop.paused_cpu_ns / 1e9
-    if steps.seconds <= 0:
-        return contention
-    cores = max(0.0, contention.worker_cores * (steps.seconds + paused) - used) / steps.seconds
-    return replace(contention, worker_cores=min(cores, max(contention.worker_cores, facts.host.cores)))
-
-
 def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuUsage:
-    contention = _contention(facts, observed, steps)
+    contention = facts.contention
     if steps is None:
         return CpuUsage()
     loop = observed.loop

@@ -48,10 +48,7 @@ class Ended:
 
     Attributes:
         reason: Cause of the end; `exit` when the worker ended by itself.
-        returncode: The worker's exit status, or minus the signal.
-        last: The last sample of its memory.
         suspended: It was found hanging because something had stopped the process.
-        successor: The command line of the program that its code put in its place.
         waited: Seconds without progress, where it was not given all of its time.
     """
 
@@ -116,13 +113,10 @@ class Watch:
     """Event loop with its state.
 
     Args:
-        observed: Where its messages go.
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
-        on_message: Called after every batch of messages.
         on_hang: Called before a worker that hangs is ended, with its last answer if it gave one.
         save: Called at the beginning, at the begin of each phase, at the first steps, and every `save_seconds`.
-        most_saving: Share of the time that may go into it.
     """
 
     worker: WorkerProcess
@@ -247,7 +241,6 @@ class Watch:
 
     @property
     def _is_interrupted_again(self) -> bool:
-        """Return whether the user interrupted again after the request to stop."""
         return self.signals.times > (1 if self._stop in ASKED.values() else 0)
 
     def _find_reason(self, now: float) -> None:

@@ -85,10 +85,6 @@ class Circumstances:
     """Circumstances of an end.
 
     Attributes:
-        oom: Kills by the kernel for lack of memory.
-        stages: The written stages by address.
-        view: The pipeline as written, as far as it is known.
-        stacks: Stacks of the worker's threads, if they were dumped.
         silent_services: What is wrong with the tf.data services that it waited for, when it was taken to hang.
     """
 
@@ -116,7 +112,6 @@ def describe_end(returncode: int | None, printed: str, oom: OomReport) -> str:
 
     Args:
         returncode: Its exit status, or minus the signal; None where it closed its channel and goes on.
-        oom: Kills by the kernel for lack of memory since it was started.
     """
     if returncode is None or returncode == CHANNEL_LOST:
         return "closed descriptors that it had not opened"
@@ -178,7 +173,6 @@ def _was_ended(ended: Ended, observed: Observed, around: Circumstances) -> bool:
 
 
 def _plain(end: str, ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    """The failure of a row of `ENDS`."""
     code, exit_code, sentence = ENDS[end]
     steps = observed.measured.steps if observed.measured is not None else None
     printed = [line.strip() for line in around.printed.splitlines() if line.strip()]
@@ -206,7 +200,6 @@ def _plain(end: str, ended: Ended, observed: Observed, around: Circumstances) ->
 
 
 def _death(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
-    """The failure of a worker that ended without a word."""
     code = ended.returncode
     if ended.successor is not None:
         end = "replaced"
@@ -307,7 +300,6 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
 
 
 def _enforced(by: str, error: Raised | None, around: Circumstances) -> str:
-    """Who enforced which limit of memory."""
     limit, message = around.limit, error.message if error is not None else ""
     if by == "kernel":
         return f"the kernel killed the worker at {_whose_memory(around.oom)}"

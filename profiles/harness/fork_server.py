@@ -57,11 +57,7 @@ class ForkServer:
             raise
 
     def wait_until_ready(self, is_readable: Callable[[int], bool]) -> bool:
-        """Wait until it has imported TensorFlow; return whether it can make copies.
-
-        Args:
-            is_readable: Waits until there is something to read from a descriptor; returns whether there is.
-        """
+        """Wait until it has imported TensorFlow; return whether it can make copies."""
         if not self._is_ready and is_readable(self._connection.fileno()):
             with contextlib.suppress(OSError):
                 self._is_ready = self._connection.recv(16) == b"ready"
@@ -125,11 +121,7 @@ class Copies:
     def start(
         self, is_readable: Callable[[int], bool], pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]
     ) -> LedProcess:
-        """Start a worker, as `start_process` does; one with variables of its own is no copy.
-
-        Args:
-            is_readable: Waits until there is something to read from a descriptor; returns whether there is.
-        """
+        """Start a worker, as `start_process` does; one with variables of its own is no copy."""
         if not variables:
             self.begin()
         if self._server is not None and not self._given_up and not variables:

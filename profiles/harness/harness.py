@@ -18,13 +18,13 @@ from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.git.repository import checked_out
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import assemble
-from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import ASKED, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, diagnose
 from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.outside import Outside, RunFacts
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import target_of, with_made, written_stages
+from pipeprof.profiles.harness.settings import target_of, written_stages
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.fork_server import Copies
     from pipeprof.profiles.harness.progress import RunProgress
@@ -64,8 +63,6 @@ SOAK_SAVING = 0.0002
 SHORT_SOAK = 60.0
 SOAK_JUDGED = 30
 """How often a soak is judged until it ends, to see whether it has to be looked for what grows."""
-AGAIN_SHARE = 1 / 3
-"""Of the budget, that a second measurement takes at most."""
 INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
 READ_TO_THE_END = (
     "measure.cold: the measurement read all source files, and what it read twice came from memory. Measure for fewer"
@@ -83,12 +80,8 @@ def run_sample(
     """Measure the target once.
 
     Args:
-        writer: Saves the profile from the first phase on.
         tell: Called with what is known once the headline of the verdict is, before the trace.
         early: Begun beside the worker where there is a core and memory for it.
-
-    Returns:
-        The profile, complete or partial, with the exit code of the command in it.
 
     Raises:
         PipeprofError: Something was wrong before the worker started.
@@ -99,61 +92,6 @@ def run_sample(
         if warning:
             run.warn("no-lock", warning)
         return run.run()
-
-
-def run_undisturbed(
-    options: Options,
-    writer: ProfileWriter,
-    progress: RunProgress,
-    *,
-    budget: float,
-    end_at: float | None,
-    tell: Callable[[Profile], object] = lambda _profile: None,
-    early: Copies | None = None,
-) -> tuple[Profile, float]:
-    """Measure the target; once more where other processes took the cores meanwhile and there is time for that.
-
-    The best change, the best one without a cache and the upper bound of the bottleneck, which pairs measure also on a
-    busy machine, need two thirds of the default budget: more than a third is not spent on a second measurement.
-
-    Args:
-        budget: Seconds for everything that follows the first measurement.
-        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        tell: Called with what is known once the headline of the verdict is, unless it is measured once more.
-        early: As `run_sample` has it.
-
-    Returns:
-        The profile that others disturbed less, and what is left of the budget.
-    """
-
-    def is_enough(profile: Profile) -> bool:
-        took = _seconds(profile)
-        late = end_at is not None and time.monotonic() + took > end_at
-        return profile.verdict is None or not profile.verdict.disturbed or took > budget * AGAIN_SHARE or late
-
-    first = run_sample(options, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None, early)
-    if first.exit_code or is_enough(first):
-        return first, budget
-    progress.note("other processes used the cores: measuring once more")
-    again = run_sample(with_made(options, first), writer, progress)
-    if again.exit_code in EXIT_CODES.values():
-        # Who ends the second measurement keeps the first.
-        first.exit_code = again.exit_code
-        kept = first
-    else:
-        kept = again if not again.exit_code and _others(again) <= _others(first) else first
-    writer.write(kept, final=True)
-    return kept, budget - _seconds(first)
-
-
-def _seconds(profile: Profile) -> float:
-    """How long the measurement took."""
-    return sum(phase.seconds or 0.0 for phase in profile.phases)
-
-
-def _others(profile: Profile) -> float:
-    """Cores that other processes used while it was measured."""
-    return (profile.contention.others_cores or 0.0) if profile.contention is not None else 0.0
 
 
 class Run:
@@ -256,7 +194,6 @@ class Run:
         return profile
 
     def _concluded(self, sampler: Sampler, problem: Problem | None = None, exit_code: int = 0) -> Profile:
-        """Make the profile of what was observed until now, with findings and verdict."""
         if self._facts.written is None and self._seen_view is not None:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
@@ -389,12 +326,10 @@ class Run:
         return ended, sampler
 
     def _has_room_for_two(self) -> bool:
-        """Whether another process can import TensorFlow meanwhile."""
         return scheduled_on(self._facts.host) >= 2 and (self._limit is None or self._limit.bytes >= ROOM_BYTES)
 
     def _follow_phases(self, sampler: Sampler) -> None:
-        """Follow the worker's phases with sampler, probe and progress."""
-        observed = self._observed
+        observed, is_script = self._observed, self._options.kind == "script"
         for phase in observed.phases[self._phases_told :]:
             sampler.sample()
             if self._early is not None and phase.name != "import":
@@ -404,9 +339,11 @@ class Run:
             elif self._outside.is_open:
                 self._end_measure(sampler)
             sampler.enter_phase(phase.name)
-            self._progress.phase(self._name_of(phase), self._options.seconds if phase.name == "measure" else None)
+            # Before a trace, stored batches take the place of the pipeline's.
+            name = "replay" if phase.name == "trace" and not is_script else phase.name
+            self._progress.phase(name, self._options.seconds if name == "measure" else None)
         self._phases_told = len(observed.phases)
-        if observed.traces and not self._traces and not self._is_script:
+        if observed.traces and not self._traces and not is_script:
             self._traces = True
             # A line that is drawn on a terminal is not to be written into.
             self._progress.close()
@@ -422,14 +359,6 @@ class Run:
             if self._options.seconds is None and observed.phase == "measure":
                 done, total = float(observed.steps), float(self._options.steps or 0) or None
             self._progress.tick(observed.rate, done, total)
-
-    @property
-    def _is_script(self) -> bool:
-        return self._options.kind == "script"
-
-    def _name_of(self, phase: Phase) -> str:
-        """The name of a phase for the progress: before a trace, stored batches take the place of the pipeline's."""
-        return "replay" if phase.name == "trace" and not self._is_script else phase.name
 
     def _tell_headline(self, sampler: Sampler) -> None:
         """Tell what is known before the trace, which takes some seconds; the headline stays as it was then."""

@@ -40,11 +40,7 @@ class NotMadeError(PipeprofError):
 
 
 class Looker:
-    """Builds specs with placeholders for their data, and calls functions, in another process.
-
-    Args:
-        seconds: For each.
-    """
+    """Builds specs with placeholders for their data, and calls functions, in another process."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
@@ -59,9 +55,6 @@ class Looker:
 
     def look_at(self, target: ParsedTarget, loaded: LoadedSpec | None) -> LookAnswer:
         """The graph of a target as written.
-
-        Args:
-            loaded: The spec; None for a function.
 
         Raises:
             SpecError: TensorFlow refuses it.
@@ -108,7 +101,6 @@ class Looker:
         self._process, self._unread, self._is_ready = process, b"", False
 
     def _end(self) -> None:
-        """End it, with all that it started."""
         self._process = None
         self._stack.close()
 
@@ -170,7 +162,6 @@ def _answer(line: bytes) -> LookAnswer:
 
 
 def _made(loaded: LoadedSpec) -> dict[str, str]:
-    """Folders of the entries under ``data:`` that have been made."""
     if not loaded.spec.data:
         return {}
     from pipeprof.pipelines.data.cache import locate

@@ -56,8 +56,6 @@ class Outside:
     """What is read at the begin and at the end of the window.
 
     Args:
-        facts: Gets what was read.
-        pid: The worker.
         own_cpu: CPU seconds that watching the worker took so far.
     """
 
@@ -100,7 +98,6 @@ class Outside:
         self._facts.disk = self._disk(time.monotonic() - (self._began or now))
 
     def _disk(self, seconds: float) -> Disk:
-        """Return the bytes read from storage while measuring."""
         cold = self._facts.disk.cold if self._facts.disk else None
         now = bytes_read(self._pid)
         if now is None or self._read is None:

@@ -136,12 +136,7 @@ def start_process(pipes: Sequence[int], family: RunFamily, variables: Mapping[st
 
 
 class WorkerProcess:
-    """Worker process with its pipes.
-
-    Attributes:
-        printed: Descriptor to read the worker's stdout and stderr from.
-        dumped: Descriptor to read the stacks of its threads from.
-    """
+    """Worker process with its pipes."""
 
     def __init__(self, job: Options, family: RunFamily, start: Starter | None = None) -> None:
         self._family = family

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 from pipeprof.profiles.wording import ratio_text, span_text
 
 
-class RunProgress(Protocol):
-    """Receiver of progress events, implemented by the caller."""
+class RunProgress:
+    """Receiver of progress events; the caller's subclass shows them."""
 
     def phase(self, name: str, seconds_expected: float | None) -> None:
         """Begin a phase; `seconds_expected` is its expected length, None if unknown."""
@@ -33,29 +32,8 @@ class RunProgress(Protocol):
         """End the progress."""
 
 
-class Silent:
+class Silent(RunProgress):
     """Progress without output."""
-
-    def phase(self, name: str, seconds_expected: float | None) -> None:
-        """Ignore it."""
-
-    def tick(self, rate: float | None, done: float, total: float | None) -> None:
-        """Ignore it."""
-
-    def standing(self, words: str) -> None:
-        """Ignore it."""
-
-    def ends_in(self, seconds: float | None) -> None:
-        """Ignore it."""
-
-    def note(self, text: str) -> None:
-        """Ignore it."""
-
-    def data(self, name: str, done: int, total: int) -> None:
-        """Ignore it."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def ratio_so_far(value: float, low: float | None, high: float | None, many: int, of: str = "pair") -> str:

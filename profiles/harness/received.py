@@ -38,14 +38,8 @@ class Observed(Sample):
     """The worker's sample, and what the harness makes of it.
 
     Attributes:
-        training: The wait is that of the device where its clock knows it.
-        parsed: The graphs.
-        soak_log: All readings of a soak.
-        device_seen: What the clock of the device showed that the steps compute on.
-        answers: Number of them.
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
-        heard: When it last made progress, in seconds of `clock`.
-        grew: When the memory of a build last grew, in seconds of `clock`.
+        heard: When it last made progress, in seconds of `clock`, as has `grew`, when the memory of a build last grew.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -76,20 +70,12 @@ class Observed(Sample):
         return max(timeout, STARTING_SECONDS) if self.phase == "import" else timeout
 
     def hangs_at(self, timeout: float) -> float:
-        """Return when the worker is taken to hang, in seconds of `clock`.
-
-        Args:
-            timeout: That of the pipeline, in seconds.
-        """
+        """Return when the worker is taken to hang, in seconds of `clock`."""
         longest = self.heard + GROWING_TIMES * timeout
         return max(self.heard + self.patience(timeout), min(self.grew + timeout, longest))
 
     def grows_at_its_end(self, timeout: float) -> bool:
-        """Return whether a build had all the time that growing memory gives it.
-
-        Args:
-            timeout: That of the pipeline, in seconds.
-        """
+        """Return whether a build had all the time that growing memory gives it."""
         return self.grew + timeout >= self.heard + GROWING_TIMES * timeout
 
     def excuse(self, seconds: float) -> None:

@@ -45,9 +45,6 @@ def make_options(
 ) -> Options:
     """Resolve what is asked: the command line before the spec before the defaults.
 
-    Args:
-        more: Other fields of `Options`.
-
     Raises:
         UsageError: Workers of a service are asked for that nothing would read from.
     """

@@ -232,11 +232,7 @@ def _sample() -> Any:
 
 
 class LocalEnd(WorkerEnd):
-    """End of a channel without pipes: nothing ends the process, and a copy of it is silent.
-
-    Args:
-        take: Receives what changes in the sample, one at a time, as it would have come through a pipe.
-    """
+    """End of a channel without pipes: nothing ends the process, and a copy of it is silent."""
 
     def __init__(self, take: Callable[[Changes], None]) -> None:
         self._take = take

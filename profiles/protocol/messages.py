@@ -33,7 +33,6 @@ UNTRACED: Final = "times of ops and Python functions inside stages are n/a"
 class BatchSize:
     """Mean size of a batch; `bytes` is None where strings are part of it."""
 
-    element: str | None
     bytes: float | None
     length: float | None
 
@@ -43,17 +42,13 @@ class LoopCost:
     """Values known only after the measurement.
 
     Attributes:
-        cpu_ns: CPU time that the process took for the measured steps, the pauses left out.
-        paused_ns: Time in which the steps' clock was paused, between epochs.
-        paused_cpu_ns: CPU time of the process in these pauses.
+        cpu_ns: CPU time that the process took for the measured steps.
         deletions: Seconds that deleting each ended iterator took, those of the warm-up among them.
     """
 
     overhead_ns: int
     overhead_cpu_ns: int | None = None
     cpu_ns: int | None = None
-    paused_ns: int = 0
-    paused_cpu_ns: int = 0
     sizes: BatchSize | None = None
     deletions: list[float] = field(default_factory=list)
 
@@ -106,7 +101,6 @@ class Replayed:
 
     Attributes:
         loop_cpu_ms: CPU time of the loop's own thread per step.
-        cpu_ms: That of all threads of the process.
     """
 
     replayed_ms: float
@@ -121,7 +115,6 @@ class Swallowed:
     """An error that an ``ignore_errors`` hides.
 
     Attributes:
-        example: Class and text of the first one.
         errors: As many were raised while so many `elements` were read of the dataset before it, themselves included.
     """
 
@@ -139,9 +132,7 @@ class MemoryReading:
 
     Attributes:
         name: The stretch: import, data, build, iterator, first, released, warmup or measure.
-        peak: The most of `rss`.
         mapped: In glibc's blocks with a mapping of their own.
-        blocks: Number of Python's blocks.
     """
 
     rss: int
@@ -166,7 +157,6 @@ class SoakReading:
     """Memory at one moment of a soak.
 
     Attributes:
-        t: Seconds since it began.
         buffered: Bytes in the pipeline's buffers, as TensorFlow's model counts them.
         cores: Share of one core that readings took so far.
         python: Bytes that Python has allocated since its allocations are traced; None before.
@@ -237,13 +227,7 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Graphs:
-    """The graph as written and as TensorFlow runs it, and the model's snapshots while steps were measured.
-
-    Attributes:
-        made: In-memory sources that were seen while a function built its dataset.
-        places: Where the datasets of a function target were written, by their ids in `written`.
-        constants: Arrays that became constants of a graph while a function built its dataset.
-    """
+    """The graph as written and as TensorFlow runs it, and the model's snapshots while steps were measured."""
 
     written: GraphDict
     executed: GraphDict
@@ -261,7 +245,6 @@ class TracedWork:
         computing: Share of `ms` in which the threads compute.
         waiting: Share in which they wait for a core.
         intra_op_ms: Time of further threads that compute parts of its ops.
-        ops: Milliseconds by op.
         python_calls: Calls of ops that run Python.
     """
 
@@ -316,12 +299,7 @@ class Trace:
 
     Attributes:
         ops: Milliseconds in all threads, by stage address and op; of a spec, whose functions carry the address.
-        python_seconds: Part of it in which at least one Python function of the pipeline ran.
-        note: Why there is no trace; None where there is one.
         work: By key: ``at:`` a stage's address, ``in:`` a dataset of the written graph, ``it:`` an iterator's path.
-        sampled_seconds: How long Python's threads were looked at.
-        unattributed_ops: Milliseconds by op of those whose stage is not known.
-        calls: By the path of an iterator.
         elements: Number of ``GetNext`` calls of each iterator, by its path.
         model: Snapshots of the iterator's model when the trace began and ended; None if it was made anew in between.
     """
@@ -368,7 +346,6 @@ class Raised:
         kind: ``spec`` for a fault of the spec or the command line, ``installation`` for one of TensorFlow's,
             ``pipeline`` where the pipeline raised.
         address: Of the stage; in a function target the user's own name of it, where it has one.
-        words: The stage of a function target, for a sentence.
         frames: The user's frames with their source lines, outermost first.
     """
 
@@ -388,10 +365,8 @@ class ServiceRead:
     """A tf.data service that the pipeline reads from.
 
     Attributes:
-        address: The dispatcher's host:port.
         shares: Arguments by which it takes elements from what others read as well.
         python: Where the stages before it were made that call Python.
-        workers: How many of them were started for this run; None of another service.
     """
 
     address: str | None
@@ -409,20 +384,10 @@ class Sample:
         phases: Those begun, in order; one without its `seconds` has not ended. Its peak is the kernel's high-water mark
             of resident memory in it, None where that is not exact. A message has those that begin or end.
         steps: Of the warm-up or the measurement so far, which took `phase_seconds`; `rate` is in batches per second.
-        step: What the step says of itself after the measurement.
-        own_step: The target returned a step, which takes the batches.
         training: How a script takes its batches, and its other datasets; sent again when more is known.
-        model: The latest look at TensorFlow's model of the running pipeline.
-        soak: The latest reading of a soak.
-        soak_freed: Bytes in use that Python's garbage collector freed at its end.
         trace_ends_in: Seconds from the begin of the trace, after which the harness ends the worker.
         versions: Of libraries in the worker; `gpus` are the names of TensorFlow's.
-        warnings: A message has those that are new.
         services: Those that the pipeline was seen to read from when it was built; nothing has been read yet.
-        answer: To a query of its state.
-        done: Nothing follows.
-        grows: The process has grown while a user's function builds the dataset.
-        awaited: The address of the dispatcher that the build waits for.
         built: Of a worker that takes turns, as is `turn`, the end of the last one.
         refused: Why the pipeline cannot be edited in this way, in one sentence; nothing was measured.
     """

@@ -43,7 +43,6 @@ class RefPlace:
 
     Attributes:
         folder: Its current folder: in the tree, the place of the command's current folder.
-        tree: Root of the ref's tree.
         work_tree: Root of the work tree that it stands for.
     """
 
@@ -63,37 +62,20 @@ class Options:
 
     Attributes:
         user_files: The user's Python files, the target first.
-        command: The words of the command line.
-        step_given: The command line names the step.
         step_from_init: The line of the spec's step, where `pipeprof init` has made it up.
         dispatch: How many steps the host may run ahead of the device, or ``sync``; None without a step.
         seconds: Length of the measurement; None where `steps` alone ends it.
-        steps: After which it ends.
-        warmup_seconds: Length of the warm-up; None for the rule.
-        cold: Drop the source files from the page cache first.
+        warmup_seconds: None for the rule.
         timeout: Seconds without a step after which the pipeline is taken to hang.
-        max_time: Seconds that the whole command may take.
-        spent: Those of them that are over when this run begins.
-        memory_limit: Bytes that the worker may use.
-        data_size: Size of the whole data set; the target may read a sample of it.
-        no_cache: Try no change that adds a cache.
-        soak: The measurement is a soak: memory is read over all of its seconds.
-        tries: What is proposed is tried afterwards.
+        spent: Seconds of `max_time`, that of the whole command, that are over when this run begins.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
             the JSON of `pipelines.changes.edits.to_document`.
-        changed_by: The same changes, and those of a spec, for the profile.
-        script_args: What follows ``--`` on the command line: the script's own arguments.
-        to_end: Let the script come to its own end.
-        allow_writes: Let the script overwrite and delete files that exist.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         main: The script's dataset that turns are about; None where a run has to find it.
         made: Files that earlier processes of the same command have written, with nothing of the user's in them.
         at_ref: Where a target at a git ref runs; None for one of the work tree.
-        turns: Take turns with other workers instead of one measurement; None for one.
         texts: What files are read as in place of what they contain, by their paths.
         data: The spec's, as `as_pairs` has it, in the worker.
-        base_dir: Folder that a spec's paths are relative to.
-        data_dirs: Folders of synthesised inputs, by name.
     """
 
     target: ParsedTarget
@@ -215,8 +197,6 @@ class LookJob:
     """A spec or a function to build.
 
     Attributes:
-        file: Path of the spec or of the Python file.
-        arguments: What the function is called with, by name.
         data: The spec's, as `as_pairs` has it; None for a function.
         made: Folders of the entries under ``data:`` that have been made.
     """
@@ -237,10 +217,8 @@ class LookAnswer:
         kind: Why it failed; empty if it did not: ``spec``: TensorFlow refuses the spec; ``target``: the function is
             none, or its arguments do not fit; ``python``: the user's Python raised; ``unmade``: data has to be read
             that has not been made; ``installation``: there is no TensorFlow; ``ended``: the process ended by itself.
-        address: The stage, where that is known.
         op_path: The call inside it, as `BuildError` has it.
         lines: Traceback lines in the user's Python, the innermost call last.
-        notes: Codes and texts of warnings.
     """
 
     sketch: Sketch | None = None

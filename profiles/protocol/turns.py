@@ -16,13 +16,11 @@ class ReplayJob:
     """Stages that a replay of their outputs replaces.
 
     Attributes:
-        stages: Addresses of stages that follow each other, in the order of the data.
         batches: Batches of the pipeline for which the replay has elements, at least.
         per_batch: Outputs of the stages per batch, as measured; None where that is not known.
         inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, as measured; 0 where
             that is not known.
         ops: For a spec, its ops by address; None for a Python function.
-        passing: Addresses of filters that pass nearly all elements, as measured.
     """
 
     stages: list[str]
@@ -40,11 +38,8 @@ class TurnsJob:
     """Preparation of a worker for its turns.
 
     Attributes:
-        edits: Changes of the recorded calls, each as the JSON of `pipelines.changes.edits.to_document`.
         ops: For a spec, its ops by address, for changes of its calls; None for a Python function.
         digest_batches: First batches of the first epoch to describe.
-        digest_seconds: After which no more of them are taken.
-        replay: Stages that are replaced, to measure what the pipeline would be without their cost.
         times_stages: Read TensorFlow's model in each block, for the time of each stage.
         paced: Blocks may say how far apart batches come, to see whether a slow-down is found.
         hold_bytes: Allocated and kept, to see whether it is found.
@@ -73,7 +68,6 @@ class TurnRequest:
         kind: ``warm`` runs until the step time has settled, at most for `seconds` unless the job has more steps of
             warm-up; ``block`` measures; ``stages`` requests the graphs, with the model as it was in all blocks so far.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.
-        batch_seconds: From batch to batch, on the mean at least, where the job is paced; 0 for as they come.
         dispatch: How many steps the host may run ahead of a simulated device in this turn, or ``sync``; None for as
             many as the job says.
     """
@@ -91,7 +85,6 @@ class BatchDigest:
     """Hashes of one of the first batches.
 
     Attributes:
-        data: Hash of all its tensors, in order.
         rows: Hashes of its elements along the first dimension; empty where the tensors do not share one.
         exact: Hash of all that is no floating-point number, and of the shapes.
         sums: Of blocks of the floating-point numbers: a weighted sum, and by how much rounding may change it.
@@ -109,12 +102,9 @@ class Built:
     """The pipeline is built and has given its first batches.
 
     Attributes:
-        ended: The first epoch had no more than these.
-        runtime_bytes: Resident memory once TensorFlow was loaded.
         compared: Elements of an epoch that a cache keeps, which were the same in another epoch; 0 where no epochs were
             compared.
         racing: Whether several calls at a time draw its random numbers, so that two processes agree by chance only.
-        reordered: Whether the elements of that other epoch came in another order.
     """
 
     batches: list[BatchDigest]
@@ -135,9 +125,6 @@ class TurnEnded:
         seconds: From the step before them to the last one.
         wait_seconds: The device's time without work in them; None without a device.
         cpu_seconds: CPU time of the whole process in the turn, and of the workers of its own tf.data service.
-        peak_bytes: Largest resident memory of the process so far.
-        restarts: How often the data set had ended and begun again so far.
-        read_bytes: What the process read from the disk in the turn; None where the system does not tell.
         freeing_seconds: How long TensorFlow took in the turn to free iterators that had ended; not in `seconds`.
         own_seconds: What handing out a replay took in them; not in `seconds` nor in `wait_seconds`.
     """

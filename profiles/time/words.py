@@ -361,7 +361,7 @@ def _idle_elsewhere(profile: Profile) -> str:
     if device is None or gaps is None or not gaps.seconds or device.idle_share is None:
         return ""
     elsewhere = {cause: spent for cause, spent in gaps.by_cause.items() if cause != "pipeline"}
-    if device.gaps_unknown is not None or sum(elsewhere.values()) < STEP_BOUND_BELOW * gaps.seconds:
+    if device.gaps_unknown is not None or not elsewhere or sum(elsewhere.values()) < STEP_BOUND_BELOW * gaps.seconds:
         return ""
     most = max(elsewhere, key=lambda cause: elsewhere[cause])
     idles = f"idles {percent(device.idle_share)} of its traced time"

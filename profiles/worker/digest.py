@@ -16,11 +16,7 @@ _HALF_EPS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
 def digest_of(batch: Any) -> BatchDigest:
-    """Describe a batch.
-
-    Args:
-        batch: An element of a dataset: any structure of tensors, ragged and sparse ones included.
-    """
+    """Describe a batch."""
     import tensorflow as tf
 
     components = _components(batch)

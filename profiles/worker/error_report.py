@@ -131,7 +131,6 @@ def error_outside_stages(error: BaseException, said: str, *, script: bool) -> tu
 
 
 def _within_step(error: BaseException) -> bool:
-    """Return whether the user's step raised the error."""
     return any(
         frame.f_code.co_name == BatchConsumer.submit.__name__ and isinstance(frame.f_locals.get("self"), BatchConsumer)
         for frame, _ in traceback.walk_tb(error.__traceback__)
@@ -151,7 +150,6 @@ def _command_line_parser(error: BaseException, *, script: bool) -> str:
 
 
 def _failed_stage(text: str, sample: JobRun) -> tuple[NodeDict | None, WrittenStage | None]:
-    """Find the node of the written graph that `text` names, and its stage."""
     try:
         written = sample.pipeline.written_graph()
     except Exception:

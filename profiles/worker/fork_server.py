@@ -13,8 +13,8 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.profiles.host.run_family import GUARD, MARK, die_with_guard
@@ -25,27 +25,18 @@ _PRESENT = 63
 """Bit of an entry of ``/proc/self/pagemap``; see the kernel's admin-guide/mm/pagemap."""
 
 
-@dataclass(frozen=True)
-class FilePages:
-    """Pages of mapped files.
-
-    Attributes:
-        present: Address and bytes of each range that is resident.
-        absent: Of each range that is not, where nothing can be written.
-    """
-
-    present: tuple[tuple[int, int], ...]
-    absent: tuple[tuple[int, int], ...]
+Spans: TypeAlias = "list[tuple[int, int]]"
+"""Address and bytes of each range of pages."""
 
 
-def file_pages() -> FilePages:
-    """Those of this process.
+def file_pages() -> tuple[Spans, Spans]:
+    """The pages of mapped files in this process: those that are resident, and absent ones where nothing can be written.
 
     Raises:
         OSError: The kernel does not say.
     """
-    present: list[tuple[int, int]] = []
-    absent: list[tuple[int, int]] = []
+    present: Spans = []
+    absent: Spans = []
     with Path("/proc/self/pagemap").open("rb", buffering=0) as pagemap:
         for begin, end, writable in _mappings():
             pagemap.seek(begin // mmap.PAGESIZE * 8)
@@ -56,17 +47,17 @@ def file_pages() -> FilePages:
                     present.append(span)
                 elif not writable:
                     absent.append(span)
-    return FilePages(tuple(present), tuple(absent))
+    return present, absent
 
 
-def map_again(pages: FilePages) -> None:
+def map_again(present: Spans, absent: Spans) -> None:
     """Make the same pages resident in a copy of the process."""
-    for address, size in pages.present:
+    for address, size in present:
         # Reads a byte of each page.
         _ = (ctypes.c_char * size).from_address(address)[:: mmap.PAGESIZE]
     # The kernel maps the neighbours of a page as well.
     libc = ctypes.CDLL(None)
-    for address, size in pages.absent:
+    for address, size in absent:
         libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), _MADV_DONTNEED)
 
 
@@ -124,7 +115,9 @@ def _has_driver() -> bool:
     return "libcuda.so" in Path("/proc/self/maps").read_text()
 
 
-def _copy(mark: bytes, guard: str, descriptors: list[int], pages: FilePages, connection: socket.socket) -> int:
+def _copy(
+    mark: bytes, guard: str, descriptors: list[int], pages: tuple[Spans, Spans], connection: socket.socket
+) -> int:
     """Make a copy that runs a worker and is no child of this process; return its id, 0 where that fails."""
     answer, answers = os.pipe()
     try:
@@ -153,8 +146,7 @@ def _copy(mark: bytes, guard: str, descriptors: list[int], pages: FilePages, con
     return int(pid or b"0")
 
 
-def _work(mark: bytes, guard: str, descriptors: list[int], pages: FilePages) -> None:
-    """Run the worker, as a process that was started for it."""
+def _work(mark: bytes, guard: str, descriptors: list[int], pages: tuple[Spans, Spans]) -> None:
     to_worker, from_worker, stacks, prints = descriptors
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, one in enumerate((nothing, prints, prints)):
@@ -163,17 +155,13 @@ def _work(mark: bytes, guard: str, descriptors: list[int], pages: FilePages) -> 
         os.close(one)
     _carry(mark)
     os.environ[GUARD] = guard
-    map_again(pages)
+    map_again(*pages)
     sys.argv[1:] = [str(one) for one in (to_worker, from_worker, stacks)]
     work()
 
 
 def _carry(mark: bytes) -> None:
-    """Carry the mark of a family where other processes look for it: in the environment at the start of the process.
-
-    Args:
-        mark: As long as the one that is there.
-    """
+    """Carry the mark of a family where other processes look for it: in the environment at the start of the process."""
     libc = ctypes.CDLL(None)
     libc.getenv.restype = ctypes.c_void_p
     there = libc.getenv(MARK.encode())

@@ -20,12 +20,6 @@ _READ = 1 << 16
 
 
 class _GuardProcess:
-    """The guard itself.
-
-    Args:
-        adopts: Whether it becomes the parent of orphans.
-    """
-
     def __init__(self, control: int, reports: int, *, adopts: bool) -> None:
         self._control = control
         self._reports = reports
@@ -36,11 +30,7 @@ class _GuardProcess:
         self._leader: subprocess.Popen[bytes] | None = None
 
     def run(self, child_ended: int) -> None:
-        """Follow orders until the other end of the pipe is closed, then end the family.
-
-        Args:
-            child_ended: Descriptor from which bytes can be read if a child may have ended.
-        """
+        """Follow orders until the other end of the pipe is closed, then end the family."""
         text, is_open = b"", True
         while is_open:
             readable, _, _ = select.select([self._control, child_ended], [], [])

@@ -32,11 +32,8 @@ class Pipeline:
     """The dataset of a job, with what was seen while it was made.
 
     Attributes:
-        called: What the user's function returned.
         watch: The calls that made the dataset; None where nobody has to know them.
-        made: Sources in memory that the user's code made.
         source_bytes: Bytes that sources and constants hold, which a graph would hold once more.
-        service: Address of the tf.data service that was started for it.
     """
 
     def __init__(self, job: Options) -> None:
@@ -93,7 +90,6 @@ class Pipeline:
         return watch
 
     def _arguments(self) -> list[tuple[str, str]]:
-        """The arguments of a function, with the address of the service that was started for it."""
         arguments = self._job.target.arguments
         if self.service is None:
             return list(arguments)
@@ -123,9 +119,6 @@ class Pipeline:
 
     def edit(self, steps: Sequence[Sequence[str]], ops: Mapping[str, str] | None = None) -> None:
         """Make steps of changes by calling tf.data again as the user's code did.
-
-        Args:
-            steps: The changes, as JSON.
 
         Raises:
             CannotChangeError: A change is not possible on this pipeline.

@@ -118,7 +118,6 @@ class JobRun:
         self._sketch_later: CallWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
-        self._paused_ns = self._paused_cpu_ns = 0
         self._swallows = False
         self._reads_service = False
         self._service: LocalService | None = None
@@ -131,7 +130,6 @@ class JobRun:
         self._run_dataset()
 
     def _run_dataset(self) -> None:
-        """Go through the phases that follow once there is a dataset."""
         if self.job.edits:
             self.pipeline.edit(self.job.edits)
         self._first_element()
@@ -173,8 +171,6 @@ class JobRun:
             overhead_ns=window.overhead_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
-            paused_ns=self._paused_ns,
-            paused_cpu_ns=self._paused_cpu_ns,
             sizes=self._sizes.mean(),
             deletions=self.feed.deletions[:],
         )
@@ -355,13 +351,9 @@ class JobRun:
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
-            paused_ns, paused_cpu_ns, cpu_ns = feed.paused_ns, feed.paused_cpu_ns, time.process_time_ns()
-            feed.counts_deletions = True
+            cpu_ns, feed.counts_deletions = time.process_time_ns(), True
             take_steps(feed, step, window)
-            cpu_ns = time.process_time_ns() - cpu_ns
-            self._paused_ns = feed.paused_ns - paused_ns
-            self._paused_cpu_ns = feed.paused_cpu_ns - paused_cpu_ns
-            self._cpu_ns = cpu_ns - self._paused_cpu_ns
+            self._cpu_ns = time.process_time_ns() - cpu_ns
             self._models.observe(feed, statistics.count)
             phase.note = window.reason
         if self._soak is not None:
@@ -410,7 +402,6 @@ class JobRun:
                 self._read_swallowed()
 
     def _trace_device(self, step: BatchConsumer | None) -> None:
-        """Record steps on the clock of a GPU or TPU, where they compute on one."""
         if step is None or step.told().on not in ("gpu", "tpu"):
             return
         from pipeprof.profiles.worker.trace.device import trace_steps
@@ -432,7 +423,6 @@ class JobRun:
                 self._channel.send(swallowed=hidden)
 
     def _describe(self) -> None:
-        """Send the account of memory, the graphs and the model's costs."""
         with self._attempt("no-ledger", "Memory could not be accounted"):
             report = self._memory.report(sources=self.pipeline.components(), batch_bytes=self._sizes.mean().bytes)
             self._channel.send(memory=report)
@@ -441,7 +431,6 @@ class JobRun:
 
     @contextmanager
     def _attempt(self, code: str, failed: str) -> Iterator[None]:
-        """Run the body and turn an exception into a warning."""
         try:
             yield
         except Exception as error:

@@ -49,17 +49,15 @@ step: none
 """
 # How sure a gain must be is as for users; blocks, warm-ups and the first run are shorter, and a race has two changes.
 # The search on the function has one race, a look at what it took, and the proof, whatever time they take. That other
-# tests use the cores is no reason to measure once more, and leaves out no round.
+# tests use the cores leaves out no round.
 FIX = f"""{forked.SHORT}
 import sys
 from pipeprof.cli.commands import fix
 from pipeprof.cli.main import main
 from pipeprof.profiles.experiment import purposes
-from pipeprof.profiles.harness import harness
 from pipeprof.profiles.tries import pace, race, track
 
 fix.FIRST_SECONDS = 1.0
-harness.run_undisturbed = lambda *given, budget, end_at: (harness.run_sample(*given), budget)
 vars(purposes.TRIES).update(warm_seconds=0.3, block_seconds=0.15)
 race.undisturbed = list
 pace.SHORTEST_WARM, pace.MOST_ENTRANTS, track.LOOK_SECONDS = 0.3, 2, 0.5

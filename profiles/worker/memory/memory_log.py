@@ -151,7 +151,6 @@ class MemoryLog:
     """Memory readings at the ends of phases, and looks at the running pipeline.
 
     Args:
-        send: Receives some of the looks.
         every: Seconds between two of these.
         counts_arrays: Whether the report counts Python's arrays: it looks at all objects that the process has.
     """
@@ -173,11 +172,7 @@ class MemoryLog:
         self._next = 0.0
 
     def read(self, name: str, *, used: bool = True) -> None:
-        """Take a reading that ends the stretch since the last one.
-
-        Args:
-            used: Whether TensorFlow's devices may be in use.
-        """
+        """Take a reading that ends the stretch since the last one."""
         peak = procfs.peak_rss_bytes("self")
         if (reading := read_memory(name, heap=heap(), used=used)) is not None:
             self._readings.append(replace(reading, peak=peak))
@@ -185,11 +180,7 @@ class MemoryLog:
             forget_peak()
 
     def look(self, phase: PhaseName, feed: Feed, steps: int, snapshot: RawSnapshot | None = None) -> None:
-        """Look at the running pipeline, at most five times a second.
-
-        Args:
-            snapshot: The model, if it has just been read.
-        """
+        """Look at the running pipeline, at most five times a second."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -271,13 +262,7 @@ MOST, LEAST, LEAST_OF_SHORT = 240, 20, 80
 
 
 class SoakWatch:
-    """Readings of memory while a soak lasts.
-
-    Args:
-        seconds: How long it lasts.
-        clock: Seconds.
-        cpu: CPU seconds of this thread.
-    """
+    """Readings of memory while a soak lasts."""
 
     def __init__(
         self,
@@ -350,7 +335,6 @@ class SoakWatch:
 
 
 def _collected() -> int | None:
-    """Return the bytes in use that Python's garbage collector frees."""
     before = read_memory("soak", heap=heap())
     gc.collect()
     after = read_memory("soak", heap=heap())

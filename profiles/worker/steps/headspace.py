@@ -7,7 +7,7 @@ With ``step: none`` the interval of that replay is the floor of the loop itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +57,6 @@ def measure_floor(step: BatchConsumer | None, channel: WorkerEnd) -> Floor:
 
 def replay(feed: Feed, step: BatchConsumer | None, channel: WorkerEnd) -> Replayed | None:
     """Measure the mean interval of steps on preloaded batches.
-
-    Args:
-        feed: The pipeline's feed; a few batches are taken from it.
 
     Returns:
         None if there was no time for a step.
@@ -145,28 +142,6 @@ def _first_dimension(component: Any) -> int | None:
     return int(shape[0]) if shape is not None and shape.rank else None
 
 
-def _component_text(component: Any) -> str:
-    """Describe a component of an element: a tensor, ragged or sparse, `None`, or another value."""
-    if component is None:
-        return "None"
-    dtype, shape = getattr(component, "dtype", None), getattr(component, "shape", None)
-    if dtype is None or shape is None:
-        return type(component).__name__.strip("_").removesuffix("Impl").removeprefix("Variant")
-    return f"{dtype.name}{list(shape) if shape.rank is not None else '[…]'}"
-
-
-def _text(batch: Any) -> str:
-    """Describe the structure of a batch, without the class names of its dicts and tuples."""
-    if isinstance(batch, Mapping):
-        return f"{{{', '.join(f'{key}: {_text(one)}' for key, one in batch.items())}}}"
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return f"({', '.join(f'{key}: {_text(one)}' for key, one in zip(batch._fields, batch, strict=True))})"
-    if isinstance(batch, list | tuple):
-        inner = ", ".join(_text(one) for one in batch)
-        return f"[{inner}]" if isinstance(batch, list) else f"({inner}{',' if len(batch) == 1 else ''})"
-    return _component_text(batch)
-
-
 _ALIKE = 0.75
 """Of the looks, that see one length where the others are the last ones of an epoch."""
 
@@ -175,13 +150,11 @@ class BatchSizes:
     """Mean size of the first batch and of those that the loop holds when it looks at its window."""
 
     def __init__(self) -> None:
-        self._spec: str | None = None
         self._lengths: list[int] = []
         self._bytes: list[int] = []
 
     def see(self, batch: Any) -> None:
         """Read the sizes of a batch."""
-        self._spec = self._spec or _text(batch)
         length = length_of(batch)
         if length is not None:
             self._lengths.append(length)
@@ -193,7 +166,7 @@ class BatchSizes:
         often = max(map(self._lengths.count, set(self._lengths)), default=0)
         varies = often < _ALIKE * len(self._lengths)
         length = None if varies else _mean(self._lengths)
-        return BatchSize(element=self._spec, bytes=_mean(self._bytes), length=length)
+        return BatchSize(bytes=_mean(self._bytes), length=length)
 
 
 def _mean(values: list[int]) -> float | None:
@@ -207,7 +180,6 @@ def read_swallowed(source: Any, stop: Callable[[], bool]) -> Swallowed | None:
 
     Args:
         source: The dataset before an ``ignore_errors``.
-        stop: Whether the user wants an end.
     """
     import tensorflow as tf
 

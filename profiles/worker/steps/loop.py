@@ -45,15 +45,7 @@ class Feed:
     such as a warm-up or a comparison of two pipelines, pauses the clock of its steps meanwhile.
 
     Attributes:
-        deletions: Seconds that each deletion took.
         counts_deletions: Whether the clock goes on while an ended iterator is deleted.
-        paused_ns: Total pause of the clock.
-        paused_cpu_ns: CPU time of the process in these pauses.
-        on_restart: Called at the end of an epoch.
-
-    Args:
-        deleting: Makes what an ended iterator is deleted in.
-        iterator: One of the dataset that exists already; a new one if None.
     """
 
     def __init__(
@@ -69,19 +61,17 @@ class Feed:
         self.deletions: list[float] = []
         self.counts_deletions = False
         self.paused_ns = 0
-        self.paused_cpu_ns = 0
         self.on_restart: Callable[[], None] = lambda: None
 
     def restart(self) -> None:
         """Begin the next epoch."""
         self.ended += 1
         self.on_restart()
-        began, cpu = time.perf_counter_ns(), time.process_time_ns()
+        began = time.perf_counter_ns()
         with self._deleting():
             self.iterator = iter(())
         self.deletions.append((time.perf_counter_ns() - began) / 1e9)
         if not self.counts_deletions:
-            self.paused_cpu_ns += time.process_time_ns() - cpu
             self.paused_ns += time.perf_counter_ns() - began
         self.iterator = iter(self._dataset)
 
@@ -105,11 +95,8 @@ class Chunk:
     """Steps that the loop takes from one look to the next; another thread may take them while the loop waits.
 
     Attributes:
-        base: Time of the first request, in nanoseconds; of steps without a device.
         begins: Whether the first batch began an epoch; without a device.
-        times: When each batch came, in nanoseconds; without a device.
         readings: With a device, one of each step.
-        taken: Steps that were taken.
     """
 
     base: int = 0
@@ -134,12 +121,7 @@ class Chunk:
 
 
 class Window:
-    """Receiver of the loop's steps that decides when the loop ends.
-
-    Attributes:
-        check_at: When the next look is due, in nanoseconds.
-        chunk: Steps that the loop takes before that.
-    """
+    """Receiver of the loop's steps that decides when the loop ends."""
 
     check_at: int
     chunk: Chunk

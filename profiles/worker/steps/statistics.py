@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeprof.pipelines.late import np
@@ -41,12 +40,7 @@ if TYPE_CHECKING:
 
 
 class EpochStart(NamedTuple):
-    """Steps and time before the latest restart of the dataset.
-
-    Attributes:
-        steps: Before it.
-        seconds: Before it.
-    """
+    """Steps and time before the latest restart of the dataset."""
 
     restarts: int
     steps: int
@@ -72,7 +66,6 @@ class Floor:
     Attributes:
         p50_ns: Median, subtracted from every wait that exceeds `p95_ns`.
         p95_ns: 95th percentile; a shorter wait is not one.
-        summary: Quantiles in milliseconds for the report.
     """
 
     p50_ns: int = 0
@@ -109,7 +102,7 @@ class StepStatistics:
         self.previous = previous
         self.intervals, self.busy, self.gaps = Durations(), Durations(), Durations()
         self.waits, self.fetches = (Durations(), Durations()) if device else (self.intervals, self.intervals)
-        self.longest = LongestGaps()
+        self._longest: list[Gap] = []
         self.course = Course()
         self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
         self.restarts = 0
@@ -170,7 +163,7 @@ class StepStatistics:
         self.intervals.add(intervals)
         if not self.device:
             self.course.add(intervals)
-            return median_ms(intervals)
+            return float(np.median(intervals)) / 1e6
         gaps = np.maximum(start - ends, 0)
         late = _overlap(ends, start, deadline, woke)
         self.course.add(intervals, waits, end - start)
@@ -181,13 +174,14 @@ class StepStatistics:
         causes: dict[GapCause, Nanoseconds] = {"pipeline": waits, "python": gaps - waits - late, "pipeprof": late}
         for cause, part in causes.items():
             self.causes_ns[cause] += int(part.sum())
-        for i in self.longest.candidates(gaps):
+        for i in np.argsort(-gaps, kind="stable")[: min(LONGEST, np.count_nonzero(gaps))]:
+            start_s, ms = float(ends[i] - self._origin) / 1e9, float(gaps[i]) / 1e6
             longest = max(causes, key=lambda cause: causes[cause][i])
-            self.longest.offer((ends[i] - self._origin) / 1e9, gaps[i] / 1e6, longest)
-        return median_ms(intervals)
+            self._longest.append(Gap(start_s=round(start_s, 6), ms=round(ms, 6), cause=longest))
+        self._longest = sorted(self._longest, key=lambda gap: (-gap.ms, gap.start_s))[:LONGEST]
+        return float(np.median(intervals)) / 1e6
 
     def _fold_restarts(self, restarts: Nanoseconds, intervals: Nanoseconds, waits: Nanoseconds) -> None:
-        """Note which of the steps that are about to be folded in began an epoch."""
         if not len(restarts):
             return
         first, last = int(restarts[0]), int(restarts[-1])
@@ -220,7 +214,7 @@ class StepStatistics:
         gaps = Gaps(
             count=self.gaps.count,
             by_cause={cause: ns / 1e9 for cause, ns in self.causes_ns.items() if ns},
-            longest=self.longest.listed(),
+            longest=self._longest,
             histogram=self.gaps.histogram(),
         )
         return replace(found, gaps=gaps, idle_share=self.gaps.total_ns / whole if whole else None)
@@ -230,10 +224,9 @@ _GROWTH = math.log(1.005)
 _BINS = math.ceil(math.log(3600 * 1e9) / _GROWTH) + 2
 _BOUNDS = [round(10 ** (index / 20), 6) for index in range(-60, 120)]
 LONGEST = 10
+"""Idle gaps that are listed."""
 MOST_STRETCHES = 120
 """Stretches of steps over time that are kept; twice as many are put together two by two."""
-MOST_WAITING = 1000
-"""Durations added before they are sorted into bins."""
 
 
 @cache
@@ -243,67 +236,32 @@ def _coarse_of_bins() -> NDArray[np.int64]:
     return coarse
 
 
-def median_ms(values: Nanoseconds) -> float:
-    """Return the median of `values`, shape (n,), n > 0, in ms; ten times faster than ``np.median`` for hundreds."""
-    middle = len(values) // 2
-    if len(values) % 2:
-        return float(np.partition(values, middle)[middle]) / 1e6
-    ordered = np.partition(values, (middle - 1, middle))
-    return float(ordered[middle - 1] + ordered[middle]) / 2e6
-
-
 class Durations:
     """A distribution of durations, folded in as nanoseconds and read out as milliseconds."""
 
     def __init__(self) -> None:
         self.count = 0
         self.total_ns = 0
-        self._max_ns = 0
+        self.max_ns = 0
         self._bins = np.zeros(_BINS, dtype=np.int64)
-        # Not yet in the bins: the loop hands over a few at a time, and sorting few takes as long as sorting many.
-        self._waiting: list[Nanoseconds] = []
-        self._sorted = 0
-        # The harness may ask for the steps so far while the loop adds some.
-        self._lock = Lock()
 
     def add(self, values: Nanoseconds | list[int]) -> None:
         """Fold in `values`, shape (n,), in nanoseconds; negative values count as 0."""
         if not len(values):
             return
         values = np.maximum(np.asarray(values, dtype=np.int64), 0)
-        self.count += len(values)
+        index = np.where(values > 0, np.log(np.maximum(values, 1)) / _GROWTH + 1, 0)
+        counts = np.bincount(np.minimum(index, _BINS - 1).astype(np.int64))
+        self._bins[: len(counts)] += counts
+        self.max_ns = max(self.max_ns, int(values.max()))
         self.total_ns += int(values.sum())
-        with self._lock:
-            self._waiting.append(values)
-        if self.count - self._sorted >= MOST_WAITING:
-            self._sort()
-
-    def _sort(self) -> None:
-        """Put into the bins what waits."""
-        with self._lock:
-            if not self._waiting:
-                return
-            values = np.concatenate(self._waiting)
-            self._waiting.clear()
-            self._sorted += len(values)
-            self._max_ns = max(self._max_ns, int(values.max()))
-            index = np.zeros(len(values), dtype=np.int64)
-            positive = values > 0
-            index[positive] = np.minimum(np.log(values[positive]) / _GROWTH + 1, _BINS - 1).astype(np.int64)
-            counts = np.bincount(index)
-            self._bins[: len(counts)] += counts
-
-    @property
-    def max_ns(self) -> int:
-        """The longest one; 0 if nothing was folded in."""
-        self._sort()
-        return self._max_ns
+        # Last, as the harness may ask for the steps so far meanwhile: a quantile needs as many in the bins.
+        self.count += len(values)
 
     def quantile_ms(self, q: float) -> float:
         """Return the `q`-quantile (0 to 1) in milliseconds; 0 if nothing was folded in."""
         if not self.count:
             return 0.0
-        self._sort()
         rank = q * (self.count - 1)
         below = np.cumsum(self._bins)
         i = int(np.searchsorted(below, rank, side="right"))
@@ -325,31 +283,9 @@ class Durations:
 
     def histogram(self) -> list[tuple[float, int]]:
         """Return pairs of upper bound in milliseconds (twenty to a factor of ten) and count, empty bins left out."""
-        self._sort()
         counts = np.bincount(_coarse_of_bins(), weights=self._bins, minlength=len(_BOUNDS) + 1).astype(np.int64)
         bounds = [*_BOUNDS, self.max_ns / 1e6]
         return [(bounds[i], int(n)) for i, n in enumerate(counts) if n]
-
-
-class LongestGaps:
-    """The longest gaps seen so far, at most `LONGEST` of them."""
-
-    def __init__(self) -> None:
-        self._gaps: list[tuple[float, float, GapCause]] = []
-
-    def candidates(self, gaps: Nanoseconds) -> list[int]:
-        """Return indices into `gaps`, shape (n,), in ns, of those long enough to be offered; at most `LONGEST`."""
-        shortest = self._gaps[-1][0] if len(self._gaps) == LONGEST else 0.0
-        longer = np.flatnonzero(gaps > shortest * 1e6)
-        return [int(i) for i in longer[np.argsort(-gaps[longer], kind="stable")[:LONGEST]]]
-
-    def offer(self, start_s: float, ms: float, cause: GapCause) -> None:
-        """Consider a gap of `ms` milliseconds that began `start_s` seconds into the measured window."""
-        self._gaps = sorted([*self._gaps, (float(ms), -float(start_s), cause)], reverse=True)[:LONGEST]
-
-    def listed(self) -> list[Gap]:
-        """Return the gaps, longest first."""
-        return [Gap(start_s=round(-start, 6), ms=round(ms, 6), cause=cause) for ms, start, cause in self._gaps]
 
 
 class Course:

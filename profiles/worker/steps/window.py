@@ -90,15 +90,8 @@ class PhaseWindow(Window):
     """Window that accumulates steps until `finished` gives a reason to end.
 
     Args:
-        phase: Of the beats; None for no beats.
-        statistics: Where the steps go.
-        channel: Where beats and partial results go.
         finished: Called with every look; returns why the window is over, or `None`.
-        steps_limit: End after exactly so many steps.
-        check_ns: Nanoseconds from one look to the next.
         seconds: End when so many have been measured. Then looks that take long become rare.
-        see: Called with the batch that the loop holds at a look.
-        tells_ns: Nanoseconds from one beat, and from one partial result, to the next.
         tells_steps: Whether there are partial results; None for those of the measurement.
     """
 
@@ -183,7 +176,6 @@ class PhaseWindow(Window):
         return self.reason is not None
 
     def _decide(self, looked: Looked, began: int) -> None:
-        """Check whether the window is over, and send a message from time to time."""
         count, seconds = self.statistics.count, self.statistics.seconds
         paused_ns = self._feed.paused_ns - self._paused_ns
         reason = self._finished(looked)
@@ -252,8 +244,6 @@ class Reporter(threading.Thread):
 
     Args:
         look: Returns whether later looks take as long as this one.
-        every_ns: Nanoseconds between two looks at least.
-        failed: Called with the last of these errors.
     """
 
     def __init__(self, look: Callable[[], bool], every_ns: int, failed: Callable[[Exception], None]) -> None:

@@ -60,8 +60,6 @@ class _JaxProfiler:
 
 
 class _TensorFlowProfiler:
-    """``tf.profiler.experimental``."""
-
     def __init__(self) -> None:
         self._tf: Any = sys.modules["tensorflow"]
 
@@ -104,11 +102,7 @@ class TraceClock:
             self._mark = None
 
     def read(self, came: Sequence[bool]) -> DeviceRead:
-        """Wait for the devices, and write the trace.
-
-        Args:
-            came: Whether there was a batch, for each request.
-        """
+        """Wait for the devices, and write the trace."""
         self.came()
         self._profiler.stop()
         return DeviceRead(list(came), self._folder)
@@ -127,7 +121,6 @@ def trace_steps(
     """Take steps under the profiler of their library; None where it has none.
 
     Args:
-        kind: That of the step.
         alive: Called each second while steps pass.
     """
     make = PROFILERS.get(kind)

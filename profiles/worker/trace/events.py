@@ -99,7 +99,6 @@ class Nest:
     Attributes:
         order: Indices of the events by thread and start; of events with the same start, the longest first.
         parent: The innermost event around each event; -1 for none.
-        begin: Starts of the spans, by thread and time.
     """
 
     order: Integers

@@ -44,11 +44,7 @@ class _FunctionSamples:
 
 
 class Looks:
-    """Sums over samples of the threads' frames.
-
-    Args:
-        foreign: Test for files that are not the user's.
-    """
+    """Sums over samples of the threads' frames."""
 
     def __init__(self, foreign: Callable[[str], bool]) -> None:
         self._foreign = foreign

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -63,12 +63,11 @@ LONGEST_SECONDS: Final = 8.0
 AT_LEAST: Final = 4
 AT_MOST: Final = 2000
 MOST_ELEMENTS: Final = 150_000
-"""Most elements that iterators produce while tracing: each is an event."""
+"""Of an epoch that is traced as a whole: each is an event."""
 MOST_STAGES: Final = 8
 """Assumed number of stages that an element passes through, before elements are counted."""
 LONGEST_FILL_SECONDS: Final = 1.5
 """Seconds until the first batch from which a trace starts within an epoch, to show more than the start."""
-_SNAPSHOT_SECONDS: Final = 0.05
 COMPARISONS: Final = 20
 HERE: Final = "pipeprof compares the clocks, "
 _END = object()
@@ -89,9 +88,6 @@ def to_trace(
 
     Args:
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading its graph may take; None for any number.
-        again: Whether it may be rebuilt with marks.
-        fill_seconds: How long its first element took.
     """
     read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch)
     found = marks_of(read, size, room, watch)
@@ -106,12 +102,7 @@ def to_trace(
 def marks_of(
     dataset: Any, in_memory: int, room: int | None, watch: CallWatch | None = None
 ) -> tuple[Marks, Any] | None:
-    """Return the ops of the pipeline's functions by dataset, and its graph; None where it is too large to read.
-
-    Args:
-        in_memory: Bytes that its sources and captured tensors hold in memory, at most.
-        room: Bytes that reading may take; None for any number.
-    """
+    """Return the ops of the pipeline's functions by dataset, and its graph; None where it is too large to read."""
     if in_memory > SPARED_BYTES:
         return None
     graph = serialised(dataset, in_memory=in_memory, room=room)
@@ -123,9 +114,6 @@ def marked_feed(
     dataset: Any, marks: Marks, graph: Any, watch: CallWatch | None, *, fill_seconds: float, stop: Callable[[], bool]
 ) -> Feed | None:
     """Build the pipeline again with each function in a name scope of its own, and start it.
-
-    Args:
-        fill_seconds: How long its first element took.
 
     Returns:
         None where that is impossible or not needed.
@@ -163,10 +151,6 @@ class TracedStretch:
     """Traced stretch; times in nanoseconds are of ``time.monotonic_ns``.
 
     Attributes:
-        compared: Times of the marks in the trace.
-        thread: The system's id of the thread that took the batches.
-        elsewhere: The system's ids of Python's own threads.
-        python: Samples of the Python functions.
         model: TensorFlow's model at its start and end; None where the iterator changed or the stretch was cut.
     """
 
@@ -204,11 +188,9 @@ def record(
     """Take batches for a second under TensorFlow's profiler and both samplers.
 
     Args:
-        room: Bytes that are left to the process; None for any number.
         fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None. Where that is
             short, the trace starts and, if possible, ends with an epoch: stages before a shuffle may run only while it
             is filled.
-        check: Called before a second stretch; an exception ends the recording.
 
     Raises:
         NoTraceError: There is no trace.
@@ -235,7 +217,6 @@ def _first_look(feed: Feed, most: int, room: int | None) -> tuple[float, float]:
 
 
 def _share(files: Sequence[bytes], most: int) -> float:
-    """Return the recorded events or bytes as a share of the planned ones."""
     return max(sum(map(count_events, files)) / most, sum(map(len, files)) / MOST_BYTES)
 
 
@@ -245,13 +226,11 @@ def _record_once(feed: Feed, seconds: float, fill_seconds: float | None, room: i
     epochs = short and seconds == SECONDS and epoch_is_small(feed)
     if epochs:
         feed.restart()
-    passed = ElementCount(feed)
-    passed.too_many(0.0)
     # With few events in the first look, only patience limits the length.
     limit = LONGEST_SECONDS if seconds == SECONDS else PATIENCE * seconds
     with _Recording(limit, room, samplers=True) as recording:
         stretch, iterator, before = recording.stretch, feed.iterator, take_snapshot(feed.iterator)
-        stretch.batches, stretch.seconds = _take(feed, seconds, PATIENCE * seconds, recording, passed, epochs=epochs)
+        stretch.batches, stretch.seconds = _take(feed, seconds, PATIENCE * seconds, recording, epochs=epochs)
         whole = feed.iterator is iterator and not recording.cut
         after = take_snapshot(iterator) if whole else None
     if before is not None and after is not None:
@@ -260,13 +239,7 @@ def _record_once(feed: Feed, seconds: float, fill_seconds: float | None, room: i
 
 
 def _take(
-    feed: Feed,
-    seconds: float,
-    patience: float,
-    recording: _Recording,
-    passed: ElementCount | None = None,
-    *,
-    epochs: bool = False,
+    feed: Feed, seconds: float, patience: float, recording: _Recording, *, epochs: bool = False
 ) -> tuple[int, float]:
     """Take batches for `seconds`, to the end of an epoch if `epochs`; return their number and the seconds."""
     batches, elapsed, began = 0, 0.0, time.perf_counter()
@@ -283,8 +256,6 @@ def _take(
         elapsed = time.perf_counter() - began
         if elapsed > (seconds if batches >= AT_LEAST and not epochs else patience):
             break
-        if batches >= AT_LEAST and passed is not None and passed.too_many(elapsed):
-            break
     return batches, elapsed
 
 
@@ -294,7 +265,6 @@ class _Recording:
     Args:
         limit: Seconds until it ends even if the thread that started it waits for a batch.
         room: Bytes that are left to the process; it ends when half of them are used. None for any number.
-        samplers: Whether thread states and Python functions are sampled too.
     """
 
     def __init__(self, limit: float, room: int | None = None, *, samplers: bool = False) -> None:
@@ -386,33 +356,6 @@ def _compare_clocks(profiler: Any) -> list[int]:
 def tracer_level(version: str) -> int:
     """Return the lowest tracer level with ops and iterators: TensorFlow 2.18 has them at level 2, 2.21 at level 1."""
     return 1 if tuple(map(int, version.split(".")[:2])) >= (2, 21) else 2
-
-
-class ElementCount:
-    """Number of elements that the iterators of a feed have produced since its creation."""
-
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        self._next = 0.0
-        self._first: dict[int, int] | None = None
-
-    def too_many(self, elapsed: float) -> bool:
-        """Return whether the trace's limit is reached; reads the model only from time to time."""
-        if elapsed < self._next:
-            return False
-        self._next = elapsed + _SNAPSHOT_SECONDS
-        seen = take_snapshot(self._feed.iterator)
-        if seen is None:
-            return False
-        elements = {key: int(node.num_elements) for key, node in seen.proto.nodes.items()}
-        if self._first is None:
-            self._first = elements
-        return passed_on(self._first, elements) >= MOST_ELEMENTS
-
-
-def passed_on(first: Mapping[int, int], now: Mapping[int, int]) -> int:
-    """Return the number of elements between two readings of the model's counters; new iterators start at 0."""
-    return sum(max(0, count - first.get(key, 0)) for key, count in now.items())
 
 
 def epoch_is_small(feed: Feed) -> bool:

@@ -151,7 +151,6 @@ def share_of_cores(looks: Sequence[ThreadReading], cpu_seconds: float, began_ns:
 
     Args:
         cpu_seconds: That the process used between the two times.
-        began_ns: On the clock of the looks.
     """
     threads: dict[int, list[ThreadReading]] = defaultdict(list)
     for look in looks:
@@ -207,7 +206,6 @@ def match(
     """Return the system's id of each traced thread that was matched.
 
     Args:
-        timelines: Of the trace, by its own numbers.
         states: By the system's ids, on the trace's clock.
         others: The system's ids of threads that cannot be in the trace.
     """

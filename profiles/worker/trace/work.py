@@ -76,11 +76,7 @@ class Doing:
 
 @dataclass(frozen=True)
 class _Work:
-    """Spans of threads at work, sorted by thread, start, end and key; arrays of shape (spans,).
-
-    Attributes:
-        key: Index of the key.
-    """
+    """Spans of threads at work, sorted by thread, start, end and key; arrays of shape (spans,)."""
 
     thread: Integers
     start: Integers
@@ -133,7 +129,6 @@ class Spans:
         self._further = _find_further_spans(events)
 
     def _sum_ops(self, events: Events, key_of: Callable[[str], str | None]) -> dict[str, str]:
-        """Sum up the time of ops; return the keys by the events' names."""
         spent = np.bincount(events.name, weights=events.duration_ps, minlength=len(events.names))
         counts = np.bincount(events.name, minlength=len(events.names))
         keys: dict[str, str] = {}
@@ -169,8 +164,6 @@ class Spans:
 
         Args:
             offset_ps: What must be added to the looks' clock to have the trace's.
-            known: The system's ids of traced threads, where known.
-            others: The system's ids of threads that work for no stage.
             share: Factor from the sampled core share to the real one.
         """
         work = self._work
@@ -212,11 +205,7 @@ def _is_computing(name: str) -> bool:
 
 
 def _find_op_spans(events: Events, key: Integers) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return spans of work for ops: from an op until the executor yields the thread, scheduling included.
-
-    Args:
-        key: Index of the key for each name; -1 for none.
-    """
+    """Return spans of work for ops: from an op until the executor yields the thread, scheduling included."""
 
     def spans(chosen: Integers, keys: Integers) -> _Work:
         return _Work.join([(events.thread[chosen], events.start_ps[chosen], events.end_ps[chosen], keys)])
@@ -244,11 +233,7 @@ def _find_op_spans(events: Events, key: Integers) -> tuple[Integers, Integers, I
 
 
 def _find_iterator_spans(events: Events, key: Integers) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return spans of iterators themselves: without their input iterators and functions.
-
-    Args:
-        key: Index of the key for each name; -1 for none.
-    """
+    """Return spans of iterators themselves: without their input iterators and functions."""
     chosen = np.flatnonzero(events.which(lambda name: name.startswith((ITERATOR, _RUN))))
     thread, of_event = events.thread[chosen], key[events.name[chosen]]
     nested = nest_events(thread, events.start_ps[chosen], events.end_ps[chosen])
@@ -270,7 +255,6 @@ def _find_further_spans(events: Events) -> tuple[Integers, Integers]:
 
 
 def _by_thread(looks: Sequence[ThreadReading], offset_ps: int) -> dict[int, tuple[Any, Any]]:
-    """Return times on the trace's clock and parts of a core, by thread."""
     found: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for look in looks:
         found[look.thread].append((look.at_ns * 1000 + offset_ps, look.core))
@@ -281,7 +265,6 @@ def _by_thread(looks: Sequence[ThreadReading], offset_ps: int) -> dict[int, tupl
 
 
 def _count_active(starts: Integers, ends: Integers, times: Integers) -> Integers:
-    """Count the spans at each time."""
     begun = np.searchsorted(np.sort(starts), times, side="right")
     return begun - np.searchsorted(np.sort(ends), times, side="right")
 
@@ -323,12 +306,7 @@ def traced_ops(
     """Take batches for a second under TensorFlow's profiler and both samplers, and read the trace.
 
     Args:
-        marks: The ops of its functions by dataset; None where they are not known.
-        room: Bytes that are left to the process; None for any number.
         fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None.
-
-    Returns:
-        The trace; where there is none, one with nothing but a note.
     """
     check = _Deadline(LONGEST_TRACE, feed).check
     try:
@@ -343,7 +321,6 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
     """Read the events of a traced stretch and attribute them.
 
     Args:
-        marks: The ops of its functions by dataset; None where they are not known.
         check: Called between steps; an exception ends the reading.
 
     Raises:

@@ -19,7 +19,7 @@ def harness(recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     Path("pipeprof-out").mkdir()
     found = Harness(recorded("input-bound"))
     found.profile.command = ["pipeprof", "run", "spec.yaml"]
-    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", found.run_sample)
-    for name in ("run.try_changes", "fix.find_best"):
-        monkeypatch.setattr(f"pipeprof.cli.commands.{name}", found.try_changes)
+    for command, tries in (("run", "try_changes"), ("fix", "find_best")):
+        monkeypatch.setattr(f"pipeprof.cli.commands.{command}.run_sample", found.run_sample)
+        monkeypatch.setattr(f"pipeprof.cli.commands.{command}.{tries}", found.try_changes)
     return found

@@ -87,7 +87,7 @@ def test_what_a_report_names_is_taken(
     def reached(*_given: object, **_named: object) -> None:
         raise ReachedError("it would measure now")
 
-    for name in ("run.run_undisturbed", "fix.run_undisturbed", "compare.compared", "gate.compared"):
+    for name in ("run.run_sample", "fix.run_sample", "compare.compared", "gate.compared"):
         monkeypatch.setattr(f"pipeprof.cli.commands.{name}", reached)
     lines = {line for one in changed(profile) for line in printed(one) if line}
     assert any(some in line for line in lines)

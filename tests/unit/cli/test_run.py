@@ -186,7 +186,7 @@ def test_the_headline_comes_before_the_rest_is_measured(
         assert " ".join(capsys.readouterr().out.split()) == found.verdict.headline
         return found
 
-    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", measure)
+    monkeypatch.setattr("pipeprof.cli.commands.run.run_sample", measure)
     assert pipeprof("run", "spec.yaml", "--no-verify").code == 0
 
 

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema
@@ -14,8 +15,6 @@ import pytest
 from unit.worker.fakes import (
     MIB,
     FakeSampler,
-    beat,
-    changes,
     drained,
     error,
     facts,
@@ -26,21 +25,22 @@ from unit.worker.fakes import (
     phase_end,
     plan,
     stage_at,
-    warned,
 )
 
+from pipeprof.pipelines.steps.consumer import StepFacts
 from pipeprof.profiles.document.measured import Disk
-from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Gap, Gaps, GpuUse, Training
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.gaps.steps import DeviceSeen
+from pipeprof.profiles.harness.account_memory import account_memory
+from pipeprof.profiles.harness.build_profile import _with_copies
 from pipeprof.profiles.harness.build_profile import assemble as assembled
 from pipeprof.profiles.harness.outside import RunFacts
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.protocol.channel import HarnessEnd, encode
-from pipeprof.profiles.protocol.messages import Answer, BatchSize, CostSegment, DeviceRead, Graphs, Replayed, Trace
+from pipeprof.profiles.protocol.messages import BatchSize, CostSegment, DeviceRead, Graphs, Replayed, Trace
 from pipeprof.profiles.protocol.options import StepJob
 
 VALIDATOR = jsonschema.Draft202012Validator(Profile.model_json_schema())
@@ -92,18 +92,6 @@ def test_before_the_first_message_there_is_a_document():
     assert profile.memory.peak_bytes is None
     assert profile.command == ["pipeprof", "run", "spec.yaml"]
     assert profile.started == "2024-01-01T00:00:00+00:00"
-
-
-def test_before_it_measures_there_are_phases_and_the_stages_as_written():
-    seen = observed(phase("import"), phase_end("import", end_rss=300), phase("build"))
-    profile = assemble(facts(written=stages("range", "batch")), seen, FakeSampler(peaks={"build": 500}))
-    assert [(one.name, one.seconds, one.peak_rss_bytes) for one in profile.phases] == [
-        ("import", 1.0, None),
-        ("build", None, 500),
-    ]
-    assert [one.op for one in profile.stages] == ["range", "batch"]
-    assert profile.steps is None
-    assert profile.verdict is None
 
 
 def test_while_it_measures_there_are_steps_and_a_verdict():
@@ -177,17 +165,6 @@ def test_a_trace_that_cannot_tell_leaves_the_gaps_of_the_loop_and_says_why():
     assert (device.gaps, device.idle_share) == (loop.gaps, loop.idle_share)
 
 
-def test_no_measured_step_is_no_steps():
-    seen = observed(phase("measure"), measured(drained(0)))
-    profile = assemble(facts(), seen, exit_code=5, problem=Problem(code="raised", message="It raised."))
-    assert (profile.steps, profile.throughput, profile.overhead) == (None, None, None)
-
-
-def test_results_in_an_answer_make_a_partial_document():
-    seen = observed(phase("measure"), Answer(measured=drained(7)))
-    assert assemble(facts(), seen, exit_code=5).steps.count == 7
-
-
 @pytest.mark.parametrize(
     ("messages", "exit_code", "complete"),
     [
@@ -202,13 +179,6 @@ def test_results_in_an_answer_make_a_partial_document():
 def test_complete_is_a_whole_measurement_that_ended_well(messages, exit_code, complete):
     profile = assemble(facts(), observed(phase("measure"), *messages), exit_code=exit_code)
     assert (profile.complete, profile.exit_code) == (complete, exit_code)
-
-
-def test_a_problem_is_in_the_document():
-    problem = Problem(code="hung", message="It hangs.", file="f.py", line=3)
-    profile = assemble(facts(), observed(phase("build")), problem=problem, exit_code=5)
-    assert profile.errors == [problem]
-    assert profile.verdict is not None
 
 
 def test_what_the_worker_says_of_itself_replaces_what_was_known():
@@ -327,12 +297,6 @@ def test_steps_with_a_device_have_its_gaps_and_dispatch():
     assert profile.steps.busy_ms.mean == pytest.approx(8)
 
 
-def test_steps_without_a_device_have_none():
-    profile = assemble(facts(), observed(phase("measure"), measured(drained())), exit_code=0)
-    assert (profile.steps.dispatch, profile.steps.busy_ms) == (None, None)
-    assert (profile.device.idle_share, profile.device.gaps) == (None, None)
-
-
 @pytest.mark.parametrize(
     ("written", "elements"),
     [
@@ -365,14 +329,8 @@ def test_without_a_graph_elements_are_known_where_the_written_stages_suffice(wri
     assert throughput.bytes_per_second == pytest.approx(200_000)
 
 
-def test_injected_stages_make_no_batches_of_the_users():
-    written = [*stages("range", "map"), Stage(id="injected.0", origin="injected", op="batch")]
-    seen = observed(phase("measure"), measured(drained()))
-    assert assemble(facts(written=written), seen).throughput.elements_per_batch is None
-
-
 def test_batches_of_unknown_size_have_unknown_elements():
-    seen = observed(phase("measure"), measured(drained(), sizes=BatchSize("string", None, None)))
+    seen = observed(phase("measure"), measured(drained(), sizes=BatchSize(None, None)))
     throughput = assemble(facts(written=stages("range", "batch")), seen).throughput
     assert (throughput.elements_per_second, throughput.bytes_per_second) == (None, None)
     assert throughput.batches_per_second is not None
@@ -427,18 +385,6 @@ def test_the_quota_holds_back_on_each_core(throttled: float, cores: int | None, 
     assert cpu.throttled_share == pytest.approx(share)
 
 
-def test_of_many_ops_the_eight_costliest_are_kept():
-    ops = {f"Op{n}": float(n) for n in range(20)}
-    seen = observed(measured(drained()), graphs("map_batch"), Trace(batches=2, ops={"stages.0": ops}))
-    found = next(one for one in assemble(facts(), seen).stages if one.id == "stages.0").ops
-    assert [one.op for one in found] == [f"Op{n}" for n in range(19, 11, -1)]
-
-
-def test_a_trace_without_batches_tells_no_costs():
-    seen = observed(measured(drained()), graphs("map_batch"), Trace(batches=0, ops={"stages.0": {"A": 1.0}}))
-    assert all(one.ops is None for one in assemble(facts(), seen).stages)
-
-
 def test_a_graph_that_could_not_be_read_leaves_the_stages_as_written():
     nothing = {"root": None, "reason": "it is too large", "nodes": []}
     seen = observed(measured(drained()), Graphs(nothing, nothing))
@@ -461,27 +407,12 @@ def test_histograms_and_samples_are_in_the_series():
     assert (series.steps.seconds[-1], series.steps.wait_ms) == (0.015, None)
 
 
-def test_histograms_come_through_json():
-    seen = observed(*HarnessEnd(-1).feed(encode(changes(measured(followed()))).encode()))
-    series = assemble(facts(options=SIMULATED), seen).series
-    assert sum(count for _, count in series.fetch_histogram_ms) == 10
-
-
-def test_without_steps_there_are_no_histograms():
-    assert assemble(facts(), observed()).series.fetch_histogram_ms == []
-
-
 def test_what_measuring_cost_is_told_in_shares():
     seen = observed(measured(followed(10, fetch_ms=2, busy_ms=7, late_ms=1), overhead_ns=5_000_000, overhead_cpu_ns=1))
     overhead = assemble(facts(options=SIMULATED, sampler_cores=0.02), seen, exit_code=0).overhead
     assert overhead.loop_share == pytest.approx(0.05)
     assert overhead.wake_share == pytest.approx(0.1)
     assert overhead.sampler_cores == 0.02
-
-
-def test_no_late_waking_is_none_of_it_and_without_a_device_nothing_is_claimed():
-    assert assemble(facts(options=SIMULATED), observed(measured(followed()))).overhead.wake_share == 0.0
-    assert assemble(facts(), observed(measured(drained()))).overhead.wake_share is None
 
 
 # Warnings
@@ -510,22 +441,15 @@ def test_steps_of_a_warm_up_are_said_to_be_those(reached, warned):
     assert ("short-script" in codes(profile)) is warned
 
 
-def test_a_dataset_that_was_started_again_is_a_warning():
-    seen = observed(measured(drained(10, ms=2.0, restarted=True)))
-    (warning,) = assemble(facts(), seen).warnings
-    assert warning.code == "repeated"
-    assert warning.message == ("The data set is short: 1 restart took 0 % of the time.")
-
-
-def test_a_dataset_that_was_started_again_many_times_says_how_many():
-    seen = drained(10, restarted=True)
-    seen = replace(seen, steps=replace(seen.steps, epochs=1234, restart_share=None))
-    (warning,) = assemble(facts(), observed(measured(seen))).warnings
-    assert warning.message == ("The data set is short: 1,234 restarts while measuring.")
-
-
-def test_a_dataset_that_lasted_is_none():
-    assert codes(assemble(facts(), observed(measured(drained())))) == []
+@pytest.mark.parametrize(
+    ("epochs", "share", "said"),
+    [(1, 0.0, "1 restart took 0 % of the time"), (1234, None, "1,234 restarts while measuring"), (0, None, None)],
+)
+def test_a_dataset_that_was_started_again_is_a_warning(epochs, share, said):
+    seen = drained(10, ms=2.0, restarted=True)
+    seen = replace(seen, steps=replace(seen.steps, epochs=epochs, restart_share=share))
+    found = [(one.code, one.message) for one in assemble(facts(), observed(measured(seen))).warnings]
+    assert found == ([("repeated", f"The data set is short: {said}.")] if said else [])
 
 
 @pytest.mark.parametrize(
@@ -551,37 +475,6 @@ def test_slow_deletions_of_iterators_are_a_warning_where_an_epoch_has_them(delet
     assert words is None or words in found[0]
 
 
-@pytest.mark.parametrize(
-    ("paused_s", "used_s", "cores"),
-    [
-        (0.0, 0.0, 1.4),
-        # 1.4 cores over 4 + 1 seconds are 7 s of CPU time, of which the pauses had 0.2.
-        (1.0, 0.2, 1.7),
-        # The parent's readings lie a little apart from the worker's: no more cores than there are.
-        (4.0, 0.0, 2.0),
-    ],
-)
-def test_cores_in_use_are_those_of_the_time_that_the_rate_counts(paused_s, used_s, cores):
-    seen = drained(5000)
-    seen = replace(seen, steps=replace(seen.steps, seconds=4.0))
-    seen = measured(seen, paused_ns=round(paused_s * 1e9), paused_cpu_ns=round(used_s * 1e9))
-    made = assemble(facts(contention=Contention(worker_cores=1.4)), observed(seen))
-    assert made.contention.worker_cores == pytest.approx(cores)
-    assert made.causes.worker_cores == pytest.approx(cores)
-
-
-def test_warnings_of_parent_and_worker_are_joined():
-    seen = observed(warned("no-trace", "It failed."), beat(1))
-    made = facts(warnings=[Message(code="cold", message="None was evicted.")])
-    assert codes(assemble(made, seen)) == ["cold", "no-trace"]
-
-
-def test_assembling_twice_changes_nothing():
-    made = facts(written=stages("range", "batch"))
-    seen = observed(phase("measure"), measured(drained()))
-    assert assemble(made, seen, FakeSampler()) == assemble(made, seen, FakeSampler())
-
-
 @pytest.mark.parametrize(("long_ms", "replayed_ms"), [(9.0, 11.0), (200.0, 20.6)])
 def test_single_long_steps_stay_however_fast_the_pipeline_is(long_ms: float, replayed_ms: float):
     steps = measured(followed(100, fetch_ms=2, busy_ms=8, long_ms=long_ms))
@@ -597,3 +490,31 @@ def test_a_generator_ends_with_its_iterator():
     made = assemble(facts(written=stages("from_generator", "batch")), observed(measured(seen, deletions=[0.7])))
     (text,) = [one.message for one in made.warnings if one.code == "slow-delete"]
     assert text.startswith("Freeing a finished iterator with its Python generator took 700 ms")
+
+
+@pytest.mark.parametrize(
+    ("told", "causes"),
+    [
+        (StepFacts(None, None, 2.0, 1.0), {"pipeline": 5.0, "python": 0.7, "copy": 0.3}),
+        (StepFacts(None, None, 20.0, 1.0), {"pipeline": 5.0, "python": 0.0, "copy": 1.0}),
+        (StepFacts("a sum", "cpu", None, None), {"pipeline": 5.0, "python": 1.0}),
+    ],
+)
+def test_copies_are_a_cause_of_gaps_of_their_own(told, causes):
+    gaps = Gaps(count=100, by_cause={"pipeline": 5.0, "python": 1.0})
+    found = _with_copies(SimpleNamespace(gaps=gaps, steps=SimpleNamespace(count=100)), told)
+    assert found is not None
+    assert found.by_cause == pytest.approx(causes)
+
+
+@pytest.mark.parametrize(("ops", "held"), [(("cache", "map"), [390 * MIB, None]), (("cache", "cache"), [None, None])])
+def test_a_stage_of_which_there_is_one_has_what_it_held_at_the_last_look(ops, held):
+    seen = observed()
+    node: Any = {"name": "MemoryCacheImpl", "buffered_bytes": 390 * MIB, "buffered_elements": 390}
+    seen.take({"model": {"nodes": [node]}})
+    profile = assemble(facts(), seen, None, problem=Problem(code="out-of-memory", message="…"), exit_code=5)
+    profile.stages = [Stage(id=f"stages.{n}", op=op, origin="written") for n, op in enumerate(ops)]
+    account_memory(profile, seen, None, None, {})
+
+    assert [stage.buffered_bytes for stage in profile.stages] == held
+    assert profile.memory.ledger is None

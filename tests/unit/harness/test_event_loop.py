@@ -28,7 +28,7 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.profiles.harness import event_loop as watches
-from pipeprof.profiles.harness.event_loop import LAST_LOOK_SECONDS, Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
 from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
 from pipeprof.profiles.protocol.channel import encode
 from pipeprof.profiles.protocol.messages import Answer, Trace
@@ -207,15 +207,6 @@ def test_last_words_are_heard_after_the_end(scene):
     assert scene.worker.output == b"the last cry"
 
 
-def test_what_it_prints_is_taken_while_it_runs(scene):
-    scene.at(1, lambda: scene.worker.print(b"hello"))
-    taken = []
-    scene.at(3, lambda: taken.append(scene.worker.output))
-    scene.ends(4)
-    scene.run()
-    assert taken == [b"hello"]
-
-
 def test_a_closed_pipe_alone_does_not_end_it_and_costs_few_turns(scene):
     scene.at(1, scene.worker.hang_up)
     scene.ends(1.9, 3)
@@ -249,13 +240,6 @@ def test_a_worker_that_closed_what_it_prints_to_is_waited_for_in_peace(scene):
     assert len(scene.waited) < 100
 
 
-def test_the_last_sample_is_handed_on(scene):
-    scene.sampler.last = sample(700)
-    scene.ends(1)
-    ended, _ = scene.run()
-    assert ended.last is scene.sampler.last
-
-
 def test_the_worker_is_ended_whatever_goes_wrong(scene):
     def fails() -> None:
         raise OSError(28, "disk full")
@@ -281,12 +265,49 @@ def test_a_hang_is_looked_at_and_ended_once_it_has_answered(scene):
     assert scene.observed.answer is not None
 
 
-def test_a_hang_without_an_answer_is_ended_after_two_seconds(scene):
+@pytest.mark.parametrize(
+    ("timeout", "said", "asked"),
+    [
+        (TIMEOUT, {}, TIMEOUT),
+        # A build that grows has more time, but not without end, and the step after it has not.
+        (TIMEOUT, {1: [phase("build")], 50: [GREW]}, 50 + TIMEOUT),
+        (TIMEOUT, {10: [phase("build")], **dict.fromkeys(range(11, 3000, 20), (GREW,))}, 10 + GROWING_TIMES * TIMEOUT),
+        (TIMEOUT, {1: [phase("build")], 40: [GREW], 45: [phase_end("build"), phase("first_element")]}, 45 + TIMEOUT),
+        # The start of TensorFlow has more time than the pipeline.
+        (3.0, {0: [phase("import")], 50: [phase("build")]}, 53),
+        (3.0, {0: [phase("import")]}, STARTING_SECONDS),
+    ],
+)
+def test_a_hang_without_an_answer_is_ended_after_two_seconds(scene, timeout, said, asked):
+    scene.watch.timeout = timeout
+    for seconds, messages in said.items():
+        scene.says(seconds, *messages)
     ended, seconds = scene.run()
-    assert ended.reason == "hung"
-    assert seconds == pytest.approx(TIMEOUT + 2)
-    assert scene.asked_at == [("look", TIMEOUT)]
+    assert (ended.reason, ended.suspended, scene.asked_at) == ("hung", False, [("look", asked)])
     assert scene.worker.stack_dumps == 1
+    assert seconds == pytest.approx(asked + 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "stopped_at"),
+    [
+        ({1: [phase("build")], 50: [GREW], 100: [GREW], 150: [GREW], 205: [phase_end("build")]}, None),
+        ({1: [phase("build")], 50: [GREW], 700: [phase_end("build")]}, 55),
+        ({1: [phase("build")], 640: [beat(1)]}, 20),
+        (dict.fromkeys(range(1, 200, 20), ({},)), None),
+    ],
+    ids=["growing build", "growing build stopped by Ctrl-Z", "stopped by Ctrl-Z, or asleep", "long step"],
+)
+def test_while_there_is_progress_or_it_could_not_be_heard_it_is_waited_for(scene, said, stopped_at):
+    def stopped() -> None:
+        scene.clock.now += 600
+
+    for seconds, messages in said.items():
+        scene.says(seconds, *messages)
+    if stopped_at is not None:
+        scene.at(stopped_at, stopped)
+    scene.ends(max(said) + 1)
+    assert (scene.run()[0].reason, scene.worker.commands) == ("exit", [])
 
 
 def test_progress_puts_off_the_hang_and_answers_do_not(scene):
@@ -296,83 +317,6 @@ def test_progress_puts_off_the_hang_and_answers_do_not(scene):
     scene.says(30, beat(1))
     _, seconds = scene.run()
     assert seconds == pytest.approx(90, abs=0.3)
-
-
-def test_a_build_that_grows_has_more_time_and_comes_to_its_end(scene):
-    scene.says(1, phase("build"))
-    for seconds in (50, 100, 150):
-        scene.says(seconds, GREW)
-    scene.says(205, phase_end("build"), DONE)
-    scene.ends(206)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.worker.commands) == ("exit", [])
-
-
-def test_a_build_that_grows_no_more_is_ended_one_timeout_later(scene):
-    scene.says(1, phase("build"))
-    scene.says(50, GREW)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", 50 + TIMEOUT)])
-
-
-def test_a_build_that_grows_without_end_is_ended(scene):
-    scene.says(10, phase("build"))
-    for seconds in range(11, 3000, 20):
-        scene.says(seconds, GREW)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", 10 + GROWING_TIMES * TIMEOUT)])
-
-
-def test_growth_while_it_was_built_gives_a_step_no_more_time(scene):
-    scene.says(1, phase("build"))
-    scene.says(40, GREW)
-    scene.says(45, phase_end("build"), phase("first_element"))
-    ended, _ = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", 45 + TIMEOUT)])
-
-
-def test_a_stop_of_this_process_is_no_time_of_a_build_that_grows(scene):
-    def stopped() -> None:
-        scene.clock.now += 600
-
-    scene.says(1, phase("build"))
-    scene.says(50, GREW)
-    scene.at(55, stopped)
-    scene.says(700, phase_end("build"), DONE)
-    scene.ends(701)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.worker.commands) == ("exit", [])
-
-
-def test_the_start_of_tensorflow_has_more_time_than_the_pipeline(scene):
-    scene.watch.timeout = 3.0
-    scene.says(0, phase("import"))
-    scene.says(50, phase("build"))
-    answers(scene, 0.5)
-    ended, seconds = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", 53)])
-    assert seconds == pytest.approx(53.5)
-
-
-def test_a_start_that_hangs_is_ended_too(scene):
-    scene.watch.timeout = 3.0
-    scene.says(0, phase("import"))
-    ended, _ = scene.run()
-    assert (ended.reason, scene.asked_at) == ("hung", [("look", STARTING_SECONDS)])
-
-
-def test_a_time_in_which_this_process_was_stopped_is_no_hang(scene):
-    """Ctrl-Z for ten minutes, or a machine that slept: the worker could not be heard."""
-
-    def stopped() -> None:
-        scene.clock.now += 600
-
-    scene.says(1, phase("build"))
-    scene.at(20, stopped)
-    scene.says(640, beat(1))
-    scene.ends(650)
-    ended, _ = scene.run()
-    assert (ended.reason, scene.worker.commands) == ("exit", [])
 
 
 def test_silence_before_and_after_such_a_stop_counts(scene):
@@ -393,22 +337,7 @@ def test_a_worker_that_hangs_because_it_was_stopped_is_known(scene):
     assert (ended.reason, ended.suspended) == ("hung", True)
 
 
-def test_a_worker_that_is_done_before_the_kill_has_ended_by_itself(scene):
-    answers(scene, 0.5, measured(drained()), DONE)
-    ended, _ = scene.run()
-    assert ended.reason == "exit"
-
-
 # The memory limit
-
-
-def test_over_the_limit_it_is_looked_at_and_ended(scene):
-    scene.says(1, phase("measure"))
-    scene.over_limit(5)
-    ended, seconds = scene.run()
-    assert ended.reason == "memory-limit"
-    assert scene.asked_at == [("look", 5)]
-    assert seconds == pytest.approx(5.0 + LAST_LOOK_SECONDS)
 
 
 def test_over_the_limit_an_answer_ends_it_earlier(scene):
@@ -438,21 +367,27 @@ def test_above_half_the_limit_it_is_looked_at_every_second(scene, used, looks):
     assert all(b - a >= 1 - 1e-6 for a, b in pairwise(asked))
 
 
-def test_without_a_limit_it_is_not_looked_at(scene):
-    scene.sampler.last = sample(10**12)
-    scene.ends(5)
-    scene.run()
-    assert scene.asked_at == []
-
-
 # The user
 
 
+SIGNALS = {"interrupted": signal.SIGINT, "terminated": signal.SIGTERM}
+GRACE = {"interrupted": 8.0, "terminated": 2.0, "max-time": 4.0}
+
+
+def asked_to_end(scene: Scene, reason: str, name: str | None) -> None:
+    """In a phase, after three seconds: by a signal, or as the time is up."""
+    if name:
+        scene.says(1, phase(name))
+    if reason in SIGNALS:
+        scene.interrupt(3, SIGNALS[reason])
+    else:
+        scene.watch.end_at = START + 3
+
+
 @pytest.mark.parametrize("name", ["warmup", "measure", "trace"])
-@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
-def test_at_its_steps_the_worker_may_finish_its_sums(scene, name, number, reason):
-    scene.says(1, phase(name))
-    scene.interrupt(3, number)
+@pytest.mark.parametrize("reason", GRACE)
+def test_at_its_steps_the_worker_may_finish_its_sums(scene, name, reason):
+    asked_to_end(scene, reason, name)
     finishes(scene, 1.0, measured(drained()))
     ended, seconds = scene.run()
     assert (ended.reason, ended.returncode) == (reason, 0)
@@ -461,53 +396,41 @@ def test_at_its_steps_the_worker_may_finish_its_sums(scene, name, number, reason
     assert scene.observed.final
 
 
-@pytest.mark.parametrize(
-    ("number", "grace"), [(signal.SIGINT, 8.0), (signal.SIGTERM, 2.0)], ids=["interrupted", "terminated"]
-)
-def test_it_gets_its_grace_and_no_more(scene, number, grace):
-    scene.says(1, phase("measure"))
-    scene.interrupt(3, number)
+@pytest.mark.parametrize("reason", GRACE)
+def test_it_gets_its_grace_and_no_more(scene, reason):
+    asked_to_end(scene, reason, "measure")
     ended, seconds = scene.run()
-    assert ended.returncode == -9
-    assert seconds == pytest.approx(3 + grace)
+    assert (ended.reason, ended.returncode) == (reason, -9)
+    assert seconds == pytest.approx(3 + GRACE[reason])
+    assert min(scene.waited) > 0
     assert len(scene.waited) < 200
 
 
 @pytest.mark.parametrize("name", [None, "import", "data", "build", "first_element"])
-def test_in_other_phases_it_ends_at_once(scene, name):
-    if name:
-        scene.says(1, phase(name))
-    scene.interrupt(3)
+@pytest.mark.parametrize("reason", ["interrupted", "max-time"])
+def test_in_other_phases_it_ends_at_once(scene, name, reason):
+    asked_to_end(scene, reason, name)
     ended, seconds = scene.run()
-    assert ended.reason == "interrupted"
+    assert (ended.reason, scene.asked_at) == (reason, [])
     assert seconds == pytest.approx(3)
-    assert scene.asked_at == []
 
 
-def test_a_worker_that_takes_no_commands_gets_no_grace(scene):
-    scene.worker.takes_commands = False
-    scene.says(1, phase("measure"))
-    scene.interrupt(3)
-    assert scene.run()[1] == pytest.approx(3)
-
-
-@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_the_second_time_it_ends_at_once(scene, second):
-    scene.says(1, phase("measure"))
-    scene.interrupt(3)
-    scene.interrupt(4, second)
-    ended, seconds = scene.run()
+@pytest.mark.parametrize(
+    ("meanwhile", "seconds"),
+    [
+        (lambda scene: setattr(scene.worker, "takes_commands", False), 3),
+        (lambda scene: scene.interrupt(4), 4),
+        (lambda scene: scene.interrupt(4, signal.SIGTERM), 4),
+        (lambda scene: scene.over_limit(4), 4),
+    ],
+    ids=["it takes no commands", "a second time", "another signal", "memory"],
+)
+def test_its_grace_ends_where_it_is_of_no_use(scene, meanwhile, seconds):
+    asked_to_end(scene, "interrupted", "measure")
+    meanwhile(scene)
+    ended, after = scene.run()
     assert ended.reason == "interrupted"
-    assert seconds == pytest.approx(4)
-
-
-def test_in_its_grace_it_is_still_held_to_the_memory_limit(scene):
-    scene.says(1, phase("measure"))
-    scene.interrupt(3)
-    scene.over_limit(4)
-    ended, seconds = scene.run()
-    assert ended.reason == "interrupted"
-    assert seconds == pytest.approx(4)
+    assert after == pytest.approx(seconds)
 
 
 def test_a_wish_to_end_is_told_also_when_the_worker_was_done(scene):
@@ -529,56 +452,11 @@ def test_a_trace_that_takes_too_long_is_given_up_and_costs_nothing_else(scene):
     assert scene.observed.complete
 
 
-def test_a_trace_that_came_is_not_given_up(scene):
-    scene.says(1, phase("trace"), measured(drained()), {"trace_ends_in": 12.0})
-    scene.says(5, Trace())
-    scene.says(40, DONE)
-    scene.ends(41)
-    ended, seconds = scene.run()
-    assert ended.reason == "exit"
-    assert seconds == pytest.approx(41, abs=0.3)
-
-
 def test_an_error_that_came_while_the_time_ran_out_has_ended_it(scene):
     scene.watch.end_at = START + 20
     scene.says(1, phase("measure"))
     finishes(scene, 1.0, measured(drained()), error())
     assert scene.run()[0].reason == "exit"
-
-
-def test_waiting_for_a_long_step_is_progress(scene):
-    for second in range(1, 200, 20):
-        scene.says(second, {})
-    scene.ends(200)
-    assert scene.run()[0].reason == "exit"
-
-
-def test_when_the_time_is_up_the_worker_may_finish_its_sums(scene):
-    scene.watch.end_at = START + 20
-    scene.says(1, phase("measure"))
-    finishes(scene, 1.0, measured(drained()))
-    ended, seconds = scene.run()
-    assert ended.reason == "max-time"
-    assert scene.asked_at == [("stop", 20)]
-    assert seconds == pytest.approx(21, abs=0.3)
-
-
-def test_when_the_time_is_up_it_has_four_seconds(scene):
-    scene.watch.end_at = START + 20
-    scene.says(1, phase("measure"))
-    ended, seconds = scene.run()
-    assert ended.reason == "max-time"
-    assert seconds == pytest.approx(24)
-    assert min(scene.waited) > 0
-    assert len(scene.waited) < 300
-
-
-def test_when_the_time_is_up_before_there_are_steps_it_ends_at_once(scene):
-    scene.watch.end_at = START + 20
-    scene.says(1, phase("build"))
-    ended, seconds = scene.run()
-    assert ended.reason == "max-time"
-    assert seconds == pytest.approx(20)
 
 
 # Saving
@@ -650,13 +528,6 @@ def test_signals_are_handled_while_installed_and_given_back():
     assert {number: signal.getsignal(number) for number in before} == before
 
 
-def test_signals_are_given_back_also_after_an_error():
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyError), Signals().installed():
-        raise KeyError
-    assert signal.getsignal(signal.SIGINT) == before
-
-
 def test_waking_never_blocks():
     with Signals().installed() as signals:
         for _ in range(100_000):
@@ -691,3 +562,22 @@ def test_what_a_build_waits_for_may_end_it_long_before_its_time(scene: Scene) ->
     assert (ended.reason, ended.waited) == ("hung", pytest.approx(7, abs=0.5))
     assert hung == [pytest.approx(seconds)]
     assert seconds < 11
+
+
+def test_what_it_prints_is_taken_while_it_runs(scene):
+    scene.at(1, lambda: scene.worker.print(b"hello"))
+    taken = []
+    scene.at(3, lambda: taken.append(scene.worker.output))
+    scene.ends(4)
+    scene.run()
+    assert taken == [b"hello"]
+
+
+def test_a_trace_that_came_is_not_given_up(scene):
+    scene.says(1, phase("trace"), measured(drained()), {"trace_ends_in": 12.0})
+    scene.says(5, Trace())
+    scene.says(40, DONE)
+    scene.ends(41)
+    ended, seconds = scene.run()
+    assert ended.reason == "exit"
+    assert seconds == pytest.approx(41, abs=0.3)

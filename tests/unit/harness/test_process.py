@@ -34,7 +34,8 @@ def test_chunks_are_joined_whatever_they_cut_through():
     output = WorkerOutput()
     for byte in "grün\n".encode():
         output.add(bytes([byte]))
-    assert output.text() == "grün\n"
+    output.add(b"\xff\xfe ok")
+    assert output.text() == "grün\n\ufffd\ufffd ok"
 
 
 def test_only_the_end_of_much_output_is_kept():
@@ -45,25 +46,18 @@ def test_only_the_end_of_much_output_is_kept():
     assert OUTPUT_BYTES - 12 < len(text) <= OUTPUT_BYTES
     assert text.endswith("line 019999\n")
     assert len(output._chunks) * 12 <= OUTPUT_BYTES
-
-
-def test_one_large_chunk_is_cut_too():
     assert printed("x" * 10 + "y" * OUTPUT_BYTES).text() == "y" * OUTPUT_BYTES
 
 
-def test_bytes_that_are_no_text_do_no_harm():
-    output = WorkerOutput()
-    output.add(b"\xff\xfe ok")
-    assert output.text().endswith(" ok")
-
-
-def test_nothing_printed_is_nothing():
-    assert WorkerOutput().users() is None
-    assert printed("\n\n \n").users() is None
-    assert printed(f"{INFO}\n{LOG}\n").users() is None
-
-
 JOB = Options(ParsedTarget("spec", Path("a.yaml")), ["a.yaml"])
+
+
+COPIED = (
+    "Traceback (most recent call last):\n\n"
+    '  File "/x/script_ops.py", line 269, in __call__\n    ret = func(*args)\n\n'
+    "ValueError: bad\n\n\n\t [[{{node PyFunc}}]]"
+)
+OWN = 'Traceback (most recent call last):\n  File "mine.py", line 3, in f\n    1 / 0\nZeroDivisionError: oh'
 
 
 @pytest.mark.parametrize(
@@ -71,6 +65,7 @@ JOB = Options(ParsedTarget("spec", Path("a.yaml")), ["a.yaml"])
     [
         INFO,
         LOG,
+        f"{LOG}: ValueError: bad\n{COPIED}",
         "E0000 00:00:1700000000.123456    4242 cuda_dnn.cc:8310] Unable to register cuDNN factory",
         "I1119 10:00:00.123456 4242 service.cc:145] XLA service",
         "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
@@ -84,23 +79,27 @@ def test_tensorflows_own_lines_are_left_out(line):
     assert printed(f"before\n{line}\nafter\n").users() == "before\nafter"
 
 
-def test_a_traceback_that_tensorflow_copies_into_its_log_is_left_out():
-    copied = (
-        "Traceback (most recent call last):\n\n"
-        '  File "/x/script_ops.py", line 269, in __call__\n    ret = func(*args)\n\n'
-        "ValueError: bad\n\n\n\t [[{{node PyFunc}}]]"
-    )
-    assert printed(f"before\n{LOG}: ValueError: bad\n{copied}\nafter\n").users() == "before\nafter"
-
-
-def test_the_users_own_traceback_stays():
-    traceback = 'Traceback (most recent call last):\n  File "mine.py", line 3, in f\n    1 / 0\nZeroDivisionError: oh'
-    assert printed(f"{INFO}\nstarting\n{traceback}\n").users() == f"starting\n{traceback}"
-
-
-@pytest.mark.parametrize("after", ["  indented", "Traceback (most recent call last):", "ValueError: mine", "[[1, 2]]"])
-def test_an_empty_line_of_the_users_swallows_nothing(after):
-    assert printed(f"total:\n\n{after}\nend\n").users() == f"total:\n{after}\nend"
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("", None),
+        ("\n\n \n", None),
+        (f"{INFO}\n{LOG}\n", None),
+        (f"{INFO}\nstarting\n{OWN}\n", f"starting\n{OWN}"),
+        # An empty line of the user's swallows nothing.
+        *(
+            (f"total:\n\n{after}\nend\n", f"total:\n{after}\nend")
+            for after in ("  indented", "Traceback (most recent call last):", "ValueError: mine", "[[1, 2]]")
+        ),
+        # Lines are kept as a terminal would leave them.
+        (
+            "\rloading 1/3\rloading 3/3\r\nnext\x0cpage\n\x1b[31mred\x1b[0m\x1b]0;title\x07 text\nlast",
+            "loading 3/3\nnext\x0cpage\nred text\nlast",
+        ),
+    ],
+)
+def test_what_the_user_printed_stays(said, shown):
+    assert printed(said).users() == shown
 
 
 def test_the_users_output_is_bounded_to_its_beginning_and_its_end():
@@ -114,10 +113,6 @@ def test_what_was_printed_first_outlives_a_flood():
     assert users.startswith("first\n000000\n")
     assert users.endswith("\nlast")
     assert len(users.splitlines()) <= 101
-
-
-def test_nothing_is_said_twice_where_all_fits():
-    assert printed("a\n", "b\n").users() == "a\nb"
 
 
 class FakeProcess:
@@ -302,22 +297,8 @@ def test_a_worker_that_cannot_be_started_leaves_no_pipe_open(error, raised, word
     assert open_descriptors() == before
 
 
-def test_a_worker_that_is_gone_takes_no_commands(started):
-    worker, child = started
-    os.close(child.inherited[0])
-    assert not worker.send({"c": "stop"})
-
-
 def test_a_worker_that_reads_nothing_never_holds_up_its_parent(started):
     worker, _ = started
     while worker.send({"c": "x" * 5000}):
         continue
     assert worker.read_messages() == []
-
-
-def test_lines_are_kept_as_a_terminal_would_leave_them():
-    output = WorkerOutput()
-    output.add(
-        b"\rloading 1/3\rloading 2/3\rloading 3/3\r\nnext\x0cpage\n\x1b[31mred\x1b[0m\x1b]0;title\x07 text\nlast"
-    )
-    assert output.users() == "loading 3/3\nnext\x0cpage\nred text\nlast"

@@ -1,7 +1,9 @@
-"""The worker's messages, folded."""
+"""The worker's messages, folded, and the places in the user's files."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,6 @@ from hypothesis import strategies as st
 from unit.protocol.test_messages import FIELDS, values
 from unit.worker.fakes import (
     DONE,
-    GREW,
     FakeSampler,
     FakeSeconds,
     beat,
@@ -25,9 +26,11 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.pipelines.graph.read.records import GraphDict
-from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.shared import CodePlace, ErrorFrame
+from pipeprof.profiles.document.stages import Caller, Stage
 from pipeprof.profiles.harness.build_profile import assemble
-from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.harness.received import Observed, locate, shorten
 from pipeprof.profiles.protocol.messages import Answer, Graphs, Trace
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
@@ -93,18 +96,6 @@ def test_an_answer_is_no_progress(seen, clock):
     assert (seen.answers, seen.answer) == (1, ANSWER)
 
 
-def test_growing_memory_alone_is_no_progress(seen, clock):
-    clock.now = 150
-    seen.take(GREW)
-    assert (seen.heard, seen.grew) == (100, 150)
-
-
-def test_the_latest_answer_counts(seen):
-    seen.take(changes(ANSWER))
-    seen.take(changes(Answer([FRAME])))
-    assert (seen.answers, seen.answer.frames) == (2, [FRAME])
-
-
 def test_phases_are_kept_in_order(seen):
     for message in (
         phase("import"),
@@ -130,13 +121,6 @@ def test_a_new_phase_has_no_steps_yet(seen):
     assert (seen.steps, seen.phase_seconds) == (0, 0.0)
 
 
-def test_partial_results_are_not_final(seen):
-    seen.take(changes(drained(5)))
-    assert seen.measured.steps.count == 5
-    assert not seen.final
-    assert not seen.complete
-
-
 def test_the_final_result_replaces_partial_ones(seen):
     seen.take(changes(drained(5)))
     seen.take(changes(measured(drained(9))))
@@ -160,12 +144,6 @@ def test_an_answer_may_carry_results_until_there_are_final_ones(seen):
     seen.take(changes(Answer(measured=drained(8))))
     assert seen.measured.steps.count == 9
     assert seen.final
-
-
-def test_an_answer_without_results_takes_none_away(seen):
-    seen.take(changes(drained(5)))
-    seen.take(changes(ANSWER))
-    assert seen.measured.steps.count == 5
 
 
 def test_the_rest_is_kept_as_it_is(seen):
@@ -194,3 +172,48 @@ def test_the_last_look_at_the_model_is_kept() -> None:
 
     observed.take(changes(Answer(model=later)))
     assert observed.model is later
+
+
+def test_an_answer_without_results_takes_none_away(seen):
+    seen.take(changes(drained(5)))
+    seen.take(changes(ANSWER))
+    assert seen.measured.steps.count == 5
+
+
+def test_files_below_the_working_directory_are_named_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    callers = [Caller(file=str(tmp_path / "main.py"), line=1, function="main")]
+    stages = [
+        Stage(id="source", origin="written", op="range", location=Location(file="/elsewhere/input.py", line=3)),
+        Stage(
+            id="stages.0",
+            origin="written",
+            op="map",
+            location=Location(file=str(tmp_path / "data" / "input.py"), line=7),
+            called_from=callers,
+        ),
+        Stage(id="injected.0", origin="injected", op="prefetch"),
+    ]
+    shorten(stages)
+    assert [stage.location and stage.location.file for stage in stages] == [
+        "/elsewhere/input.py",
+        "data/input.py",
+        None,
+    ]
+    assert callers[0].file == "main.py"
+
+
+@pytest.mark.parametrize(("source", "name"), [(CodePlace(name="Patches"), "Patches"), (None, "_get_iterator")])
+def test_what_keras_makes_of_an_object_of_the_users_has_its_name(source: CodePlace | None, name: str) -> None:
+    of_keras = {"file": "keras/src/trainers/data_adapters/py_dataset_adapter.py", "line": 314, "function": "get"}
+    place = {"file": "train.py", "line": 66, "column": 11, "given": "_get_iterator", "library": of_keras, "callers": []}
+    own = place | {"given": "numbers", "library": None}
+    written = SimpleNamespace(
+        stages=lambda: [SimpleNamespace(address=one, nodes=[one]) for one in ("source", "stages.0.source")]
+    )
+    graphs: Any = SimpleNamespace(places={"source": place, "stages.0.source": own}, written=written)
+    stages = [Stage(id=one, origin="written", op="from_generator") for one in ("source", "stages.0.source")]
+    locate(stages, graphs, source)
+    assert [stage.name for stage in stages] == [name, "numbers"]

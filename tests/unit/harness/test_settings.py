@@ -109,11 +109,6 @@ def test_steps_asked_for_alone_take_as_long_as_they_take(spec, measure, asked, e
     assert (planned.seconds, planned.steps) == expected
 
 
-def test_without_a_spec_steps_alone_take_as_long_as_they_take():
-    planned = settings(steps=9)
-    assert (planned.seconds, planned.steps) == (None, 9)
-
-
 def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = settings(spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n'))
@@ -126,10 +121,6 @@ def test_a_python_step_of_the_command_line_is_found_in_the_working_folder(spec, 
     monkeypatch.chdir(tmp_path)
     planned = settings(spec(FULL), step=parse_step("python:steps/mine.py:train"))
     assert planned.step.arguments["target"] == f"{tmp_path}/steps/mine.py:train"
-
-
-def test_an_absolute_python_step_stays_where_it_is():
-    assert settings(step=parse_step("python:/opt/s.py:train")).step.arguments["target"] == "/opt/s.py:train"
 
 
 def test_every_part_of_a_simulated_step_is_passed_on_and_named():
@@ -172,10 +163,6 @@ stages:
 """
     folder = tmp_path / "project"
     assert spec(text).python_files == [folder / "maps" / "f.py"] * 2
-
-
-def test_a_spec_without_python_names_no_files(spec):
-    assert spec(BARE).python_files == []
 
 
 KEYS = st.text() | st.integers() | st.booleans() | st.none()

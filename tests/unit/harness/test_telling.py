@@ -1,4 +1,4 @@
-"""The headline of a verdict is told as soon as it is known, before the trace, and stays."""
+"""The headline is told as soon as it is known, before the trace, and stays; a worker that is lost then is a warning."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from unit.worker.fakes import FakeSampler, changes, drained, facts, measured, observed, phase, phase_end
+from unit.worker.fakes import DONE, FakeSampler, beat, changes, drained, facts, measured, observed, phase, phase_end
 
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness import harness
+from pipeprof.profiles.harness.event_loop import Ended, Reason
 from pipeprof.profiles.harness.harness import Run
-from pipeprof.profiles.protocol.messages import Trace
+from pipeprof.profiles.protocol.messages import UNTRACED, Trace
 from pipeprof.profiles.protocol.options import Options
 
 KNOWN = (phase("measure"), measured(drained()), phase_end("measure", peak=1), phase("trace"))
@@ -92,3 +93,40 @@ def test_of_a_script_nothing_is_told_before_its_device_was_traced(events: Events
     made = run(events, *KNOWN, {"trace_ends_in": 12.0}, kind="script")
     made._follow_phases(Sampled())  # type: ignore[arg-type]
     assert events == ["trace"]
+
+
+def warnings(reason: Reason, *messages: Any) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    run = SimpleNamespace(_observed=observed(*messages), warn=lambda code, text: found.append((code, text)))
+    Run._note_lost_end(run, Ended(reason, -9))
+    return found
+
+
+MEASURED = (phase("measure"), measured(drained()), phase("trace"))
+
+
+def test_a_trace_that_was_given_up_is_a_warning() -> None:
+    assert warnings("long-trace", *MEASURED) == [("no-trace", f"The trace took too long and was stopped: {UNTRACED}.")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("exit", "died"),
+        ("hung", "hung"),
+        ("memory-limit", "reached the memory limit"),
+        ("max-time", "reached --max-time"),
+    ],
+)
+def test_a_worker_that_is_lost_while_tracing(reason: Reason, words: str) -> None:
+    lost = f"The worker {words} after the measurement, in phase trace"
+    assert warnings(reason, *MEASURED) == [("lost-end", f"{lost}: {UNTRACED}.")]
+    assert warnings(reason, *MEASURED, Trace()) == [("lost-end", f"{lost}.")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "messages"),
+    [("exit", (*MEASURED, DONE)), ("exit", (phase("measure"), beat(3))), ("interrupted", MEASURED)],
+)
+def test_other_ends_are_told_elsewhere(reason: Reason, messages: tuple[Any, ...]) -> None:
+    assert warnings(reason, *messages) == []

@@ -97,21 +97,6 @@ def test_what_is_sent_together_goes_out_in_one_piece_also_after_an_error():
     assert kinds == [["answer"], ["", "warnings"], ["done"]]
 
 
-def test_nothing_sent_together_wakes_nobody():
-    out = Writes()
-    worker = WorkerEnd(io.StringIO(), out)
-    with worker.together():
-        pass
-    assert out.pieces == []
-
-
-def test_a_message_is_one_line():
-    worker, out = worker_end("")
-    worker.warn("x", "two\nlines")
-    assert out.getvalue().count("\n") == 1
-    assert sent(out) == [{"warnings": [{"code": "x", "text": "two\nlines"}]}]
-
-
 def test_the_job_is_the_first_line():
     job = Options(ParsedTarget("spec", Path("a.yaml")), ["a.yaml"], step=StepJob("simulate", {"every": [[3, 1.5]]}))
     worker, _ = worker_end(encode(to_worker(job)) + '{"c": "stop"}\n')
@@ -136,33 +121,12 @@ def test_questions_are_answered(killed):
     assert killed.calls
 
 
-def test_a_question_before_there_is_an_answer_is_passed_over(killed):
-    worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
-    worker._hear()
-    assert worker.stop.is_set()
-    assert sent(out) == []
-    assert len(killed.calls) == 1
-
-
-def test_the_group_is_killed_when_the_parent_is_gone(killed):
-    worker, _ = worker_end("")
-    worker._hear()
-    assert killed.calls == [(0, signal.SIGKILL)]
-
-
 @pytest.mark.parametrize("last", ['{"c":"sto', "garbage\n", "[]\n", '{"d": 1}\n', "\n"])
 def test_a_line_that_the_parents_death_cut_off_does_not_save_the_group(killed, last):
     worker, _ = worker_end('{"c":"stop"}\n' + last)
     worker._hear()
     assert worker.stop.is_set()
     assert killed.calls == [(0, signal.SIGKILL)]
-
-
-def test_garbage_does_not_deafen_the_worker(killed):
-    worker, _ = worker_end('garbage\n{"c":"stop"}\n')
-    worker._hear()
-    assert worker.stop.is_set()
-    assert killed.calls
 
 
 def test_an_answer_that_fails_is_still_an_answer(killed):
@@ -264,45 +228,10 @@ def test_a_closed_pipe_is_not_taken_for_the_end_of_the_parent(pipes, monkeypatch
         worker._reading.close()
 
 
-def test_commands_reach_the_worker(pipes):
-    read, write, _, _ = pipes
-    assert HarnessEnd(write).send("stop")
-    assert json.loads(os.read(read, 100)) == {"c": "stop"}
-
-
 def test_a_worker_that_is_gone_takes_no_commands(pipes):
     read, write, _, _ = pipes
     os.close(read)
     assert not HarnessEnd(write).send("stop")
-
-
-def test_a_worker_that_does_not_read_takes_no_more_commands(pipes):
-    _, write, _, _ = pipes
-    os.set_blocking(write, False)
-    end = HarnessEnd(write)
-    taken = 0
-    while end.send("x" * 4000):
-        taken += 1
-    assert 0 < taken < 10_000
-
-
-def test_what_is_sent_together_within_is_sent_at_the_outermost_end():
-    out = io.StringIO()
-    worker = WorkerEnd(io.StringIO(), out)
-    with worker.together():
-        with worker.together():
-            worker.warn("a", "b")
-        assert out.getvalue() == ""
-        worker.send(done=True)
-    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [WARNED, DONE]
-
-
-def test_messages_may_come_in_any_pieces():
-    end = HarnessEnd(-1)
-    assert end.feed(b'{"warn') == []
-    assert end.feed(b'ings":[{"code":"a","text":"b"}]}') == []
-    assert end.feed(b'\n{"done":true}\n{"done"') == [WARNED, DONE]
-    assert end.feed(b":true}\n") == [DONE]
 
 
 def test_what_is_no_number_is_an_error_and_what_comes_around_it_stands():
@@ -332,3 +261,22 @@ def test_messages_arrive_whole_wherever_the_bytes_are_cut(texts, data):
 )
 def test_garbage_lines_are_dropped(garbage):
     assert HarnessEnd(-1).feed(garbage + b'\n{"done":true}\n') == [DONE]
+
+
+def test_a_question_before_there_is_an_answer_is_passed_over(killed):
+    worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
+    worker._hear()
+    assert worker.stop.is_set()
+    assert sent(out) == []
+    assert len(killed.calls) == 1
+
+
+def test_what_is_sent_together_within_is_sent_at_the_outermost_end():
+    out = io.StringIO()
+    worker = WorkerEnd(io.StringIO(), out)
+    with worker.together():
+        with worker.together():
+            worker.warn("a", "b")
+        assert out.getvalue() == ""
+        worker.send(done=True)
+    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [WARNED, DONE]

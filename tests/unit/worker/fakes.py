@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -192,9 +191,7 @@ class FakeWorker:
     def __enter__(self) -> FakeWorker:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         for descriptor in (self.messages, self.printed, self._says, self._prints):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -263,32 +260,13 @@ class FakeSampler:
         growth: float | None = None,
         to_limit: float | None = None,
     ) -> None:
-        self._peaks = peaks or {}
-        self._ends = ends or {}
-        self._joint = joint or set()
         self.had_children = children or bool(joint)
         self.last = sample(used) if used is not None else None
         self.limit_bytes = limit
-        self._growth = growth
-        self._to_limit = to_limit
-
-    def peaks(self) -> dict[PhaseName, int]:
-        return dict(self._peaks)
-
-    def ends(self) -> dict[PhaseName, int]:
-        return dict(self._ends)
-
-    def ended_with_children(self) -> set[PhaseName]:
-        return self._joint
-
-    def elapsed(self) -> float:
-        return 12.34
-
-    def growth(self) -> float | None:
-        return self._growth
-
-    def seconds_to_limit(self) -> float | None:
-        return self._to_limit
+        self.peaks, self.ends = lambda: dict(peaks or {}), lambda: dict(ends or {})
+        self.ended_with_children = lambda: joint or set()
+        self.elapsed = lambda: 12.34
+        self.growth, self.seconds_to_limit = lambda: growth, lambda: to_limit
 
     def series(self, most: int | None = None) -> Series:
         del most
@@ -393,7 +371,7 @@ def followed(
 
 def measured(steps: Measured, **fields: Any) -> Measured:
     """The final result."""
-    loop = {"overhead_ns": 1_000_000, "sizes": BatchSize("x", 400.0, 4.0), **fields}
+    loop = {"overhead_ns": 1_000_000, "sizes": BatchSize(400.0, 4.0), **fields}
     return replace(steps, loop=LoopCost(**loop))
 
 

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from pipeprof.profiles.worker import turns
-from pipeprof.profiles.worker.steps.loop import Feed
 
 
 @contextmanager
@@ -69,23 +68,3 @@ def test_nothing_is_changed_where_the_kernel_does_not_permit_it(other: int, monk
     monkeypatch.setattr(os, "sched_setaffinity", refused)
     with turns.without_sleeping():
         assert (state(0), state(other)) == before
-
-
-def test_a_feed_deletes_its_ended_iterator_inside() -> None:
-    events: list[str] = []
-
-    class Batches:
-        def __iter__(self) -> Iterator[int]:
-            events.append("created")
-            return iter([1])
-
-    class Deleting:
-        def __enter__(self) -> None:
-            events.append("deleting")
-
-        def __exit__(self, *_: object) -> None:
-            events.append("deleted")
-
-    feed = Feed(Batches(), Deleting)
-    assert [feed.next(), feed.next()] == [1, 1]
-    assert events == ["created", "deleting", "deleted", "created"]

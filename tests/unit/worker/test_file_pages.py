@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.worker.fork_server import FilePages, file_pages, map_again
+from pipeprof.profiles.worker.fork_server import Spans, file_pages, map_again
 
 PAGES = 256
 LINUX = sys.platform == "linux"
 
 
-def spans_within(found: FilePages, begin: int, size: int) -> list[tuple[int, int]]:
-    return [(at, length) for at, length in found.present if begin <= at < begin + size]
+def spans_within(pages: tuple[Spans, Spans], begin: int, size: int) -> Spans:
+    return [(at, length) for at, length in pages[0] if begin <= at < begin + size]
 
 
 def address_of(path: Path) -> int:
@@ -42,7 +42,7 @@ def test_a_copy_gets_the_pages_of_its_process(tmp_path: Path) -> None:
         if not os.fork():
             try:
                 before = spans_within(file_pages(), begin, len(mapped))
-                map_again(pages)
+                map_again(*pages)
                 os.write(writer, f"{before} {spans_within(file_pages(), begin, len(mapped))}".encode())
             finally:
                 os._exit(0)

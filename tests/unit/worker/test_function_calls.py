@@ -87,18 +87,6 @@ def test_iterators_of_one_dataset_are_one():
     assert calls_by_iterator(traced(events)) == {f"{ROOT}::FlatMap::Map": about(3, 30)}
 
 
-def test_equal_inputs_of_a_zip_are_two():
-    events = [
-        event
-        for side in range(2)
-        for event in (
-            ran(f"{ROOT}::Zip[{side}]::FlatMap[7]::Map", 100 * side, 50),
-            ran("InstantiatedCapturedFunction::Run", 100 * side + 1, 40, step=side),
-        )
-    ]
-    assert set(calls_by_iterator(traced(events))) == {f"{ROOT}::Zip[0]::FlatMap::Map", f"{ROOT}::Zip[1]::FlatMap::Map"}
-
-
 def test_a_call_whose_caller_is_not_seen_is_nobodys():
     events = [
         ran("InstantiatedCapturedFunction::RunAsync", 1, 5, step=1),

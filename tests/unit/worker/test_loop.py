@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 from unit.worker.fakes import MS, FakeDataset, FakeTime
@@ -110,7 +110,6 @@ def test_between_two_epochs_there_is_no_iterator_and_the_clock_stands_still(time
     assert [feed.next() for _ in range(3)] == [1, 2, 3]
     assert seen == [([], 1)]
     assert feed.paused_ns == 7 * MS
-    assert feed.paused_cpu_ns == 3.5 * MS
     assert feed.deletions == [0.007]
 
 
@@ -156,58 +155,33 @@ def test_a_feed_without_a_single_element_is_empty(time, sizes):
         feed.next()
 
 
-def test_draining_looks_when_the_check_is_due(time):
-    window = Chunks(time, every_ms=10, looks=3)
-    drain(Feed(FakeDataset(time, [1000], ms=3)), window)
-    assert window.intervals_ms() == [[3] * 4] * 3
-    assert window.seen == [4, 8, 12]
+@pytest.mark.parametrize(
+    ("size", "ms", "every_ms", "cost_ms", "until", "intervals"),
+    [
+        (1000, 3, 10, 0, {"looks": 3}, [[3] * 4] * 3),
+        # What a look costs is in no interval; the end of an epoch counts with the first batch of the next.
+        (1000, 5, 10, 7, {"looks": 3}, [[5, 5]] * 3),
+        (3, 2, 1000, 0, {"steps": 5}, [[2, 2, 2], [42, 2]]),
+        (2, 2, 1000, 7, {"steps": 4}, [[2, 2], [42, 2]]),
+        # Also when a look came just before it.
+        (2, 10, 5, 3, {"steps": 4}, [[10], [10], [], [50], [10]]),
+    ],
+)
+def test_draining_counts_what_a_batch_waited_for(time, size, ms, every_ms, cost_ms, until, intervals):
+    window = Chunks(time, every_ms=every_ms, **until)
+    window.cost_ms = cost_ms
+    drain(Feed(FakeDataset(time, [size], ms=ms, end_ms=40)), window)
+    assert window.intervals_ms() == intervals
+    if "looks" in until:
+        assert window.seen == list(accumulate(map(len, intervals)))
 
 
-def test_what_a_look_costs_is_in_no_interval(time):
-    window = Chunks(time, every_ms=10, looks=3)
-    window.cost_ms = 7
-    drain(Feed(FakeDataset(time, [1000], ms=5)), window)
-    assert window.intervals_ms() == [[5, 5]] * 3
-
-
-def test_draining_counts_the_end_of_an_epoch_with_the_first_batch_of_the_next(time):
-    window = Chunks(time, every_ms=1000, steps=5)
-    feed = Feed(FakeDataset(time, [3], ms=2, end_ms=40))
-    drain(feed, window)
-    assert window.intervals_ms() == [[2, 2, 2], [42, 2]]
-    assert feed.ended == 1
-
-
-def test_the_end_of_an_epoch_counts_also_when_a_look_came_just_before_it(time):
-    window = Chunks(time, every_ms=5, steps=4)
-    window.cost_ms = 3
-    drain(Feed(FakeDataset(time, [2], ms=10, end_ms=40)), window)
-    assert window.intervals_ms() == [[10], [10], [], [50], [10]]
-
-
-def test_what_a_look_at_the_end_of_an_epoch_costs_is_in_no_interval(time):
-    window = Chunks(time, every_ms=1000, steps=4)
-    window.cost_ms = 7
-    drain(Feed(FakeDataset(time, [2], ms=2, end_ms=40)), window)
-    assert window.intervals_ms() == [[2, 2], [42, 2]]
-
-
-def test_draining_stops_at_exactly_the_number_of_steps(time):
-    dataset = FakeDataset(time, [4], ms=1)
-    window = Chunks(time, every_ms=1000, steps=10)
-    drain(Feed(dataset), window)
-    assert window.count == 10
-    assert dataset.given == 10
-
-
-def test_draining_nothing_is_an_error(time):
+@pytest.mark.parametrize("sizes", [[0], [3, 0]])
+def test_an_epoch_without_a_batch_is_an_error(time, sizes):
     with pytest.raises(EmptyDatasetError):
-        drain(Feed(FakeDataset(time, [0])), Chunks(time, every_ms=10, looks=100))
-
-
-def test_an_epoch_that_turns_out_empty_is_an_error(time):
+        drain(Feed(FakeDataset(time, sizes)), Chunks(time, every_ms=10, looks=100))
     with pytest.raises(EmptyDatasetError):
-        drain(Feed(FakeDataset(time, [3, 0])), Chunks(time, every_ms=10, looks=100))
+        follow(Feed(FakeDataset(time, sizes)), simulated(time), Chunks(time, every_ms=10, looks=100))
 
 
 def test_a_dataset_of_one_element_that_has_been_taken_is_not_empty(time):
@@ -235,36 +209,11 @@ def test_following_reads_the_clock_around_every_part_of_a_step(time):
     assert readings == [[0, 0, 0, 2, 2, 7], [7, 7, 7, 9, 9, 14], [14, 14, 14, 16, 16, 21]]
 
 
-def test_following_looks_when_the_check_is_due(time):
-    window = Chunks(time, every_ms=10, looks=2)
-    follow(Feed(FakeDataset(time, [100], ms=2)), simulated(time, 5), window)
-    assert [len(readings) for readings in window.readings] == [3, 2]
-    assert window.seen == [3, 5]
-
-
-def test_following_stops_at_exactly_the_number_of_steps(time):
-    dataset = FakeDataset(time, [4])
-    window = Chunks(time, every_ms=12, steps=11)
-    follow(Feed(dataset), simulated(time), window)
-    assert window.count == 11
-    assert dataset.given == 11
-
-
-def test_following_marks_the_step_that_began_an_epoch(time):
-    window = Chunks(time, every_ms=1000, steps=8)
-    follow(Feed(FakeDataset(time, [3])), simulated(time), window)
-    assert window.restarts == [[3, 6]]
-
-
 def test_marks_of_epochs_belong_to_their_chunk(time):
     window = Chunks(time, every_ms=1, looks=5)
     follow(Feed(FakeDataset(time, [3], ms=5)), simulated(time), window)
     assert window.restarts == [[], [], [], [0], []]
-
-
-def test_following_nothing_is_an_error(time):
-    with pytest.raises(EmptyDatasetError):
-        follow(Feed(FakeDataset(time, [0])), simulated(time), Chunks(time, every_ms=10, looks=100))
+    assert window.seen == [1, 2, 3, 4, 5]
 
 
 def test_a_python_step_is_busy_while_the_function_runs(time):

@@ -103,12 +103,6 @@ def test_looks_at_one_iterator_follow_each_other(scene):
     assert moments(scene.segments()) == [(1, 2, 10), (2, 3, 10), (3, 4, 10)]
 
 
-def test_without_a_look_there_is_no_segment(scene):
-    assert scene.log.segments() == []
-    scene.begin()
-    assert scene.segments() == []
-
-
 def test_no_segment_spans_two_iterators(scene):
     scene.begin()
     scene.look(10)
@@ -120,16 +114,6 @@ def test_no_segment_spans_two_iterators(scene):
     assert sum(one.batches for one in segments) == scene.steps
 
 
-def test_a_new_iterator_starts_from_nothing(scene):
-    scene.begin()
-    scene.look(3)
-    scene.restart()
-    scene.look(4)
-    first = scene.segments()[-1].first
-    assert first["nodes"] == []
-    assert scene.segments()[-1].last["of"] == 1
-
-
 def test_an_iterator_that_began_between_two_looks_has_all_of_its_counts(scene):
     scene.begin()
     scene.look(10)
@@ -137,18 +121,6 @@ def test_an_iterator_that_began_between_two_looks_has_all_of_its_counts(scene):
     scene.log.follow(14)
     scene.look(10)
     assert moments(scene.segments()) == [(1, 2, 10), (None, 3, 6)]
-
-
-def test_the_look_at_the_end_of_an_iterator_is_its_last(scene):
-    scene.begin()
-    for _ in range(5):
-        scene.look(2)
-    scene.restart()
-    last_of_first = scene.at
-    scene.look(2)
-    ends = [one.last["at"] for one in scene.segments() if one.last["of"] == 0]
-    assert ends[-1] == last_of_first
-    assert ends == sorted(ends)
 
 
 def test_the_fullest_look_is_kept_though_a_later_one_shows_less(scene):
@@ -161,31 +133,6 @@ def test_the_fullest_look_is_kept_though_a_later_one_shows_less(scene):
     assert moments(scene.segments()) == [(1, fullest, 10), (fullest, last, 10)]
 
 
-def test_the_fullest_look_of_each_iterator_outlives_the_thinning(scene):
-    scene.begin()
-    fullest = []
-    for _ in range(4):
-        for _ in range(10):
-            scene.look(1, FULL)
-        fullest.append(scene.at)
-        for _ in range(40):
-            scene.look(1, ("Batch",))
-        scene.restart()
-    ends = [one.last["at"] for one in scene.segments()]
-    assert set(fullest) <= set(ends)
-
-
-def test_each_iterator_has_a_fullest_look_of_its_own(scene):
-    scene.begin()
-    scene.log._every = 1000
-    scene.look(5, FULL)
-    scene.restart()
-    fullest = scene.look(5, ("Batch", "Map"))
-    scene.look(5, ("Batch",))
-    scene.restart()
-    assert fullest in [one.last["at"] for one in scene.segments()]
-
-
 @pytest.mark.parametrize("looks", [1, MOST - 1, MOST, MOST + 1, 1000])
 def test_the_number_kept_is_bounded_and_no_batch_is_lost(scene, looks):
     scene.begin()
@@ -196,17 +143,6 @@ def test_the_number_kept_is_bounded_and_no_batch_is_lost(scene, looks):
     assert sum(one.batches for one in segments) == 3 * looks
     assert segments[0].first["at"] == 1
     assert segments[-1].last["at"] == scene.at
-
-
-@pytest.mark.parametrize("epochs", [2, 20, 59])
-def test_batches_of_several_epochs_sum_up(scene, epochs):
-    scene.begin()
-    for _ in range(epochs):
-        for _ in range(9):
-            scene.look(2)
-        scene.restart()
-    scene.look(1)
-    assert sum(one.batches for one in scene.segments()) == 18 * epochs + 1
 
 
 def test_thousands_of_epochs_are_kept_in_part(scene):
@@ -240,3 +176,39 @@ def test_what_autotune_has_set_is_read_off(scene):
 def test_the_model_now_is_a_plain_record(scene):
     assert scene.log.look(None) is None
     assert scene.log.look(scene) == {"of": 0, "at": 1, "kinds": 2}
+
+
+def test_the_fullest_look_of_each_iterator_outlives_the_thinning(scene):
+    scene.begin()
+    fullest = []
+    for _ in range(4):
+        for _ in range(10):
+            scene.look(1, FULL)
+        fullest.append(scene.at)
+        for _ in range(40):
+            scene.look(1, ("Batch",))
+        scene.restart()
+    ends = [one.last["at"] for one in scene.segments()]
+    assert set(fullest) <= set(ends)
+
+
+def test_each_iterator_has_a_fullest_look_of_its_own(scene):
+    scene.begin()
+    scene.log._every = 1000
+    scene.look(5, FULL)
+    scene.restart()
+    fullest = scene.look(5, ("Batch", "Map"))
+    scene.look(5, ("Batch",))
+    scene.restart()
+    assert fullest in [one.last["at"] for one in scene.segments()]
+
+
+@pytest.mark.parametrize("epochs", [2, 20, 59])
+def test_batches_of_several_epochs_sum_up(scene, epochs):
+    scene.begin()
+    for _ in range(epochs):
+        for _ in range(9):
+            scene.look(2)
+        scene.restart()
+    scene.look(1)
+    assert sum(one.batches for one in scene.segments()) == 18 * epochs + 1

@@ -76,14 +76,6 @@ def test_a_phase_is_announced_and_reported(proc, channel, monkeypatch):
     assert proc.asked_to_reset() == "5"
 
 
-def test_where_the_mark_can_be_reset_it_is_exact_also_when_memory_falls(proc, channel):
-    proc.holds(500)
-    proc.allow_reset()
-    grow(Phases(channel, proc.folder), proc, "warmup", 400)
-    assert ended(channel)[0].peak_rss_bytes == 500 * MIB
-    assert channel.warned() == []
-
-
 @pytest.mark.parametrize("how", ["forbidden", "missing"])
 def test_where_it_cannot_only_a_mark_that_rose_is_exact(proc, channel, how):
     if how == "forbidden":
@@ -121,17 +113,17 @@ def test_where_there_is_no_mark_at_all_nothing_is_claimed(proc, channel):
     assert channel.warned() == []
 
 
-def test_without_a_process_file_system_there_is_only_the_time(tmp_path, channel):
-    with Phases(channel, tmp_path).enter("build"):
-        pass
-    (end,) = ended(channel)
-    assert (end.peak_rss_bytes, end.end_rss_bytes) == (None, None)
-    assert end.seconds >= 0
-
-
 def test_a_phase_that_raises_did_not_end(proc, channel):
     proc.holds(100)
     proc.allow_reset()
     with pytest.raises(ZeroDivisionError), Phases(channel, proc.folder).enter("build"):
         _ = 1 // 0
     assert channel.sent == [{"phases": [Phase(name="build")]}]
+
+
+def test_where_the_mark_can_be_reset_it_is_exact_also_when_memory_falls(proc, channel):
+    proc.holds(500)
+    proc.allow_reset()
+    grow(Phases(channel, proc.folder), proc, "warmup", 400)
+    assert ended(channel)[0].peak_rss_bytes == 500 * MIB
+    assert channel.warned() == []

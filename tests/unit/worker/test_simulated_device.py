@@ -80,36 +80,32 @@ def run(fetches_ms: list[float], *, dispatch: Dispatch, late: int = 0, python_ms
     return statistics
 
 
-def shares(statistics: StepStatistics) -> tuple[float, dict[str, float]]:
+@pytest.mark.parametrize(
+    ("fetch_ms", "dispatch", "late", "python_ms", "seconds", "causes"),
+    [
+        # The step takes 10 ms; a fetch is added to it, unless a step in flight hides it.
+        (5.0, "sync", 0, 0.0, 0.150, {"pipeline": 0.050}),
+        (5.0, 1, 0, 0.0, 0.100, {}),
+        (5.0, 2, 0, 0.0, 0.100, {}),
+        # One that is longer starves the device in any mode.
+        (25.0, 1, 0, 0.0, 0.250, {"pipeline": 0.150}),
+        (25.0, 2, 0, 0.0, 0.250, {"pipeline": 0.150}),
+        # Late waking is pipeprof's own, and deadlines do not drift for it.
+        (0.0, "sync", MS, 0.0, 0.110, {"pipeprof": 0.010}),
+        (0.0, 1, MS, 0.0, 0.100, {}),
+        (0.0, "sync", 0, 2.5, 0.125, {"python": 0.025}),
+    ],
+)
+def test_idle_time_has_its_cause(
+    fetch_ms: float, dispatch: Dispatch, late: int, python_ms: float, seconds: float, causes: dict[str, float]
+) -> None:
+    statistics = run([fetch_ms] * 11, dispatch=dispatch, late=late, python_ms=python_ms)
     document = statistics.measured()
-    return document.idle_share, document.gaps.by_cause
-
-
-def test_sync_adds_every_fetch_to_the_step() -> None:
-    statistics = run([5.0] * 11, dispatch="sync")
-    idle, causes = shares(statistics)
     assert statistics.count == 10
-    assert statistics.seconds == pytest.approx(0.150)
-    assert idle == pytest.approx(5 / 15)
-    assert causes == {"pipeline": pytest.approx(0.050)}
-
-
-@pytest.mark.parametrize("dispatch", [1, 2])
-def test_a_step_in_flight_hides_a_fetch_shorter_than_it(dispatch: int) -> None:
-    statistics = run([5.0] * 11, dispatch=dispatch)
-    idle, causes = shares(statistics)
-    assert statistics.seconds == pytest.approx(0.100)
-    assert idle == 0.0
-    assert causes == {}
-
-
-@pytest.mark.parametrize("dispatch", [1, 2])
-def test_a_fetch_longer_than_the_step_starves_the_device_in_any_mode(dispatch: int) -> None:
-    statistics = run([25.0] * 11, dispatch=dispatch)
-    idle, causes = shares(statistics)
-    assert statistics.seconds == pytest.approx(0.250)
-    assert idle == pytest.approx(15 / 25)
-    assert causes == {"pipeline": pytest.approx(0.150)}
+    assert statistics.seconds == pytest.approx(seconds)
+    assert document.idle_share == pytest.approx(sum(causes.values()) / seconds)
+    assert document.gaps.by_cause == pytest.approx(causes)
+    assert statistics.waits.total_ns == pytest.approx(1e9 * causes.get("pipeline", 0.0))
 
 
 @pytest.mark.parametrize(
@@ -120,25 +116,6 @@ def test_a_planted_stall_is_one_gap_shortened_by_the_steps_in_flight(dispatch: D
     gaps = statistics.measured().gaps
     assert gaps.count == 1
     assert gaps.longest == [Gap(start_s=pytest.approx(0.080), ms=gap_ms, cause="pipeline")]
-
-
-def test_late_waking_is_pipeprofs_own_and_not_the_pipelines() -> None:
-    statistics = run([0.0] * 11, dispatch="sync", late=MS)
-    idle, causes = shares(statistics)
-    assert idle == pytest.approx(1 / 11)
-    assert causes == {"pipeprof": pytest.approx(0.010)}
-    assert statistics.waits.total_ns == 0
-
-
-def test_time_between_steps_is_pythons() -> None:
-    idle, causes = shares(run([0.0] * 11, dispatch="sync", python_ms=2.5))
-    assert idle == pytest.approx(2.5 / 12.5)
-    assert causes == {"python": pytest.approx(0.025)}
-
-
-def test_deadlines_do_not_drift_when_the_loop_wakes_late() -> None:
-    statistics = run([0.0] * 101, dispatch=1, late=MS)
-    assert statistics.seconds == pytest.approx(1.000)
 
 
 def test_every_nth_step_takes_longer_and_size_counts() -> None:

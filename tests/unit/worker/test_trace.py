@@ -11,7 +11,7 @@ from unit.worker.fakes import Event, rows_of, traced
 from pipeprof.pipelines.wire import DamagedError
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace.events import python_seconds
-from pipeprof.profiles.worker.trace.record import AT_LEAST, MOST_EVENTS, _take, events_for, passed_on
+from pipeprof.profiles.worker.trace.record import AT_LEAST, MOST_EVENTS, _take, events_for
 from pipeprof.profiles.worker.trace.work import key_of
 from pipeprof.profiles.xplane.xplane import count_events, join_events, read_events
 
@@ -56,10 +56,6 @@ def test_fields_of_later_versions_are_passed_over():
         "/host:CPU", line(event(1, 1, 2, stats, number(5, 3))), named(1, "a"), chunk(5, number(1, 1)), chunk(60, "new")
     )
     assert rows_of(read_events(data)) == [Event(77, "a", LINE_PS + 1, 2)]
-
-
-def test_an_empty_trace_has_no_events():
-    assert rows_of(read_events(b"")) == []
 
 
 def test_turns_of_the_executor_have_the_number_of_their_call():
@@ -115,27 +111,12 @@ def test_time_in_python_is_the_union_of_its_calls():
     assert python_seconds(traced(events)) == 4.0
 
 
-def test_elements_are_counted_from_the_first_look_and_of_new_iterators_whole():
-    assert passed_on({1: 100, 2: 50}, {1: 300, 2: 40, 3: 7}) == 207
-
-
 @pytest.mark.parametrize(
     ("room", "events"),
     [(None, MOST_EVENTS), (20 * 10**9, MOST_EVENTS), (10**9, 250_000), (4 * 10**8, 100_000), (3 * 10**8, None)],
 )
 def test_tracing_leaves_half_of_the_room(room, events):
     assert events_for(room) == events
-
-
-class Passed:
-    """Says that there were as many elements as a trace can take, the so-manieth time it is asked."""
-
-    def __init__(self, last: int = 100) -> None:
-        self.left = last
-
-    def too_many(self, _elapsed: float) -> bool:
-        self.left -= 1
-        return not self.left
 
 
 class Recording:
@@ -155,13 +136,13 @@ class Recording:
 @pytest.mark.parametrize(("epochs", "batches"), [(True, 7), (False, AT_LEAST)])
 def test_an_epoch_is_traced_to_its_end(epochs: bool, batches: int):
     feed = Feed([1, 2, 3, 4, 5, 6, 7])
-    assert _take(feed, -1.0, 9.0, Recording(), Passed(), epochs=epochs)[0] == batches  # type: ignore[arg-type]
+    assert _take(feed, -1.0, 9.0, Recording(), epochs=epochs)[0] == batches  # type: ignore[arg-type]
     assert feed.ended == 0
 
 
 def test_short_epochs_are_traced_several_times():
     feed = Feed([1, None])
-    assert _take(feed, 1e9, 3e9, Recording(), Passed(6), epochs=True)[0] == AT_LEAST + 5  # type: ignore[arg-type]
+    assert _take(feed, 1e9, 3e9, Recording(9), epochs=True)[0] == 9  # type: ignore[arg-type]
     assert feed.ended == 4
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pipeprof.profiles.worker.steps.statistics import EpochStart
@@ -15,32 +17,22 @@ def feed(warmup: WarmUp, chunks: list[tuple[float, int, float, tuple[float, ...]
     return len(chunks), None
 
 
-def test_steady_steps_settle_after_three_windows() -> None:
-    assert feed(WarmUp(), [(0.5, 10, 5.0, (2.0,))] * 9) == (3, "settled after 1.5 s")
-
-
-def test_a_moving_parameter_holds_it_open() -> None:
-    chunks = [(0.5, 10, 5.0, (float(n),)) for n in range(6)] + [(0.5, 10, 5.0, (9.0,))] * 9
-    assert feed(WarmUp(), chunks) == (9, "settled after 4.5 s")
-
-
-def test_step_times_that_still_fall_hold_it_open() -> None:
-    chunks = [(0.5, 10, ms, None) for ms in (20.0, 15.0, 11.0, 10.0, 10.5, 10.2)]
-    assert feed(WarmUp(), chunks) == (5, "settled after 2.5 s")
-
-
-def test_without_tunable_parameters_it_gives_up_after_five_seconds() -> None:
-    chunks = [(0.5, 10, 5.0 * 1.5**n, None) for n in range(40)]
-    assert feed(WarmUp(), chunks) == (10, "not settled after 5 s")
-
-
-def test_with_tunable_parameters_it_gives_up_after_fifteen() -> None:
-    chunks = [(0.5, 10, 5.0, (float(n),)) for n in range(40)]
-    assert feed(WarmUp(), chunks) == (30, "not settled after 15 s")
-
-
-def test_slow_steps_need_eight_to_a_window() -> None:
-    assert feed(WarmUp(), [(0.2, 1, 200.0, None)] * 40) == (24, "settled after 4.8 s")
+@pytest.mark.parametrize(
+    ("chunks", "until", "why"),
+    [
+        ([(0.5, 10, 5.0, (2.0,))] * 9, 3, "settled after 1.5 s"),
+        # A parameter that moves holds it open, and step times that still fall.
+        ([(0.5, 10, 5.0, (min(n, 6),)) for n in range(15)], 9, "settled after 4.5 s"),
+        ([(0.5, 10, ms, None) for ms in (20.0, 15.0, 11.0, 10.0, 10.5, 10.2)], 5, "settled after 2.5 s"),
+        # Without tunable parameters it gives up earlier.
+        ([(0.5, 10, 5.0 * 1.5**n, None) for n in range(40)], 10, "not settled after 5 s"),
+        ([(0.5, 10, 5.0, (float(n),)) for n in range(40)], 30, "not settled after 15 s"),
+        # Slow steps need eight to a window.
+        ([(0.2, 1, 200.0, None)] * 40, 24, "settled after 4.8 s"),
+    ],
+)
+def test_it_ends_when_steps_and_parameters_have_settled(chunks: list[Any], until: int, why: str) -> None:
+    assert feed(WarmUp(), chunks) == (until, why)
 
 
 def test_a_fixed_length_is_kept_whatever_happens() -> None:

@@ -60,15 +60,16 @@ def bench(monkeypatch):
     return make
 
 
-def test_a_look_is_due_at_every_check(bench):
+@pytest.mark.parametrize(("check_ns", "steps"), [(None, 100), (400 * MS, 400)])
+def test_a_look_is_due_at_every_check(bench, check_ns, steps):
     on = bench([10_000], ms=1, looks=4)
-    window = on.open()
+    window = on.open(check_ns=check_ns)
     drain(on.feed, window)
-    assert [looked.steps for looked in on.looks] == [100] * 4
-    assert on.looks[0].seconds == pytest.approx(0.1)
+    assert [looked.steps for looked in on.looks] == [steps] * 4
+    assert on.looks[0].seconds == pytest.approx(steps / 1000)
     assert on.looks[0].median_ms == pytest.approx(1.0)
     assert window.reason == "enough"
-    assert window.statistics.count == 400
+    assert window.statistics.count == 4 * steps
 
 
 def test_the_next_check_is_counted_from_the_end_of_the_last(bench):
@@ -102,31 +103,14 @@ def test_following_ends_after_exactly_the_steps_asked_for(bench, limit):
     assert on.feed.next() == limit + 1
 
 
-def test_without_a_limit_any_number_of_steps_is_left(bench):
-    on = bench([10])
-    assert on.open().most() is None
-    window = on.open(steps_limit=7)
-    assert window.most() == 7
-    window.chunk = Chunk(0, times=[1, 2, 3])
-    window.look()
-    assert window.most() == 4
-
-
-def test_a_wish_to_stop_is_granted_at_the_next_look(bench):
-    on = bench([10_000])
+@pytest.mark.parametrize(("looks", "reason"), [(2, "enough"), (9, "stopped")])
+def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench, looks, reason):
+    on = bench([10_000], looks=looks)
     window = on.open()
     assert not window.look()
     on.channel.stopped = True
     assert window.look()
-    assert window.reason == "stopped"
-
-
-def test_the_rule_of_the_phase_comes_before_the_wish_to_stop(bench):
-    on = bench([10_000], looks=1)
-    on.channel.stopped = True
-    window = on.open()
-    assert window.look()
-    assert window.reason == "enough"
+    assert window.reason == reason
 
 
 def test_beats_come_every_second_at_most_and_at_the_end(bench):
@@ -139,65 +123,36 @@ def test_beats_come_every_second_at_most_and_at_the_end(bench):
     assert last == {"steps": 2400, "phase_seconds": pytest.approx(2.4), "rate": pytest.approx(1000)}
 
 
-def test_a_beat_before_the_first_step_has_no_rate(bench):
-    on = bench([10])
-    on.open().look()
-    assert on.channel.sent == [{"steps": 0, "phase_seconds": 0.0, "rate": None}]
+@pytest.mark.parametrize(
+    ("phase", "looks", "tells_ns", "steps", "beats"),
+    [
+        ("measure", 65, windows.TELLS_NS, [300, 600, 1200, 2400, 4400, 6400], 8),
+        ("warmup", 65, windows.TELLS_NS, [], 8),
+        # A soak tells rarely.
+        ("measure", 480, windows.TELLS_RARELY_NS, [300, 600, 1200, 2400, 4800, 9600, 19200, 38400], 11),
+    ],
+)
+def test_partial_results_of_the_measurement_come_soon_and_then_rarely(bench, phase, looks, tells_ns, steps, beats):
+    on = bench([100_000], looks=looks)
+    drain(on.feed, on.open(phase, tells_ns=tells_ns))
+    assert [message.steps.count for message in on.channel.of("measured")] == steps
+    assert len(on.channel.of("steps")) == beats
 
 
-def test_partial_results_come_soon_and_then_every_other_second_of_the_measurement(bench):
-    on = bench([100_000], looks=65)
-    drain(on.feed, on.open())
-    partial = on.channel.of("measured")
-    assert [message.steps.count for message in partial] == [300, 600, 1200, 2400, 4400, 6400]
-    assert partial[0].gaps is None
-
-
-def test_a_soak_tells_rarely_but_its_first_results_soon(bench):
-    on = bench([100_000], looks=480)
-    drain(on.feed, on.open(tells_ns=windows.TELLS_RARELY_NS))
-    partial = [message.steps.count for message in on.channel.of("measured")]
-    assert partial == [300, 600, 1200, 2400, 4800, 9600, 19200, 38400]
-    assert len(on.channel.of("steps")) == 11
-
-
-def test_partial_results_with_a_device_have_its_gaps(bench):
-    on = bench([100_000], ms=2, looks=60)
-    window = on.open(device=True)
-    follow(on.feed, on.step(8), window)
-    partial = on.channel.of("measured")
-    assert len(partial) == 5
-    assert partial[0].gaps.count == partial[0].steps.count
-    assert partial[0].idle_share == pytest.approx(0.2)
-
-
-def test_there_are_no_partial_results_of_the_warm_up(bench):
-    on = bench([100_000], looks=65)
-    drain(on.feed, on.open("warmup"))
-    assert not on.channel.of("measured")
-
-
-def test_draining_marks_the_step_that_began_an_epoch(bench):
-    on = bench([50], ms=1, end_ms=9)
-    window = on.open(steps_limit=120)
+@pytest.mark.parametrize(
+    ("size", "ms", "end_ms", "steps", "restarts", "cost_ms"),
+    [
+        (50, 1, 9, 120, 2, 18),
+        # An epoch that ends on a look is marked once.
+        (100, 1, 9, 150, 1, 9),
+        (4, 10, 0, 40, 9, 0),
+    ],
+)
+def test_restarts_cost_what_first_batches_take_longer_than_others(bench, size, ms, end_ms, steps, restarts, cost_ms):
+    on = bench([size], ms=ms, end_ms=end_ms)
+    window = on.open(steps_limit=steps)
     drain(on.feed, window)
-    assert window.statistics.restarts == 2
-    assert window.statistics.restart_ns == 18 * MS
-
-
-def test_an_epoch_that_ends_on_a_look_is_marked_once(bench):
-    on = bench([100], ms=1, end_ms=9)
-    window = on.open(steps_limit=150)
-    drain(on.feed, window)
-    assert window.statistics.restarts == 1
-    assert window.statistics.restart_ns == 9 * MS
-
-
-def test_restarts_cost_what_first_batches_take_longer_than_others(bench):
-    on = bench([4], ms=10, end_ms=0)
-    window = on.open(steps_limit=40)
-    drain(on.feed, window)
-    assert (window.statistics.restarts, window.statistics.restart_ns) == (9, 0)
+    assert (window.statistics.restarts, window.statistics.restart_ns) == (restarts, cost_ms * MS)
 
 
 def test_where_every_batch_begins_an_epoch_the_cost_of_restarts_is_unknown(bench):
@@ -240,15 +195,6 @@ def test_looks_tell_what_lies_before_the_latest_restart(bench, device):
     assert starts[-1].seconds == pytest.approx((150 * each + 2 * 9 - (5 if device else 0)) / 1000)
 
 
-def test_an_epoch_before_the_window_is_not_its_own(bench):
-    on = bench([5])
-    for _ in range(6):
-        on.feed.next()
-    window = on.open(steps_limit=4)
-    drain(on.feed, window)
-    assert window.statistics.restarts == 0
-
-
 def test_following_marks_the_step_that_began_an_epoch(bench):
     on = bench([10], ms=2, end_ms=20)
     window = on.open(steps_limit=25, device=True, previous=(on.time.ns - 5 * MS, on.time.ns))
@@ -268,18 +214,11 @@ def test_the_first_reading_alone_only_opens_a_window_with_a_device(bench):
     assert on.looks[0].seconds == pytest.approx(0.501)
 
 
-def test_epochs_of_a_few_steps_are_looked_at_several_times(bench):
-    on = bench([200], ms=1, looks=40)
+@pytest.mark.parametrize(("size", "steps"), [(200, {18, 21, 23, 26}), (16, {10, 6})])
+def test_short_epochs_are_looked_at_several_times_but_every_ten_milliseconds_at_most(bench, size, steps):
+    on = bench([size], ms=1, looks=40)
     drain(on.feed, on.open())
-    later = [looked.steps for looked in on.looks[10:]]
-    assert max(later) <= 26
-
-
-def test_looks_are_never_closer_than_ten_milliseconds(bench):
-    on = bench([16], ms=1, looks=40)
-    drain(on.feed, on.open())
-    whole = [looked.steps for looked in on.looks[10:] if looked.steps]
-    assert set(whole) == {10, 6}
+    assert {looked.steps for looked in on.looks[10:] if looked.steps} == steps
 
 
 def test_epochs_that_grow_are_looked_at_less_often_again(bench):
@@ -308,13 +247,6 @@ def test_a_window_ends_early_when_deleting_ended_iterators_takes_most_of_the_tim
 @pytest.mark.parametrize(("seconds", "looks_ns"), [(None, 250), (1, 250), (5, 250), (8, 400), (10, 500), (600, 500)])
 def test_long_windows_are_looked_at_less_often(seconds, looks_ns):
     assert windows.look_ns(seconds) == looks_ns * MS
-
-
-def test_the_time_between_looks_can_be_chosen(bench):
-    on = bench([10_000], looks=2)
-    window = on.open(check_ns=400 * MS)
-    drain(on.feed, window)
-    assert [looked.steps for looked in on.looks] == [400, 400]
 
 
 @pytest.mark.parametrize(("look_ms", "every_ms"), [(0.1, 100), (1, 200), (3, 600), (40, 1000)])
