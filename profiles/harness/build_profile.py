@@ -269,7 +269,6 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         pair,
         segments=graphs.snapshots,
         batches=graphs.batches,
-        times=[segment.seconds for segment in graphs.segments],
         traced=traced_elements(observed.trace, graphs.executed),
         traced_batches=observed.trace.batches if observed.trace is not None else None,
         placed=facts.stages,

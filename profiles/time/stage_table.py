@@ -7,6 +7,7 @@ TensorFlow fused stands at the first of its parts; the others carry its id in ``
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,8 +26,9 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
 from pipeprof.profiles.time.stage_notes import (
+    CAVEATS,
     OF_THE_MODEL,
-    StageNote,
+    caveat_text,
     model_messages,
     swallowed_message,
     total_seconds,
@@ -43,19 +45,12 @@ _NONE = 0.5
 """Elements below which there were none."""
 
 
-@dataclass(frozen=True)
-class _Window:
-    batches: int
-    times: Sequence[float] = ()
-
-
 def explain_stages(
     graphs: StageGraphs,
     segments: Sequence[Segment] = (),
     *,
     batches: int,
     placed: Mapping[str, Stage] | None = None,
-    times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
     traced_batches: int | None = None,
     locate: Callable[[list[Stage]], None] | None = None,
@@ -68,7 +63,6 @@ def explain_stages(
             summed; none with ``autotune.enabled = False``. Several are needed when the iterator was made anew in the
             window; more of them also show more of what ``repeat`` throws away.
         placed: For a spec, its stages by address, with their names and places in its text.
-        times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
         swallowed: An error that an ``ignore_errors`` hid.
@@ -80,11 +74,12 @@ def explain_stages(
         if running.root is None:
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
         only = StageGraphs(running, running, by_address=False)
-        rows, notes = explain_stages(only, segments, batches=batches, times=times)
+        rows, notes = explain_stages(only, segments, batches=batches)
         unread = Message(code="stages-unread", message=OF_THE_MODEL.format(reason=reason))
-        return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
+        # Their ids are no addresses of anything written.
+        rows = [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
+        return rows, [unread, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(executed, segments) if segments else Costs()
-    window = _Window(batches, times)
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
     timed = {
@@ -98,7 +93,7 @@ def explain_stages(
     table = _StageTable(
         graphs,
         costs,
-        window,
+        batches,
         placed or {},
         elements,
         timed,
@@ -112,7 +107,7 @@ def explain_stages(
     if locate is not None:
         locate(rows)
         count_inputs(rows)
-    notes = [*model_messages(costs, executed, read=bool(segments)), *(note.message(rows) for note in table.notes())]
+    notes = [*model_messages(costs, executed, read=bool(segments)), *table.notes(rows)]
     return rows, [*notes, *table.lost(rows, swallowed)]
 
 
@@ -145,7 +140,7 @@ class _Elements:
 class _StageTable:
     graphs: StageGraphs
     costs: Costs
-    window: _Window
+    batches: int
     placed: Mapping[str, Stage]
     elements: tuple[_Elements, _Elements]
     """Facts from the graph as written, and as executed."""
@@ -206,8 +201,7 @@ class _StageTable:
             # The fused dataset gives out what its last part makes.
             if not last:
                 return row
-            flow = self._flow(cost)
-            return row.model_copy(update={**_made(cost), "bytes_out_per_batch": flow.get("bytes_out_per_batch")})
+            return row.model_copy(update={**_made(cost), "bytes_out_per_batch": self._bytes_out(cost)})
         update = self._measured(cost)
         if not last:
             update.update(_consumed(self._executed, self.costs, place))
@@ -247,7 +241,7 @@ class _StageTable:
 
     def _measured(self, cost: Cost) -> dict[str, object]:
         total = total_seconds(self.costs)
-        per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
+        per_batch = 1000 * cost.seconds / self.batches if self.batches and not cost.unseen else None
         return {
             **_made(cost),
             "time_ms_per_batch": per_batch,
@@ -258,7 +252,7 @@ class _StageTable:
             "buffered_bytes": cost.buffered_bytes if cost.buffered_bytes >= 0 else None,
             "buffered_elements": cost.buffered_elements,
             "buffer_size": cost.buffer_size,
-            **self._flow(cost),
+            "bytes_out_per_batch": self._bytes_out(cost),
         }
 
     def _calls(self, stage: WrittenStage, place: str) -> float | None:
@@ -316,40 +310,36 @@ class _StageTable:
         found: dict[str, object] = {"elements": round(number)} if last or isinstance(size, int) else {}
         return found | ({"time_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
-    def _flow(self, cost: Cost) -> dict[str, float | None]:
-        batches = self.window.batches
-        if not batches or cost.unseen:
-            return {}
-        return {"bytes_out_per_batch": cost.bytes_produced / batches}
+    def _bytes_out(self, cost: Cost) -> float | None:
+        return cost.bytes_produced / self.batches if self.batches and not cost.unseen else None
 
-    def notes(self) -> list[StageNote]:
-        unseen: list[str] = []
-        barely: list[str] = []
-        scaled, aliases, traced = [], [], []
+    def notes(self, rows: Sequence[Stage]) -> list[Message]:
+        """Warnings about the numbers of some rows."""
+        found: dict[str, list[str]] = defaultdict(list)
         seen = 1.0
         for stage in self.graphs.stages:
             place = self.graphs.place(stage)
             cost = self.costs.by_id.get(place) if place is not None else None
             if place is not None and place in self.unread and (cost is None or cost.unseen):
-                traced.extend([stage.address] if self.unread[place] >= _NONE else [])
+                if self.unread[place] >= _NONE:
+                    found["traced"].append(stage.address)
                 continue
             if place is None or cost is None:
                 continue
             if cost.unseen:
-                (barely if cost.seen else unseen).append(stage.address)
+                found["barely" if cost.seen else "unseen"].append(stage.address)
             elif cost.seen < _SCALED_SHARE:
-                scaled.append(stage.address)
+                found["scaled"].append(stage.address)
                 seen = min(seen, cost.seen)
             if cost.buffered_bytes and self._is_alias(place):
-                aliases.append(stage.address)
-        found = (
-            StageNote("unseen", tuple(unseen)),
-            StageNote("unseen", tuple(barely), LEAST_SEEN),
-            StageNote("traced", tuple(traced)),
-            StageNote("scaled", tuple(scaled), seen),
-            StageNote("alias", tuple(aliases)),
-        )
-        return [note for note in found if note.stages]
+                found["alias"].append(stage.address)
+        messages = []
+        for caveat in filter(found.get, CAVEATS):
+            stages = [row for row in rows if row.id in found[caveat]]
+            text = caveat_text(caveat, stages, LEAST_SEEN if caveat == "barely" else seen)
+            code = "unseen" if caveat == "barely" else caveat
+            messages.append(Message(code=f"stages-{code}", message=text, stages=[stage.id for stage in stages]))
+        return messages
 
     def lost(self, rows: Sequence[Stage], seen: Swallowed | None) -> list[Message]:
         """Warnings about elements whose errors another stage swallowed."""
@@ -375,11 +365,6 @@ class _StageTable:
 def _is_traced(per_batch: float, seen: float, batches: int | None) -> bool:
     """Whether the trace saw enough of its elements to stand for them all."""
     return seen > 0 and (not batches or seen / batches >= LEAST_SEEN * per_batch)
-
-
-def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
-    """Rows whose ids say that they are no addresses of anything written."""
-    return [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
 
 
 def _service_of(nodes: Sequence[Node], requests: float | None) -> Service | None:

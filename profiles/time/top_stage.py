@@ -22,7 +22,7 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import OpCost, PythonCost
 from pipeprof.profiles.lines import lines_of, reader_of, stages_around
-from pipeprof.profiles.time.stage_notes import unseen_text
+from pipeprof.profiles.time.stage_notes import caveat_text
 from pipeprof.profiles.wording import call_around, label_of, listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
@@ -300,9 +300,8 @@ def unread_note(stages: list[Stage] | None, epochs: int, notes: Iterable[Message
         return None
     traced = [(stage_label(stage), sum(op.ms_per_batch for op in stage.ops)) for stage in unread if stage.ops]
     ops = "".join(f" By the trace, the ops of {label} take {milliseconds(ms)} per batch." for label, ms in traced)
-    text = (
-        f"{unseen_text(unread)} The shares of the other stages leave {'it' if len(unread) == 1 else 'them'} out.{ops}"
-    )
+    them = "it" if len(unread) == 1 else "them"
+    text = f"{caveat_text('unseen', unread)} The shares of the other stages leave {them} out.{ops}"
     return Message(code=_UNSEEN, message=text, stages=[stage.id for stage in unread])
 
 
