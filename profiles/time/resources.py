@@ -73,10 +73,8 @@ def lost_cores(contention: Contention | None, host: Host) -> float | None:
     used, waited, others = contention.worker_cores, contention.runnable_wait_share, contention.others_cores
     if used is None or others is None or waited is None or not waited < 1:
         return None
-    in_use = cores_in_use(contention, scheduled_on(host))
-    if in_use is not None and in_use < FREE_BELOW:
-        return 0.0
-    return (1.0 if in_use is None else in_use) * min(others, used * waited / (1 - waited))
+    in_use = cores_in_use(contention, scheduled_on(host)) or 0.0
+    return in_use * min(others, used * waited / (1 - waited)) if in_use >= FREE_BELOW else 0.0
 
 
 def disturbed_share(contention: Contention | None, host: Host) -> float | None:

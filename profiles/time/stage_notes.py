@@ -45,35 +45,26 @@ def caveat_text(caveat: str, stages: Sequence[Stage], seen: float = 0.0) -> str:
     return CAVEATS[caveat].format(names=stage_labels(stages), seen=percent(seen), **words)
 
 
-def swallowed_message(stage: Stage, swallower: Stage, taken: int, lost: float, seen: Swallowed | None) -> Message:
+def swallowed_message(by: Stage, stage: Stage | None, taken: int, lost: float, seen: Swallowed | None) -> Message:
     """Warn that elements are missing because their errors were swallowed.
 
     Args:
-        stage: It raised the errors.
+        by: It swallowed them.
+        stage: It raised the errors, by the counters of the run; None where only elements that were read after it did.
         taken: Elements that went into it.
         lost: At least so many of them.
         seen: One of the errors, if it is known.
     """
+    which = "were read before it after the measurement,"
+    if stage is not None:
+        which = f"went into {stage_label(stage)}, at least"
+    example = f" The first error: {seen.example.rstrip('.')}." if seen is not None else ""
     text = (
-        f"{stage_label(swallower)} hides errors: of {taken:,} elements that went into {stage_label(stage)}, at least "
-        f"{lost:,.0f} ({percent(lost / taken)}) raised one and are missing. {_example(seen)}"
+        f"{stage_label(by)} hides errors: of {taken:,} elements that {which} {lost:,.0f} "
+        f"({percent(lost / taken)}) raised one and are missing.{example} `ignore_errors(log_warning=True)` prints them."
     )
-    return Message(code="errors-ignored", message=text, stages=[stage.id, swallower.id])
-
-
-def uncounted_message(swallower: Stage, seen: Swallowed) -> Message:
-    """Warn of swallowed errors that the counters of the run do not show."""
-    text = (
-        f"{stage_label(swallower)} hides errors: of {seen.elements:,} elements that were read before it after the "
-        f"measurement, {seen.errors:,} ({percent(seen.errors / seen.elements)}) raised one and are missing. "
-        f"{_example(seen)}"
-    )
-    return Message(code="errors-ignored", message=text, stages=[swallower.id])
-
-
-def _example(seen: Swallowed | None) -> str:
-    all_of_them = "`ignore_errors(log_warning=True)` prints them."
-    return f"The first error: {seen.example.rstrip('.')}. {all_of_them}" if seen is not None else all_of_them
+    stages = [one.id for one in (stage, by) if one is not None]
+    return Message(code="errors-ignored", message=text, stages=stages)
 
 
 def total_seconds(costs: Costs) -> float:

@@ -32,7 +32,6 @@ from pipeprof.profiles.time.stage_notes import (
     model_messages,
     swallowed_message,
     total_seconds,
-    uncounted_message,
 )
 from pipeprof.profiles.time.top_stage import count_inputs
 
@@ -346,12 +345,14 @@ class _StageTable:
         by_id = {row.id: row for row in rows}
         by_place = {place: by_id[one.address] for one in self.graphs.stages for place in self.graphs.places(one)}
         found = [
-            swallowed_message(by_place[lost.place], by_place[lost.swallowed_by], lost.taken, lost.number, seen)
+            swallowed_message(by_place[lost.swallowed_by], by_place[lost.place], lost.taken, lost.number, seen)
             for lost in self.costs.lost
             if lost.place in by_place and lost.swallowed_by in by_place
         ]
+        if found or seen is None:
+            return found
         swallowers = [row for row in rows if traits(row.op).swallows]
-        return found or [uncounted_message(row, seen) for row in swallowers[-1:] if seen is not None]
+        return [swallowed_message(row, None, seen.elements, seen.errors, seen) for row in swallowers[-1:]]
 
     def _is_alias(self, place: str) -> bool:
         node = self._executed.nodes[place]

@@ -196,9 +196,7 @@ def savable_share(profile: Profile) -> float | None:
 
     Preloaded batches may come through a step that then does less than it did in the run: what it was busy there stays.
     """
-    share, steps = profile.verdict.headspace_share if profile.verdict else None, profile.steps
-    if share is None and profile.headspace is not None:
-        share = profile.headspace.share
+    share, steps = profile.headspace.share if profile.headspace is not None else None, profile.steps
     if share is None or steps is None or steps.busy_ms is None or not steps.interval_ms.mean:
         return share
     return min(share, max(0.0, 1 - steps.busy_ms.mean / steps.interval_ms.mean))
