@@ -177,10 +177,9 @@ class Attribution:
         return np.where((keys[at] == correlation) & (correlation != NO_CORRELATION), events[at], -1)
 
     def divide(self, begin: Times, end: Times, launch: Times) -> Parts:
-        """Divide the time of gaps.
+        """Divide the time of gaps, in nanoseconds.
 
         Args:
-            begin: Of each gap, in nanoseconds, as `end`.
             launch: Index of the host's event that launched the work after the gap; -1 without one.
         """
         host = self._trace.host

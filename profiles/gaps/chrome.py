@@ -80,10 +80,7 @@ class Bytes(Protocol):
 
 
 def read_chrome(file: Bytes) -> DeviceTrace:
-    """Read a trace.
-
-    Args:
-        file: The text's bytes, not compressed.
+    """Read a trace from its bytes, not compressed.
 
     Raises:
         TraceError: It is no trace.

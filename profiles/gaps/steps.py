@@ -72,12 +72,7 @@ def read_device(read: DeviceRead) -> DeviceSeen:
 
 
 def steps_of(trace: DeviceTrace, came: Sequence[bool], mark: str = REQUEST_MARK) -> DeviceSeen:
-    """Find the waits of the steps in a trace, and why its devices idle.
-
-    Args:
-        came: Whether there was a batch, for each request.
-        mark: Name of the event around each request, which is an input call.
-    """
+    """Find the waits of the steps that `came` with a batch, in a trace with an event `mark` for each request."""
     begins = _marks(trace, mark)
     numbers = _counted(came, len(begins) - 1)
     if not len(trace.work.begin):

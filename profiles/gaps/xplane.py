@@ -45,11 +45,7 @@ _COPY_LINE = re.compile(r"Stream #\d+\(Memcpy\w*\)")
 
 
 def read_xplane(data: bytes) -> DeviceTrace:
-    """Read a serialised trace.
-
-    Args:
-        data: Any buffer of bytes, also a mapped file or a `bytearray`.
-    """
+    """Read a serialised trace from any buffer of bytes, also a mapped file or a `bytearray`."""
     builder, space = TraceBuilder("XPlane"), Space()
     reader = _Reader(data, builder)
     planes = 0
@@ -84,11 +80,7 @@ def work_lines(names: Collection[str]) -> frozenset[str]:
 
 
 def kind_of_work(name: str, line: str) -> int:
-    """Return what a device does in an event.
-
-    Args:
-        line: The name of its line.
-    """
+    """Return what a device does in an event on the line of that name."""
     if _COPY_LINE.fullmatch(line) or _COPIES.fullmatch(name):
         return COPY
     return SET if _SETS.fullmatch(name) else KERNEL

@@ -147,7 +147,7 @@ def sized_looks(view: PipelineView, looks: Sequence[Look], batch: float | None, 
     holds no more than that; where the model cannot tell, the element's measured size counts.
 
     Args:
-        batch: Bytes of what the step is given, as they were measured.
+        batch: Measured bytes of what the step is given.
         most: The most that the process ever had, in bytes.
     """
     views = {one.stage for one in memory_prediction(view).held if one.how == "alias"}

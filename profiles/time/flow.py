@@ -68,7 +68,6 @@ class Term:
     """The time per batch that one resource needs; the longest sets the rate.
 
     Attributes:
-        ms: Per batch.
         resource: ``serial``: stages that take turns on one thread; ``calls``: the calls of one stage; ``pool``: the
             threads that functions run on; ``cores``; ``lock``: that of Python's interpreter; ``step``; ``loop``.
         fixed_ms: Part of it that is not theirs: the step or the loop, where it takes turns with them.

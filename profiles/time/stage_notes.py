@@ -50,10 +50,8 @@ def swallowed_message(by: Stage, stage: Stage | None, taken: int, lost: float, s
 
     Args:
         by: It swallowed them.
-        stage: It raised the errors, by the counters of the run; None where only elements that were read after it did.
-        taken: Elements that went into it.
-        lost: At least so many of them.
-        seen: One of the errors, if it is known.
+        stage: It raised them, by the counters of the run; None where only a reading after it shows them.
+        taken: Elements that went into it, of which at least `lost` are missing.
     """
     which = "were read before it after the measurement,"
     if stage is not None:
@@ -115,11 +113,7 @@ def service_words(service: Service) -> str:
 
 
 def with_workers(stages: Sequence[Stage], workers: Mapping[str, int]) -> list[Stage]:
-    """Return the stages with the workers of the services that they read from.
-
-    Args:
-        workers: That were started for the run, by the address of the dispatcher.
-    """
+    """Return the stages with the `workers` that were started for the run, by the address of their dispatcher."""
 
     def known(stage: Stage) -> Stage:
         if stage.service is None:

@@ -47,7 +47,7 @@ _Cost = TypeVar("_Cost", OpCost, PythonCost)
 
 @dataclass(frozen=True)
 class StageGroup:
-    """Stages whose work is one: of one function, with the datasets that it makes.
+    """Stages of one function, with the datasets that it makes: their work is one.
 
     Attributes:
         stages: One, or those that one line of the program makes with one function, the one with most work first.
@@ -165,10 +165,9 @@ def _largest(stages: list[Stage], cost: Callable[[Stage], float | None]) -> list
 
 
 def _kind(stage: Stage) -> tuple[object, ...]:
-    """Key of stages that one line of the program makes with one function.
+    """Key of stages that one line of the program makes with one function, as for each of several inputs.
 
-    A function that builds a part of the pipeline may be called for each of several inputs: each of its stages may then
-    have little of the work, and all of them together the most. Their names may end in the number of the input.
+    Each may then have little of the work, and all together the most. Names may end in the number of the input.
     """
     place = stage.library or stage.location
     if stage.location is not None and call_around(stage.op, stage.location) and stage.library is None:
@@ -280,12 +279,7 @@ def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
 
 
 def unread_note(stages: list[Stage] | None, epochs: int, notes: Iterable[Message] = ()) -> Message | None:
-    """Warn that the table of stages lacks the costs of some, in a dataset that starts again and again.
-
-    Args:
-        epochs: How often the dataset ended and was started again while it was measured.
-        notes: Warnings, which may name some stages already.
-    """
+    """Warn of costs that the table lacks beyond `notes`, in a dataset that was started again `epochs` times."""
     written = [stage for stage in stages or [] if stage.origin == "written"]
     restarted = epochs > 0 or any(stage.op == "repeat" for stage in written)
     if not restarted or all(stage.inside_ms is None for stage in written):
@@ -336,10 +330,8 @@ class Dropped:
 
     Attributes:
         stage: The costliest stage before it.
-        by: The stage that drops elements.
         each: Elements that go in for one that comes out; where branches differ, in the first of them.
-        share: Share of the pipeline's work whose results are dropped there, and at the other stages of its line of
-            code: each branch of a loop has one.
+        share: Part of the pipeline's work whose results are dropped there, and at other stages of its line of code.
     """
 
     stage: Stage

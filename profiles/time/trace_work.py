@@ -54,11 +54,7 @@ class Work:
 
 
 def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
-    """Collect the work of each stage, by address; nothing without a trace.
-
-    Args:
-        trace: What the worker sent of the trace window.
-    """
+    """Collect the work of each stage in the trace window, by address; nothing without a trace."""
     batches = trace.batches if trace is not None else 0
     if trace is None or not batches or not graphs.is_read:
         return {}

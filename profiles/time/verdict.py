@@ -58,8 +58,7 @@ class Remedy:
     Attributes:
         kind: ``skip``: make nothing that `stage` drops; ``fill``: less work for the buffer of `stage`; ``repeat``: a
             dataset that goes on by itself.
-        stage: `None` for ``repeat``.
-        costly: The stage that does the work before it.
+        costly: The stage that does the work before `stage`.
     """
 
     kind: Literal["skip", "fill", "repeat"]
@@ -72,7 +71,6 @@ class Decisions:
     """What a run shows.
 
     Attributes:
-        steps: `None` where none was measured.
         bound: `None` where the wait of the steps is not known.
         limit: What limits the pipeline, where it is what steps wait for.
         owners: The stages with most of the work, where no limit is known and they are worth being named.
@@ -80,7 +78,6 @@ class Decisions:
         free: Preloaded batches came no faster: a free pipeline would gain nothing.
         restarts: The starts of epochs belong into the headline.
         gain: Times as fast as the pipeline that costs nothing; infinite where it is not known.
-        memory: `None` where memory is no problem.
         memory_first: Memory comes before the speed.
         slow_start: The time until the first batch is worth a line.
     """

@@ -61,16 +61,12 @@ _STANDS_OUT_FROM = 0.25
 
 
 def conclude(profile: Profile, printed: str = "") -> Verdict:
-    """Conclude from what was measured, whatever changes may gain.
+    """Conclude from what was measured, whatever changes may gain; change nothing.
 
-    Reads ``steps``, ``throughput``, ``stages``, ``causes``, ``headspace``, ``memory``, ``findings`` and, for a run that
-    did not end well, ``exit_code``, ``phases`` and ``errors``; changes nothing.
+    ``bound`` is ``None`` when no step was measured, ``limit`` where no measurement shows it.
 
     Args:
         printed: The headline that was printed already, as soon as it was known: it stays.
-
-    Returns:
-        The verdict; ``bound`` is ``None`` when no step was measured, ``limit`` where no measurement shows it.
     """
     made = decide(profile)
     headline, details = _write_verdict(profile, made, printed)
@@ -90,11 +86,7 @@ def conclude(profile: Profile, printed: str = "") -> Verdict:
 
 
 def _write_verdict(profile: Profile, made: Decisions, printed: str) -> tuple[str, list[VerdictDetail]]:
-    """Write the headline and the details.
-
-    Args:
-        printed: The headline that was printed already: it stays.
-    """
+    """Write the headline, unless one was `printed` already, and the details."""
     ended = describe_ending(profile, made.steps)
     memory = describe_memory(profile, made.memory) if made.memory is not None else ""
     start_up = _start_up(profile) if made.slow_start else ""
@@ -434,11 +426,7 @@ def _start_up(profile: Profile) -> str:
 
 
 def disturbed_message(contention: Contention, host: Host, waited: float) -> Message:
-    """Warn that other processes made the measurement much slower.
-
-    Args:
-        waited: Share of the time in which the worker wanted a core and had none.
-    """
+    """Warn that others made the measurement much slower: for `waited` of the time no core was free for the worker."""
     who = _disturber(contention, host)
     text = (
         f"{who[0].upper()}{who[1:]}, and the worker's threads waited for a core {percent(waited)} of the time in which "

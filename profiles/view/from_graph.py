@@ -66,7 +66,6 @@ def view_of_graphs(
             if there are none either, the sources that were seen while the pipeline was built.
         by_address: The names in the graph are addresses of a spec; False for a user's own function.
         locations: Place in the user's file by address, where ``stages`` has none.
-        memory_limit: Memory it may use, in bytes.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
     """
     rows = {stage.id: stage for stage in stages}

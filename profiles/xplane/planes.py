@@ -51,11 +51,7 @@ class Space:
 
 
 def read_planes(data: bytes, space: Space) -> Iterator[Plane]:
-    """Yield the planes before the first damage.
-
-    Args:
-        space: Is filled on the way.
-    """
+    """Yield the planes before the first damage, and fill `space` on the way."""
     count = 0
     at = 0
     try:

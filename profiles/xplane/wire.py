@@ -68,9 +68,6 @@ def split_parts(
 def read_numbers(data: Bytes, begins: Integers, ends: Integers, wanted: Collection[int]) -> dict[int, Integers]:
     """Read fields of many messages that are numbers.
 
-    Args:
-        data: All bytes.
-
     Returns:
         For each field the values, one for each message; 0 where it is missing, the last where it is repeated.
     """
