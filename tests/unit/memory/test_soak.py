@@ -87,57 +87,38 @@ def test_a_leak_of_a_megabyte_an_epoch_is_growth_with_its_rate(seed: int, deviat
     assert found.slope.value == pytest.approx(MB / EPOCH, rel=0.2)
 
 
-def test_a_cache_that_fills_and_is_full_is_a_plateau() -> None:
-    assert judge(points(lambda t: BASE + 2 * MB * min(t, 30))).state == "plateau"
-
-
-def test_a_cache_that_fills_at_random_slows_down() -> None:
-    assert judge(points(lambda t: BASE + 50 * MB * (1 - math.exp(-t / 30)))).state == "plateau"
-
-
-def test_what_stops_at_the_end_is_no_growth() -> None:
-    assert judge(points(lambda t: leak(min(t, 95)))).state == "plateau"
-
-
-def test_one_step_is_no_growth() -> None:
-    assert judge(points(lambda t: BASE + (t > 70) * 60 * MB)).state == "plateau"
-
-
-def test_growth_that_buffers_have_taken_is_filling() -> None:
-    found = judge(points(leak, buffered=lambda t: leak(t) - BASE))
-    assert found.state == "filling"
-
-
-def test_growth_within_few_epochs_is_unclear_and_without_any_it_is_growth() -> None:
-    few = [replace(point, epoch=int(point.t > 60)) for point in points(leak)]
-    assert judge(few).state == "unclear"
-    assert judge([replace(point, epoch=0) for point in points(leak)]).state == "growth"
-
-
-def test_resident_memory_counts_where_no_heap_can_be_read() -> None:
-    without = [replace(point, in_use=None, rss=point.in_use or 0) for point in points(leak)]
-    assert judge(without).state == "growth"
-
-
-def test_fragments_are_no_growth() -> None:
-    growing = [replace(point, rss=int(leak(point.t))) for point in points(lambda _: BASE)]
-    assert judge(growing).state == "plateau"
-
-
-@pytest.mark.parametrize(
-    ("every", "memory", "state"), [(3, leak, "growth"), (3, lambda _: BASE, "plateau"), (30, leak, "short")]
-)
-def test_only_readings_of_the_heap_count_where_there_are_some(every: int, memory, state: str) -> None:
-    some = [
+def heap_read(every: int, memory) -> list[SoakPoint]:
+    """Resident memory grows; the heap is read seldom."""
+    return [
         replace(point, rss=int(leak(point.t)), in_use=point.in_use if number % every == 0 else None)
         for number, point in enumerate(points(memory))
     ]
-    assert judge(some).state == state
 
 
-def test_a_few_readings_are_too_short() -> None:
-    assert judge(points(leak, 10)).state == "short"
-    assert judge([]).state == "short"
+STATES = {
+    "a cache that fills and is full": (points(lambda t: BASE + 2 * MB * min(t, 30)), "plateau"),
+    "a cache that fills at random slows down": (
+        points(lambda t: BASE + 50 * MB * (1 - math.exp(-t / 30))), "plateau"),
+    "what stops at the end": (points(lambda t: leak(min(t, 95))), "plateau"),
+    "one step": (points(lambda t: BASE + (t > 70) * 60 * MB), "plateau"),
+    "growth that buffers have taken": (points(leak, buffered=lambda t: leak(t) - BASE), "filling"),
+    "growth within few epochs": ([replace(point, epoch=int(point.t > 60)) for point in points(leak)], "unclear"),
+    "growth without any epoch": ([replace(point, epoch=0) for point in points(leak)], "growth"),
+    "resident memory, where no heap can be read": (
+        [replace(point, in_use=None, rss=point.in_use or 0) for point in points(leak)], "growth"),
+    "fragments": ([replace(point, rss=int(leak(point.t))) for point in points(lambda _: BASE)], "plateau"),
+    "readings of the heap alone count where there are some": (heap_read(3, leak), "growth"),
+    "level readings of the heap": (heap_read(3, lambda _: BASE), "plateau"),
+    "few readings of the heap": (heap_read(30, leak), "short"),
+    "a few readings": (points(leak, 10), "short"),
+    "none": ([], "short"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_state_of_memory(name: str) -> None:
+    seen, state = STATES[name]
+    assert judge(seen).state == state
 
 
 # What grows, and the end

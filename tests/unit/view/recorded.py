@@ -34,18 +34,11 @@ def recorded_view(
     peak_bytes: int | None = 600 * 1024**2,
     memory_limit_bytes: int | None = None,
 ) -> PipelineView:
-    """The recorded pipeline ``name`` as it ran: graphs, stages and rate are real, drained without a step.
+    """The recorded pipeline ``name`` as it ran, drained without a step; the other facts are said to be so.
 
     Args:
-        name: Of the file in ``tests/recorded/graphs``.
-        wait_share: Said to be waiting for the pipeline; 1 where nothing else is done.
         headspace: Share of the time that could be won at most; ``None`` where it was not measured.
-        dispatch: Of a step, ``None`` for none.
         facts: Named measurements; by default CPU time and contention as recorded.
-        cores: Said to be there.
-        baseline_bytes: Said to be TensorFlow's own.
-        peak_bytes: Said to be the peak.
-        memory_limit_bytes: Said to be allowed.
     """
     recorded = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
     batches, seconds = recorded["batches"], recorded["seconds"]
