@@ -56,7 +56,7 @@ def test_no_bytes_of_a_profile_exceed_what_the_process_had() -> None:
     draw = random.Random(7)
     for _ in range(150):
         element = draw.choice([IMAGE, ROWS, (tensor("string"),), (tensor("variant"),)])
-        seen = shuffled(element, draw.choice(["from_generator", "from_tensor_slices", "range"]))
+        seen = shuffled(element, source=draw.choice(["from_generator", "from_tensor_slices", "range"]))
         rows = seen.profile.stages if seen.profile is not None else None
         for row in rows or ():
             row.buffered_bytes = draw.choice([None, draw.randint(-(1 << 50), 1 << 50)])
