@@ -312,12 +312,6 @@ class PipelineView:
         kept.update(dict.fromkeys(passed, found))
         return found
 
-    @property
-    def wait_share(self) -> float | None:
-        """Share of the measured time in which the device was idle because of the pipeline."""
-        steps = self.profile.steps if self.profile is not None else None
-        return steps.wait_share if steps is not None else None
-
 
 def _nearest_first(stage: StageView, following: Callable[[StageView], Iterable[StageView]]) -> Iterator[StageView]:
     """Yield what follows a stage and what follows that, each once."""

@@ -6,7 +6,7 @@ profile. Times in the file are picoseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -62,19 +62,6 @@ class Events:
         return passed[self.name]
 
 
-def join_events(parts: Sequence[Events]) -> Events:
-    """Join the events of several files."""
-    if len(parts) == 1:
-        return parts[0]
-    names: dict[str, int] = {}
-    none = np.zeros(0, np.int64)
-    columns: list[tuple[Integers, ...]] = [(none,) * 5]
-    for events in parts:
-        index = np.array([names.setdefault(name, len(names)) for name in events.names], np.int64)
-        columns.append((index[events.name], events.thread, events.start_ps, events.duration_ps, events.step))
-    return Events(list(names), *(np.concatenate(column) for column in zip(*columns, strict=True)))
-
-
 def count_events(data: bytes) -> int:
     """Count the events of a trace, in a tenth of the time of reading them."""
     found = 0
@@ -87,7 +74,7 @@ def count_events(data: bytes) -> int:
 
 
 def read_events(data: bytes, check: Callable[[], None] = lambda: None) -> Events:
-    """Read the events of a serialised trace on host threads.
+    """Read the events of a serialised trace on host threads; of several files joined, those of all.
 
     Args:
         check: Called between chunks; an exception ends the reading.

@@ -73,20 +73,3 @@ def test_without_graphs_there_are_no_looks() -> None:
     unread = {**graph["written"], "root": None, "nodes": [], "reason": "too large"}
 
     assert map_looks(StageGraphs.of(unread, graph["executed"], by_address=True), []) == []
-
-
-def test_an_iterator_whose_place_is_not_known_is_at_the_only_stage_of_its_kind() -> None:
-    graph = recorded("dict_shuffle")
-    model = graph["snapshots"][-1].get("model", graph["snapshots"][-1])
-    known = look("dict_shuffle").by_stage
-    strange = {**model, "nodes": [{**node, "inputs": []} for node in model["nodes"]]}
-    raw = raw_look(strange)
-    (found,) = map_looks(StageGraphs.of(graph["written"], graph["executed"], by_address=graph["by_address"]), [raw])
-    (shuffle,) = [stage for stage, one in known.items() if one.owner == "shuffle"]
-
-    assert found.by_stage[shuffle] == known[shuffle]
-
-    twice = [*strange["nodes"], *({**node, "id": 100 + node["id"]} for node in strange["nodes"])]
-    raw = raw_look({**strange, "nodes": twice})
-    (found,) = map_looks(StageGraphs.of(graph["written"], graph["executed"], by_address=graph["by_address"]), [raw])
-    assert shuffle not in found.by_stage, "two iterators could be meant"
