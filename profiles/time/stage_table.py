@@ -156,7 +156,8 @@ class _StageTable:
 
     def rows(self) -> list[Stage]:
         found = [*map(self._written, self.graphs.stages), *map(self._injected, self.graphs.injected)]
-        return [_without_unknown_bytes(stage) for stage in found]
+        unknown = {"buffered_bytes": None}
+        return [row.model_copy(update=unknown) if row.gives_handles and row.buffered_elements else row for row in found]
 
     def _written(self, stage: WrittenStage) -> Stage:
         place = self.graphs.place(stage)
@@ -207,9 +208,28 @@ class _StageTable:
         return row.model_copy(update=update)
 
     def _service(self, stage: WrittenStage) -> Service | None:
+        """The service that the datasets of a stage read from; None where none does."""
+        nodes = [self.graphs.written.nodes[node] for node in stage.nodes]
+        node = next((node for node in nodes if node.traits.remote), None)
+        if node is None:
+            return None
         costs = (self.costs.by_id.get(place) for place in self.graphs.places(stage))
-        requests = next((cost.buffer_size for cost in costs if cost is not None and cost.buffer_size is not None), None)
-        return _service_of([self.graphs.written.nodes[node] for node in stage.nodes], requests)
+        facts = service_facts(node.arguments)
+        packed = node.arguments.get("compression", UNKNOWN)
+        return Service(
+            address=facts.address,
+            processing_mode=facts.mode,
+            job_name=facts.job_name,
+            consumer_index=facts.consumer_index,
+            num_consumers=facts.num_consumers,
+            cross_trainer_cache=facts.cross_trainer_cache,
+            target_workers=facts.target_workers,
+            max_outstanding_requests=facts.max_outstanding_requests,
+            # As TensorFlow chose them.
+            requests=next((one.buffer_size for one in costs if one is not None and one.buffer_size is not None), None),
+            compression=None if packed == UNKNOWN else packed or "NONE",
+            known=bool(node.inputs),
+        )
 
     def _injected(self, node_id: str) -> Stage:
         cost = self.costs.by_id.get(node_id)
@@ -368,32 +388,6 @@ def _is_traced(per_batch: float, seen: float, batches: int | None) -> bool:
     return seen > 0 and (not batches or seen / batches >= LEAST_SEEN * per_batch)
 
 
-def _service_of(nodes: Sequence[Node], requests: float | None) -> Service | None:
-    """The service that the datasets of a stage read from; None where none does.
-
-    Args:
-        requests: Requests at a time, as TensorFlow chose them.
-    """
-    node = next((node for node in nodes if node.traits.remote), None)
-    if node is None:
-        return None
-    facts = service_facts(node.arguments)
-    packed = node.arguments.get("compression", UNKNOWN)
-    return Service(
-        address=facts.address,
-        processing_mode=facts.mode,
-        job_name=facts.job_name,
-        consumer_index=facts.consumer_index,
-        num_consumers=facts.num_consumers,
-        cross_trainer_cache=facts.cross_trainer_cache,
-        target_workers=facts.target_workers,
-        max_outstanding_requests=facts.max_outstanding_requests,
-        requests=requests,
-        compression=None if packed == UNKNOWN else packed or "NONE",
-        known=bool(node.inputs),
-    )
-
-
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
     """The shuffle of a stage's datasets; None where none of them does."""
     arguments = [node.arguments for node in nodes if node.traits.shuffles]
@@ -408,12 +402,6 @@ def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
         seeded=None if None in seeds else any(seeds),
         reshuffles=None if None in again else all(again),
     )
-
-
-def _without_unknown_bytes(stage: Stage) -> Stage:
-    """A row whose buffer has an unknown size where it holds sparse or ragged tensors."""
-    unknown = stage.gives_handles and stage.buffered_elements
-    return stage.model_copy(update={"buffered_bytes": None}) if unknown else stage
 
 
 def _made(cost: Cost) -> dict[str, object]:

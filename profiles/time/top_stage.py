@@ -109,7 +109,7 @@ def top_groups(stages: list[Stage] | None, epochs: int = 0, interval_ms: float =
     top = found[0]
     active = top.total(lambda stage: stage.active_ms)
     most = (top.share or 0.0) > MOST_FROM and active > MOST_FROM * interval_ms > 0
-    if not most and _unknown(stages or [], epochs):
+    if not most and unknown_stages(stages, epochs):
         return ()
     least = EQUAL_FROM * (top.share or 0.0)
     return (top, *(group for group in found[1:] if (group.share or 0.0) >= least > 0))
@@ -254,9 +254,15 @@ def _owner_of(stage: Stage, by_id: Mapping[str, Stage]) -> Stage | None:
 
 def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
     """Return the stages of unknown cost that may cost much, while the costs of others are known."""
-    if not any(_cost(stage) for stage in stages or [] if stage.origin == "written"):
+    stages = stages or []
+    if not any(_cost(stage) for stage in stages if stage.origin == "written"):
         return []
-    return _unknown(stages or [], epochs)
+    idle = _served_from_caches(stages) if epochs > 1 else frozenset()
+    return [
+        stage
+        for stage in stages
+        if _cost(stage) is None and not _is_gone(stage) and _is_costly(stage) and stage.id not in idle
+    ]
 
 
 def _cost(stage: Stage) -> float | None:
@@ -266,16 +272,6 @@ def _cost(stage: Stage) -> float | None:
     if stage.ops:
         return sum(op.ms_per_batch for op in stage.ops)
     return stage.share
-
-
-def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
-    """The stages of unknown cost that may cost much."""
-    idle = _served_from_caches(stages) if epochs > 1 else frozenset()
-    return [
-        stage
-        for stage in stages
-        if _cost(stage) is None and not _is_gone(stage) and _is_costly(stage) and stage.id not in idle
-    ]
 
 
 def unread_note(stages: list[Stage] | None, epochs: int, notes: Iterable[Message] = ()) -> Message | None:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from pipeprof.pipelines.meaning.traits import traits
+from pipeprof.profiles.lines import lines_of
 from pipeprof.profiles.time.limit import FoundLimit, find_limit
 from pipeprof.profiles.time.resources import MemoryProblem, disturbed_share, find_memory_problem
 from pipeprof.profiles.time.top_stage import MOST_FROM, Dropped, Groups, find_dropped, top_groups
@@ -237,14 +238,10 @@ def find_remedy(steps: Steps, stages: list[Stage] | None) -> Remedy | None:
     """Find what makes restarts cheaper, by what they do first; `None` where they take little of the time."""
     if (steps.restart_share or 0.0) < ADVICE_FROM or not restarts_are_costly(steps, stages):
         return None
-    for before, stage in pairwise(_main_line(stages or [])):
+    for before, stage in pairwise(lines_of(stages or []).get("", [])):
         if traits(stage.op).cardinality == "rest" and (before.elements or 0) > (stage.elements or 0):
             return Remedy("skip", stage, before)
     return _filled(steps, stages or []) or Remedy("repeat")
-
-
-def _main_line(stages: list[Stage]) -> list[Stage]:
-    return [stage for stage in stages if stage.depth == 0 and stage.origin == "written"]
 
 
 def _filled(steps: Steps, stages: list[Stage]) -> Remedy | None:
@@ -252,7 +249,7 @@ def _filled(steps: Steps, stages: list[Stage]) -> Remedy | None:
 
     The time that this takes is the work of the stages before it on their threads, for its elements and a first batch.
     """
-    for shuffle in _main_line(stages):
+    for shuffle in lines_of(stages).get("", []):
         per_batch = (shuffle.elements or 0) / steps.count if steps.count else 0.0
         if not traits(shuffle.op).shuffles or not per_batch or not shuffle.buffered_elements:
             continue

@@ -10,6 +10,7 @@ from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.lines import lines_of
 from pipeprof.profiles.time.endings import describe_ending, describe_known
 from pipeprof.profiles.time.limit import LOCK_FROM, FoundLimit
 from pipeprof.profiles.time.resources import LARGE_SHARE, lost_cores, scheduled_on, step_alone_ms
@@ -382,9 +383,8 @@ def describe_remedy(remedy: Remedy, stages: list[Stage] | None, training: Traini
         moves = remedy.costly.depth == 0 and traits(remedy.costly.op).one_to_one and not cached
         first = f"shuffle before {stage_name(remedy.costly)}, or mix less" if moves else "mix less"
         return f"each first fills {stage_label(remedy.stage)} with {elements}: {first} (a smaller `buffer_size`)"
-    written = [stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]
     # A cache of what never ends is never complete.
-    kept = [stage.op for stage in written if traits(stage.op).stores]
+    kept = [stage.op for stage in lines_of(stages or []).get("", []) if traits(stage.op).stores]
     repeat = f"add `repeat()` after `{kept[-1]}`" if kept else "add `repeat()` before `batch`"
     if training is None:
         repeat = f"measure more data or, if training has no more, {repeat}"
