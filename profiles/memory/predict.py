@@ -60,6 +60,8 @@ LEAST_IN_STEP = 4_000_000
 ADDED = "injected.0"
 """Name of the prefetch that TensorFlow adds, as in a run."""
 _OPTIMIZATION = "experimental_optimization"
+_GROWTH, _LEAST_GROWTH = 0.2, 10_000_000
+"""Share of a prediction, its intended accuracy, and bytes, from which a growth is reported."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,11 @@ class MemoryPrediction:
     def running_bytes(self) -> int:
         """The sum once the iterator has been made and all buffers are full."""
         return sum(one.bytes if one.steady is None else one.steady for one in self.held)
+
+    @property
+    def growing(self) -> list[BufferPrediction]:
+        """What TensorFlow may let grow by so much that the prediction does not say how large it is."""
+        return [one for one in self.held if one.growth >= max(_LEAST_GROWTH, _GROWTH * self.peak_bytes)]
 
     @cached_property
     def by_stage(self) -> dict[str, list[BufferPrediction]]:

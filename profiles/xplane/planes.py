@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Integers = NDArray[np.int64]
+    Place = tuple[Integers, Integers]
 
 _SPACE_PLANES, _SPACE_ERRORS, _SPACE_WARNINGS, _SPACE_HOSTS = 1, 2, 3, 4
 _PLANE_NAME, _PLANE_LINES, _PLANE_EVENTS, _PLANE_STATS = 2, 3, 4, 5
@@ -146,7 +147,7 @@ class LineReader:
             self._origin_ns = began_ns // _ROUND_NS * _ROUND_NS
         return number, name, began_ns
 
-    def events(self, line: Field, began_ns: int) -> Iterator[tuple[Integers, Integers, Integers, tuple[Integers, ...]]]:
+    def events(self, line: Field, began_ns: int) -> Iterator[tuple[Integers, Integers, Integers, Place]]:
         """Yield kinds, begins and ends in picoseconds of events, and where they lie in the file; a part at a time."""
         for place in split_parts(self._data, line.begin, line.end, LINE_EVENTS, []):
             found = read_numbers(self._array, *place, (_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION))
@@ -154,7 +155,7 @@ class LineReader:
             begin = (began_ns - (self._origin_ns or 0)) * 1000 + offset
             yield kind, begin, begin + duration, place
 
-    def stats(self, plane: Plane, place: tuple[Integers, ...], wanted: Mapping[str, int]) -> dict[str, Integers]:
+    def stats(self, plane: Plane, place: Place, wanted: Mapping[str, int]) -> dict[str, Integers]:
         """Return stats of some events by their names, each with the value where it is missing."""
         kinds = {
             name: ([key for key, stat in plane.stats.items() if stat == name], default)

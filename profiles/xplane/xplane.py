@@ -87,8 +87,8 @@ def read_events(data: bytes, check: Callable[[], None] = lambda: None) -> Events
     none = np.zeros(0, np.int64)
     columns: list[tuple[Integers, ...]] = [(none,) * 5]
     for field in read_fields(data, 0, len(data)):
-        plane = read_plane(data, field) if field.number == _SPACE_PLANES else None
-        for line in plane.lines if plane is not None and plane.name.startswith(_HOST) else ():
+        plane = read_plane(data, field) if field.number == _SPACE_PLANES else Plane()
+        for line in plane.lines if plane.name.startswith(_HOST) else ():
             columns += _line_columns(lines, plane, line, names, check)
     name, thread, start, duration, step = (np.concatenate(column) for column in zip(*columns, strict=True))
     return Events(list(names), name, thread, start, duration, step)
@@ -106,5 +106,5 @@ def _line_columns(
         step = np.full(len(kind), NO_STEP)
         calls = np.flatnonzero(look_up(kind, lambda key: plane.events.get(key, "").startswith(_OF_A_CALL)))
         if len(calls):
-            step[calls] = lines.stats(plane, tuple(one[calls] for one in place), {"id": NO_STEP})["id"]
+            step[calls] = lines.stats(plane, (place[0][calls], place[1][calls]), {"id": NO_STEP})["id"]
         yield name, np.full(len(kind), thread), start, end - start, step

@@ -236,19 +236,21 @@ def unnamed(view: PipelineView) -> PipelineView:
     return replace(view, stages=stages)
 
 
-def _steps(wait_share: float, dispatch: Dispatch | None, interval_ms: float, restart_share: float | None) -> Steps:
-    def even(mean: float) -> Quantiles:
-        return Quantiles(mean=mean, p50=mean, p95=mean, p99=mean, max=mean)
+def same(ms: float) -> Quantiles:
+    """Times that are all the same."""
+    return Quantiles(mean=ms, p50=ms, p95=ms, p99=ms, max=ms)
 
+
+def _steps(wait_share: float, dispatch: Dispatch | None, interval_ms: float, restart_share: float | None) -> Steps:
     wait = wait_share * interval_ms
     return Steps(
         count=BATCHES,
         dispatch=dispatch,
         seconds=BATCHES * interval_ms / 1000,
-        interval_ms=even(interval_ms),
-        wait_ms=even(wait),
-        fetch_ms=even(wait + 0.02),
-        busy_ms=None if dispatch is None else even(interval_ms - wait),
+        interval_ms=same(interval_ms),
+        wait_ms=same(wait),
+        fetch_ms=same(wait + 0.02),
+        busy_ms=None if dispatch is None else same(interval_ms - wait),
         wait_share=wait_share,
         restart_share=restart_share,
     )
