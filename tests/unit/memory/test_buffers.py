@@ -32,7 +32,6 @@ def look(name: str, number: int = -1, **more: Any) -> Any:
 
 def test_buffers_stand_at_their_stages() -> None:
     found = look("dict_shuffle").by_stage
-
     assert {one.owner: (one.bytes, one.elements) for one in found.values()} == {
         "prefetch": (131328, 4),
         "shuffle": (65664, 16),
@@ -42,7 +41,6 @@ def test_buffers_stand_at_their_stages() -> None:
 
 def test_a_cache_is_counted_once_with_its_parts() -> None:
     (cache,) = [one for one in look("cache").by_stage.values() if one.owner == "cache"]
-
     assert (cache.bytes, cache.elements) == (320, 40)
 
 
@@ -50,7 +48,6 @@ def test_a_fused_map_and_batch_is_parallel_and_stands_at_the_map() -> None:
     graph = recorded("map_batch")
     ops = {node["id"]: node["op"] for node in graph["written"]["nodes"]}
     ((stage, one),) = look("map_batch").by_stage.items()
-
     assert any("Map" in op for op in ops.values())
     assert (stage, one.owner, one.bytes) == ("stages.0", "parallel", 32)
 
@@ -62,14 +59,11 @@ def test_batches_that_are_made_in_parallel_are_batches() -> None:
     nodes = [{**one, **ready} if one["name"] == "BatchV2" else one for one in model["nodes"]]
     raw = raw_look({**model, "nodes": nodes})
     text = json.dumps(graph["executed"]).replace('"BatchDatasetV2"', '"ParallelBatchDataset"')
-
     (found,) = map_looks(StageGraphs.of(graph["written"], json.loads(text), by_address=graph["by_address"]), [raw])
-
     assert {(one.owner, one.bytes) for one in found.by_stage.values()} == {("batch", 4096), ("parallel", 1024)}
 
 
 def test_without_graphs_there_are_no_looks() -> None:
     graph = recorded("cache")
     unread = {**graph["written"], "root": None, "nodes": [], "reason": "too large"}
-
     assert map_looks(StageGraphs.of(unread, graph["executed"], by_address=True), []) == []

@@ -34,7 +34,6 @@ TIMES = [n / 5 for n in range(51)]
 
 def test_growth_is_by_steps() -> None:
     found = measured_growth([look(at, live=100 + 20 * at) for at in TIMES])
-
     assert found is not None
     assert found.leak
     assert found.bytes_per_step == pytest.approx(200_000, rel=0.05)
@@ -49,7 +48,6 @@ def leaking(at: float) -> Look:
 
 def test_steps_and_memory_are_of_the_same_moment() -> None:
     found = measured_growth([leaking(at) for at in TIMES[::2]])
-
     assert found is not None
     assert found.bytes_per_step == pytest.approx(MB, rel=1e-6)
 
@@ -58,7 +56,6 @@ def test_a_leak_is_when_both_grow() -> None:
     both = measured_growth([look(at, live=100 + 20 * at) for at in TIMES])
     only_rss = measured_growth([look(at) for at in TIMES])
     unknown = measured_growth([look(at, live=None) for at in TIMES])
-
     assert [one is not None and one.leak for one in (both, only_rss, unknown)] == [True, False, False]
 
 
@@ -66,7 +63,6 @@ def test_a_leak_is_when_both_grow() -> None:
 def test_blocks_of_the_heap_that_most_of_the_growth_is_are_a_leak_too(in_use: int | None, leak: bool) -> None:
     grown = None if in_use is None else in_use * MB
     found = measured_growth([look(at) for at in TIMES], grown)
-
     assert (found is not None) is leak, "memory rises by 200 MB"
 
 
@@ -78,7 +74,6 @@ def test_what_slows_down_by_half_is_filling(seconds: float, leak: bool) -> None:
         return 400 * (1 - math.exp(-at / seconds))
 
     found = measured_growth([look(at, live=100 + held(at), rss=800 + held(at)) for at in TIMES])
-
     assert (found is not None) is leak
 
 
@@ -88,7 +83,6 @@ def test_a_loop_that_slows_down_goes_on_leaking() -> None:
     for at in TIMES:
         steps = 100 * at if at <= 5 else 500 + 30 * (at - 5)
         looks.append(replace(look(at, live=100 + 0.2 * steps), steps=round(steps), rss=round((800 + 0.2 * steps) * MB)))
-
     assert measured_growth(looks) is not None
 
 
@@ -101,7 +95,6 @@ def test_noise_alone_is_no_growth(deviation: int) -> None:
         memory = {at: 800 + error for at, error in zip(TIMES, errors, strict=True)}
         seen = [replace(look(at, live=held), rss=round(held * MB)) for at, held in memory.items()]
         found += measured_growth(seen) is not None
-
     assert found <= 2
 
 

@@ -208,7 +208,6 @@ def test_the_fullest_look_of_the_peaks_phase_counts_and_the_prediction_stands_be
 def test_a_shuffle_that_no_look_found_full_was_full_at_the_peak() -> None:
     """Its epochs are so short that every look found it while it emptied."""
     profile, _ = accounted(shuffled(IMAGE), look(150, 300))
-
     assert entry(profile, "shuffle").bytes == pytest.approx(200 * MB, rel=0.01)
     (row,) = [one for one in profile.stages or () if one.id == "stages.0"]
     assert (row.buffered_bytes, row.buffered_elements) == (entry(profile, "shuffle").bytes, 300)
@@ -243,7 +242,6 @@ def test_tensors_of_the_pool_that_are_no_stages_are_in_flight_and_freed_ones_are
         reading("import", 500, free=10), reading("iterator", 502, 0, 90), reading("measure", 800, 200, 260, free=60)
     )
     profile, _ = accounted(shuffled(IMAGE), look(200, 400), of=of)
-
     assert owned(profile, "parallel") == pytest.approx(60 * MB, rel=0.01)
     kept = {one.what: one.bytes for one in profile.memory.ledger or () if one.owner == "slack"}
     # 35 MB were left of the peak.
@@ -252,7 +250,6 @@ def test_tensors_of_the_pool_that_are_no_stages_are_in_flight_and_freed_ones_are
 
 def test_what_children_hold_is_theirs() -> None:
     profile, _ = accounted(shuffled(IMAGE), look(200, 400), peak=900 * MB, children=True)
-
     assert (entry(profile, "python").bytes, entry(profile, "python").what) == (190 * MB, "child processes")
 
 
@@ -273,7 +270,6 @@ def test_a_source_is_no_more_than_what_the_process_grew_by(arrays: int, copies: 
     made = (reading("import", 500), reading("iterator", 1300, 240, 480), reading("measure", 1300, 240))
     profile, _ = accounted(seen, of=report(*made, arrays=arrays))
     assert owned(profile, "source") == pytest.approx(copies * 240 * MB, rel=0.01)
-
     less = (reading("import", 500), reading("iterator", 600, 240, 480), reading("measure", 600, 240))
     profile, _ = accounted(seen, of=report(*less, arrays=arrays))
     assert owned(profile, "source") == 100 * MB
@@ -294,7 +290,6 @@ def test_what_a_bound_of_unknown_data_would_take_is_no_prediction() -> None:
         )
     )
     profile, _ = accounted(seen, look(41, 100))
-
     assert entry(profile, "shuffle").predicted_bytes is None
     assert profile.memory.predicted_bytes is None
 
@@ -321,14 +316,12 @@ def test_a_budget_that_autotune_may_fill_beyond_the_limit_is_told(limit: int, ex
     seen.profile.host.memory_limit_bytes = limit * MB
     held = Look(1.0, "measure", 1, 0, None, {"stages.0": Buffered("prefetch", 40 * MB, 10)}, ram_budget=2000 * MB)
     profile, _ = accounted(seen, held)
-
     assert profile.memory.autotune is not None
     assert profile.memory.autotune.exceeds_limit is exceeds
 
 
 def test_the_series_has_a_list_for_each_stage() -> None:
     found = memory_series([look(50, 100), look(60, 100, phase="measure")], 0.0)
-
     assert found is not None
     assert (found.seconds, found.epoch) == ([1.0, 1.0], [0, 0])
     assert found.stages == {"stages.0": [50 * MB, 60 * MB]}
