@@ -204,7 +204,6 @@ class _Device:
         return found
 
     def _window(self) -> tuple[Times, Times, int | None]:
-        """Return the times that are the window, and how many whole steps they are."""
         if self._only is not None and len(steps := self._complete(self._only, longest=False)):
             return *union(*steps.T), len(steps)
         low, high, count = self._marked_window()
@@ -254,7 +253,6 @@ class _Device:
         return steps[low:high]
 
     def _divide(self, found: DeviceGaps, busy: tuple[Times, Times], low: int, high: int) -> None:
-        """Fill in the causes, and the longest gaps."""
         begin, end = complement(*busy, low, high)
         lengths = end - begin
         by_cause: dict[GapCause, float] = {}
@@ -336,5 +334,4 @@ class _Device:
 
 
 def _both(some: tuple[Times, Times], others: tuple[Times, Times]) -> tuple[Times, Times]:
-    """Return the union of two sets."""
     return union(np.concatenate((some[0], others[0])), np.concatenate((some[1], others[1])))

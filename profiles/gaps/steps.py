@@ -93,7 +93,6 @@ def steps_of(trace: DeviceTrace, came: Sequence[bool], mark: str = REQUEST_MARK)
 
 
 def _seen(found: TraceGaps, computing: Sequence[DeviceGaps]) -> DeviceSeen:
-    """Return what holds for all devices of a trace together."""
     explained = bool(computing) and not any(device.why_no_causes for device in computing)
     known = [device.gaps for device in computing if device.gaps is not None]
     gaps = None
@@ -114,7 +113,6 @@ def _seen(found: TraceGaps, computing: Sequence[DeviceGaps]) -> DeviceSeen:
 
 
 def _marks(trace: DeviceTrace, mark: str) -> Times:
-    """Return when the host's events of a name begin, in order."""
     host = trace.host
     kinds = [number for number, name in enumerate(host.names) if name == mark]
     return np.sort(host.begin[np.isin(host.kind, kinds)])

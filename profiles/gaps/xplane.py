@@ -153,7 +153,6 @@ class _Reader:
 
 
 def _outermost(begin: Integers, end: Integers) -> Integers:
-    """Return the indices of the events that lie in no other one."""
     order = np.lexsort((-end, begin))
     before = np.concatenate(([np.iinfo(np.int64).min], np.maximum.accumulate(end[order])[:-1]))
     return order[end[order] > before]

@@ -202,6 +202,5 @@ def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
 
 
 def _held_at(look: Look, stage: str) -> int | None:
-    """Bytes of a stage at a look; None where they are not known."""
     one = look.by_stage.get(stage)
     return 0 if one is None else one.bytes if one.counted or one.bytes else None

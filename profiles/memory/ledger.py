@@ -129,8 +129,6 @@ def owners(memory: Memory, seen: LedgerInput) -> list[LedgerEntry] | None:
 
 
 class _Cut:
-    """Entries that together are no more than the peak."""
-
     def __init__(self, peak: int) -> None:
         self._left = peak
         self.entries: list[LedgerEntry] = []

@@ -219,7 +219,6 @@ def _copies(stage: StageView, size: int, copies: float, steady: float) -> Buffer
 
 
 def _buffer(view: PipelineView, stage: StageView, below: StageView) -> Iterator[BufferPrediction | UnknownSize]:
-    """Yield what a shuffle, a cache or a prefetch holds of the elements that it is given."""
     owner: Owner = "shuffle" if stage.op == "shuffle" else "prefetch" if stage.op == "prefetch" else "cache"
     buffer = AUTOTUNED_PREFETCH if is_tuned(stage) else stage.arguments.get("buffer_size")
     count = _limit(buffer, below) if isinstance(buffer, int) and owner != "cache" else below.elements

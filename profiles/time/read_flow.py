@@ -216,7 +216,6 @@ def _waits_now_and_then(steps: Steps) -> bool:
 
 
 def _shortened(flow: Flow, running_ms: float) -> Flow:
-    """The flow without a resource that seems to need longer than the measured time."""
     for _ in range(_ROUNDS):
         term = flow.terms()[0]
         own = term.ms - term.fixed_ms

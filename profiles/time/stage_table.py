@@ -112,8 +112,6 @@ def explain_stages(
 
 @dataclass(frozen=True)
 class _Elements:
-    """Elements of a graph's datasets, and how many of them there are in one pass."""
-
     graph: StageGraph
     names: Mapping[str, tuple[str, ...]]
     counts: Mapping[str, int | None]
@@ -208,7 +206,6 @@ class _StageTable:
         return row.model_copy(update=update)
 
     def _service(self, stage: WrittenStage) -> Service | None:
-        """The service that the datasets of a stage read from; None where none does."""
         nodes = [self.graphs.written.nodes[node] for node in stage.nodes]
         node = next((node for node in nodes if node.traits.remote), None)
         if node is None:
@@ -389,7 +386,6 @@ def _is_traced(per_batch: float, seen: float, batches: int | None) -> bool:
 
 
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
-    """The shuffle of a stage's datasets; None where none of them does."""
     arguments = [node.arguments for node in nodes if node.traits.shuffles]
     if not arguments:
         return None

@@ -192,7 +192,6 @@ def _without_pool_waits(stage: Stage, wall: float, running: float) -> float:
 
 
 def _split(time: _Time, running: float) -> None:
-    """Split the wall time into computing, blocked and waiting for a core."""
     seen = next((one for one in time.works.values() if one.computing is not None and one.waiting is not None), None)
     if seen is None or seen.computing is None or seen.waiting is None or traits(time.parts[0].op).copies_rows:
         time.cpu = time.wall * running

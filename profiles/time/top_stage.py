@@ -247,7 +247,6 @@ def _made_inside(stages: list[Stage], cost: Callable[[Stage], float | None]) -> 
 
 
 def _owner_of(stage: Stage, by_id: Mapping[str, Stage]) -> Stage | None:
-    """The stage in whose function another one is."""
     owner = next((by_id[address] for address in stages_around(stage.id) if address in by_id), None)
     return owner if owner is not None and owner.origin == "written" and traits(owner.op).nests else None
 
@@ -366,7 +365,6 @@ def _droppers(stages: Sequence[Stage], lines: dict[str, list[Stage]]) -> Iterato
 
 
 def _up_to(stages: Sequence[Stage], lines: dict[str, list[Stage]], ends: Sequence[Stage]) -> list[Stage]:
-    """Stages with those before them, those inside of them as well."""
     before: set[str] = set()
     for end in ends:
         line = lines.get(pipeline_of(end.id), [])
@@ -412,7 +410,6 @@ def _read(lines: dict[str, list[Stage]], stage: Stage) -> list[Stage]:
 
 
 def _fed_by(lines: dict[str, list[Stage]], call: Sequence[Stage]) -> list[Stage]:
-    """Return the stages whose elements go into a call, all copies of each."""
     members = {stage.id for stage in call}
     return [one for stage in call for one in _read(lines, stage) if one.id not in members]
 

@@ -220,7 +220,6 @@ def _is_iterator_of(op: str, name: str) -> bool:
 
 
 def _kind(part: str) -> str:
-    """An iterator's kind, from a part of a trace's path."""
     return re.sub(r"[\[(].*", "", part)
 
 
@@ -230,7 +229,6 @@ def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
 
 
 def _functions(trace: Trace, addresses: _Addresses) -> dict[str, list[TracedFunction]]:
-    """Return the Python functions that were seen, by the stage that calls them."""
     found: dict[str, list[TracedFunction]] = defaultdict(list)
     for function in trace.functions:
         address = addresses.of(f"in:{function.dataset}")

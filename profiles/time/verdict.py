@@ -153,7 +153,6 @@ def _bound(profile: Profile, steps: Steps) -> Bound | None:
 
 
 def _owners(profile: Profile, steps: Steps) -> Groups:
-    """Return the stages with most of the work, if that is enough to be named."""
     top = top_groups(profile.stages, steps.epochs, steps.interval_ms.mean)
     if not top or top[0].share is None:
         return top

@@ -108,7 +108,6 @@ def _details(found: list[tuple[str, str]]) -> list[VerdictDetail]:
 
 
 def _headline(profile: Profile, made: Decisions, steps: Steps) -> str:
-    """State what the loop was bound by."""
     if made.bound is None:
         return _unknown_bound(profile, steps)
     text = _bound_by(profile, made, steps)
@@ -132,7 +131,6 @@ def _idle(profile: Profile, made: Decisions) -> float:
 
 
 def _unknown_bound(profile: Profile, steps: Steps) -> str:
-    """State that a script's loop does not show whether it waits for data, and why."""
     why = profile.training.unknown if profile.training is not None else None
     mean = ", a mean" if profile.training is not None and profile.training.interval == "mean" else ""
     rate = f"{milliseconds(steps.interval_ms.mean)} from step to step{mean}"
@@ -140,7 +138,6 @@ def _unknown_bound(profile: Profile, steps: Steps) -> str:
 
 
 def _bound_by(profile: Profile, made: Decisions, steps: Steps) -> str:
-    """State what the loop was bound by, without a full stop."""
     if steps.dispatch is None:
         flow = profile.throughput
         rate = f"{milliseconds(steps.interval_ms.mean)} per batch"
@@ -188,12 +185,10 @@ def _takes_step_from_spec(profile: Profile) -> bool:
 
 
 def _for_steps_below(steps: Steps) -> str:
-    """Which steps would wait: those that take less than a batch does."""
     return f"every step below {milliseconds(steps.interval_ms.mean)} would wait for it"
 
 
 def _speed(profile: Profile, made: Decisions, steps: Steps) -> Iterator[tuple[str, str]]:
-    """The details on speed, with their labels."""
     unknown = _unknown_costs(profile, steps)
     if made.limit is not None:
         yield "because", describe_limit(profile, made.limit)
@@ -307,7 +302,6 @@ def _cores_needed(profile: Profile, found: FoundLimit) -> str:
 
 
 def _waits_for(profile: Profile, found: FoundLimit) -> str:
-    """Name what blocked threads wait for."""
     rate = profile.causes.disk_bytes_per_second if profile.causes is not None else None
     read = f" ({significant(rate / 2**20, 2)} MiB/s come from the disk)" if rate else ""
     if found.limit == "io":
@@ -326,7 +320,6 @@ def _waits_for(profile: Profile, found: FoundLimit) -> str:
 
 
 def _in_turn(profile: Profile, found: FoundLimit, who: str) -> str:
-    """State that a stage, or several that take turns on one thread, fill the time."""
     total, fixed = sum(part.held_ms for part in found.parts), found.term.fixed_ms if found.term is not None else 0.0
     large = {part.id: part.held_ms for part in found.parts if part.held_ms >= _PART_FROM * total}
     stages = [stage for stage in profile.stages or () if stage.id in large]
@@ -341,7 +334,6 @@ def _in_turn(profile: Profile, found: FoundLimit, who: str) -> str:
 
 
 def _unknown_costs(profile: Profile, steps: Steps) -> str:
-    """State that the costliest stage is unknown, and which costs are missing."""
     unknown = unknown_stages(profile.stages, steps.epochs)
     their = "its cost" if len(unknown) == 1 else "their costs"
     return f"unknown: {stage_labels(unknown)} finished before {their} could be read" if unknown else ""
@@ -414,7 +406,6 @@ def describe_memory(profile: Profile, problem: MemoryProblem) -> str:
 
 
 def _start_up(profile: Profile) -> str:
-    """State the time until the first batch, its parts, and what TensorFlow copies."""
     seconds = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
     building, first = seconds["build"], seconds["first_element"]
     does = "in the script before its first iterator" if profile.target.kind == "script" else "to build the pipeline"
@@ -436,7 +427,6 @@ def disturbed_message(contention: Contention, host: Host, waited: float) -> Mess
 
 
 def _disturber(contention: Contention | None, host: Host) -> str:
-    """Name who took cores."""
     if contention is not None and (contention.steal_share or 0.0) >= DISTURBED_FROM:
         return f"the hypervisor took {percent(contention.steal_share or 0.0)} of the CPU time"
     others = min((contention.others_cores if contention is not None else None) or 0.0, scheduled_on(host))

@@ -286,7 +286,6 @@ def _made_at(made: MadeDict) -> Location | None:
 
 
 def _sources_only(made: Sequence[MadeDict]) -> Iterator[StageView]:
-    """List the sources of a pipeline when nothing else is known."""
     for number, one in enumerate(made):
         element = _made_element(one)
         sizes = [component.nbytes for component in element]
@@ -304,7 +303,6 @@ def _sources_only(made: Sequence[MadeDict]) -> Iterator[StageView]:
 
 
 def _unread(stages: Sequence[Stage]) -> Iterator[StageView]:
-    """Build stage views from the profile alone, without arguments and functions."""
     last: dict[int, str] = {}
     for stage in stages:
         below = last.get(stage.depth)

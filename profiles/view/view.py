@@ -314,7 +314,6 @@ class PipelineView:
 
 
 def _nearest_first(stage: StageView, following: Callable[[StageView], Iterable[StageView]]) -> Iterator[StageView]:
-    """Yield what follows a stage and what follows that, each once."""
     seen: set[str] = set()
     todo = deque(following(stage))
     while todo:

@@ -111,7 +111,6 @@ def text_of(data: bytes, one: Field) -> str:
 
 
 def _name_at(data: bytes, at: int) -> str:
-    """Return the name of the plane that begins at an offset, as far as it can be read."""
     try:
         _, begin = read_varint(data, at)
         _, begin = read_varint(data, begin)
