@@ -148,10 +148,6 @@ class _StageTable:
     threads: Mapping[str, float]
     """That may be inside it at a time, by executed dataset."""
 
-    @property
-    def _executed(self) -> StageGraph:
-        return self.graphs.executed
-
     def rows(self) -> list[Stage]:
         found = [*map(self._written, self.graphs.stages), *map(self._injected, self.graphs.injected)]
         unknown = {"buffered_bytes": None}
@@ -170,7 +166,7 @@ class _StageTable:
             depth=stage.depth,
             fused_with=None if first else together[0].address,
             op=stage.op,
-            tf_op=self._executed.nodes[place].op if place is not None else None,
+            tf_op=self.graphs.executed.nodes[place].op if place is not None else None,
             executed=Rewrites(self.graphs).words(stage, cost if first else None),
             random=function["random"] if function is not None else None,
             seeded=function.get("seeded") if function is not None else None,
@@ -202,7 +198,7 @@ class _StageTable:
             return row.model_copy(update={**_made(cost), "bytes_out_per_batch": self._bytes_out(cost)})
         update = self._measured(cost)
         if not last:
-            update.update(_consumed(self._executed, self.costs, place))
+            update.update(_consumed(self.graphs.executed, self.costs, place))
         return row.model_copy(update=update)
 
     def _service(self, stage: WrittenStage) -> Service | None:
@@ -230,7 +226,7 @@ class _StageTable:
 
     def _injected(self, node_id: str) -> Stage:
         cost = self.costs.by_id.get(node_id)
-        node = self._executed.nodes[node_id]
+        node = self.graphs.executed.nodes[node_id]
         row = Stage(
             id=self.graphs.injected[node_id],
             name=None,
@@ -320,7 +316,7 @@ class _StageTable:
     def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Row for a stage without a model sample; zero cost if it produced no elements."""
         number = self.unread[place]
-        size = self._executed.nodes[place].arguments.get("batch_size")
+        size = self.graphs.executed.nodes[place].arguments.get("batch_size")
         if not last and isinstance(size, int):
             number *= size
         found: dict[str, object] = {"elements": round(number)} if last or isinstance(size, int) else {}
@@ -372,11 +368,11 @@ class _StageTable:
         return [swallowed_message(row, None, seen.elements, seen.errors, seen) for row in swallowers[-1:]]
 
     def _is_alias(self, place: str) -> bool:
-        node = self._executed.nodes[place]
+        node = self.graphs.executed.nodes[place]
         if not node.traits.holds_elements:
             return False
         while node.traits.by_position and node.inputs:
-            node = self._executed.nodes[self._executed.skip_options(node.inputs[0])]
+            node = self.graphs.executed.nodes[self.graphs.executed.skip_options(node.inputs[0])]
         return node.family == "TensorSlice" and not node.files
 
 

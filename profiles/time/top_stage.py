@@ -257,11 +257,9 @@ def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
     if not any(_cost(stage) for stage in stages if stage.origin == "written"):
         return []
     idle = _served_from_caches(stages) if epochs > 1 else frozenset()
-    return [
-        stage
-        for stage in stages
-        if _cost(stage) is None and not _is_gone(stage) and _is_costly(stage) and stage.id not in idle
-    ]
+    unread = [stage for stage in stages if _cost(stage) is None and not _is_gone(stage) and stage.id not in idle]
+    # A function of it computes elements, or makes the datasets that they come from.
+    return [stage for stage in unread if traits(stage.op).computes or traits(stage.op).opens]
 
 
 def _cost(stage: Stage) -> float | None:
@@ -308,11 +306,6 @@ def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
         last = max((place for place, op in enumerate(ops) if op == "cache" and place > cut), default=0)
         found |= {stage.id for stage in line[:last]}
     return frozenset(stage.id for stage in stages if not found.isdisjoint([stage.id, *stages_around(stage.id)]))
-
-
-def _is_costly(stage: Stage) -> bool:
-    """Whether the stage may cost much: a function of it computes elements, or makes the datasets they come from."""
-    return traits(stage.op).computes or traits(stage.op).opens
 
 
 LOST_FROM = 0.10
