@@ -41,12 +41,7 @@ _LATE: Final = 0.5
 
 
 def analyse(trace: DeviceTrace, file: str, number: int) -> tuple[TraceGaps, list[DeviceGaps]]:
-    """Find the idle time of all devices that have worked, and its causes.
-
-    Args:
-        file: For people.
-        number: Index of the trace in the report.
-    """
+    """Find the idle time of all devices that worked, and its causes; `number` is the trace's index in the report."""
     return _analyse(trace, file, number, None)[:2]
 
 
@@ -97,12 +92,7 @@ def _analyse(
 
 
 def analyse_folder(name: str, members: Sequence[tuple[TraceGaps, Sequence[DeviceGaps]]]) -> TraceGaps:
-    """Find what several traces, each with a clock of its own, say together: those of them that can tell.
-
-    Args:
-        name: The folder's, for people.
-        members: Each trace with its devices.
-    """
+    """Find what several traces, each with its devices and a clock of its own, say together: those that can tell."""
     found = TraceGaps(
         file=name,
         format=next((trace.format for trace, _ in members if trace.readable), ""),
@@ -214,7 +204,6 @@ class _Device:
         return found
 
     def _window(self) -> tuple[Times, Times, int | None]:
-        """Return the times that are the window, and how many whole steps they are."""
         if self._only is not None and len(steps := self._complete(self._only, longest=False)):
             return *union(*steps.T), len(steps)
         low, high, count = self._marked_window()
@@ -264,7 +253,6 @@ class _Device:
         return steps[low:high]
 
     def _divide(self, found: DeviceGaps, busy: tuple[Times, Times], low: int, high: int) -> None:
-        """Fill in the causes, and the longest gaps."""
         begin, end = complement(*busy, low, high)
         lengths = end - begin
         by_cause: dict[GapCause, float] = {}
@@ -296,11 +284,7 @@ class _Device:
         return np.where(begins[at] == end, self._launch[order][at], -1)
 
     def _action(self, parts: Parts | None, gap: int, spans: tuple[Times, Times], low: int) -> HostAction:
-        """Describe one gap: its largest cause, and the event of the host that took most of that time.
-
-        Args:
-            parts: None where causes cannot be given.
-        """
+        """Describe one gap: its largest cause, if `parts` tell, and the host's event that took most of that time."""
         start, stop = int(spans[0][gap]), int(spans[1][gap])
         cause: GapCause = "unknown"
         action = thread = stage = None
@@ -350,5 +334,4 @@ class _Device:
 
 
 def _both(some: tuple[Times, Times], others: tuple[Times, Times]) -> tuple[Times, Times]:
-    """Return the union of two sets."""
     return union(np.concatenate((some[0], others[0])), np.concatenate((some[1], others[1])))

@@ -127,7 +127,6 @@ class Attribution:
 
     @cached_property
     def _inputs(self) -> _Timeline:
-        """Input calls and compilations of all threads."""
         host = self._trace.host
         which = (self._cause == PIPELINE) | (self._cause == COMPILE)
         return _Timeline.of(self._cause[which], host.begin[which], host.end[which])
@@ -177,10 +176,9 @@ class Attribution:
         return np.where((keys[at] == correlation) & (correlation != NO_CORRELATION), events[at], -1)
 
     def divide(self, begin: Times, end: Times, launch: Times) -> Parts:
-        """Divide the time of gaps.
+        """Divide the time of gaps, in nanoseconds.
 
         Args:
-            begin: Of each gap, in nanoseconds, as `end`.
             launch: Index of the host's event that launched the work after the gap; -1 without one.
         """
         host = self._trace.host
@@ -202,7 +200,6 @@ class Attribution:
         return parts.where(parts.end > parts.begin)
 
     def _before_launch(self, parts: Parts) -> Parts:
-        """Divide times for which their threads were to launch work."""
         parts = parts.where(parts.end > parts.begin)
         if not len(parts.gap):
             return parts

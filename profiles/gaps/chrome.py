@@ -80,10 +80,7 @@ class Bytes(Protocol):
 
 
 def read_chrome(file: Bytes) -> DeviceTrace:
-    """Read a trace.
-
-    Args:
-        file: The text's bytes, not compressed.
+    """Read a trace from its bytes, not compressed.
 
     Raises:
         TraceError: It is no trace.
@@ -130,7 +127,6 @@ class _Scanner:
         return not self._over
 
     def _peek(self) -> str:
-        """Return the next character that is no space; empty at the end."""
         while True:
             match = _SPACE.match(self._buffer, self._at)
             self._at = match.end() if match is not None else self._at
@@ -313,7 +309,6 @@ class _Reader:
         self._builder.host.add_row(self._builder.kind(name, category), index, begin, end, correlation)
 
     def _times(self, event: Mapping[str, Any]) -> tuple[int, int]:
-        """Return begin and end in nanoseconds since the first event of the file."""
         begin = nanoseconds(event["ts"])
         if self._origin_ns is None and abs(begin) < LATEST_NS:
             self._origin_ns = begin
@@ -331,7 +326,6 @@ class _Reader:
             self._work_lines.clear()
 
     def _shown_event(self, event: Mapping[str, Any], plane: str) -> None:
-        """Read an event of a plane."""
         begin, end = self._times(event)
         self._shown += 1
         process, number = str(event.get("pid")), str(event.get("tid"))

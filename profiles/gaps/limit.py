@@ -10,10 +10,9 @@ from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport, TraceGaps
 
 @dataclass(frozen=True)
 class JudgedDevice:
-    """A device, or a trace without one that computes.
+    """A device, or a trace without one that computes: then `device` is empty.
 
     Attributes:
-        device: Empty for a trace without one.
         share: Part of its time that it was idle, or idle for the cause of the limit; None where that cannot be said.
         at_most: It idles no more than that, whatever for; None where `share` is known, and where this cannot be said.
         verdict: Without a limit `within`, if the share is known; with one also where it can only be less.

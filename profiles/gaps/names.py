@@ -170,7 +170,6 @@ def cause_of(name: str, category: str = "") -> int:
 
 
 def _cause_of_category(name: str, category: str) -> int:
-    """Return the cause of an event whose name no table has."""
     if name.startswith(_OWN):
         return PIPEPROF
     if category in _ENCLOSING:

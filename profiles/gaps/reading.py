@@ -49,11 +49,7 @@ _RESULT = (
 
 
 class FoundTraces(NamedTuple):
-    """The files of a trace.
-
-    Attributes:
-        notes: Sentences on the rest of the folder.
-    """
+    """The files of a trace, and sentences on the rest of its folder."""
 
     files: list[Path]
     notes: list[str]

@@ -145,10 +145,7 @@ def main_causes(found: TraceGaps) -> list[tuple[GapCause, float]]:
 
 
 def cause_words(cause: GapCause, stage: str | None) -> str:
-    """Name a cause.
-
-    Args:
-        stage: The stage or loader that was late.
+    """Name a cause, with the stage or loader that was late.
 
     Example:
         >>> cause_words("pipeline", "map"), cause_words("sync", "map")

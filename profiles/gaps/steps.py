@@ -72,12 +72,7 @@ def read_device(read: DeviceRead) -> DeviceSeen:
 
 
 def steps_of(trace: DeviceTrace, came: Sequence[bool], mark: str = REQUEST_MARK) -> DeviceSeen:
-    """Find the waits of the steps in a trace, and why its devices idle.
-
-    Args:
-        came: Whether there was a batch, for each request.
-        mark: Name of the event around each request, which is an input call.
-    """
+    """Find the waits of the steps that `came` with a batch, in a trace with an event `mark` for each request."""
     begins = _marks(trace, mark)
     numbers = _counted(came, len(begins) - 1)
     if not len(trace.work.begin):
@@ -98,7 +93,6 @@ def steps_of(trace: DeviceTrace, came: Sequence[bool], mark: str = REQUEST_MARK)
 
 
 def _seen(found: TraceGaps, computing: Sequence[DeviceGaps]) -> DeviceSeen:
-    """Return what holds for all devices of a trace together."""
     explained = bool(computing) and not any(device.why_no_causes for device in computing)
     known = [device.gaps for device in computing if device.gaps is not None]
     gaps = None
@@ -119,7 +113,6 @@ def _seen(found: TraceGaps, computing: Sequence[DeviceGaps]) -> DeviceSeen:
 
 
 def _marks(trace: DeviceTrace, mark: str) -> Times:
-    """Return when the host's events of a name begin, in order."""
     host = trace.host
     kinds = [number for number, name in enumerate(host.names) if name == mark]
     return np.sort(host.begin[np.isin(host.kind, kinds)])

@@ -34,12 +34,11 @@ class TraceError(ProfileError):
 
 @dataclass(frozen=True)
 class DeviceWork:
-    """What devices did, arrays of shape (events,).
+    """What devices did, arrays of shape (events,); times are nanoseconds on the clock of the trace.
 
     Attributes:
         device: Index into `DeviceTrace.devices`.
         stream: Any number that is the same for events of one stream.
-        begin: Nanoseconds, as `end`, on the clock of the trace.
         correlation: The number that its launch on the host has, too; `NO_CORRELATION` without one.
     """
 
@@ -56,10 +55,8 @@ class HostEvents:
     """What threads of the host did, arrays of shape (events,), and the names and causes of their kinds.
 
     Attributes:
-        names: Each once for a category.
+        names: Each once for a category; `kind` is an index into them, as `thread` into `DeviceTrace.threads`.
         causes: Of each name, an index into `names.CAUSES`, or `NOTHING`.
-        kind: Index into `names`.
-        thread: Index into `DeviceTrace.threads`.
     """
 
     names: list[str]
@@ -73,11 +70,7 @@ class HostEvents:
 
 @dataclass(frozen=True)
 class Thread:
-    """A thread of the host.
-
-    Attributes:
-        process: Any text that is the same for threads of one process.
-    """
+    """A thread of the host; `process` is any text that is the same for threads of one process."""
 
     process: str
     name: str
@@ -89,15 +82,12 @@ class DeviceTrace:
     """All of one file.
 
     Attributes:
-        origin: Its format, for people.
-        devices: Names for people, such as ``GPU 0``.
+        origin: Its format, for people, as the names of `devices`, such as ``GPU 0``.
         steps: Begins and ends of the host's steps, shape (steps, 2), in order.
         own_steps: The same as a device itself has marked them, by its index.
-        damage: What could not be read.
         lost: Why the profiler may have lost events.
         hosts: How many the file names.
         partial_work: Events of devices may be missing, as the file is damaged where they are, or has too many.
-        partial_host: The same of the host.
         shows_program: It has more of the host than calls of the runtime.
     """
 
@@ -120,8 +110,7 @@ class EventRows:
     """Columns of events; those that have no time, or are too many, are counted.
 
     Args:
-        width: How many columns there are.
-        begin: Which of them is the begin in nanoseconds; the end is the next one.
+        begin: Which of the columns is the begin in nanoseconds; the end is the next one.
 
     Attributes:
         lacking: Events that could not be read or have no time.
@@ -169,19 +158,12 @@ class EventRows:
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     def is_partial(self, least: int = 0) -> bool:
-        """Whether too many are missing.
-
-        Args:
-            least: So many may be missing of however few.
-        """
+        """Whether too many are missing; at `least` so many may be, of however few."""
         return self.left > 0 or self.lacking > max(least, MOST_BAD * self._kept)
 
 
 class TraceBuilder:
     """Collects the events of one file.
-
-    Args:
-        origin: As in `DeviceTrace`.
 
     Attributes:
         work: Columns in the order of `DeviceWork`.

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from pipeprof.pipelines.wire import DamagedError, read_fields
+from pipeprof.pipelines.wire import DamagedError
 from pipeprof.profiles.gaps.names import PYTHON_THREAD
 from pipeprof.profiles.gaps.sentences import reason
 from pipeprof.profiles.gaps.trace import COPY, KERNEL, NO_CORRELATION, SET, DeviceTrace, TraceBuilder
-from pipeprof.profiles.xplane.planes import Plane, Space, read_planes, text_of
-from pipeprof.profiles.xplane.wire import look_up, read_numbers, read_stats, split_parts
+from pipeprof.profiles.xplane.planes import LineReader, Plane, Space, read_planes
+from pipeprof.profiles.xplane.wire import look_up
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -28,12 +28,8 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-_LINE_ID, _LINE_NAME, _LINE_NS, _LINE_EVENTS = 1, 2, 3, 4
-_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION, _EVENT_STATS = 1, 2, 3, 4
 _MOST_SAID = 5
 """Sentences of the profiler's own."""
-_ORIGIN_NS = 10**15
-"""Multiple that is taken from times which may count from 1970, so that picoseconds fit 64 bits."""
 DEVICE: Final = re.compile(r"/device:(GPU|TPU):(\d+)(?: .*)?")
 HOST: Final = re.compile(r"/host:(?:CPU.*|python-tracer|CUPTI|ROCTRACER|TPU-runtime)")
 """Recorders other than TensorFlow's own have planes for themselves until a profiler puts them into that of the host."""
@@ -49,11 +45,7 @@ _COPY_LINE = re.compile(r"Stream #\d+\(Memcpy\w*\)")
 
 
 def read_xplane(data: bytes) -> DeviceTrace:
-    """Read a serialised trace.
-
-    Args:
-        data: Any buffer of bytes, also a mapped file or a `bytearray`.
-    """
+    """Read a serialised trace from any buffer of bytes, also a mapped file or a `bytearray`."""
     builder, space = TraceBuilder("XPlane"), Space()
     reader = _Reader(data, builder)
     planes = 0
@@ -88,11 +80,7 @@ def work_lines(names: Collection[str]) -> frozenset[str]:
 
 
 def kind_of_work(name: str, line: str) -> int:
-    """Return what a device does in an event.
-
-    Args:
-        line: The name of its line.
-    """
+    """Return what a device does in an event on the line of that name."""
     if _COPY_LINE.fullmatch(line) or _COPIES.fullmatch(name):
         return COPY
     return SET if _SETS.fullmatch(name) else KERNEL
@@ -100,15 +88,13 @@ def kind_of_work(name: str, line: str) -> int:
 
 class _Reader:
     def __init__(self, data: bytes, builder: TraceBuilder) -> None:
-        self._data, self._builder = data, builder
-        self._array = np.frombuffer(data, np.uint8)
-        self._origin_ns: int | None = None
+        self._lines, self._builder = LineReader(data), builder
 
     def plane(self, plane: Plane) -> None:
         device = DEVICE.fullmatch(plane.name)
         if device is not None:
             index = self._builder.device(f"{device[1]} {device[2]}")
-            lines = [(line, *self._head(line)) for line in plane.lines]
+            lines = [(line, *self._lines.head(line)) for line in plane.lines]
             names = {name for _, _, name, _ in lines}
             work = work_lines(names)
             for line, _, name, began in lines:
@@ -120,36 +106,12 @@ class _Reader:
             for line in plane.lines:
                 self._host_line(plane, line)
 
-    def _head(self, line: Field) -> tuple[int, str, int]:
-        """Return number, name and beginning of a line."""
-        number, name, began = 0, "", 0
-        for one in read_fields(self._data, line.begin, line.end):
-            if one.number == _LINE_ID:
-                number = one.value
-            elif one.number == _LINE_NAME:
-                name = text_of(self._data, one)
-            elif one.number == _LINE_NS:
-                began = one.value
-            elif one.number == _LINE_EVENTS and name:
-                break
-        if self._origin_ns is None and began:
-            self._origin_ns = began // _ORIGIN_NS * _ORIGIN_NS
-        return number, name, began
-
     def _events(
         self, line: Field, began: int, plane: Plane, wanted: dict[str, int]
     ) -> Iterator[tuple[Integers, Integers, Integers, dict[str, Integers]]]:
         """Yield kinds, begins and ends in nanoseconds, and the wanted stats of events, a part at a time."""
-        ids = {
-            name: ([key for key, stat in plane.stats.items() if stat == name], default)
-            for name, default in wanted.items()
-        }
-        for begin, end in split_parts(self._data, line.begin, line.end, _LINE_EVENTS, []):
-            found = read_numbers(self._array, begin, end, (_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION))
-            kind, offset, duration = found.values()
-            start = (began - (self._origin_ns or 0)) * 1000 + offset
-            stats = read_stats(self._array, begin, end, _EVENT_STATS, ids)
-            yield kind, start // 1000, (start + duration) // 1000, stats
+        for kind, begin, end, place in self._lines.events(line, began):
+            yield kind, begin // 1000, end // 1000, self._lines.stats(plane, place, wanted)
 
     def _device_line(self, plane: Plane, line: Field, device: int, name: str, began: int) -> None:
         stream = hash((plane.name, name)) & 0x7FFFFFFF
@@ -173,7 +135,7 @@ class _Reader:
         if self._builder.host.is_full:
             self._builder.host.left += 1
             return
-        number, name, began = self._head(line)
+        number, name, began = self._lines.head(line)
         python = PYTHON_LINE.fullmatch(name) is not None
         thread = self._builder.thread((plane.name, number), _OF_HOST, name, main=python)
         category = PYTHON_THREAD if python else ""
@@ -191,7 +153,6 @@ class _Reader:
 
 
 def _outermost(begin: Integers, end: Integers) -> Integers:
-    """Return the indices of the events that lie in no other one."""
     order = np.lexsort((-end, begin))
     before = np.concatenate(([np.iinfo(np.int64).min], np.maximum.accumulate(end[order])[:-1]))
     return order[end[order] > before]

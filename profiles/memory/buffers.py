@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, holder, traits
+from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.document.memory import MemorySeries
 from pipeprof.profiles.memory.element_size import (
     batch_size_of,
@@ -81,8 +80,6 @@ def map_looks(graphs: StageGraphs, looks: Sequence[PipelineLook]) -> list[Look]:
     stages = dict(graphs.injected)
     for stage in graphs.stages:
         stages |= {place: stage.address for place in graphs.places(stage) if place not in stages}
-    many = Counter(stage.op for stage in graphs.stages)
-    alone = {stage.op: stage.address for stage in graphs.stages if many[stage.op] == 1}
     found: list[Look] = []
     known: dict[int, str] = {}
     epoch = None
@@ -90,8 +87,6 @@ def map_looks(graphs: StageGraphs, looks: Sequence[PipelineLook]) -> list[Look]:
         known, epoch = (known if look.epoch == epoch else {}), look.epoch
         places = match(graphs.executed, look.model, known).places
         known = {**known, **places}
-        by_node = _by_name(look.model, places, alone)
-        by_node |= {node: stages[place] for node, place in places.items() if place in stages}
         found.append(
             Look(
                 look.t,
@@ -99,7 +94,7 @@ def map_looks(graphs: StageGraphs, looks: Sequence[PipelineLook]) -> list[Look]:
                 look.steps,
                 look.epoch,
                 look.live,
-                _by_stage(graphs.executed, look.model, places, by_node),
+                _by_stage(graphs.executed, look.model, places, stages),
                 look.model["ram_budget"],
                 look.rss,
             )
@@ -112,30 +107,17 @@ def kind_of(node: ModelNodeDict) -> str:
     return re.sub(r"V\d+$", "", node["name"])
 
 
-def _by_name(model: ModelDict, places: Mapping[int, str], alone: Mapping[str, str]) -> dict[int, str]:
-    """Return the stages of iterators whose place is not known, where there is one of a kind on both sides."""
-    many = Counter(kind_of(node) for node in model["nodes"])
-    found = {}
-    for node in model["nodes"]:
-        kind = kind_of(node)
-        if node["id"] not in places and many[kind] == 1 and (held := holder(kind)) is not None and held[1] in alone:
-            found[node["id"]] = alone[held[1]]
-    return found
-
-
 def _by_stage(
-    after: StageGraph, model: ModelDict, places: Mapping[int, str], by_node: Mapping[int, str]
+    executed: StageGraph, model: ModelDict, places: Mapping[int, str], stages: Mapping[str, str]
 ) -> dict[str, Buffered]:
     found: dict[str, Buffered] = {}
     for node in model["nodes"]:
-        place, stage = places.get(node["id"]), by_node.get(node["id"])
-        if stage is None or not node["buffered_elements"]:
+        place = places.get(node["id"])
+        if place is None or place not in stages or not node["buffered_elements"]:
             continue
-        held = holder(kind_of(node)) if place is None else None
-        owner = held[0] if held is not None else traits(after.nodes[place or ""].op).holds or "parallel"
-        before = found.get(stage, Buffered(owner, 0, 0.0))
+        before = found.get(stages[place], Buffered(traits(executed.nodes[place].op).holds or "parallel", 0, 0.0))
         nbytes, elements = before.bytes + int(node["buffered_bytes"]), before.elements + node["buffered_elements"]
-        found[stage] = Buffered(before.owner, nbytes, elements)
+        found[stages[place]] = Buffered(before.owner, nbytes, elements)
     return found
 
 
@@ -147,7 +129,7 @@ def sized_looks(view: PipelineView, looks: Sequence[Look], batch: float | None, 
     holds no more than that; where the model cannot tell, the element's measured size counts.
 
     Args:
-        batch: Bytes of what the step is given, as they were measured.
+        batch: Measured bytes of what the step is given.
         most: The most that the process ever had, in bytes.
     """
     views = {one.stage for one in memory_prediction(view).held if one.how == "alias"}
@@ -220,6 +202,5 @@ def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
 
 
 def _held_at(look: Look, stage: str) -> int | None:
-    """Bytes of a stage at a look; None where they are not known."""
     one = look.by_stage.get(stage)
     return 0 if one is None else one.bytes if one.counted or one.bytes else None

@@ -33,10 +33,7 @@ class Size:
 
 
 def element_size(view: PipelineView, stage: StageView) -> Size | None:
-    """Return the size of one output element of a stage, else None.
-
-    Components so small that they say nothing of those without a size are no size of an element.
-    """
+    """Return the size of one output element, else None; small components say nothing of those without a size."""
     views = text_views(view, stage)
     if stage.element_bytes is not None and not views:
         return Size(stage.element_bytes)
@@ -57,8 +54,7 @@ def own_size(view: PipelineView, stage: StageView) -> Size | None:
 def components(view: PipelineView, stage: StageView) -> tuple[ComponentView, ...]:
     """Return the components of an element of full batches.
 
-    Without ``drop_remainder`` the last batch may be smaller than the others, so that TensorFlow does not say how many
-    rows a batch has.
+    Without ``drop_remainder`` the last batch may be smaller, and TensorFlow does not say how many rows a batch has.
     """
     found = stage.element or ()
     if not any(one.shape and one.shape[0] is None for one in found):
@@ -139,9 +135,9 @@ def own_components(view: PipelineView, stage: StageView) -> int:
 def bytes_kept_by_slices(view: PipelineView, stage: StageView, count: float) -> float:
     """Return the bytes that a full shuffle of a stage's elements keeps alive in addition to these; 0 where unknown.
 
-    ``from_tensor_slices`` inside ``flat_map`` or ``interleave`` gives views of the tensor that it slices. A tensor is
-    freed only with the last of its views. Each of the ``n`` places of a full shuffle keeps its element for another step
-    with probability ``1 - 1/n``. Of a tensor with ``m`` views, taken in ``a`` steps ago, one is left with probability
+    ``from_tensor_slices`` inside ``flat_map`` or ``interleave`` gives views of the tensor that it slices, freed
+    only with the last of them. Each of the ``n`` places of a full shuffle keeps its element for another step with
+    probability ``1 - 1/n``: of a tensor with ``m`` views, taken in ``a`` steps ago, one is left with probability
     ``1 - (1 - exp(-a/n))^m``. Summed over all tensors that is ``n H(m)`` steps, with the harmonic number ``H(m)``: the
     shuffle holds ``H(m)`` times the bytes of its elements (6.8 for tensors of 500 rows).
     """
@@ -182,10 +178,7 @@ def _is_view(component: ComponentView) -> bool:
 
 
 def _first(view: PipelineView, stage: StageView, question: str, passes: Callable[[StageView], bool]) -> StageView:
-    """Return the first of the stage and those before it that does not pass something on.
-
-    Every stage on the way has the same answer: kept under `question`, so that a chain is followed once.
-    """
+    """Return the first of the stage and those before it that does not pass something on; kept under `question`."""
     kept: dict[str, StageView] = view.kept(question)
     passed: dict[str, None] = {}
     one = stage

@@ -198,10 +198,9 @@ def _state(tail: Sequence[SoakPoint], slope: Slope, grown: int, *, epochs: bool)
 
 
 def _goes_on(tail: Sequence[SoakPoint], slope: Slope) -> bool:
-    """Whether memory still rises at the end.
+    """Whether memory still rises at the end: in each third of the tail it is above the one before.
 
-    Each third of the tail is above the one before, and from the middle one to the last, as within the last, it rises
-    at half of the slope at least.
+    From the middle one to the last, as within the last, it rises at half of the slope at least.
     """
     third = len(tail) // 3
     parts = [tail[:third], tail[third : len(tail) - third], tail[len(tail) - third :]]
@@ -214,10 +213,7 @@ def _goes_on(tail: Sequence[SoakPoint], slope: Slope) -> bool:
 
 
 def _windows(points: Sequence[SoakPoint]) -> list[SoakPoint]:
-    """Return the moment of least memory of each window: what is held only for a while does not hide what stays.
-
-    Where there are enough epochs no window is shorter than one.
-    """
+    """Return the moment of least memory of each window; where there are enough epochs none is shorter than one."""
     epochs = points[-1].epoch - points[0].epoch if points else 0
     many = min(MOST_WINDOWS, len(points) // 2, epochs if epochs >= LEAST_WINDOWS else MOST_WINDOWS)
     cuts = [round(place * len(points) / many) for place in range(many + 1)] if many else []
@@ -283,10 +279,7 @@ def soak_of(
 def owner_of(judged: SoakJudgement, python: Sequence[SoakPoint]) -> Literal["stages", "python", "rest"] | None:
     """Return what takes most of a growth: the pipeline's stages, Python's heap or the rest; None where unknown.
 
-    Growth is compared by steps: while Python's allocations are traced a step takes longer.
-
-    Args:
-        python: What Python had allocated, while that was traced.
+    Growth is compared by steps: while Python's allocations are traced, which gives `python`, a step takes longer.
     """
     if judged.state == "filling":
         return "stages"
@@ -323,8 +316,7 @@ def measured_growth(looks: Sequence[Look], in_use: int | None = None) -> MemoryG
     """Judge the measured steps of a run without a soak; None where memory in use does not clearly grow.
 
     Args:
-        in_use: Bytes by which blocks in use, glibc's and Python's, grew meanwhile; None where unknown. The rest of a
-            growth is freed memory that an allocator keeps.
+        in_use: Bytes by which blocks in use, glibc's and Python's, grew meanwhile; None where unknown.
     """
     measured = [look for look in looks if look.phase == "measure"]
     # Of datasets in turn the last one's.

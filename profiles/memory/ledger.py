@@ -42,7 +42,7 @@ class LedgerInput:
 
     Attributes:
         origin: Monotonic time at which the profile's series begin.
-        predicted: What was predicted from the pipeline alone; None if it could not be.
+        predicted: From the pipeline alone; None if it could not be.
         children: There were child processes.
     """
 
@@ -129,8 +129,6 @@ def owners(memory: Memory, seen: LedgerInput) -> list[LedgerEntry] | None:
 
 
 class _Cut:
-    """Entries that together are no more than the peak."""
-
     def __init__(self, peak: int) -> None:
         self._left = peak
         self.entries: list[LedgerEntry] = []
@@ -180,10 +178,7 @@ def _add_buffers(ledger: _Cut, seen: LedgerInput, name: str) -> float:
 
 
 def _kept(seen: LedgerInput, name: str, base: MemoryReading, now: MemoryReading) -> dict[str, int]:
-    """Return what was freed and is kept: free blocks of glibc's heap, and of the pool what was in use before.
-
-    The pool never returns memory.
-    """
+    """Return what was freed and is kept: free blocks of glibc's heap, and of the pool, which never shrinks."""
     until = list(seen.readings.values())[: list(seen.readings).index(name) + 1]
     most = max(one.live_peak or 0 for one in until)
     heap = max(0, now.heap_free - (base.heap_free or 0)) if now.heap_free is not None else 0
@@ -221,10 +216,7 @@ def _state_buffers(profile: Profile, looks: Sequence[Look], entries: Sequence[Le
 def _with_predictions(
     entries: Sequence[LedgerEntry], predicted: MemoryPrediction | None, most: int
 ) -> list[LedgerEntry]:
-    """Return the entries with what was predicted of them.
-
-    Of elements that are not known whole nothing is; nor of a buffer that is larger than there can be elements for.
-    """
+    """Return the entries with what was predicted of them, but not of elements that are not known whole."""
     held = predicted.held if predicted is not None else ()
     known = {(one.owner, one.stage): one.bytes for one in held if not one.at_least and not _is_out_of_reach(one, most)}
     return [

@@ -152,7 +152,6 @@ def _held(asked: _Question, held: BufferPrediction) -> Iterator[LimitAnswer]:
 
 
 def _may_grow(asked: _Question, stage: StageView) -> LimitAnswer:
-    """Answer on a prefetch that may exceed the limit, and how to bound it."""
     grows = asked.growing[stage.id]
     far = f" by {in_words(grows)}" if math.isfinite(grows) else ""
     bound = f"`prefetch: {{buffer_size: {_BOUNDED}}}` as last stage" if stage.injected else f"`buffer_size: {_BOUNDED}`"

@@ -89,10 +89,7 @@ _DATA_FROM: Final = 0.02
 
 
 def whole_batches(profile: Profile) -> float | None:
-    """Return the batches of an epoch of the whole data set; None where its size does not tell.
-
-    Bytes are those that the sources give: records as they are stored, arrays. Of names of files they tell nothing.
-    """
+    """Return the batches of an epoch of the whole data set, by its elements or bytes; None if unknown."""
     wanted, flow = profile.data_size, profile.throughput
     if wanted is None:
         return None

@@ -79,7 +79,6 @@ def describe_ending(profile: Profile, steps: Steps | None) -> str:
 
 
 def _not_reached(profile: Profile) -> str:
-    """What a run did not reach that was stopped before its first step."""
     last = profile.phases[-1] if profile.phases else None
     if last is None or last.name in _WITHOUT_BATCH or (last.name == "first_element" and last.seconds is None):
         return "batch"

@@ -68,7 +68,6 @@ class Term:
     """The time per batch that one resource needs; the longest sets the rate.
 
     Attributes:
-        ms: Per batch.
         resource: ``serial``: stages that take turns on one thread; ``calls``: the calls of one stage; ``pool``: the
             threads that functions run on; ``cores``; ``lock``: that of Python's interpreter; ``step``; ``loop``.
         fixed_ms: Part of it that is not theirs: the step or the loop, where it takes turns with them.
@@ -187,13 +186,11 @@ class Flow:
         """Return the wait of the step for a producer that is fast enough on average; 0 where both take turns."""
         if self.end is None or not self.end.ahead or not self.in_turn or not self.bursts:
             return 0.0
-        made = next((term.ms for term in terms if term.resource != "step"), 0.0)
-        return self.bursts * burst_ms(self.step_ms, made, self.batches_ahead(self.end))
-
-    @staticmethod
-    def batches_ahead(end: Part) -> float:
-        """Return how many batches the end may hold ready."""
-        return end.buffer if end.buffer is not None else end.calls
+        made_ms = next((term.ms for term in terms if term.resource != "step"), 0.0)
+        ahead = self.end.buffer if self.end.buffer is not None else self.end.calls
+        waits_ms = empty_probability(self.step_ms, made_ms, ahead) * made_ms
+        # A producer that is too slow makes each step wait, however steady it is.
+        return self.bursts * max(0.0, waits_ms - max(0.0, made_ms - self.step_ms))
 
     @staticmethod
     def _row(row: Sequence[Part], fixed_ms: float = 0.0) -> Term:
@@ -232,18 +229,3 @@ def empty_probability(consumer_ms: float, producer_ms: float, buffer: float) -> 
         power = math.pow(ratio, -(buffer + 1))
         return (ratio - 1) * power / (1 - power)
     return (1 - ratio) / (1 - math.pow(ratio, buffer + 1))
-
-
-def wait_ms(consumer_ms: float, producer_ms: float, buffer: float) -> float:
-    """Return how long the consumer waits for an element on average.
-
-    Example:
-        >>> round(wait_ms(10, 8, 0), 1), round(wait_ms(10, 8, 2), 1)
-        (8.0, 2.1)
-    """
-    return empty_probability(consumer_ms, producer_ms, buffer) * producer_ms
-
-
-def burst_ms(consumer_ms: float, producer_ms: float, buffer: float) -> float:
-    """Return the part of the wait that is due to the times not being steady."""
-    return max(0.0, wait_ms(consumer_ms, producer_ms, buffer) - max(0.0, producer_ms - consumer_ms))

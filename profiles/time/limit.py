@@ -65,8 +65,7 @@ class FoundLimit:
     Attributes:
         limit: `None` for threads that compute, of which there are too few, and where only the stage is known.
         groups: The stages that it is about, those with most of the work first.
-        term: Of the model; `None` where it is not by time.
-        parts: Those of the term.
+        term: Of the model, as `parts`; `None` where it is not by time.
         blocked: Share of their time that the stages are blocked, of ``io`` and ``latency``; of ``remote``, of a step's.
         stalled: Of the blocked time, the part in which anything may have waited for files; `None` where not counted.
     """
@@ -133,11 +132,7 @@ def _is_as_good_as_full(term: Term, flow: Flow, running_ms: float) -> bool:
 
 
 def _lost_ms(term: Term, flow: Flow, waited: float | None) -> float:
-    """What a thread waited for a core that others had: it would do all of its work alone on free cores as well.
-
-    Args:
-        waited: Share of the time in which the worker wanted a core and had none; `None` where others took few.
-    """
+    """What a thread waited for a core that others had: it would do all of its work on free cores as well."""
     if term.resource != "serial" or waited is None or waited >= OTHERS_FROM:
         return 0.0
     return sum(flow.by_id[name].starved_ms for name in term.parts)
@@ -198,8 +193,7 @@ def collect_causes(
 ) -> Causes | None:
     """Collect the named measurements of a run.
 
-    ``blocked_share`` compares the wall time inside the stages with the CPU time of the whole worker, so it is a lower
-    bound: the step's own Python counts as if it were the pipeline's.
+    ``blocked_share`` compares the wall time inside the stages with the CPU time of the whole worker: a lower bound.
     """
     if contention is None or steps is None or not steps.count:
         return None

@@ -43,9 +43,8 @@ _ROUNDS = 20
 def flow_of(profile: Profile) -> Flow | None:
     """Read the pipeline of a profile; ``None`` where no step or no stage was measured.
 
-    The times inside the stages and the time of a step are measured apart, so that they never fit exactly. Where a
-    resource seems to need longer than a step takes (`measured_flow`), the times of its stages are made shorter; then
-    those of the slowest one are made longer, until it takes as long as the step.
+    The times inside the stages and the time of a step are measured apart, and never fit exactly. Where a resource seems
+    to need longer than a step (`measured_flow`), its stages are made shorter; then the slowest one longer.
     """
     flow, steps = measured_flow(profile), profile.steps
     if flow is None or steps is None:
@@ -160,10 +159,6 @@ def _with_lock(flow: Flow, causes: Causes | None, running_ms: float) -> Flow:
 
     Calls that wait for each other's lock go without that wait. A function that waits without the lock finds it taken by
     others: unless that is so nearly always, the part that it has itself is no longer than it has a core.
-
-    Args:
-        flow: Its parts hold the lock for all of their Python.
-        running_ms: A step, the starts of epochs not included.
     """
     python = sum(part.lock_ms for part in flow.parts)
     runs = (causes and causes.python_share) or 0.0
@@ -221,7 +216,6 @@ def _waits_now_and_then(steps: Steps) -> bool:
 
 
 def _shortened(flow: Flow, running_ms: float) -> Flow:
-    """The flow without a resource that seems to need longer than the measured time."""
     for _ in range(_ROUNDS):
         term = flow.terms()[0]
         own = term.ms - term.fixed_ms

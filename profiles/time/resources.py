@@ -24,15 +24,13 @@ def scheduled_on(host: Host) -> float:
 
 
 def cores_in_use(contention: Contention | None, cores: float) -> float | None:
-    """Return the part of the cores that was in use by all processes; all of it under a CPU quota or with steal.
+    """Return the part of the cores that was in use by all processes, 0 to 1; `None` where that is unknown.
 
-    A thread that wakes up on an idle core waits for it as well, which the kernel counts like any other waiting.
+    All of it under a CPU quota or with steal. A thread that wakes up on an idle core waits for it as well, which the
+    kernel counts like any other waiting.
 
     Args:
         cores: On which the worker may run.
-
-    Returns:
-        0 to 1; `None` where the use by other processes is unknown.
     """
     if contention is None:
         return None
@@ -59,24 +57,19 @@ def step_alone_ms(profile: Profile) -> float | None:
 
 
 def lost_cores(contention: Contention | None, host: Host) -> float | None:
-    """Return the cores that the worker's threads waited for while other processes used them, at most.
+    """Return the cores that the worker's threads waited for while others used them, at most; `None` if unknown.
 
-    Waiting alone says little: a thread that wakes up on a free core waits as well, and so do more threads of the worker
+    Waiting alone says little: a thread that wakes up on a free core waits as well, and so do more threads of it
     than there are cores. Other processes alone say little either, if the worker had its core at any time. What it lost
     is at most the smaller of the two, and of that the part of the cores that was in use.
-
-    Returns:
-        `None` where the system does not count them.
     """
     if contention is None:
         return None
     used, waited, others = contention.worker_cores, contention.runnable_wait_share, contention.others_cores
     if used is None or others is None or waited is None or not waited < 1:
         return None
-    in_use = cores_in_use(contention, scheduled_on(host))
-    if in_use is not None and in_use < FREE_BELOW:
-        return 0.0
-    return (1.0 if in_use is None else in_use) * min(others, used * waited / (1 - waited))
+    in_use = cores_in_use(contention, scheduled_on(host)) or 0.0
+    return in_use * min(others, used * waited / (1 - waited)) if in_use >= FREE_BELOW else 0.0
 
 
 def disturbed_share(contention: Contention | None, host: Host) -> float | None:
@@ -109,7 +102,7 @@ class MemoryProblem:
     Attributes:
         above: Bytes of the peak above TensorFlow itself; None where they are not large.
         critical: It leaks, or its peak is near the limit.
-        matters: It was asked about, is large or leaks.
+        matters: As `memory_matters`.
     """
 
     above: int | None
@@ -118,10 +111,7 @@ class MemoryProblem:
 
 
 def find_memory_problem(profile: Profile) -> MemoryProblem | None:
-    """Find out whether memory is a problem: a finding on it exists, the peak is large, or it leaks.
-
-    Nothing is said of a run that came to no step.
-    """
+    """Find whether a finding on memory exists, the peak is large, or it leaks; none in a run without a step."""
     if not profile.shows_memory:
         return None
     found = any(one.family == "memory" and one.status != "rejected" for one in profile.findings or ())

@@ -7,6 +7,7 @@ TensorFlow fused stands at the first of its parts; the others carry its id in ``
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,12 +26,12 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
 from pipeprof.profiles.time.stage_notes import (
+    CAVEATS,
     OF_THE_MODEL,
-    StageNote,
+    caveat_text,
     model_messages,
     swallowed_message,
     total_seconds,
-    uncounted_message,
 )
 from pipeprof.profiles.time.top_stage import count_inputs
 
@@ -43,19 +44,12 @@ _NONE = 0.5
 """Elements below which there were none."""
 
 
-@dataclass(frozen=True)
-class _Window:
-    batches: int
-    times: Sequence[float] = ()
-
-
 def explain_stages(
     graphs: StageGraphs,
     segments: Sequence[Segment] = (),
     *,
     batches: int,
     placed: Mapping[str, Stage] | None = None,
-    times: Sequence[float] = (),
     traced: Mapping[str, float] | None = None,
     traced_batches: int | None = None,
     locate: Callable[[list[Stage]], None] | None = None,
@@ -68,7 +62,6 @@ def explain_stages(
             summed; none with ``autotune.enabled = False``. Several are needed when the iterator was made anew in the
             window; more of them also show more of what ``repeat`` throws away.
         placed: For a spec, its stages by address, with their names and places in its text.
-        times: When each segment ended, in seconds since the measured window began.
         traced: How many elements each executed dataset gave in the trace window.
         locate: Sets the places of the rows; for a user's own function.
         swallowed: An error that an ``ignore_errors`` hid.
@@ -80,11 +73,12 @@ def explain_stages(
         if running.root is None:
             return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
         only = StageGraphs(running, running, by_address=False)
-        rows, notes = explain_stages(only, segments, batches=batches, times=times)
+        rows, notes = explain_stages(only, segments, batches=batches)
         unread = Message(code="stages-unread", message=OF_THE_MODEL.format(reason=reason))
-        return _renumbered(rows), [unread, *(note for note in notes if note.code == "stages-unattributed")]
+        # Their ids are no addresses of anything written.
+        rows = [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
+        return rows, [unread, *(note for note in notes if note.code == "stages-unattributed")]
     costs = measure(executed, segments) if segments else Costs()
-    window = _Window(batches, times)
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
     timed = {
@@ -98,7 +92,7 @@ def explain_stages(
     table = _StageTable(
         graphs,
         costs,
-        window,
+        batches,
         placed or {},
         elements,
         timed,
@@ -112,14 +106,12 @@ def explain_stages(
     if locate is not None:
         locate(rows)
         count_inputs(rows)
-    notes = [*model_messages(costs, executed, read=bool(segments)), *(note.message(rows) for note in table.notes())]
+    notes = [*model_messages(costs, executed, read=bool(segments)), *table.notes(rows)]
     return rows, [*notes, *table.lost(rows, swallowed)]
 
 
 @dataclass(frozen=True)
 class _Elements:
-    """Elements of a graph's datasets, and how many of them there are in one pass."""
-
     graph: StageGraph
     names: Mapping[str, tuple[str, ...]]
     counts: Mapping[str, int | None]
@@ -145,7 +137,7 @@ class _Elements:
 class _StageTable:
     graphs: StageGraphs
     costs: Costs
-    window: _Window
+    batches: int
     placed: Mapping[str, Stage]
     elements: tuple[_Elements, _Elements]
     """Facts from the graph as written, and as executed."""
@@ -156,13 +148,10 @@ class _StageTable:
     threads: Mapping[str, float]
     """That may be inside it at a time, by executed dataset."""
 
-    @property
-    def _executed(self) -> StageGraph:
-        return self.graphs.executed
-
     def rows(self) -> list[Stage]:
         found = [*map(self._written, self.graphs.stages), *map(self._injected, self.graphs.injected)]
-        return [_without_unknown_bytes(stage) for stage in found]
+        unknown = {"buffered_bytes": None}
+        return [row.model_copy(update=unknown) if row.gives_handles and row.buffered_elements else row for row in found]
 
     def _written(self, stage: WrittenStage) -> Stage:
         place = self.graphs.place(stage)
@@ -177,7 +166,7 @@ class _StageTable:
             depth=stage.depth,
             fused_with=None if first else together[0].address,
             op=stage.op,
-            tf_op=self._executed.nodes[place].op if place is not None else None,
+            tf_op=self.graphs.executed.nodes[place].op if place is not None else None,
             executed=Rewrites(self.graphs).words(stage, cost if first else None),
             random=function["random"] if function is not None else None,
             seeded=function.get("seeded") if function is not None else None,
@@ -206,21 +195,38 @@ class _StageTable:
             # The fused dataset gives out what its last part makes.
             if not last:
                 return row
-            flow = self._flow(cost)
-            return row.model_copy(update={**_made(cost), "bytes_out_per_batch": flow.get("bytes_out_per_batch")})
+            return row.model_copy(update={**_made(cost), "bytes_out_per_batch": self._bytes_out(cost)})
         update = self._measured(cost)
         if not last:
-            update.update(_consumed(self._executed, self.costs, place))
+            update.update(_consumed(self.graphs.executed, self.costs, place))
         return row.model_copy(update=update)
 
     def _service(self, stage: WrittenStage) -> Service | None:
+        nodes = [self.graphs.written.nodes[node] for node in stage.nodes]
+        node = next((node for node in nodes if node.traits.remote), None)
+        if node is None:
+            return None
         costs = (self.costs.by_id.get(place) for place in self.graphs.places(stage))
-        requests = next((cost.buffer_size for cost in costs if cost is not None and cost.buffer_size is not None), None)
-        return _service_of([self.graphs.written.nodes[node] for node in stage.nodes], requests)
+        facts = service_facts(node.arguments)
+        packed = node.arguments.get("compression", UNKNOWN)
+        return Service(
+            address=facts.address,
+            processing_mode=facts.mode,
+            job_name=facts.job_name,
+            consumer_index=facts.consumer_index,
+            num_consumers=facts.num_consumers,
+            cross_trainer_cache=facts.cross_trainer_cache,
+            target_workers=facts.target_workers,
+            max_outstanding_requests=facts.max_outstanding_requests,
+            # As TensorFlow chose them.
+            requests=next((one.buffer_size for one in costs if one is not None and one.buffer_size is not None), None),
+            compression=None if packed == UNKNOWN else packed or "NONE",
+            known=bool(node.inputs),
+        )
 
     def _injected(self, node_id: str) -> Stage:
         cost = self.costs.by_id.get(node_id)
-        node = self._executed.nodes[node_id]
+        node = self.graphs.executed.nodes[node_id]
         row = Stage(
             id=self.graphs.injected[node_id],
             name=None,
@@ -247,7 +253,7 @@ class _StageTable:
 
     def _measured(self, cost: Cost) -> dict[str, object]:
         total = total_seconds(self.costs)
-        per_batch = 1000 * cost.seconds / self.window.batches if self.window.batches and not cost.unseen else None
+        per_batch = 1000 * cost.seconds / self.batches if self.batches and not cost.unseen else None
         return {
             **_made(cost),
             "time_ms_per_batch": per_batch,
@@ -258,7 +264,7 @@ class _StageTable:
             "buffered_bytes": cost.buffered_bytes if cost.buffered_bytes >= 0 else None,
             "buffered_elements": cost.buffered_elements,
             "buffer_size": cost.buffer_size,
-            **self._flow(cost),
+            "bytes_out_per_batch": self._bytes_out(cost),
         }
 
     def _calls(self, stage: WrittenStage, place: str) -> float | None:
@@ -310,65 +316,63 @@ class _StageTable:
     def _unread_row(self, place: str, *, first: bool, last: bool) -> dict[str, object]:
         """Row for a stage without a model sample; zero cost if it produced no elements."""
         number = self.unread[place]
-        size = self._executed.nodes[place].arguments.get("batch_size")
+        size = self.graphs.executed.nodes[place].arguments.get("batch_size")
         if not last and isinstance(size, int):
             number *= size
         found: dict[str, object] = {"elements": round(number)} if last or isinstance(size, int) else {}
         return found | ({"time_ms_per_batch": 0.0, "share": 0.0} if first and number < _NONE else {})
 
-    def _flow(self, cost: Cost) -> dict[str, float | None]:
-        batches = self.window.batches
-        if not batches or cost.unseen:
-            return {}
-        return {"bytes_out_per_batch": cost.bytes_produced / batches}
+    def _bytes_out(self, cost: Cost) -> float | None:
+        return cost.bytes_produced / self.batches if self.batches and not cost.unseen else None
 
-    def notes(self) -> list[StageNote]:
-        unseen: list[str] = []
-        barely: list[str] = []
-        scaled, aliases, traced = [], [], []
+    def notes(self, rows: Sequence[Stage]) -> list[Message]:
+        """Warnings about the numbers of some rows."""
+        found: dict[str, list[str]] = defaultdict(list)
         seen = 1.0
         for stage in self.graphs.stages:
             place = self.graphs.place(stage)
             cost = self.costs.by_id.get(place) if place is not None else None
             if place is not None and place in self.unread and (cost is None or cost.unseen):
-                traced.extend([stage.address] if self.unread[place] >= _NONE else [])
+                if self.unread[place] >= _NONE:
+                    found["traced"].append(stage.address)
                 continue
             if place is None or cost is None:
                 continue
             if cost.unseen:
-                (barely if cost.seen else unseen).append(stage.address)
+                found["barely" if cost.seen else "unseen"].append(stage.address)
             elif cost.seen < _SCALED_SHARE:
-                scaled.append(stage.address)
+                found["scaled"].append(stage.address)
                 seen = min(seen, cost.seen)
             if cost.buffered_bytes and self._is_alias(place):
-                aliases.append(stage.address)
-        found = (
-            StageNote("unseen", tuple(unseen)),
-            StageNote("unseen", tuple(barely), LEAST_SEEN),
-            StageNote("traced", tuple(traced)),
-            StageNote("scaled", tuple(scaled), seen),
-            StageNote("alias", tuple(aliases)),
-        )
-        return [note for note in found if note.stages]
+                found["alias"].append(stage.address)
+        messages = []
+        for caveat in filter(found.get, CAVEATS):
+            stages = [row for row in rows if row.id in found[caveat]]
+            text = caveat_text(caveat, stages, LEAST_SEEN if caveat == "barely" else seen)
+            code = "unseen" if caveat == "barely" else caveat
+            messages.append(Message(code=f"stages-{code}", message=text, stages=[stage.id for stage in stages]))
+        return messages
 
     def lost(self, rows: Sequence[Stage], seen: Swallowed | None) -> list[Message]:
         """Warnings about elements whose errors another stage swallowed."""
         by_id = {row.id: row for row in rows}
         by_place = {place: by_id[one.address] for one in self.graphs.stages for place in self.graphs.places(one)}
         found = [
-            swallowed_message(by_place[lost.place], by_place[lost.swallowed_by], lost.taken, lost.number, seen)
+            swallowed_message(by_place[lost.swallowed_by], by_place[lost.place], lost.taken, lost.number, seen)
             for lost in self.costs.lost
             if lost.place in by_place and lost.swallowed_by in by_place
         ]
+        if found or seen is None:
+            return found
         swallowers = [row for row in rows if traits(row.op).swallows]
-        return found or [uncounted_message(row, seen) for row in swallowers[-1:] if seen is not None]
+        return [swallowed_message(row, None, seen.elements, seen.errors, seen) for row in swallowers[-1:]]
 
     def _is_alias(self, place: str) -> bool:
-        node = self._executed.nodes[place]
+        node = self.graphs.executed.nodes[place]
         if not node.traits.holds_elements:
             return False
         while node.traits.by_position and node.inputs:
-            node = self._executed.nodes[self._executed.skip_options(node.inputs[0])]
+            node = self.graphs.executed.nodes[self.graphs.executed.skip_options(node.inputs[0])]
         return node.family == "TensorSlice" and not node.files
 
 
@@ -377,39 +381,7 @@ def _is_traced(per_batch: float, seen: float, batches: int | None) -> bool:
     return seen > 0 and (not batches or seen / batches >= LEAST_SEEN * per_batch)
 
 
-def _renumbered(rows: Sequence[Stage]) -> list[Stage]:
-    """Rows whose ids say that they are no addresses of anything written."""
-    return [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
-
-
-def _service_of(nodes: Sequence[Node], requests: float | None) -> Service | None:
-    """The service that the datasets of a stage read from; None where none does.
-
-    Args:
-        requests: Requests at a time, as TensorFlow chose them.
-    """
-    node = next((node for node in nodes if node.traits.remote), None)
-    if node is None:
-        return None
-    facts = service_facts(node.arguments)
-    packed = node.arguments.get("compression", UNKNOWN)
-    return Service(
-        address=facts.address,
-        processing_mode=facts.mode,
-        job_name=facts.job_name,
-        consumer_index=facts.consumer_index,
-        num_consumers=facts.num_consumers,
-        cross_trainer_cache=facts.cross_trainer_cache,
-        target_workers=facts.target_workers,
-        max_outstanding_requests=facts.max_outstanding_requests,
-        requests=requests,
-        compression=None if packed == UNKNOWN else packed or "NONE",
-        known=bool(node.inputs),
-    )
-
-
 def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
-    """The shuffle of a stage's datasets; None where none of them does."""
     arguments = [node.arguments for node in nodes if node.traits.shuffles]
     if not arguments:
         return None
@@ -422,12 +394,6 @@ def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
         seeded=None if None in seeds else any(seeds),
         reshuffles=None if None in again else all(again),
     )
-
-
-def _without_unknown_bytes(stage: Stage) -> Stage:
-    """A row whose buffer has an unknown size where it holds sparse or ragged tensors."""
-    unknown = stage.gives_handles and stage.buffered_elements
-    return stage.model_copy(update={"buffered_bytes": None}) if unknown else stage
 
 
 def _made(cost: Cost) -> dict[str, object]:

@@ -51,7 +51,6 @@ class CpuUsage:
         loop_ms: Of the Python loop with its step.
         waiting_share: Of the threads' time that wanted a core, the part without one.
         throttled_share: Part of the time in which the cgroup's quota throttled the process.
-        interval_ms: From one batch to the next, by the wall clock.
     """
 
     total_ms: float | None = None
@@ -100,14 +99,11 @@ class _Time:
 def attribute_time(
     stages: Sequence[Stage], work: Mapping[str, Work], usage: CpuUsage
 ) -> tuple[list[Stage], CpuAccount | None]:
-    """Split up each stage's time, and account for the process's CPU time.
+    """Split up each stage's time, and account for the process's CPU time; no account where that is unknown.
 
     Args:
         stages: Rows with the time inside them and their share of it, as TensorFlow's model counts them.
         work: What the trace has, by address.
-
-    Returns:
-        The rows with all their times, and the account; no account where the process's CPU time is unknown.
     """
     times = _wall_times(stages, work, usage)
     for time in times.values():
@@ -196,7 +192,6 @@ def _without_pool_waits(stage: Stage, wall: float, running: float) -> float:
 
 
 def _split(time: _Time, running: float) -> None:
-    """Split the wall time into computing, blocked and waiting for a core."""
     seen = next((one for one in time.works.values() if one.computing is not None and one.waiting is not None), None)
     if seen is None or seen.computing is None or seen.waiting is None or traits(time.parts[0].op).copies_rows:
         time.cpu = time.wall * running
@@ -348,10 +343,8 @@ def step_cpu_ms(used_ms: float, stages: Sequence[Stage], training: Training | No
     within its tf.functions, where that is known.
 
     Args:
-        used_ms: CPU time of its process per step.
-        stages: Rows with their CPU time.
-        training: How the script takes its batches.
-        cores: Number that the process may use.
+        used_ms: Of its process per step.
+        cores: That the process may use.
     """
     known = [one.cpu_ms_per_batch for one in stages if one.fused_with is None and one.cpu_ms_per_batch is not None]
     left = used_ms - sum(known)

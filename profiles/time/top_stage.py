@@ -22,7 +22,7 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import OpCost, PythonCost
 from pipeprof.profiles.lines import lines_of, reader_of, stages_around
-from pipeprof.profiles.time.stage_notes import unseen_text
+from pipeprof.profiles.time.stage_notes import caveat_text
 from pipeprof.profiles.wording import call_around, label_of, listed, milliseconds, percent, stage_label
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _Cost = TypeVar("_Cost", OpCost, PythonCost)
 
 @dataclass(frozen=True)
 class StageGroup:
-    """Stages whose work is one: of one function, with the datasets that it makes.
+    """Stages of one function, with the datasets that it makes: their work is one.
 
     Attributes:
         stages: One, or those that one line of the program makes with one function, the one with most work first.
@@ -109,7 +109,7 @@ def top_groups(stages: list[Stage] | None, epochs: int = 0, interval_ms: float =
     top = found[0]
     active = top.total(lambda stage: stage.active_ms)
     most = (top.share or 0.0) > MOST_FROM and active > MOST_FROM * interval_ms > 0
-    if not most and _unknown(stages or [], epochs):
+    if not most and unknown_stages(stages, epochs):
         return ()
     least = EQUAL_FROM * (top.share or 0.0)
     return (top, *(group for group in found[1:] if (group.share or 0.0) >= least > 0))
@@ -165,10 +165,9 @@ def _largest(stages: list[Stage], cost: Callable[[Stage], float | None]) -> list
 
 
 def _kind(stage: Stage) -> tuple[object, ...]:
-    """Key of stages that one line of the program makes with one function.
+    """Key of stages that one line of the program makes with one function, as for each of several inputs.
 
-    A function that builds a part of the pipeline may be called for each of several inputs: each of its stages may then
-    have little of the work, and all of them together the most. Their names may end in the number of the input.
+    Each may then have little of the work, and all together the most. Names may end in the number of the input.
     """
     place = stage.library or stage.location
     if stage.location is not None and call_around(stage.op, stage.location) and stage.library is None:
@@ -248,16 +247,19 @@ def _made_inside(stages: list[Stage], cost: Callable[[Stage], float | None]) -> 
 
 
 def _owner_of(stage: Stage, by_id: Mapping[str, Stage]) -> Stage | None:
-    """The stage in whose function another one is."""
     owner = next((by_id[address] for address in stages_around(stage.id) if address in by_id), None)
     return owner if owner is not None and owner.origin == "written" and traits(owner.op).nests else None
 
 
 def unknown_stages(stages: list[Stage] | None, epochs: int = 0) -> list[Stage]:
     """Return the stages of unknown cost that may cost much, while the costs of others are known."""
-    if not any(_cost(stage) for stage in stages or [] if stage.origin == "written"):
+    stages = stages or []
+    if not any(_cost(stage) for stage in stages if stage.origin == "written"):
         return []
-    return _unknown(stages or [], epochs)
+    idle = _served_from_caches(stages) if epochs > 1 else frozenset()
+    unread = [stage for stage in stages if _cost(stage) is None and not _is_gone(stage) and stage.id not in idle]
+    # A function of it computes elements, or makes the datasets that they come from.
+    return [stage for stage in unread if traits(stage.op).computes or traits(stage.op).opens]
 
 
 def _cost(stage: Stage) -> float | None:
@@ -269,23 +271,8 @@ def _cost(stage: Stage) -> float | None:
     return stage.share
 
 
-def _unknown(stages: list[Stage], epochs: int) -> list[Stage]:
-    """The stages of unknown cost that may cost much."""
-    idle = _served_from_caches(stages) if epochs > 1 else frozenset()
-    return [
-        stage
-        for stage in stages
-        if _cost(stage) is None and not _is_gone(stage) and _is_costly(stage) and stage.id not in idle
-    ]
-
-
 def unread_note(stages: list[Stage] | None, epochs: int, notes: Iterable[Message] = ()) -> Message | None:
-    """Warn that the table of stages lacks the costs of some, in a dataset that starts again and again.
-
-    Args:
-        epochs: How often the dataset ended and was started again while it was measured.
-        notes: Warnings, which may name some stages already.
-    """
+    """Warn of costs that the table lacks beyond `notes`, in a dataset that was started again `epochs` times."""
     written = [stage for stage in stages or [] if stage.origin == "written"]
     restarted = epochs > 0 or any(stage.op == "repeat" for stage in written)
     if not restarted or all(stage.inside_ms is None for stage in written):
@@ -300,9 +287,8 @@ def unread_note(stages: list[Stage] | None, epochs: int, notes: Iterable[Message
         return None
     traced = [(stage_label(stage), sum(op.ms_per_batch for op in stage.ops)) for stage in unread if stage.ops]
     ops = "".join(f" By the trace, the ops of {label} take {milliseconds(ms)} per batch." for label, ms in traced)
-    text = (
-        f"{unseen_text(unread)} The shares of the other stages leave {'it' if len(unread) == 1 else 'them'} out.{ops}"
-    )
+    them = "it" if len(unread) == 1 else "them"
+    text = f"{caveat_text('unseen', unread)} The shares of the other stages leave {them} out.{ops}"
     return Message(code=_UNSEEN, message=text, stages=[stage.id for stage in unread])
 
 
@@ -322,11 +308,6 @@ def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
     return frozenset(stage.id for stage in stages if not found.isdisjoint([stage.id, *stages_around(stage.id)]))
 
 
-def _is_costly(stage: Stage) -> bool:
-    """Whether the stage may cost much: a function of it computes elements, or makes the datasets they come from."""
-    return traits(stage.op).computes or traits(stage.op).opens
-
-
 LOST_FROM = 0.10
 """Share of the pipeline's work from which it matters that its results are dropped."""
 
@@ -337,10 +318,8 @@ class Dropped:
 
     Attributes:
         stage: The costliest stage before it.
-        by: The stage that drops elements.
         each: Elements that go in for one that comes out; where branches differ, in the first of them.
-        share: Share of the pipeline's work whose results are dropped there, and at the other stages of its line of
-            code: each branch of a loop has one.
+        share: Part of the pipeline's work whose results are dropped there, and at other stages of its line of code.
     """
 
     stage: Stage
@@ -379,7 +358,6 @@ def _droppers(stages: Sequence[Stage], lines: dict[str, list[Stage]]) -> Iterato
 
 
 def _up_to(stages: Sequence[Stage], lines: dict[str, list[Stage]], ends: Sequence[Stage]) -> list[Stage]:
-    """Stages with those before them, those inside of them as well."""
     before: set[str] = set()
     for end in ends:
         line = lines.get(pipeline_of(end.id), [])
@@ -425,7 +403,6 @@ def _read(lines: dict[str, list[Stage]], stage: Stage) -> list[Stage]:
 
 
 def _fed_by(lines: dict[str, list[Stage]], call: Sequence[Stage]) -> list[Stage]:
-    """Return the stages whose elements go into a call, all copies of each."""
     members = {stage.id for stage in call}
     return [one for stage in call for one in _read(lines, stage) if one.id not in members]
 

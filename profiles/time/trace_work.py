@@ -56,16 +56,15 @@ class Work:
 
 
 def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
-    """Collect the work of each stage, by address; nothing without a trace.
-
-    Args:
-        trace: What the worker sent of the trace window.
-    """
+    """Collect the work of each stage in the trace window, by address; nothing without a trace."""
     batches = trace.batches if trace is not None else 0
     if trace is None or not batches or not graphs.is_read:
         return {}
     addresses = _Addresses(graphs)
-    threads = _threads(trace.work, addresses)
+    threads: dict[str, list[TracedWork]] = defaultdict(list)
+    for key, seen in trace.work.items():
+        if (address := addresses.of(key)) is not None:
+            threads[address].append(seen)
     functions = _functions(trace, addresses)
     costs = _ops(
         trace, addresses, {address: sum(function.seconds for function in seen) for address, seen in functions.items()}
@@ -79,14 +78,17 @@ def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
     elements = addresses.by_address(traced_elements(trace, graphs.executed))
     found = {}
     for address in {*costs, *threads, *python, *calls, *elements, *model}:
-        seen = threads.get(address, _StageThreadTime())
+        on_threads = threads.get(address, [])
+        ms = sum(one.ms for one in on_threads)
+        sampled = [one for one in on_threads if one.computing is not None and one.waiting is not None]
+        sampled_ms = sum(one.ms for one in sampled)
         called, calling = calls.get(address, (0.0, 0.0))
         found[address] = Work(
             ms=sum(costs.get(address, {}).values()) / batches,
-            at_work=seen.ms / batches,
-            computing=seen.computing / seen.looked_at if seen.looked_at else None,
-            waiting=seen.waiting / seen.looked_at if seen.looked_at else None,
-            intra_op=seen.further / seen.ms if seen.ms else 0.0,
+            at_work=ms / batches,
+            computing=sum(one.ms * (one.computing or 0.0) for one in sampled) / sampled_ms if sampled_ms else None,
+            waiting=sum(one.ms * (one.waiting or 0.0) for one in sampled) / sampled_ms if sampled_ms else None,
+            intra_op=sum(one.intra_op_ms for one in on_threads) / ms if ms else 0.0,
             ops=_longest(costs.get(address, {}), batches),
             python=python.get(address, [])[:MOST_FUNCTIONS],
             calls=called,
@@ -190,9 +192,6 @@ class _Addresses:
             if places and all(place in numbers for place in places)
         }
 
-    def of_dataset(self, dataset: str | None) -> str | None:
-        return self._by_node.get(dataset) if dataset is not None else None
-
 
 def iterator_place(executed: StageGraph, path: str) -> str | None:
     """The dataset of an iterator that a trace names by its path: ``Iterator::Root::Batch::FlatMap[0]::Generator``.
@@ -226,36 +225,7 @@ def _is_iterator_of(op: str, name: str) -> bool:
 
 
 def _kind(part: str) -> str:
-    """An iterator's kind, from a part of a trace's path."""
     return re.sub(r"[\[(].*", "", part)
-
-
-@dataclass
-class _StageThreadTime:
-    """Milliseconds that a stage's threads were at work, and the parts of it."""
-
-    ms: float = 0.0
-    looked_at: float = 0.0
-    computing: float = 0.0
-    waiting: float = 0.0
-    further: float = 0.0
-    """Time of further threads, in addition."""
-
-
-def _threads(work: Mapping[str, TracedWork], addresses: _Addresses) -> dict[str, _StageThreadTime]:
-    found: dict[str, _StageThreadTime] = defaultdict(_StageThreadTime)
-    for key, seen in work.items():
-        address = addresses.of(key)
-        if address is None:
-            continue
-        one = found[address]
-        one.ms += seen.ms
-        one.further += seen.intra_op_ms
-        if seen.computing is not None and seen.waiting is not None:
-            one.looked_at += seen.ms
-            one.computing += seen.ms * seen.computing
-            one.waiting += seen.ms * seen.waiting
-    return found
 
 
 def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
@@ -264,10 +234,9 @@ def _longest(ops: Mapping[str, float], batches: int) -> list[OpCost]:
 
 
 def _functions(trace: Trace, addresses: _Addresses) -> dict[str, list[TracedFunction]]:
-    """Return the Python functions that were seen, by the stage that calls them."""
     found: dict[str, list[TracedFunction]] = defaultdict(list)
     for function in trace.functions:
-        address = addresses.of_dataset(function.dataset)
+        address = addresses.of(f"in:{function.dataset}")
         if address is not None:
             found[address].append(function)
     return dict(found)

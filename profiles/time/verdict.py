@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from pipeprof.pipelines.meaning.traits import traits
+from pipeprof.profiles.lines import lines_of
 from pipeprof.profiles.time.limit import FoundLimit, find_limit
 from pipeprof.profiles.time.resources import MemoryProblem, disturbed_share, find_memory_problem
 from pipeprof.profiles.time.top_stage import MOST_FROM, Dropped, Groups, find_dropped, top_groups
@@ -58,8 +59,7 @@ class Remedy:
     Attributes:
         kind: ``skip``: make nothing that `stage` drops; ``fill``: less work for the buffer of `stage`; ``repeat``: a
             dataset that goes on by itself.
-        stage: `None` for ``repeat``.
-        costly: The stage that does the work before it.
+        costly: The stage that does the work before `stage`.
     """
 
     kind: Literal["skip", "fill", "repeat"]
@@ -72,7 +72,6 @@ class Decisions:
     """What a run shows.
 
     Attributes:
-        steps: `None` where none was measured.
         bound: `None` where the wait of the steps is not known.
         limit: What limits the pipeline, where it is what steps wait for.
         owners: The stages with most of the work, where no limit is known and they are worth being named.
@@ -80,7 +79,6 @@ class Decisions:
         free: Preloaded batches came no faster: a free pipeline would gain nothing.
         restarts: The starts of epochs belong into the headline.
         gain: Times as fast as the pipeline that costs nothing; infinite where it is not known.
-        memory: `None` where memory is no problem.
         memory_first: Memory comes before the speed.
         slow_start: The time until the first batch is worth a line.
     """
@@ -155,7 +153,6 @@ def _bound(profile: Profile, steps: Steps) -> Bound | None:
 
 
 def _owners(profile: Profile, steps: Steps) -> Groups:
-    """Return the stages with most of the work, if that is enough to be named."""
     top = top_groups(profile.stages, steps.epochs, steps.interval_ms.mean)
     if not top or top[0].share is None:
         return top
@@ -196,9 +193,7 @@ def savable_share(profile: Profile) -> float | None:
 
     Preloaded batches may come through a step that then does less than it did in the run: what it was busy there stays.
     """
-    share, steps = profile.verdict.headspace_share if profile.verdict else None, profile.steps
-    if share is None and profile.headspace is not None:
-        share = profile.headspace.share
+    share, steps = profile.headspace.share if profile.headspace is not None else None, profile.steps
     if share is None or steps is None or steps.busy_ms is None or not steps.interval_ms.mean:
         return share
     return min(share, max(0.0, 1 - steps.busy_ms.mean / steps.interval_ms.mean))
@@ -242,14 +237,10 @@ def find_remedy(steps: Steps, stages: list[Stage] | None) -> Remedy | None:
     """Find what makes restarts cheaper, by what they do first; `None` where they take little of the time."""
     if (steps.restart_share or 0.0) < ADVICE_FROM or not restarts_are_costly(steps, stages):
         return None
-    for before, stage in pairwise(_main_line(stages or [])):
+    for before, stage in pairwise(lines_of(stages or []).get("", [])):
         if traits(stage.op).cardinality == "rest" and (before.elements or 0) > (stage.elements or 0):
             return Remedy("skip", stage, before)
     return _filled(steps, stages or []) or Remedy("repeat")
-
-
-def _main_line(stages: list[Stage]) -> list[Stage]:
-    return [stage for stage in stages if stage.depth == 0 and stage.origin == "written"]
 
 
 def _filled(steps: Steps, stages: list[Stage]) -> Remedy | None:
@@ -257,7 +248,7 @@ def _filled(steps: Steps, stages: list[Stage]) -> Remedy | None:
 
     The time that this takes is the work of the stages before it on their threads, for its elements and a first batch.
     """
-    for shuffle in _main_line(stages):
+    for shuffle in lines_of(stages).get("", []):
         per_batch = (shuffle.elements or 0) / steps.count if steps.count else 0.0
         if not traits(shuffle.op).shuffles or not per_batch or not shuffle.buffered_elements:
             continue

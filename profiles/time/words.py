@@ -10,6 +10,7 @@ from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.lines import lines_of
 from pipeprof.profiles.time.endings import describe_ending, describe_known
 from pipeprof.profiles.time.limit import LOCK_FROM, FoundLimit
 from pipeprof.profiles.time.resources import LARGE_SHARE, lost_cores, scheduled_on, step_alone_ms
@@ -61,16 +62,12 @@ _STANDS_OUT_FROM = 0.25
 
 
 def conclude(profile: Profile, printed: str = "") -> Verdict:
-    """Conclude from what was measured, whatever changes may gain.
+    """Conclude from what was measured, whatever changes may gain; change nothing.
 
-    Reads ``steps``, ``throughput``, ``stages``, ``causes``, ``headspace``, ``memory``, ``findings`` and, for a run that
-    did not end well, ``exit_code``, ``phases`` and ``errors``; changes nothing.
+    ``bound`` is ``None`` when no step was measured, ``limit`` where no measurement shows it.
 
     Args:
         printed: The headline that was printed already, as soon as it was known: it stays.
-
-    Returns:
-        The verdict; ``bound`` is ``None`` when no step was measured, ``limit`` where no measurement shows it.
     """
     made = decide(profile)
     headline, details = _write_verdict(profile, made, printed)
@@ -90,11 +87,7 @@ def conclude(profile: Profile, printed: str = "") -> Verdict:
 
 
 def _write_verdict(profile: Profile, made: Decisions, printed: str) -> tuple[str, list[VerdictDetail]]:
-    """Write the headline and the details.
-
-    Args:
-        printed: The headline that was printed already: it stays.
-    """
+    """Write the headline, unless one was `printed` already, and the details."""
     ended = describe_ending(profile, made.steps)
     memory = describe_memory(profile, made.memory) if made.memory is not None else ""
     start_up = _start_up(profile) if made.slow_start else ""
@@ -115,7 +108,6 @@ def _details(found: list[tuple[str, str]]) -> list[VerdictDetail]:
 
 
 def _headline(profile: Profile, made: Decisions, steps: Steps) -> str:
-    """State what the loop was bound by."""
     if made.bound is None:
         return _unknown_bound(profile, steps)
     text = _bound_by(profile, made, steps)
@@ -139,7 +131,6 @@ def _idle(profile: Profile, made: Decisions) -> float:
 
 
 def _unknown_bound(profile: Profile, steps: Steps) -> str:
-    """State that a script's loop does not show whether it waits for data, and why."""
     why = profile.training.unknown if profile.training is not None else None
     mean = ", a mean" if profile.training is not None and profile.training.interval == "mean" else ""
     rate = f"{milliseconds(steps.interval_ms.mean)} from step to step{mean}"
@@ -147,7 +138,6 @@ def _unknown_bound(profile: Profile, steps: Steps) -> str:
 
 
 def _bound_by(profile: Profile, made: Decisions, steps: Steps) -> str:
-    """State what the loop was bound by, without a full stop."""
     if steps.dispatch is None:
         flow = profile.throughput
         rate = f"{milliseconds(steps.interval_ms.mean)} per batch"
@@ -195,12 +185,10 @@ def _takes_step_from_spec(profile: Profile) -> bool:
 
 
 def _for_steps_below(steps: Steps) -> str:
-    """Which steps would wait: those that take less than a batch does."""
     return f"every step below {milliseconds(steps.interval_ms.mean)} would wait for it"
 
 
 def _speed(profile: Profile, made: Decisions, steps: Steps) -> Iterator[tuple[str, str]]:
-    """The details on speed, with their labels."""
     unknown = _unknown_costs(profile, steps)
     if made.limit is not None:
         yield "because", describe_limit(profile, made.limit)
@@ -314,7 +302,6 @@ def _cores_needed(profile: Profile, found: FoundLimit) -> str:
 
 
 def _waits_for(profile: Profile, found: FoundLimit) -> str:
-    """Name what blocked threads wait for."""
     rate = profile.causes.disk_bytes_per_second if profile.causes is not None else None
     read = f" ({significant(rate / 2**20, 2)} MiB/s come from the disk)" if rate else ""
     if found.limit == "io":
@@ -333,7 +320,6 @@ def _waits_for(profile: Profile, found: FoundLimit) -> str:
 
 
 def _in_turn(profile: Profile, found: FoundLimit, who: str) -> str:
-    """State that a stage, or several that take turns on one thread, fill the time."""
     total, fixed = sum(part.held_ms for part in found.parts), found.term.fixed_ms if found.term is not None else 0.0
     large = {part.id: part.held_ms for part in found.parts if part.held_ms >= _PART_FROM * total}
     stages = [stage for stage in profile.stages or () if stage.id in large]
@@ -348,7 +334,6 @@ def _in_turn(profile: Profile, found: FoundLimit, who: str) -> str:
 
 
 def _unknown_costs(profile: Profile, steps: Steps) -> str:
-    """State that the costliest stage is unknown, and which costs are missing."""
     unknown = unknown_stages(profile.stages, steps.epochs)
     their = "its cost" if len(unknown) == 1 else "their costs"
     return f"unknown: {stage_labels(unknown)} finished before {their} could be read" if unknown else ""
@@ -390,9 +375,8 @@ def describe_remedy(remedy: Remedy, stages: list[Stage] | None, training: Traini
         moves = remedy.costly.depth == 0 and traits(remedy.costly.op).one_to_one and not cached
         first = f"shuffle before {stage_name(remedy.costly)}, or mix less" if moves else "mix less"
         return f"each first fills {stage_label(remedy.stage)} with {elements}: {first} (a smaller `buffer_size`)"
-    written = [stage for stage in stages or [] if stage.depth == 0 and stage.origin == "written"]
     # A cache of what never ends is never complete.
-    kept = [stage.op for stage in written if traits(stage.op).stores]
+    kept = [stage.op for stage in lines_of(stages or []).get("", []) if traits(stage.op).stores]
     repeat = f"add `repeat()` after `{kept[-1]}`" if kept else "add `repeat()` before `batch`"
     if training is None:
         repeat = f"measure more data or, if training has no more, {repeat}"
@@ -422,7 +406,6 @@ def describe_memory(profile: Profile, problem: MemoryProblem) -> str:
 
 
 def _start_up(profile: Profile) -> str:
-    """State the time until the first batch, its parts, and what TensorFlow copies."""
     seconds = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
     building, first = seconds["build"], seconds["first_element"]
     does = "in the script before its first iterator" if profile.target.kind == "script" else "to build the pipeline"
@@ -434,11 +417,7 @@ def _start_up(profile: Profile) -> str:
 
 
 def disturbed_message(contention: Contention, host: Host, waited: float) -> Message:
-    """Warn that other processes made the measurement much slower.
-
-    Args:
-        waited: Share of the time in which the worker wanted a core and had none.
-    """
+    """Warn that others made the measurement much slower: for `waited` of the time no core was free for the worker."""
     who = _disturber(contention, host)
     text = (
         f"{who[0].upper()}{who[1:]}, and the worker's threads waited for a core {percent(waited)} of the time in which "
@@ -448,7 +427,6 @@ def disturbed_message(contention: Contention, host: Host, waited: float) -> Mess
 
 
 def _disturber(contention: Contention | None, host: Host) -> str:
-    """Name who took cores."""
     if contention is not None and (contention.steal_share or 0.0) >= DISTURBED_FROM:
         return f"the hypervisor took {percent(contention.steal_share or 0.0)} of the CPU time"
     others = min((contention.others_cores if contention is not None else None) or 0.0, scheduled_on(host))

@@ -66,7 +66,6 @@ def view_of_graphs(
             if there are none either, the sources that were seen while the pipeline was built.
         by_address: The names in the graph are addresses of a spec; False for a user's own function.
         locations: Place in the user's file by address, where ``stages`` has none.
-        memory_limit: Memory it may use, in bytes.
         made: Sources in memory seen while the pipeline was built, from a `SourceWatch`; for a user's own function.
     """
     rows = {stage.id: stage for stage in stages}
@@ -286,7 +285,6 @@ def _made_at(made: MadeDict) -> Location | None:
 
 
 def _sources_only(made: Sequence[MadeDict]) -> Iterator[StageView]:
-    """List the sources of a pipeline when nothing else is known."""
     for number, one in enumerate(made):
         element = _made_element(one)
         sizes = [component.nbytes for component in element]
@@ -304,7 +302,6 @@ def _sources_only(made: Sequence[MadeDict]) -> Iterator[StageView]:
 
 
 def _unread(stages: Sequence[Stage]) -> Iterator[StageView]:
-    """Build stage views from the profile alone, without arguments and functions."""
     last: dict[int, str] = {}
     for stage in stages:
         below = last.get(stage.depth)

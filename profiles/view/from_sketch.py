@@ -23,11 +23,7 @@ _NOT_READ = StageGraph(nodes={}, root=None, reason="the graph was not read")
 def view_of_sketch(
     sketch: Sketch, *, cores: float, memory_limit: int | None = None, spec: Sequence[Stage] | None = None
 ) -> PipelineView:
-    """The pipeline as its graph has it before TensorFlow rewrites it.
-
-    Args:
-        spec: The stages of the spec that it is built from; None for a function.
-    """
+    """The pipeline as its graph has it before TensorFlow rewrites it; `spec`: its stages, None for a function."""
     written = StageGraph.from_dict(sketch.written)
     locations = {}
     for stage in written.stages() if spec is None else ():

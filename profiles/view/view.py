@@ -52,8 +52,7 @@ class FunctionView:
     """The function of a ``map``, ``filter`` or ``interleave``.
 
     Attributes:
-        ops: TensorFlow's op types inside, e.g. ``DecodeJpeg``; ``None`` if they cannot be known, as for ``python:``
-            without running it.
+        ops: TensorFlow's op types inside, e.g. ``DecodeJpeg``; ``None`` if they cannot be known without running it.
         stateful_op: The first op with state: TensorFlow does not make such a map parallel.
         python: Whether a call runs Python (``PyFunc``, ``EagerPyFunc``).
         constant_bytes: Bytes of the constants that the graph carries for it.
@@ -77,11 +76,11 @@ class StageView:
     """One stage of the pipeline.
 
     Attributes:
-        id: Address of the stage, as in the profile's ``stages[].id``.
-        op: As written: ``map``, ``batch``, ``from_tensor_slices``, …
-        inputs: Ids of the stages it reads, in order.
-        depth: 0 in the pipeline itself, 1 inside a function of it, …
+        id: Its address, as in the profile's ``stages[].id``.
+        inputs: Ids of the stages that it reads, in order.
         owner: Id of the stage whose function it belongs to.
+        op: As written: ``map``, ``batch``, ``from_tensor_slices``, …
+        depth: 0 in the pipeline itself, 1 inside a function of it, …
         arguments: What was written, by TensorFlow's names; `AUTOTUNE` for tf.data.AUTOTUNE.
         keys: Names of the components where they are known and there is no spec: dotted keys, indices of a tuple.
         elements: Number of output elements; `INFINITE` for no end.
@@ -153,8 +152,7 @@ class MeasuredFacts:
     """Named measurements of the measured window; ``None`` where unavailable.
 
     Attributes:
-        worker_cores: CPU seconds of the worker per second.
-        others_cores: The same of everything else on the machine.
+        worker_cores: CPU seconds of the worker per second; `others_cores`: of everything else on the machine.
         runnable_wait_share: Time its threads waited for a core, over running and waiting.
         python_share: Share of the traced stretch in which at least one Python function of the pipeline ran.
         python_lock_share: Part of the time inside them in which Python's lock was taken.
@@ -247,10 +245,7 @@ class PipelineView:
         return {}
 
     def kept(self, name: str) -> Kept:
-        """Return what a function has worked out for the stages of this view, by their ids; for the function to fill.
-
-        A view never changes, so an answer holds as long as the view lives.
-        """
+        """Return what a function has worked out for the stages of this view, by their ids: a view never changes."""
         return self._kept.setdefault(name, {})
 
     @cached_property
@@ -260,12 +255,7 @@ class PipelineView:
         return outer[-1] if outer else None
 
     def below(self, stage: StageView, ends: Callable[[StageView], bool] = lambda _: False) -> Iterator[StageView]:
-        """Yield the stages that `stage` reads from, nearest first; through every input, each once.
-
-        Args:
-            stage: Where to begin; it does not count itself.
-            ends: Whether to go no further than a stage.
-        """
+        """Yield the stages that `stage` reads from, nearest first, each once; no further than where it `ends`."""
 
         def inputs(one: StageView) -> list[StageView]:
             names = () if one is not stage and ends(one) else one.inputs
@@ -320,15 +310,8 @@ class PipelineView:
         kept.update(dict.fromkeys(passed, found))
         return found
 
-    @property
-    def wait_share(self) -> float | None:
-        """Share of the measured time in which the device was idle because of the pipeline."""
-        steps = self.profile.steps if self.profile is not None else None
-        return steps.wait_share if steps is not None else None
-
 
 def _nearest_first(stage: StageView, following: Callable[[StageView], Iterable[StageView]]) -> Iterator[StageView]:
-    """Yield what follows a stage and what follows that, each once."""
     seen: set[str] = set()
     todo = deque(following(stage))
     while todo:

@@ -65,20 +65,8 @@ def split_parts(
         yield np.array(begins, np.int64), np.array(ends, np.int64)
 
 
-def split_repeated(data: bytes, begin: int, end: int, number: int) -> tuple[Integers, Integers, list[Field]]:
-    """Return starts and ends of all fields with a number below 16, and all other fields."""
-    others: list[Field] = []
-    none = np.zeros(0, np.int64)
-    parts = [(none, none), *split_parts(data, begin, end, number, others)]
-    begins, ends = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return begins, ends, others
-
-
 def read_numbers(data: Bytes, begins: Integers, ends: Integers, wanted: Collection[int]) -> dict[int, Integers]:
     """Read fields of many messages that are numbers.
-
-    Args:
-        data: All bytes.
 
     Returns:
         For each field the values, one for each message; 0 where it is missing, the last where it is repeated.

@@ -41,7 +41,7 @@ from pipeprof.profiles.worker.trace.events import (
 )
 from pipeprof.profiles.worker.trace.record import HERE, NoTraceError, TracedStretch, record
 from pipeprof.profiles.worker.trace.threads import ThreadReading, Timeline, at_work, match, share_of_cores
-from pipeprof.profiles.xplane.xplane import Events, join_events, read_events
+from pipeprof.profiles.xplane.xplane import Events, read_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -327,7 +327,7 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
         NoTraceError: There are no events.
         DamagedError: A file is damaged.
     """
-    events = join_events([read_events(data, check) for data in stretch.data])
+    events = read_events(b"".join(stretch.data), check)
     if not len(events):
         raise NoTraceError("TensorFlow recorded nothing")
     check()

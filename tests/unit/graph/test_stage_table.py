@@ -9,7 +9,7 @@ from pipeprof.pipelines.graph.costs import costs
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.time.stage_notes import StageNote
+from pipeprof.profiles.time.stage_notes import caveat_text
 
 from .conftest import Recorded
 
@@ -86,7 +86,7 @@ def test_scaled_costs_are_told(recorded: Load) -> None:
 
 def test_costs_of_next_to_nothing_are_unknown_and_say_why() -> None:
     row = Stage(id="source", origin="written", op="range")
-    text = StageNote("unseen", ("source",), seen=0.01).message([row]).message
+    text = caveat_text("barely", [row], 0.01)
     assert text == "The cost of range is unknown: it was read for less than 1.0 % of its elements."
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.profiles.memory.buffers import map_looks
 from pipeprof.profiles.protocol.messages import PipelineLook
@@ -30,29 +32,20 @@ def look(name: str, number: int = -1, **more: Any) -> Any:
     return found
 
 
-def test_buffers_stand_at_their_stages() -> None:
-    found = look("dict_shuffle").by_stage
-
-    assert {one.owner: (one.bytes, one.elements) for one in found.values()} == {
-        "prefetch": (131328, 4),
-        "shuffle": (65664, 16),
-    }
-    assert look("dict_shuffle").total == 131328 + 65664
-
-
-def test_a_cache_is_counted_once_with_its_parts() -> None:
-    (cache,) = [one for one in look("cache").by_stage.values() if one.owner == "cache"]
-
-    assert (cache.bytes, cache.elements) == (320, 40)
-
-
-def test_a_fused_map_and_batch_is_parallel_and_stands_at_the_map() -> None:
-    graph = recorded("map_batch")
-    ops = {node["id"]: node["op"] for node in graph["written"]["nodes"]}
-    ((stage, one),) = look("map_batch").by_stage.items()
-
-    assert any("Map" in op for op in ops.values())
-    assert (stage, one.owner, one.bytes) == ("stages.0", "parallel", 32)
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("dict_shuffle", {"injected.0": ("prefetch", 131328, 4), "stages.0": ("shuffle", 65664, 16)}),
+        # Once, with its parts.
+        ("cache", {"injected.0": ("prefetch", 128, 4), "stages.1": ("cache", 320, 40)}),
+        # A fused map and batch stands at the map.
+        ("map_batch", {"stages.0": ("parallel", 32, 1)}),
+    ],
+)
+def test_buffers_stand_at_their_stages(name: str, held: dict[str, tuple[str, int, float]]) -> None:
+    found = look(name)
+    assert {at: (one.owner, one.bytes, one.elements) for at, one in found.by_stage.items()} == held
+    assert found.total == sum(nbytes for _, nbytes, _ in held.values())
 
 
 def test_batches_that_are_made_in_parallel_are_batches() -> None:
@@ -62,31 +55,11 @@ def test_batches_that_are_made_in_parallel_are_batches() -> None:
     nodes = [{**one, **ready} if one["name"] == "BatchV2" else one for one in model["nodes"]]
     raw = raw_look({**model, "nodes": nodes})
     text = json.dumps(graph["executed"]).replace('"BatchDatasetV2"', '"ParallelBatchDataset"')
-
     (found,) = map_looks(StageGraphs.of(graph["written"], json.loads(text), by_address=graph["by_address"]), [raw])
-
     assert {(one.owner, one.bytes) for one in found.by_stage.values()} == {("batch", 4096), ("parallel", 1024)}
 
 
 def test_without_graphs_there_are_no_looks() -> None:
     graph = recorded("cache")
     unread = {**graph["written"], "root": None, "nodes": [], "reason": "too large"}
-
     assert map_looks(StageGraphs.of(unread, graph["executed"], by_address=True), []) == []
-
-
-def test_an_iterator_whose_place_is_not_known_is_at_the_only_stage_of_its_kind() -> None:
-    graph = recorded("dict_shuffle")
-    model = graph["snapshots"][-1].get("model", graph["snapshots"][-1])
-    known = look("dict_shuffle").by_stage
-    strange = {**model, "nodes": [{**node, "inputs": []} for node in model["nodes"]]}
-    raw = raw_look(strange)
-    (found,) = map_looks(StageGraphs.of(graph["written"], graph["executed"], by_address=graph["by_address"]), [raw])
-    (shuffle,) = [stage for stage, one in known.items() if one.owner == "shuffle"]
-
-    assert found.by_stage[shuffle] == known[shuffle]
-
-    twice = [*strange["nodes"], *({**node, "id": 100 + node["id"]} for node in strange["nodes"])]
-    raw = raw_look({**strange, "nodes": twice})
-    (found,) = map_looks(StageGraphs.of(graph["written"], graph["executed"], by_address=graph["by_address"]), [raw])
-    assert shuffle not in found.by_stage, "two iterators could be meant"

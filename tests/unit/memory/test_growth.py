@@ -32,13 +32,8 @@ def look(at: float, live: float | None = 100, held: float = 50, rss: float | Non
 TIMES = [n / 5 for n in range(51)]
 
 
-def test_steady_memory_does_not_grow() -> None:
-    assert measured_growth([look(at, rss=800) for at in TIMES], 0) is None
-
-
 def test_growth_is_by_steps() -> None:
     found = measured_growth([look(at, live=100 + 20 * at) for at in TIMES])
-
     assert found is not None
     assert found.leak
     assert found.bytes_per_step == pytest.approx(200_000, rel=0.05)
@@ -53,7 +48,6 @@ def leaking(at: float) -> Look:
 
 def test_steps_and_memory_are_of_the_same_moment() -> None:
     found = measured_growth([leaking(at) for at in TIMES[::2]])
-
     assert found is not None
     assert found.bytes_per_step == pytest.approx(MB, rel=1e-6)
 
@@ -62,7 +56,6 @@ def test_a_leak_is_when_both_grow() -> None:
     both = measured_growth([look(at, live=100 + 20 * at) for at in TIMES])
     only_rss = measured_growth([look(at) for at in TIMES])
     unknown = measured_growth([look(at, live=None) for at in TIMES])
-
     assert [one is not None and one.leak for one in (both, only_rss, unknown)] == [True, False, False]
 
 
@@ -70,7 +63,6 @@ def test_a_leak_is_when_both_grow() -> None:
 def test_blocks_of_the_heap_that_most_of_the_growth_is_are_a_leak_too(in_use: int | None, leak: bool) -> None:
     grown = None if in_use is None else in_use * MB
     found = measured_growth([look(at) for at in TIMES], grown)
-
     assert (found is not None) is leak, "memory rises by 200 MB"
 
 
@@ -82,7 +74,6 @@ def test_what_slows_down_by_half_is_filling(seconds: float, leak: bool) -> None:
         return 400 * (1 - math.exp(-at / seconds))
 
     found = measured_growth([look(at, live=100 + held(at), rss=800 + held(at)) for at in TIMES])
-
     assert (found is not None) is leak
 
 
@@ -92,20 +83,7 @@ def test_a_loop_that_slows_down_goes_on_leaking() -> None:
     for at in TIMES:
         steps = 100 * at if at <= 5 else 500 + 30 * (at - 5)
         looks.append(replace(look(at, live=100 + 0.2 * steps), steps=round(steps), rss=round((800 + 0.2 * steps) * MB)))
-
     assert measured_growth(looks) is not None
-
-
-def test_while_a_buffer_fills_nothing_is_said_of_growth() -> None:
-    looks = [look(at, live=100 + 20 * at, held=50 + 20 * at) for at in TIMES]
-
-    assert measured_growth(looks) is None
-
-
-def test_a_large_buffer_that_fills_slowly_is_no_leak() -> None:
-    looks = [look(at, live=10_000 + 20 * at, held=10_000 + 20 * at) for at in TIMES]
-
-    assert measured_growth(looks) is None
 
 
 @pytest.mark.parametrize("deviation", [1, 5])
@@ -117,15 +95,7 @@ def test_noise_alone_is_no_growth(deviation: int) -> None:
         memory = {at: 800 + error for at, error in zip(TIMES, errors, strict=True)}
         seen = [replace(look(at, live=held), rss=round(held * MB)) for at, held in memory.items()]
         found += measured_growth(seen) is not None
-
     assert found <= 2
-
-
-def test_memory_that_the_allocator_keeps_is_no_growth() -> None:
-    looks = [replace(look(n / 5), rss=(800 + n) * MB) for n in range(200)]
-
-    assert measured_growth(looks, 0) is None
-    assert measured_growth(looks, 190 * MB) is not None
 
 
 @given(

@@ -72,13 +72,13 @@ def entry(profile: Profile, owner: str) -> LedgerEntry:
     return found
 
 
-def shuffled(element: tuple[ComponentView, ...], source: str = "from_generator", size: int = 400) -> PipelineView:
-    return measured(
-        pipeline(
-            stage("source", source, element=element, elements=5000),
-            stage("stages.0", "shuffle", element=element, elements=5000, arguments={"buffer_size": size}),
-        )
-    )
+def shuffled(
+    element: tuple[ComponentView, ...], *more: StageView, source: str = "from_generator", **facts: Any
+) -> PipelineView:
+    """A shuffle of 400 of 5,000 elements, and what is above it."""
+    first = stage("source", source, element=element, elements=5000, **facts)
+    mixed = stage("stages.0", "shuffle", element=element, elements=5000, arguments={"buffer_size": 400})
+    return measured(pipeline(first, mixed, *more))
 
 
 def look(
@@ -208,38 +208,33 @@ def test_the_fullest_look_of_the_peaks_phase_counts_and_the_prediction_stands_be
 def test_a_shuffle_that_no_look_found_full_was_full_at_the_peak() -> None:
     """Its epochs are so short that every look found it while it emptied."""
     profile, _ = accounted(shuffled(IMAGE), look(150, 300))
-
     assert entry(profile, "shuffle").bytes == pytest.approx(200 * MB, rel=0.01)
     (row,) = [one for one in profile.stages or () if one.id == "stages.0"]
     assert (row.buffered_bytes, row.buffered_elements) == (entry(profile, "shuffle").bytes, 300)
 
 
-def test_what_the_model_does_not_size_is_elements_times_their_measured_size() -> None:
-    ragged = (tensor("variant"),)
-    seen = measured(
-        pipeline(
-            stage("source", "from_generator", element=ragged, elements=5000, bytes_per_element=450_000.0),
-            stage("stages.0", "shuffle", element=ragged, elements=5000, arguments={"buffer_size": 400}),
-        )
-    )
-    profile, _ = accounted(seen, look(1, 400))
+RAGGED, NAME, PICTURE = (tensor("variant"),), (tensor("string"),), (tensor("uint8", 100_000),)
+SIZED = {
+    "elements times their measured size": (shuffled(RAGGED, bytes_per_element=450_000.0), look(1, 400), None, 180),
+    "of ragged ones their part of the batch in the step": (
+        shuffled(RAGGED, stage("stages.1", "batch", element=RAGGED, elements=1250, arguments={"batch_size": 4}),
+                 bytes_per_element=64.0),
+        look(0.01, 400), 1.4, 140),
+    "names before a map that reads the files are no part of the batch that is made of them": (
+        shuffled(NAME, stage("stages.1", "map", element=PICTURE, elements=5000, function=function("ReadFile")),
+                 stage("stages.2", "batch", element=PICTURE, elements=1250, arguments={"batch_size": 4}),
+                 source="list_files", bytes_per_element=60.0),
+        look(0.01, 400), 0.4, 0.0464),
+}  # fmt: skip
 
-    assert entry(profile, "shuffle").bytes == pytest.approx(180 * MB, rel=0.01)
-    assert (entry(profile, "shuffle").how, entry(profile, "shuffle").what) == ("measured", "about")
 
-
-def test_ragged_elements_are_as_large_as_their_part_of_the_batch_in_the_step() -> None:
-    ragged = (tensor("variant"),)
-    seen = measured(
-        pipeline(
-            stage("source", "from_generator", element=ragged, elements=5000, bytes_per_element=64.0),
-            stage("stages.0", "shuffle", element=ragged, elements=5000, arguments={"buffer_size": 400}),
-            stage("stages.1", "batch", element=ragged, elements=1250, arguments={"batch_size": 4}),
-        )
-    )
-    profile, _ = accounted(seen, look(0.01, 400), of=report(batch=1.4 * MB))
-
-    assert entry(profile, "shuffle").bytes == pytest.approx(140 * MB, rel=0.01)
+@pytest.mark.parametrize("name", SIZED)
+def test_what_the_model_does_not_size_is_measured(name: str) -> None:
+    seen, there, batch, expected = SIZED[name]
+    profile, _ = accounted(seen, there, of=report(batch=batch and batch * MB))
+    found = entry(profile, "shuffle")
+    assert found.bytes == pytest.approx(expected * MB, rel=0.01)
+    assert (found.how, found.what) == ("measured", "about")
 
 
 def test_tensors_of_the_pool_that_are_no_stages_are_in_flight_and_freed_ones_are_kept() -> None:
@@ -247,7 +242,6 @@ def test_tensors_of_the_pool_that_are_no_stages_are_in_flight_and_freed_ones_are
         reading("import", 500, free=10), reading("iterator", 502, 0, 90), reading("measure", 800, 200, 260, free=60)
     )
     profile, _ = accounted(shuffled(IMAGE), look(200, 400), of=of)
-
     assert owned(profile, "parallel") == pytest.approx(60 * MB, rel=0.01)
     kept = {one.what: one.bytes for one in profile.memory.ledger or () if one.owner == "slack"}
     # 35 MB were left of the peak.
@@ -256,40 +250,33 @@ def test_tensors_of_the_pool_that_are_no_stages_are_in_flight_and_freed_ones_are
 
 def test_what_children_hold_is_theirs() -> None:
     profile, _ = accounted(shuffled(IMAGE), look(200, 400), peak=900 * MB, children=True)
-
     assert (entry(profile, "python").bytes, entry(profile, "python").what) == (190 * MB, "child processes")
 
 
-def test_views_of_another_stages_tensors_take_nothing_and_are_listed() -> None:
-    row = (tensor("float32", 100_000),)
-    seen = measured(
-        pipeline(
-            stage("source", "from_tensor_slices", element=row, elements=600, source_bytes=240 * MB),
-            stage("stages.0", "shuffle", element=row, elements=600, arguments={"buffer_size": 600}),
-        )
-    )
-    profile, _ = accounted(seen, look(240, 600))
+ARRAY = stage(
+    "source", "from_tensor_slices", element=(tensor("float32", 100_000),), elements=600, source_bytes=240 * MB
+)
 
+
+def test_views_of_another_stages_tensors_take_nothing_and_are_listed() -> None:
+    mixed = stage("stages.0", "shuffle", element=ARRAY.element, elements=600, arguments={"buffer_size": 600})
+    profile, _ = accounted(measured(pipeline(ARRAY, mixed)), look(240, 600))
     assert (entry(profile, "shuffle").bytes, entry(profile, "shuffle").how) == (0, "alias")
 
 
 @pytest.mark.parametrize(("arrays", "copies"), [(240 * MB, 2.1), (0, 1.05)])
 def test_a_source_is_no_more_than_what_the_process_grew_by(arrays: int, copies: float) -> None:
-    row = (tensor("float32", 100_000),)
-    seen = measured(pipeline(stage("source", "from_tensor_slices", element=row, elements=600, source_bytes=240 * MB)))
+    seen = measured(pipeline(ARRAY))
     made = (reading("import", 500), reading("iterator", 1300, 240, 480), reading("measure", 1300, 240))
     profile, _ = accounted(seen, of=report(*made, arrays=arrays))
     assert owned(profile, "source") == pytest.approx(copies * 240 * MB, rel=0.01)
-
     less = (reading("import", 500), reading("iterator", 600, 240, 480), reading("measure", 600, 240))
     profile, _ = accounted(seen, of=report(*less, arrays=arrays))
     assert owned(profile, "source") == 100 * MB
 
 
 def test_what_a_program_keeps_of_its_arrays_is_predicted() -> None:
-    row = (tensor("float32", 100_000),)
-    view = pipeline(stage("source", "from_tensor_slices", element=row, elements=600, source_bytes=240 * MB))
-    kept, dropped = before_running(view, 240 * MB), before_running(view, 0)
+    kept, dropped = (before_running(pipeline(ARRAY), arrays) for arrays in (240 * MB, 0))
     assert kept.peak_bytes > dropped.peak_bytes
 
 
@@ -303,7 +290,6 @@ def test_what_a_bound_of_unknown_data_would_take_is_no_prediction() -> None:
         )
     )
     profile, _ = accounted(seen, look(41, 100))
-
     assert entry(profile, "shuffle").predicted_bytes is None
     assert profile.memory.predicted_bytes is None
 
@@ -330,31 +316,13 @@ def test_a_budget_that_autotune_may_fill_beyond_the_limit_is_told(limit: int, ex
     seen.profile.host.memory_limit_bytes = limit * MB
     held = Look(1.0, "measure", 1, 0, None, {"stages.0": Buffered("prefetch", 40 * MB, 10)}, ram_budget=2000 * MB)
     profile, _ = accounted(seen, held)
-
     assert profile.memory.autotune is not None
     assert profile.memory.autotune.exceeds_limit is exceeds
 
 
 def test_the_series_has_a_list_for_each_stage() -> None:
     found = memory_series([look(50, 100), look(60, 100, phase="measure")], 0.0)
-
     assert found is not None
     assert (found.seconds, found.epoch) == ([1.0, 1.0], [0, 0])
     assert found.stages == {"stages.0": [50 * MB, 60 * MB]}
     assert memory_series([], 0.0) is None
-
-
-def test_names_of_files_are_no_part_of_the_batch_that_is_made_of_them() -> None:
-    """A shuffle of 400 names before a map that reads the files."""
-    name, picture = (tensor("string"),), (tensor("uint8", 100_000),)
-    seen = measured(
-        pipeline(
-            stage("source", "list_files", element=name, elements=5000, bytes_per_element=60.0),
-            stage("stages.0", "shuffle", element=name, elements=5000, arguments={"buffer_size": 400}),
-            stage("stages.1", "map", element=picture, elements=5000, function=function("ReadFile")),
-            stage("stages.2", "batch", element=picture, elements=1250, arguments={"batch_size": 4}),
-        )
-    )
-    profile, _ = accounted(seen, look(0.01, 400), of=report(batch=0.4 * MB))
-
-    assert entry(profile, "shuffle").bytes < MB

@@ -20,7 +20,6 @@ def look(nbytes: int, elements: float = 400.0, rss: int | None = 700 * MB) -> Lo
 def test_slices_that_the_model_counts_as_whole_tensors_are_as_large_as_their_shape_says() -> None:
     """400 rows of an array of 1 GB each count as the array in TensorFlow's model: 400 GB."""
     (found,) = sized_looks(shuffled(IMAGE), [look(400_000 * MB)], None, 710 * MB)
-
     one = found.by_stage["stages.0"]
     assert one.bytes == pytest.approx(200 * MB, rel=0.01)
     assert (one.elements, one.counted) == (400, True)
@@ -29,15 +28,8 @@ def test_slices_that_the_model_counts_as_whole_tensors_are_as_large_as_their_sha
 @pytest.mark.parametrize("nbytes", [400_000 * MB, -(5 << 40), 701 * MB])
 def test_where_shapes_do_not_tell_an_impossible_count_is_none(nbytes: int) -> None:
     (found,) = sized_looks(shuffled(ROWS), [look(nbytes)], None, 710 * MB)
-
     one = found.by_stage["stages.0"]
     assert (one.bytes < MB, one.elements, one.counted) == (True, 400, False)
-
-
-def test_a_buffer_whose_bytes_and_elements_are_unknown_has_no_bytes() -> None:
-    profile, _ = accounted(shuffled(ROWS), look(400_000 * MB))
-
-    assert sum(one.bytes for one in profile.memory.ledger or () if one.owner == "shuffle") < 1 * MB
 
 
 def test_bytes_of_rows_that_no_look_set_right_are_unknown_too() -> None:
@@ -47,7 +39,6 @@ def test_bytes_of_rows_that_no_look_set_right_are_unknown_too() -> None:
     row.buffered_bytes, row.bytes_per_element = 383 << 30, float(1 << 40)
 
     accounted(seen, peak=574 << 20)
-
     assert (row.buffered_bytes, row.bytes_per_element) == (None, None)
 
 
@@ -56,7 +47,7 @@ def test_no_bytes_of_a_profile_exceed_what_the_process_had() -> None:
     draw = random.Random(7)
     for _ in range(150):
         element = draw.choice([IMAGE, ROWS, (tensor("string"),), (tensor("variant"),)])
-        seen = shuffled(element, draw.choice(["from_generator", "from_tensor_slices", "range"]))
+        seen = shuffled(element, source=draw.choice(["from_generator", "from_tensor_slices", "range"]))
         rows = seen.profile.stages if seen.profile is not None else None
         for row in rows or ():
             row.buffered_bytes = draw.choice([None, draw.randint(-(1 << 50), 1 << 50)])

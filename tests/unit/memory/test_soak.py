@@ -87,57 +87,38 @@ def test_a_leak_of_a_megabyte_an_epoch_is_growth_with_its_rate(seed: int, deviat
     assert found.slope.value == pytest.approx(MB / EPOCH, rel=0.2)
 
 
-def test_a_cache_that_fills_and_is_full_is_a_plateau() -> None:
-    assert judge(points(lambda t: BASE + 2 * MB * min(t, 30))).state == "plateau"
-
-
-def test_a_cache_that_fills_at_random_slows_down() -> None:
-    assert judge(points(lambda t: BASE + 50 * MB * (1 - math.exp(-t / 30)))).state == "plateau"
-
-
-def test_what_stops_at_the_end_is_no_growth() -> None:
-    assert judge(points(lambda t: leak(min(t, 95)))).state == "plateau"
-
-
-def test_one_step_is_no_growth() -> None:
-    assert judge(points(lambda t: BASE + (t > 70) * 60 * MB)).state == "plateau"
-
-
-def test_growth_that_buffers_have_taken_is_filling() -> None:
-    found = judge(points(leak, buffered=lambda t: leak(t) - BASE))
-    assert found.state == "filling"
-
-
-def test_growth_within_few_epochs_is_unclear_and_without_any_it_is_growth() -> None:
-    few = [replace(point, epoch=int(point.t > 60)) for point in points(leak)]
-    assert judge(few).state == "unclear"
-    assert judge([replace(point, epoch=0) for point in points(leak)]).state == "growth"
-
-
-def test_resident_memory_counts_where_no_heap_can_be_read() -> None:
-    without = [replace(point, in_use=None, rss=point.in_use or 0) for point in points(leak)]
-    assert judge(without).state == "growth"
-
-
-def test_fragments_are_no_growth() -> None:
-    growing = [replace(point, rss=int(leak(point.t))) for point in points(lambda _: BASE)]
-    assert judge(growing).state == "plateau"
-
-
-@pytest.mark.parametrize(
-    ("every", "memory", "state"), [(3, leak, "growth"), (3, lambda _: BASE, "plateau"), (30, leak, "short")]
-)
-def test_only_readings_of_the_heap_count_where_there_are_some(every: int, memory, state: str) -> None:
-    some = [
+def heap_read(every: int, memory) -> list[SoakPoint]:
+    """Resident memory grows; the heap is read seldom."""
+    return [
         replace(point, rss=int(leak(point.t)), in_use=point.in_use if number % every == 0 else None)
         for number, point in enumerate(points(memory))
     ]
-    assert judge(some).state == state
 
 
-def test_a_few_readings_are_too_short() -> None:
-    assert judge(points(leak, 10)).state == "short"
-    assert judge([]).state == "short"
+STATES = {
+    "a cache that fills and is full": (points(lambda t: BASE + 2 * MB * min(t, 30)), "plateau"),
+    "a cache that fills at random slows down": (
+        points(lambda t: BASE + 50 * MB * (1 - math.exp(-t / 30))), "plateau"),
+    "what stops at the end": (points(lambda t: leak(min(t, 95))), "plateau"),
+    "one step": (points(lambda t: BASE + (t > 70) * 60 * MB), "plateau"),
+    "growth that buffers have taken": (points(leak, buffered=lambda t: leak(t) - BASE), "filling"),
+    "growth within few epochs": ([replace(point, epoch=int(point.t > 60)) for point in points(leak)], "unclear"),
+    "growth without any epoch": ([replace(point, epoch=0) for point in points(leak)], "growth"),
+    "resident memory, where no heap can be read": (
+        [replace(point, in_use=None, rss=point.in_use or 0) for point in points(leak)], "growth"),
+    "fragments": ([replace(point, rss=int(leak(point.t))) for point in points(lambda _: BASE)], "plateau"),
+    "readings of the heap alone count where there are some": (heap_read(3, leak), "growth"),
+    "level readings of the heap": (heap_read(3, lambda _: BASE), "plateau"),
+    "few readings of the heap": (heap_read(30, leak), "short"),
+    "a few readings": (points(leak, 10), "short"),
+    "none": ([], "short"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_state_of_memory(name: str) -> None:
+    seen, state = STATES[name]
+    assert judge(seen).state == state
 
 
 # What grows, and the end
@@ -275,48 +256,34 @@ def with_fragments(log: SoakLog, share: float) -> SoakLog:
     return log
 
 
-def test_a_growth_with_free_blocks_between_ends_as_soon_as_resident_memory_does() -> None:
-    soak, growth = soak_of(with_fragments(logged(120), 0.35), None, 20_000 * MB)
-    used = soak.series.rss_bytes[-1]
-    assert soak.bytes_per_second == pytest.approx(1.35 * MB / EPOCH, rel=0.02)
-    assert soak.bytes_per_epoch == pytest.approx(1.35 * MB, rel=0.02)
-    assert soak.ends.seconds == pytest.approx((20_000 * MB - used) / (1.35 * MB / EPOCH), rel=0.02)
-    assert growth is not None
+LIMIT = 20_000 * MB
+SLOWLY = (1200, lambda t: leak(t, 10_000))
+SOAKS = {
+    # It ends as soon as resident memory does.
+    "free blocks between": (with_fragments(logged(120), 0.35), None, None, "growth", 1.35 * MB / EPOCH),
+    "into free blocks": (with_fragments(logged(120), -0.7), None, None, "growth", MB / EPOCH),
+    "months are left, with free blocks": (with_fragments(logged(*SLOWLY), 0.35), None, None, "slow", 13_500),
+    "days are left, with many free blocks": (with_fragments(logged(*SLOWLY), 99.0), None, None, "growth", 1_000_000),
+    "weeks are left": (logged(*SLOWLY), None, None, "slow", 10_000),
+    "the limit is reached": (logged(1200), None, LIMIT, "growth", MB / EPOCH),
+    "the limit is passed": (logged(1200), None, LIMIT + 1, "growth", MB / EPOCH),
+    "a plateau": (logged(120, lambda t: BASE + 10 * MB * min(t / 10, 1)), None, None, "plateau", None),
+    "garbage that is freed in the end": (logged(120), 50 * MB, None, "garbage", MB / EPOCH),
+    "some of it is garbage": (logged(120), 5 * MB, None, "growth", MB / EPOCH),
+}
 
 
-def test_a_growth_into_free_blocks_has_the_rate_of_what_is_in_use() -> None:
-    soak, _ = soak_of(with_fragments(logged(120), -0.7), None, 20_000 * MB)
-    assert soak.bytes_per_second == pytest.approx(MB / EPOCH, rel=0.02)
-
-
-@pytest.mark.parametrize(("share", "state"), [(0.35, "slow"), (99.0, "growth")])
-def test_a_growth_matters_where_resident_memory_ends_in_days(share: float, state: str) -> None:
-    soak, growth = soak_of(with_fragments(logged(1200, lambda t: leak(t, 10_000)), share), None, 20_000 * MB)
+@pytest.mark.parametrize("name", SOAKS)
+def test_what_a_soak_shows(name: str) -> None:
+    log, freed, used, state, rate = SOAKS[name]
+    soak, growth = soak_of(log, freed, LIMIT, used)
     assert (soak.state, growth is not None) == (state, state == "growth")
-    assert soak.ends.seconds == pytest.approx(
-        (20_000 * MB - soak.series.rss_bytes[-1]) / ((1 + share) * 10_000), rel=0.1
-    )
-
-
-def test_growth_that_leaves_memory_for_weeks_does_not_matter() -> None:
-    soak, growth = soak_of(logged(1200, lambda t: leak(t, 10_000)), None, 20_000 * MB)
-    assert growth is None
-    assert soak.state == "slow"
-    assert "too slow to matter" in soak_text(soak)
-
-
-@pytest.mark.parametrize("used", [20_000 * MB, 20_000 * MB + 1])
-def test_growth_that_has_reached_the_limit_matters(used: int) -> None:
-    soak, growth = soak_of(logged(1200), None, 20_000 * MB, used)
-    assert growth is not None
-    assert soak.state == "growth"
-    assert "too slow" not in soak_text(soak)
-
-
-def test_a_plateau_has_no_rate() -> None:
-    soak, growth = soak_of(logged(120, lambda t: BASE + 10 * MB * min(t / 10, 1)), None, None)
-    assert growth is None
-    assert (soak.state, soak.bytes_per_second) == ("plateau", None)
+    assert soak.bytes_per_second == (rate and pytest.approx(rate, rel=0.02))
+    if soak.ends is not None and rate is not None:
+        assert soak.ends.seconds == pytest.approx((LIMIT - soak.series.rss_bytes[-1]) / rate, rel=0.02)
+    assert (soak.ends is not None) is (state in ("growth", "slow") and used is None)
+    assert ("too slow to matter" in soak.sentence) is (state == "slow")
+    assert ("gc.collect() after an epoch" in soak.sentence) is (state == "garbage")
 
 
 @pytest.mark.parametrize(
@@ -331,14 +298,6 @@ def test_what_is_no_answer_says_to_soak_longer(state: str, words: str) -> None:
 
 def test_durations() -> None:
     assert [duration_text(seconds) for seconds in (59, 3599.9, 3600, 12_030)] == ["59 s", "60 min", "1 h", "3 h 20 min"]
-
-
-def test_what_the_garbage_collector_frees_in_the_end_is_no_growth() -> None:
-    soak, growth = soak_of(logged(120), 50 * MB, None)
-    assert growth is None
-    assert soak.state == "garbage"
-    assert "gc.collect() after an epoch" in soak_text(soak)
-    assert soak_of(logged(120), 5 * MB, None)[0].state == "growth"
 
 
 def looked(memory, epoch=lambda step: step // 30, count=100, held=lambda _: 0) -> list[Look]:

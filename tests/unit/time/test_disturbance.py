@@ -19,33 +19,26 @@ def seen(used: float, others: float, waited: float, **more: float) -> Contention
 
 
 @pytest.mark.parametrize(
-    ("contention", "cores"),
+    ("contention", "cores", "disturbed"),
     [
-        pytest.param(seen(0.6, 1.4, 0.55), 2, id="two busy processes beside it"),
-        pytest.param(seen(0.5, 1.5, 0.5), 2, id="one thread"),
-        pytest.param(seen(40.0, 20.0, 0.2), 64, id="a large machine"),
+        pytest.param(seen(0.6, 1.4, 0.55), 2, True, id="two busy processes beside it"),
+        pytest.param(seen(0.5, 1.5, 0.5), 2, True, id="one thread"),
+        pytest.param(seen(40.0, 20.0, 0.2), 64, True, id="a large machine"),
+        pytest.param(None, 2, False, id="not observed"),
+        pytest.param(Contention(worker_cores=0.6, runnable_wait_share=0.5), 2, False, id="others unknown"),
+        pytest.param(Contention(worker_cores=0.6, others_cores=1.4), 2, False, id="waiting unknown"),
+        pytest.param(seen(1.0, 1.0, 0.02), 2, False, id="it had its core at any time"),
+        pytest.param(seen(1.95, 0.03, 0.6), 2, False, id="too many threads of its own"),
+        pytest.param(seen(0.3, 0.2, 0.5), 2, False, id="it woke up on free cores"),
+        pytest.param(seen(1.16, 0.19, 0.52), 2, False, id="a third of the cores was free"),
+        pytest.param(seen(0.05, 1.9, 0.5), 2, False, id="it wanted next to nothing"),
+        pytest.param(seen(40.0, 20.0, 0.05), 64, False, id="a little on a large machine"),
     ],
 )
-def test_threads_that_wait_while_others_use_the_cores_are_disturbed(contention: Contention, cores: float) -> None:
-    assert disturbed_share(contention, host(cores)) is not None
-
-
-@pytest.mark.parametrize(
-    ("contention", "cores"),
-    [
-        pytest.param(None, 2, id="not observed"),
-        pytest.param(Contention(worker_cores=0.6, runnable_wait_share=0.5), 2, id="others unknown"),
-        pytest.param(Contention(worker_cores=0.6, others_cores=1.4), 2, id="waiting unknown"),
-        pytest.param(seen(1.0, 1.0, 0.02), 2, id="it had its core at any time"),
-        pytest.param(seen(1.95, 0.03, 0.6), 2, id="too many threads of its own"),
-        pytest.param(seen(0.3, 0.2, 0.5), 2, id="it woke up on free cores"),
-        pytest.param(seen(1.16, 0.19, 0.52), 2, id="a third of the cores was free"),
-        pytest.param(seen(0.05, 1.9, 0.5), 2, id="it wanted next to nothing"),
-        pytest.param(seen(40.0, 20.0, 0.05), 64, id="a little on a large machine"),
-    ],
-)
-def test_else_nothing_was_disturbed(contention: Contention | None, cores: float) -> None:
-    assert disturbed_share(contention, host(cores)) is None
+def test_threads_that_wait_while_others_use_the_cores_are_disturbed(
+    contention: Contention | None, cores: float, disturbed: bool
+) -> None:
+    assert (disturbed_share(contention, host(cores)) is not None) is disturbed
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ RECORDED: dict[str, dict[str, Any]] = json.loads(
 )
 BATCHES = sorted(name for name in RECORDED if ":" not in name)
 LENGTH = 3.75
+
+
+def elements(graph: Any, length: float = LENGTH, stages: Sequence[Stage] = ()) -> float | None:
+    return elements_per_batch(StageGraph.from_dict(graph), stages, length, by_address=False)
 
 
 def followed_by(name: str, *ops: str) -> dict[str, Any]:
@@ -39,91 +44,78 @@ def test_all_ops_that_batch_are_recorded(op: str) -> None:
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_elements_are_the_length_of_the_batches(name: str) -> None:
-    assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) == LENGTH
+    assert elements(RECORDED[name]["written"]) == LENGTH
 
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_stages_that_pass_batches_do_not_change_their_length(name: str) -> None:
     further = ("PrefetchDataset", "CacheDatasetV2", "ShuffleDatasetV3", "TakeDataset", "OptionsDataset")
-    assert elements_per_batch(StageGraph.from_dict(followed_by(name, *further)), [], LENGTH, by_address=False) == LENGTH
+    assert elements(followed_by(name, *further)) == LENGTH
 
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_a_function_of_batches_may_change_their_length(name: str) -> None:
-    found = elements_per_batch(
-        StageGraph.from_dict(followed_by(name, "ParallelMapDatasetV2", "PrefetchDataset")), [], 999, by_address=False
-    )
+    found = elements(followed_by(name, "ParallelMapDatasetV2", "PrefetchDataset"), 999)
     assert found is None or found == RECORDED[name]["length"]
 
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_batches_taken_apart_are_single_elements(name: str) -> None:
     graph = followed_by(name, "UnbatchDataset", "MapDataset")
-    for shape, elements in (([], 1), ([3], None), (None, None)):
+    for shape, expected in (([], 1), ([3], None), (None, None)):
         graph["nodes"][-1] |= {"output_types": ["int64"], "output_shapes": [shape]}
-        found = elements_per_batch(StageGraph.from_dict(graph), [], LENGTH, by_address=False)
-        assert found == elements or name in ("batch of batches, unbatch", "overlapping windows, batch")
+        assert elements(graph) == expected or name in ("batch of batches, unbatch", "overlapping windows, batch")
 
 
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("single:")))
 def test_pipelines_without_batches_have_single_elements(name: str) -> None:
     # What a generator yields may be a batch, and what a function makes of an element.
     single = None if "generator" in name or "image" in name else 1
-    assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) == single
-    mapped = StageGraph.from_dict(followed_by(name, "MapDataset"))
-    assert elements_per_batch(mapped, [], LENGTH, by_address=False) is None
-    batched = StageGraph.from_dict(followed_by(name, "BatchDatasetV2"))
-    assert elements_per_batch(batched, [], LENGTH, by_address=False) == LENGTH
+    assert elements(RECORDED[name]["written"]) == single
+    assert elements(followed_by(name, "MapDataset")) is None
+    assert elements(followed_by(name, "BatchDatasetV2")) == LENGTH
 
 
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("unknown:")))
 def test_what_the_graph_does_not_tell_is_unknown(name: str) -> None:
-    assert elements_per_batch(StageGraph.from_dict(RECORDED[name]["written"]), [], LENGTH, by_address=False) is None
+    assert elements(RECORDED[name]["written"]) is None
 
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_of_batches_of_batches_it_is_not_known_which_dimension_counts(name: str) -> None:
-    graph = StageGraph.from_dict(followed_by(name, "PrefetchDataset", "BatchDatasetV2", "MapDataset"))
-    assert elements_per_batch(graph, [], LENGTH, by_address=False) is None
+    assert elements(followed_by(name, "PrefetchDataset", "BatchDatasetV2", "MapDataset")) is None
 
 
 def test_windows_that_share_elements_are_sequences() -> None:
     graph = RECORDED["window, flat_map"]["written"]
-    assert elements_per_batch(StageGraph.from_dict(graph), [], LENGTH, by_address=False) == LENGTH
+    assert elements(graph) == LENGTH
     for change in ({"shift": 1}, {"stride": 2}, {"size": None}):
         nodes = [
             {**node, "arguments": {**node["arguments"], **change}} if node["op"] == "WindowDataset" else node
             for node in graph["nodes"]
         ]
-        overlapping = StageGraph.from_dict({**graph, "nodes": nodes})
-        assert elements_per_batch(overlapping, [], LENGTH, by_address=False) is None
+        assert elements({**graph, "nodes": nodes}) is None
         nodes = [*nodes, dataset_node("batched", "BatchDatasetV2", [graph["root"]])]
-        batched = StageGraph.from_dict({**graph, "nodes": nodes, "root": "batched"})
-        assert elements_per_batch(batched, [], LENGTH, by_address=False) == LENGTH
+        assert elements({**graph, "nodes": nodes, "root": "batched"}) == LENGTH
 
 
 def test_full_batches_have_their_size_whatever_a_function_makes_of_the_rows() -> None:
     for name in (name for name in RECORDED if name.startswith("full: ")):
         recorded = RECORDED[name]
         assert recorded["length"] < 4
-        graph = StageGraph.from_dict(recorded["written"])
-        assert elements_per_batch(graph, [], recorded["length"], by_address=False) == 4
+        assert elements(recorded["written"], recorded["length"]) == 4
 
 
 @pytest.mark.parametrize(
-    ("passed", "length", "elements"),
+    ("passed", "length", "expected"),
     [(33, 3.3, 3.3), (33, 2.0, None), (40, 2.0, 4.0), (40, 4.0, 4.0), (None, 4.0, 4.0), (None, 3.3, None)],
 )
 def test_counters_show_whether_a_function_kept_the_length(
-    passed: int | None, length: float, elements: float | None
+    passed: int | None, length: float, expected: float | None
 ) -> None:
-    graph = RECORDED["unknown: masked"]["written"]
     stages = [
         Stage(id="source", op="range", origin="written", elements=passed),
         Stage(id="stages.0", op="batch", origin="written", elements=10),
         Stage(id="stages.1", op="map", origin="written", elements=10),
     ]
-    assert (
-        elements_per_batch(StageGraph.from_dict(graph) if graph is not None else None, stages, length, by_address=False)
-        == elements
-    )
+    assert elements(RECORDED["unknown: masked"]["written"], length, stages) == expected

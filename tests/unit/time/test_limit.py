@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from unit.view.views import same
 
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
+from pipeprof.profiles.document.shared import Contention, Steps
 from pipeprof.profiles.document.stages import Causes, CpuAccount, PythonCost, Service, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.protocol.messages import Trace
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction
 from pipeprof.profiles.time.limit import bound_blocked, collect_causes, find_limit
 from pipeprof.profiles.time.resources import cores_in_use, cores_were_free
 from pipeprof.profiles.time.words import describe_limit
-
-
-def same(ms: float) -> Quantiles:
-    return Quantiles(mean=ms, p50=ms, p95=ms, p99=ms, max=ms)
 
 
 def steps(interval: float = 20.0, wait: float | None = None, **more: Any) -> Steps:
@@ -169,6 +167,27 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
     assert found == Causes(worker_cores=0.5, blocked_share=0.75, disk_bytes_per_second=10e6, python_share=0.8)
     assert collect_causes(None, None, steps(), [], None) is None
     assert collect_causes(Contention(), None, steps(), [stage(5.0)], Trace(seconds=0.0)) == Causes()
+
+
+@pytest.mark.parametrize(
+    ("interval_ms", "share"),
+    [
+        pytest.param(20.0, 0.1, id="a step of which Python is a tenth"),
+        pytest.param(2.5, 0.8, id="no step"),
+        pytest.param(1.8, 0.8, id="tracing slows the pipeline down"),
+    ],
+)
+def test_pythons_share_is_of_the_measured_time_though_the_trace_has_no_step(interval_ms: float, share: float) -> None:
+    measured = replace(steps(interval_ms), interval_ms=replace(same(interval_ms), mean=2 * interval_ms))
+    functions = [
+        TracedFunction("a", "f", None, None, seconds=0.3, taken_seconds=0.03),
+        TracedFunction("b", "g", None, None, seconds=0.1, taken_seconds=0.09),
+    ]
+    traced = Trace(seconds=0.5, batches=200, python_seconds=0.4, functions=functions)
+    found = collect_causes(Contention(worker_cores=1.0, runnable_wait_share=0.0), None, measured, [], traced)
+    assert found is not None
+    assert found.python_share == pytest.approx(share)
+    assert found.python_lock_share == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from unit.view.views import same
 
 from pipeprof.profiles.advise.facts.work import pays
 from pipeprof.profiles.document.profile import Profile
@@ -147,7 +148,7 @@ def test_waits_longer_than_the_formula_are_uneven_where_most_steps_do_not_wait(
     steps = recorded("step-none").steps
     steps.dispatch = "sync"
     steps.interval_ms.mean = 10.0
-    steps.busy_ms = Quantiles(mean=6.0, p50=6.0, p95=6.0, p99=6.0)
+    steps.busy_ms = same(6.0)
     steps.wait_ms = Quantiles(mean=4.0, p50=median_ms, p95=20.0, p99=20.0)
     buffer = stage("stages.1", "prefetch", buffer_size=1.0)
     waiting = stage("stages.0", "map", 5.0, cpu_ms_per_batch=0.1, blocked_ms_per_batch=4.9)
@@ -159,7 +160,7 @@ def test_waits_longer_than_the_formula_are_uneven_where_most_steps_do_not_wait(
 def gpu_loop(recorded: Recorded, fetch_ms: float, *, wait_ms: float | None) -> Profile:
     """A loop of 20 ms on a GPU that is at work when the next batch is requested; its own clock may have been read."""
     profile = recorded("script-loop").model_copy(deep=True)
-    fetch = Quantiles(mean=fetch_ms, p50=fetch_ms, p95=fetch_ms, p99=fetch_ms)
+    fetch = same(fetch_ms)
     profile.steps.interval_ms.mean, profile.steps.fetch_ms, profile.steps.restart_share = 20.0, fetch, None
     profile.stages, profile.cpu, profile.contention = [stage("source", "range", fetch_ms)], None, None
     profile.steps.wait_ms, profile.steps.wait_share, profile.training.wait = None, None, None

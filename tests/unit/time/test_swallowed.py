@@ -6,7 +6,7 @@ import pytest
 
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.protocol.messages import Swallowed
-from pipeprof.profiles.time.stage_notes import swallowed_message, uncounted_message
+from pipeprof.profiles.time.stage_notes import swallowed_message
 
 LOAD = Stage(id="stages.0", origin="written", op="map", name="load")
 END = Stage(id="stages.1", origin="written", op="ignore_errors")
@@ -15,7 +15,7 @@ SEEN = Swallowed("InvalidArgumentError: Expected size[0] in [0, 171], but got 17
 
 @pytest.mark.parametrize("seen", [None, SEEN])
 def test_counted_errors(seen: Swallowed | None) -> None:
-    note = swallowed_message(LOAD, END, 615, 9.8, seen)
+    note = swallowed_message(END, LOAD, 615, 9.8, seen)
     assert note.stages == ["stages.0", "stages.1"]
     assert "of 615 elements that went into load (map), at least 10 (1.6 %) raised one" in note.message
     assert note.message.endswith("`ignore_errors(log_warning=True)` prints them.")
@@ -24,7 +24,7 @@ def test_counted_errors(seen: Swallowed | None) -> None:
 
 
 def test_errors_that_the_counters_do_not_show() -> None:
-    note = uncounted_message(END, SEEN)
+    note = swallowed_message(END, None, SEEN.elements, SEEN.errors, SEEN)
     assert note.stages == ["stages.1"]
     assert "of 205 elements that were read before it after the measurement, 3 (1.5 %) raised one" in note.message
     assert "The first error: InvalidArgumentError" in note.message

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.view.views import same
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
@@ -15,7 +16,7 @@ from pipeprof.profiles.document.measured import Device, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Contention, Gaps, Phase, Quantiles, Steps, Training
+from pipeprof.profiles.document.shared import Contention, Gaps, Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, CpuAccount, Headspace, OpCost, Stage
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import Host, Target, Tool
@@ -25,10 +26,6 @@ from pipeprof.profiles.time.words import conclude
 RECORDED = Path(__file__).parents[2] / "recorded/profiles"
 MIB, GIB = 1 << 20, 1 << 30
 PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
-
-
-def same(ms: float) -> Quantiles:
-    return Quantiles(mean=ms, p50=ms, p95=ms, p99=ms, max=ms)
 
 
 def steps(wait_share: float = 0.5, dispatch: object = "sync", interval: float = 24.3, **more: Any) -> Steps:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from unit.view.views import same
 
-from pipeprof.profiles.document.shared import Quantiles, Steps, Training
+from pipeprof.profiles.document.shared import Steps, Training
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.verdict import Remedy, find_remedy, restarts_are_costly
 from pipeprof.profiles.time.words import describe_remedy
@@ -15,7 +16,7 @@ from pipeprof.profiles.time.words import describe_remedy
 
 def steps(share: float, **more: Any) -> Steps:
     """Ten restarts in 10 s, 400 batches of 24.3 ms each with a step."""
-    ms = Quantiles(mean=24.3, p50=24.3, p95=24.3, p99=24.3, max=24.3)
+    ms = same(24.3)
     given = {"count": 400, "dispatch": "sync", "seconds": 10.0, "epochs": 10, "restart_share": share, **more}
     return Steps(interval_ms=ms, wait_ms=ms, fetch_ms=ms, wait_share=1.0, **given)
 

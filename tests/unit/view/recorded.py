@@ -6,12 +6,14 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+from unit.view.views import same
+
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.measured import Device, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Contention, Dispatch, Quantiles, Steps
+from pipeprof.profiles.document.shared import Contention, Dispatch, Steps
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
@@ -34,18 +36,11 @@ def recorded_view(
     peak_bytes: int | None = 600 * 1024**2,
     memory_limit_bytes: int | None = None,
 ) -> PipelineView:
-    """The recorded pipeline ``name`` as it ran: graphs, stages and rate are real, drained without a step.
+    """The recorded pipeline ``name`` as it ran, drained without a step; the other facts are said to be so.
 
     Args:
-        name: Of the file in ``tests/recorded/graphs``.
-        wait_share: Said to be waiting for the pipeline; 1 where nothing else is done.
         headspace: Share of the time that could be won at most; ``None`` where it was not measured.
-        dispatch: Of a step, ``None`` for none.
         facts: Named measurements; by default CPU time and contention as recorded.
-        cores: Said to be there.
-        baseline_bytes: Said to be TensorFlow's own.
-        peak_bytes: Said to be the peak.
-        memory_limit_bytes: Said to be allowed.
     """
     recorded = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
     batches, seconds = recorded["batches"], recorded["seconds"]
@@ -68,10 +63,10 @@ def recorded_view(
             count=batches,
             dispatch=dispatch,
             seconds=seconds,
-            interval_ms=_even(interval),
-            wait_ms=_even(wait),
-            fetch_ms=_even(wait),
-            busy_ms=None if dispatch is None else _even(interval - wait),
+            interval_ms=same(interval),
+            wait_ms=same(wait),
+            fetch_ms=same(wait),
+            busy_ms=None if dispatch is None else same(interval - wait),
             wait_share=wait_share,
         ),
         device=Device(kind="none" if dispatch is None else "simulate"),
@@ -90,7 +85,3 @@ def recorded_view(
         headspace=None if headspace is None else Headspace.of(interval, interval * (1 - headspace), 4),
         facts=facts or MeasuredFacts(worker_cores=used, runnable_wait_share=waited),
     )
-
-
-def _even(mean: float) -> Quantiles:
-    return Quantiles(mean=mean, p50=mean, p95=mean, p99=mean, max=mean)

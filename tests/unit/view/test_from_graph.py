@@ -17,6 +17,17 @@ from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 NO_GRAPH: Any = {"root": None, "reason": "too large", "nodes": []}
 
 
+def graphs(name: str) -> list[Any]:
+    recorded = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
+    return [recorded["written"], recorded["executed"]]
+
+
+def bare(written: Any, executed: Any, *, by_address: bool = True, **more: Any) -> PipelineView:
+    """Without rows."""
+    made = (StageGraph.from_dict(graph) for graph in (written, executed))
+    return view_of_graphs(*made, [], by_address=by_address, **more)
+
+
 def of(name: str, stage: str) -> StageView:
     return recorded_view(name).by_id[stage]
 
@@ -61,12 +72,6 @@ def test_stages_inside_a_function_have_an_owner_and_a_line_of_their_own() -> Non
     assert view.by_id["stages.0"].inputs == ("source",)
 
 
-def test_injected_stages_read_what_they_were_put_behind() -> None:
-    injected = of("tail_injected", "injected.0")
-    assert (injected.op, injected.injected, injected.inputs) == ("prefetch", True, ("stages.1",))
-    assert "injected.0" not in recorded_view("tail_inject_off").by_id
-
-
 @pytest.mark.parametrize(
     ("name", "stage", "arguments"),
     [
@@ -106,48 +111,52 @@ def test_options_are_those_that_were_set(name: str, options: dict[str, Any]) -> 
     assert dict(recorded_view(name).options) == options
 
 
-def test_elements_and_how_many() -> None:
-    source = of("filter_on_input", "source")
-    assert source.element == (ComponentView("uint8", (64, 64, 3)), ComponentView("int64", ()))
-    assert (source.element_bytes, source.elements) == (64 * 64 * 3 + 8, 64)
-    assert of("filter_on_input", "stages.0").elements == INFINITE
-    assert of("filter_on_input", "stages.2").elements == INFINITE
-    assert of("filter", "stages.0").op == "filter"
-    assert of("filter", "stages.0").elements is None
-    assert of("cast_before_batch", "stages.1").element == (ComponentView("float32", (None,)),)
-    assert of("cast_before_batch", "stages.1").element_bytes == 1024.0  # the last batch may be smaller: as measured
+FLOAT = ComponentView("float32", (None,))
+IMAGES = (ComponentView("uint8", (64, 64, 3)), ComponentView("int64", ()))
+HELD = 3072 * 1024 * 4
+FACTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("tail_injected", "injected.0", {"op": "prefetch", "injected": True, "inputs": ("stages.1",)}),
+    ("filter_on_input", "source", {"element": IMAGES, "element_bytes": 64 * 64 * 3 + 8, "elements": 64}),
+    ("filter_on_input", "stages.0", {"elements": INFINITE}),
+    ("filter_on_input", "stages.1", {"executed_op": "ParallelMapDatasetV2", "made_parallel": True}),
+    ("filter_on_input", "stages.2", {"elements": INFINITE, "made_parallel": False}),
+    ("filter", "stages.0", {"op": "filter", "elements": None}),
+    # The last batch may be smaller: as measured.
+    ("cast_before_batch", "stages.1", {"element": (FLOAT,), "element_bytes": 1024.0}),
+    ("waiting_serial", "stages.0", {"executed_op": "MapAndBatchDataset", "made_parallel": False}),
+    ("waiting_parallel", "stages.0", {"made_parallel": False}),
+    ("fusions", "stages.4", {"executed_op": None}),
+    # Sources that are constants of a graph; a spec is built eagerly.
+    ("eager_source", "source", {"constant": False, "source_bytes": HELD}),
+    ("traced_source", "source", {"constant": True, "source_bytes": HELD}),
+    ("traced_pipeline", "source", {"constant": True, "source_bytes": HELD}),
+    ("array_in_function", "stages.0.source", {"constant": True, "source_bytes": HELD}),
+    ("interleave", "source", {"constant": False}),
+    # Nobody looked while it was built; a range holds no tensors.
+    ("dict_shuffle", "source", {"constant": None}),
+    ("cast_before_batch", "source", {"constant": None}),
+    # Stages of TensorFlow's own making have no function of the user's.
+    ("parse_before_batch", "source", {"function": None}),
+    ("sample", "source", {"function": None}),
+    ("unbatch", "stages.1", {"function": None}),
+    ("waiting_serial", "stages.1", {"function": None}),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "stage", "constant"),
-    [
-        ("eager_source", "source", False),
-        ("traced_source", "source", True),
-        ("traced_pipeline", "source", True),
-        ("array_in_function", "stages.0.source", True),
-        ("dict_shuffle", "source", None),  # nobody looked while it was built
-        ("cast_before_batch", "source", None),  # a range holds no tensors
-    ],
-)
-def test_sources_that_are_constants_of_a_graph(name: str, stage: str, constant: bool | None) -> None:
+@pytest.mark.parametrize(("name", "stage", "facts"), FACTS)
+def test_what_is_known_of_a_stage(name: str, stage: str, facts: dict[str, Any]) -> None:
     found = of(name, stage)
-    assert found.constant is constant
-    assert found.source_bytes == (3072 * 1024 * 4 if constant is not None else found.source_bytes)
+    assert {key: getattr(found, key) for key in facts} == facts
 
 
-def test_a_spec_is_built_eagerly() -> None:
-    assert of("interleave", "source").constant is False
+def test_nothing_is_injected_where_that_is_off() -> None:
+    assert "injected.0" not in recorded_view("tail_inject_off").by_id
 
 
 def test_constants_in_functions() -> None:
-    def carried(name: str) -> int:
-        function = of(name, "stages.0").function
-        assert function is not None
-        assert function.constant_bytes is not None
-        return function.constant_bytes
-
-    assert carried("captured_array") > 3072 * 1024 * 4
-    assert carried("captured_tensor") < 100
+    carried = [of(name, "stages.0").function for name in ("captured_array", "captured_tensor")]
+    many, few = (one.constant_bytes or 0 if one is not None else 0 for one in carried)
+    assert (many > HELD, few < 100) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -167,23 +176,6 @@ def test_constants_in_functions() -> None:
 def test_what_functions_do(name: str, stage: str, facts: dict[str, Any]) -> None:
     function = of(name, stage).function
     assert {key: getattr(function, key) for key in facts} == facts
-
-
-def test_stages_of_tensorflows_own_making_have_no_function_of_the_users() -> None:
-    assert of("parse_before_batch", "source").function is None
-    assert of("sample", "source").function is None
-    assert of("unbatch", "stages.1").function is None
-    assert of("waiting_serial", "stages.1").function is None
-
-
-def test_what_runs() -> None:
-    view = recorded_view("filter_on_input")
-    assert view.by_id["stages.1"].executed_op == "ParallelMapDatasetV2"
-    assert [stage.made_parallel for stage in view.stages] == [False, False, True, False, False, None]
-    assert of("waiting_serial", "stages.0").executed_op == "MapAndBatchDataset"
-    assert of("waiting_serial", "stages.0").made_parallel is False
-    assert of("waiting_parallel", "stages.0").made_parallel is False
-    assert of("fusions", "stages.4").executed_op is None
 
 
 def unread(stages: list[Stage], **more: Any) -> PipelineView:
@@ -229,19 +221,11 @@ def test_without_a_graph_and_stages_there_are_the_sources_that_were_seen() -> No
 
 
 def test_a_source_has_the_place_where_it_was_seen() -> None:
-    recorded = json.loads((GRAPHS / "eager_source.json").read_text(encoding="utf-8"))
     made: Any = {"method": "", "types": ["float32"], "shapes": [[1024]], "elements": 1, "traced": False}
     here, there = ({**made, "file": "input.py", "line": line} for line in (7, 9))
 
     def place(*made: Any) -> Location | None:
-        view = view_of_graphs(
-            StageGraph.from_dict(recorded["written"]),
-            StageGraph.from_dict(recorded["executed"]),
-            [],
-            by_address=False,
-            made=made,
-        )
-        return view.by_id["source"].location
+        return bare(*graphs("eager_source"), by_address=False, made=made).by_id["source"].location
 
     assert place(here) == place(here, here) == Location(file="input.py", line=7)
     assert place(here, there) is None
@@ -249,14 +233,7 @@ def test_a_source_has_the_place_where_it_was_seen() -> None:
 
 
 def test_places_that_are_known_otherwise_come_from_outside() -> None:
-    recorded = json.loads((GRAPHS / "map_batch.json").read_text(encoding="utf-8"))
-    view = view_of_graphs(
-        StageGraph.from_dict(recorded["written"]),
-        StageGraph.from_dict(recorded["executed"]),
-        [],
-        by_address=True,
-        locations={"stages.0": Location(file="spec.yaml", line=4)},
-    )
+    view = bare(*graphs("map_batch"), locations={"stages.0": Location(file="spec.yaml", line=4)})
     assert (view.by_id["stages.0"].name, view.by_id["source"].location) == (None, None)
     assert view.by_id["stages.0"].location == Location(file="spec.yaml", line=4)
     assert view.by_id["stages.0"].measured is None
@@ -271,10 +248,7 @@ def test_a_seed_is_the_one_that_was_given(seeds: tuple[int, int], given: dict[st
 
 
 def test_names_of_the_element_are_known_down_to_where_it_is_built() -> None:
-    recorded = json.loads((GRAPHS / "map_batch.json").read_text(encoding="utf-8"))
-    recorded["written"]["keys"] = ["a"]
-    view = view_of_graphs(
-        StageGraph.from_dict(recorded["written"]), StageGraph.from_dict(recorded["executed"]), [], by_address=True
-    )
+    written, executed = graphs("map_batch")
+    view = bare({**written, "keys": ["a"]}, executed)
     assert [stage.keys for stage in view.stages if not stage.injected] == [None, ("a",), ("a",)]
     assert of("dict_shuffle", "source").keys == ("a", "b")

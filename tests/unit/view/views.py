@@ -89,25 +89,10 @@ def stage(
     line: int | None = None,
     **facts: Any,
 ) -> StageView:
-    """One stage; inputs, depth and owner follow from the address unless given.
+    """One stage, costs per batch in milliseconds.
 
-    Args:
-        id: Its address.
-        op: As written.
-        tf_op: What TensorFlow runs; by default what it makes of an `op` that it leaves as written.
-        ms: Time inside the stage per batch.
-        blocked_ms: The part of it in which its threads are blocked; worked out by `measured` if not given.
-        ops: Time of its ops per batch.
-        parallelism: As TensorFlow runs it.
-        tunable: Whether TensorFlow chooses it.
-        share: Of all stages' time; worked out by `measured` if not given.
-        count: Elements in the window; worked out by `measured` from the batches above if not given.
-        bytes_per_element: As measured.
-        buffered_bytes: As the model counts them.
-        buffered_elements: As the model counts them.
-        fused_with: The stage that carries its cost.
-        line: Of ``spec.yaml``.
-        **facts: Other fields of StageView.
+    Inputs, depth and owner follow from its address unless given in `facts`, other fields of StageView; `measured` works
+    out what is not given of `blocked_ms`, `share` of all stages' time and `count`, the elements in the window.
     """
     base, last = re.fullmatch(r"(?:(.*)\.)?(source|stages\.\d+|injected\.\d+)", id).groups()
     measured_by_hand = facts.pop("measured", None)
@@ -196,22 +181,10 @@ def measured(
     """The same pipeline measured over `BATCHES` batches.
 
     Args:
-        view: From `pipeline`.
-        wait_share: The device idle because of the pipeline, 0 to 1.
         headspace: Share of the step that could be won at most; ``None`` where it was not measured.
         dispatch: ``sync``, steps in flight, or ``None`` for no step.
-        interval_ms: From one step to the next.
-        worker_cores: CPU seconds per second.
-        others_cores: Of everything else on the machine.
         blocked_share: Part of the time inside the stages in which their threads are blocked; ``None``: not sampled.
-        cores: Instead of the view's.
-        runnable_wait_share: Threads waiting for a core.
-        python_share: Of the trace.
-        python_lock: Part of the time inside them with the lock taken.
         prefetched: Let TensorFlow add a prefetch where the end is synchronous, as it does by default.
-        baseline_bytes: Runtime alone.
-        peak_bytes: Peak.
-        restart_share: Waiting for a new epoch's start.
     """
     stages = [_run(one) for one in view.given]
     if prefetched and stages and not _ends_asynchronously(stages):
@@ -263,19 +236,21 @@ def unnamed(view: PipelineView) -> PipelineView:
     return replace(view, stages=stages)
 
 
-def _steps(wait_share: float, dispatch: Dispatch | None, interval_ms: float, restart_share: float | None) -> Steps:
-    def even(mean: float) -> Quantiles:
-        return Quantiles(mean=mean, p50=mean, p95=mean, p99=mean, max=mean)
+def same(ms: float) -> Quantiles:
+    """Times that are all the same."""
+    return Quantiles(mean=ms, p50=ms, p95=ms, p99=ms, max=ms)
 
+
+def _steps(wait_share: float, dispatch: Dispatch | None, interval_ms: float, restart_share: float | None) -> Steps:
     wait = wait_share * interval_ms
     return Steps(
         count=BATCHES,
         dispatch=dispatch,
         seconds=BATCHES * interval_ms / 1000,
-        interval_ms=even(interval_ms),
-        wait_ms=even(wait),
-        fetch_ms=even(wait + 0.02),
-        busy_ms=None if dispatch is None else even(interval_ms - wait),
+        interval_ms=same(interval_ms),
+        wait_ms=same(wait),
+        fetch_ms=same(wait + 0.02),
+        busy_ms=None if dispatch is None else same(interval_ms - wait),
         wait_share=wait_share,
         restart_share=restart_share,
     )

@@ -13,7 +13,7 @@ from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace.events import python_seconds
 from pipeprof.profiles.worker.trace.record import AT_LEAST, MOST_EVENTS, _take, events_for
 from pipeprof.profiles.worker.trace.work import key_of
-from pipeprof.profiles.xplane.xplane import count_events, join_events, read_events
+from pipeprof.profiles.xplane.xplane import count_events, read_events
 
 MS = 10**9  # picoseconds
 
@@ -166,11 +166,9 @@ def test_a_long_event_is_one_too():
 
 
 def test_files_are_read_together():
-    one, two = (
-        read_events(plane("/host:CPU", line(event(1, at, 2)), named(1, name))) for at, name in ((1, "a"), (2, "b"))
-    )
-    assert rows_of(join_events([one, two])) == [*rows_of(one), *rows_of(two)]
-    assert rows_of(join_events([])) == []
+    one, two = (plane("/host:CPU", line(event(1, at, 2)), named(1, name)) for at, name in ((1, "a"), (2, "b")))
+    assert rows_of(read_events(one + two)) == [*rows_of(read_events(one)), *rows_of(read_events(two))]
+    assert rows_of(read_events(b"")) == []
 
 
 def test_times_since_1970_fit_64_bits():

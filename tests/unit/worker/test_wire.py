@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.worker.encoded_trace import chunk, number, varint
 
-from pipeprof.pipelines.wire import DamagedError, read_fields
-from pipeprof.profiles.xplane.wire import read_messages, read_numbers, read_varints, split_repeated
+from pipeprof.pipelines.wire import DamagedError, Field, read_fields
+from pipeprof.profiles.xplane.wire import read_messages, read_numbers, read_varints, split_parts
 
 Part = tuple[int, int | bytes | None]
 """A field's number, and its value; None for one of eight bytes."""
@@ -76,8 +76,9 @@ def test_fields_one_by_one(parts: list[Part]) -> None:
 def test_fields_that_are_repeated(parts: list[Part]) -> None:
     parts = [(field, value) for field, value in parts if field != 4 or isinstance(value, bytes)]
     data, _, _ = laid_out([parts])
-    begins, ends, others = split_repeated(data, 0, len(data), 4)
-    values = [data[begin:end] for begin, end in zip(begins, ends, strict=True)]
+    others: list[Field] = []
+    places = [place for spans in split_parts(data, 0, len(data), 4, others) for place in zip(*spans, strict=True)]
+    values = [data[begin:end] for begin, end in places]
     assert values == [value for field, value in parts if field == 4]
     assert [one.number for one in others] == [field for field, _ in parts if field != 4]
 
@@ -90,7 +91,7 @@ def test_what_is_no_message_is_said_to_be_damaged(data: bytes) -> None:
     with pytest.raises(DamagedError):
         read_numbers(np.frombuffer(data, np.uint8), begins, ends, (1,))
     with pytest.raises(DamagedError):
-        split_repeated(data, 0, len(data), 4)
+        list(split_parts(data, 0, len(data), 4, []))
 
 
 def test_a_number_that_never_ends_is_damaged() -> None:
