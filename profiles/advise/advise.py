@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, traits
 from pipeprof.pipelines.static.slips import slips_in
-from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
+from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for, in_one_line
 from pipeprof.profiles.advise.check import warn_of_unknown
 from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.training import TRAINING
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 MOST_UNTRIED = 3
 """Ideas that are reported of a script after which nothing is tried."""
 _T = TypeVar("_T")
-_LONGEST_ERROR = 200
 
 
 def advise(
@@ -76,11 +75,6 @@ def _documented(view: PipelineView, proposal: Proposal) -> Finding:
     if proposal.edits and view.loaded is None and view.profile is not None:
         found.diff = diff_of(view.profile.target, view.stages, proposal.edits)
     return found
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
 def findings_for(
@@ -185,7 +179,7 @@ def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | No
     try:
         return make()
     except Exception as error:  # Advice comes last, when the measurement is done: nothing in it may cost the report.
-        messages.append(Message(code="not-judged", message=f"{what} could not be judged ({_one_line(error)})"))
+        messages.append(Message(code="not-judged", message=f"{what} could not be judged ({in_one_line(error)})"))
         return None
 
 
@@ -216,7 +210,7 @@ def _measurement(profile: Profile) -> dict[str, Any]:
         environment={name: value for name in VALUES if (value := os.environ.get(name)) is not None},
         allocator=installed_allocator(),
     )
-    return {"profile": profile, "headspace": profile.headspace, "facts": facts}
+    return {"profile": profile, "facts": facts}
 
 
 def _view_of_graphs(

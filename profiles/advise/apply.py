@@ -83,8 +83,8 @@ def _applied(
         try:
             proposals = [_finished(view, proposal) for proposal in check(view)]
         except Exception as error:  # A mistake in one check must never cost the report.
-            text = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
-            messages.append(Message(code="rule-failed", message=f"{check.name} failed ({text}): it is missing"))
+            text = f"{check.name} failed ({in_one_line(error)}): it is missing"
+            messages.append(Message(code="rule-failed", message=text))
             continue
         for proposal in proposals:
             entry = next((entry for entry in ignore if ignores(entry, proposal, view)), None)
@@ -98,6 +98,12 @@ def _applied(
         text = f"{len(ignored)} {are} ignored, as the spec says: {', '.join(ignored)}"
         messages.append(Message(code="ignored", message=text))
     return found, messages
+
+
+def in_one_line(error: Exception) -> str:
+    """An error with its kind, cut where it is long."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
 def ignores(entry: Ignore, proposal: Proposal, view: PipelineView) -> bool:

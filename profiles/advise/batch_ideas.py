@@ -80,14 +80,6 @@ class SingleWindows:
         return (self.window, self.flat, *self.inside)
 
 
-@dataclass(frozen=True)
-class Cut:
-    """The change that cuts many windows at once, and the share of the present work that is left with it."""
-
-    edit: ReplaceStages
-    left: float
-
-
 def windows_of(view: PipelineView, window: StageView) -> SingleWindows | None:
     """Return the windows that a stage makes and the next one batches; None for others, and for those of any shape."""
     readers, below = view.readers(window), view.input_of(window)
@@ -128,8 +120,11 @@ def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...
     return None if any("." in key for key in known) else known
 
 
-def cut_at_once(view: PipelineView, windows: SingleWindows) -> Cut | None:
-    """Return the change that cuts many of them out of one; a batch where that is the same, None for large ones."""
+def cut_at_once(view: PipelineView, windows: SingleWindows) -> tuple[ReplaceStages, float] | None:
+    """The change that cuts many windows at once, and the share of the present work that is left with it.
+
+    A batch where that is the same; None for large ones.
+    """
     nbytes, count = windows.flat.element_bytes, per_batch(view, windows.flat)
     took_us = 1000 * sum(stage.table_ms or 0.0 for stage in windows.stages)
     if not nbytes or not count or not took_us:
@@ -137,9 +132,9 @@ def cut_at_once(view: PipelineView, windows: SingleWindows) -> Cut | None:
     left = min(1.0, CUT_US * count / took_us)
     if windows.are_batches:
         arguments = {"batch_size": windows.size, **({"drop_remainder": True} if windows.complete else {})}
-        return Cut(ReplaceStages((windows.window.id, windows.flat.id), (NewStage("batch", arguments),)), left)
+        return ReplaceStages((windows.window.id, windows.flat.id), (NewStage("batch", arguments),)), left
     many = int(min(MOST_WINDOWS, PIECE_BYTES / nbytes))
-    return Cut(_many_at_a_time(windows, many), max(left, 1 / many)) if many >= FEWEST_WINDOWS else None
+    return (_many_at_a_time(windows, many), max(left, 1 / many)) if many >= FEWEST_WINDOWS else None
 
 
 def _many_at_a_time(windows: SingleWindows, many: int) -> ReplaceStages:
@@ -390,5 +385,6 @@ def windows_at_once(view: PipelineView) -> Iterator[Proposal]:
         if cut is not None:
             title = "Replace windows with batches" if windows.are_batches else ""
             why = "makes a dataset of each window, which is then batched by itself"
-            left = dict.fromkeys((one.id for one in windows.stages), cut.left)
-            yield proposal_about(windows.stages, title, why, (cut.edit,), left=left)
+            edit, share = cut
+            left = dict.fromkeys((one.id for one in windows.stages), share)
+            yield proposal_about(windows.stages, title, why, (edit,), left=left)

@@ -63,7 +63,8 @@ from pipeprof.profiles.advise.facts.work import (
     waits_for_gil,
     worker_cores,
 )
-from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics, strongest
+from pipeprof.profiles.advise.proposal import Proposal, Semantics, strongest
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.lines import reader_of
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import cores_text, listed, percent, significant, size, stage_name
@@ -341,7 +342,7 @@ def cache(view: PipelineView) -> Iterator[Proposal]:
                     [stage], f"Cache {size(smaller.nbytes)}, not {size(smaller.now)}", smaller.why, smaller.edits
                 ),
                 family="memory" if smaller.saves else "speed",
-                predicted=Prediction(smaller.why, peak_rss_delta_bytes=round(smaller.nbytes - smaller.now))
+                predicted=Predicted(formula=smaller.why, peak_rss_delta_bytes=round(smaller.nbytes - smaller.now))
                 if smaller.saves
                 else None,
                 left={} if smaller.saves else {stage.id: SOME_WORK},
@@ -436,7 +437,7 @@ def process_environment(view: PipelineView) -> Iterator[Proposal]:
                 proposal_about(view.stages[:1], "Let the allocator return freed memory", "", environment_edits(wanted)),
                 family="memory",
                 sentence=f"At the peak, {where} held {size(nbytes)} that nothing used any more.",
-                predicted=Prediction(f"at most -{size(nbytes)}", peak_rss_delta_bytes=-nbytes),
+                predicted=Predicted(formula=f"at most -{size(nbytes)}", peak_rss_delta_bytes=-nbytes),
             )
     facts = view.facts
     if facts is None or facts.runnable_wait_share is None or facts.others_cores is None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-from pipeprof.profiles.advise.proposal import SEMANTICS, Prediction, Proposal, effort, value_of
+from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, effort, value_of
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding, Predicted, documents_of
 from pipeprof.profiles.view.view import PipelineView
@@ -140,11 +140,10 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
         # A rule's one edit stands alone; of what no rule proposes they are always a list.
         edit=documents[0] if len(documents) == 1 and proposal.rule not in {None, MEASURED} else documents or None,
         patch=patch,
-        python=proposal.python or None,
         change=proposal.change or None,
         in_spec=proposal.in_spec,
         cache=proposal.cache,
-        predicted=proposal.predicted and Predicted(**vars(proposal.predicted)),
+        predicted=proposal.predicted,
         status="unverified",
         reason=reason,
     )
@@ -152,7 +151,6 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
 
 def proposal_of(finding: Finding) -> Proposal:
     """Read what a finding proposes."""
-    known = finding.predicted
     return Proposal(
         title=finding.title,
         change=finding.change or finding.title,
@@ -162,7 +160,7 @@ def proposal_of(finding: Finding) -> Proposal:
         family=finding.family or "speed",
         rule=finding.rule,
         stage=finding.stage,
-        predicted=Prediction(**known.model_dump() | {"formula": known.formula or ""}) if known is not None else None,
+        predicted=finding.predicted,
         in_spec=finding.in_spec,
         cache=finding.cache,
     )
@@ -187,7 +185,9 @@ def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]
         measured = finding.measured or {}
         interval = (float(speedup), float(measured.get("low") or 0.0), measured.get("high"))
         proposal = replace(proposal_of(finding), edits=tuple(edits))
-        known = replace(proposal, predicted=Prediction("measured before", float(speedup)), measured=interval)
+        known = replace(
+            proposal, predicted=Predicted(speedup=float(speedup), formula="measured before"), measured=interval
+        )
         found.append(known if holds else proposal)
     return sorted(found, key=lambda one: -(one.speedup or 0.0))
 

@@ -21,7 +21,7 @@ from pipeprof.pipelines.meaning.traits import traits
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
-    from pipeprof.profiles.document.findings import Kept
+    from pipeprof.profiles.document.findings import Kept, Predicted
 
 Semantics = Literal["same", "order", "randomness", "values"]
 SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
@@ -30,23 +30,6 @@ Compared = Literal["nothing", Semantics]
 """How data are compared: as a class permits; `nothing` where the edits cannot change them, whatever differs."""
 Family = Literal["memory", "speed", "correctness"]
 _GIB = 1 << 30
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Predicted effect of a change.
-
-    Attributes:
-        formula: Calculation, with its numbers.
-        speedup: Steps per second with it over without.
-        peak_rss_delta_bytes: Change of peak memory; negative saves.
-        wait_ms: Wait of the step per batch with it, in milliseconds; without a step the whole interval.
-    """
-
-    formula: str
-    speedup: float | None = None
-    peak_rss_delta_bytes: int | None = None
-    wait_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +50,6 @@ class Proposal:
         sentence: Observation in numbers, and why it matters on this pipeline.
         recommendation: What to do, in words.
         evidence: Numbers behind the sentence, flat; names carry their unit.
-        python: The Python to write by hand; empty for that of the edits.
         change_detail: The change in numbers, for a line that the edits say.
         in_spec: It can be made in the data of the spec.
         left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
@@ -86,12 +68,11 @@ class Proposal:
     rule: str | None = None
     stage: str | None = None
     covers: tuple[str, ...] = ()
-    predicted: Prediction | None = None
+    predicted: Predicted | None = None
     measured: tuple[float, float, float | None] | None = None
     sentence: str | None = None
     recommendation: str = ""
     evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
-    python: str = ""
     change_detail: str | None = None
     in_spec: bool = False
     location: Location | None = None

@@ -10,27 +10,12 @@ from pathlib import Path
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import BASELINES
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
-
-
-@dataclass(frozen=True)
-class Change:
-    """Edits in the form that a target takes.
-
-    Attributes:
-        in_spec: Edits of the data of a spec.
-        edits: Edits of the recorded calls, each as JSON: of a Python function, or of a spec whose data have no form for
-            one.
-    """
-
-    in_spec: tuple[PipelineEdit, ...] = ()
-    edits: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -87,56 +72,34 @@ class JobMaker:
         """A worker of the pipeline in which a replay of their outputs replaces stages."""
         return self._job(self.settings.loaded, TurnsJob(replay=replay))
 
-    def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> Options:
-        """A worker of the pipeline with a change.
-
-        Args:
-            warm_steps: Steps of warm-up at least, in which a cache fills.
-            compares: It compares two epochs of what a cache would keep.
-
-        Raises:
-            PipeprofError: The change does not apply to the spec.
-        """
-        loaded, turns = (
-            self.settings.loaded,
-            TurnsJob(environment=list(change.environment), warm_steps=warm_steps, compare_epochs=compares),
+    def in_calls(self, edits: Sequence[PipelineEdit], warm_steps: int = 0, *, compares: bool = False) -> Options:
+        """A worker of the pipeline with edits of its recorded calls, also where a spec's data have no form for them."""
+        turns = replace(
+            _turns(Version((tuple(edits),)), warm_steps, compares=compares),
+            edits=[json.dumps(to_document(edit)) for edit in edits if not isinstance(edit, SetEnvironment)],
+            ops=list(self.ops) if self.is_spec else None,
         )
-        if loaded is not None and change.in_spec:
-            loaded = changed_spec(loaded, change.in_spec)
-        elif change.edits:
-            ops = list(self.ops) if self.is_spec else None
-            turns = replace(turns, edits=list(change.edits), ops=ops)
-        return self._job(loaded, turns)
+        return self._job(self.settings.loaded, turns)
 
     def of_version(
-        self,
-        loaded: LoadedSpec | None,
-        steps: Sequence[Sequence[str]] = (),
-        environment: Mapping[str, str] | None = None,
-        warm_steps: int = 0,
-        *,
-        compares: bool = False,
-        source: ChangedSource | None = None,
+        self, version: Version, warm_steps: int = 0, *, compares: bool = False, source: ChangedSource | None = None
     ) -> Options:
         """A worker of a version of the pipeline.
 
         Args:
-            steps: Edits of a Python target's calls, as `Options.edits`.
-            source: The same in the text of its files, in place of `steps`.
+            warm_steps: Steps of warm-up at least, in which a cache fills.
+            compares: It compares two epochs of what a cache would keep.
+            source: The edits of a Python target in the text of its files, in place of those of its calls.
         """
-        turns = TurnsJob(environment=list((environment or {}).items()), warm_steps=warm_steps, compare_epochs=compares)
-        job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
-        return with_source(job, source) if source is not None else job
+        job = self._job(version.loaded, _turns(version, warm_steps, compares=compares))
+        return with_source(job, source) if source is not None else replace(job, edits=version.edits_of_calls)
 
-    def change_of(self, finding: Finding) -> Change | None:
-        """What a finding proposes; None where it can only be made by hand."""
-        environment = environment_of(finding)
-        if len(environment) == len(finding.documents) > 0:
-            return Change(environment=environment)
-        if self.is_spec and (finding.in_spec or not self.ops):
-            return Change(finding.edits, environment=environment) if finding.in_spec else None
-        edits = edits_of_calls(finding)
-        return Change(edits=tuple(edits), environment=environment) if edits is not None else None
+    def can_make(self, finding: Finding) -> bool:
+        """Whether the change of a finding can be made without the user."""
+        of_process = all(isinstance(edit, SetEnvironment) for edit in finding.edits)
+        if self.is_spec and not of_process and (finding.in_spec or not self.ops):
+            return finding.in_spec
+        return finding.is_known
 
     def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Options:
         from pipeprof.pipelines.data.cache import ensure
@@ -151,6 +114,10 @@ class JobMaker:
             memory_limit=self.memory_limit,
             turns=replace(turns, digest_seconds=self.digest_seconds),
         )
+
+
+def _turns(version: Version, warm_steps: int, *, compares: bool) -> TurnsJob:
+    return TurnsJob(environment=list(version.environment.items()), warm_steps=warm_steps, compare_epochs=compares)
 
 
 def with_source(job: Options, source: ChangedSource) -> Options:
@@ -176,16 +143,3 @@ def _hash(path: Path) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
-    """The variables that a finding sets in the environment of the process."""
-    return tuple((edit.variable, edit.value) for edit in finding.edits if isinstance(edit, SetEnvironment))
-
-
-def edits_of_calls(finding: Finding) -> list[str] | None:
-    """The edits of a finding for recorded calls, as JSON; ``None`` where one of them needs the user's code."""
-    edits = [edit for edit in finding.edits if not isinstance(edit, SetEnvironment)]
-    if not edits or not finding.is_known:
-        return None
-    return [json.dumps(to_document(edit)) for edit in edits]

@@ -62,25 +62,21 @@ class Rounds:
             fewer()
             return measure()
 
-    def start(self, jobs: Mapping[str, Options], lost: Lost | None = None) -> dict[str, Built]:
+    def start(self, jobs: Mapping[str, Options], lost: Lost = _raise) -> dict[str, Built]:
         """Start workers and wait until their pipelines are built; `lost` takes those that fail.
 
         Raises:
-            MemberFailedError: One did not, or all of them take more memory than there is.
+            MemberFailedError: All of them take more memory than there is.
         """
         seconds = max(self.timeout + START_SECONDS * max(1.0, len(jobs) / _TOGETHER), 2 * self.start_seconds)
-        if lost is None:
-            return self.team.start(jobs, seconds=seconds)
         built: dict[str, Built] = {}
-        started = self.team.start_each(jobs, seconds=seconds)
-        for outcome in started.values():
-            if isinstance(outcome, MemberFailedError) and outcome.crowded:
-                raise outcome
-        for name, outcome in started.items():
-            if isinstance(outcome, MemberFailedError):
-                lost(outcome)
-            else:
+        for name, outcome in self.team.start(jobs, seconds=seconds):
+            if isinstance(outcome, Built):
                 built[name] = outcome
+            elif outcome.crowded:
+                raise outcome
+            else:
+                lost(outcome)
         return built
 
     def turn(self, name: str, request: TurnRequest) -> TurnEnded:

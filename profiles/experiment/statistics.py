@@ -109,21 +109,6 @@ def _is_alike(variance_of_changes: float, expected: float) -> bool:
     return ALIKE[0] * expected <= variance_of_changes <= ALIKE[1] * expected
 
 
-def total(parts: Sequence[Interval]) -> Interval:
-    """The sum of independent means, with Welch's interval.
-
-    Example:
-        >>> one, other = estimate([0.1, 0.2, 0.3]), estimate([0.0, 0.1, 0.2])
-        >>> found = total([one, other.mirrored()])
-        >>> round(found.mean, 2), found.freedom
-        (0.1, 4)
-    """
-    error = math.sqrt(sum(part.error**2 for part in parts))
-    weights = sum(part.error**4 / part.freedom for part in parts if part.error)
-    freedom = max(1, int(error**4 / weights + 1e-9)) if weights > 0 else sum(part.freedom for part in parts)
-    return Interval(sum(part.mean for part in parts), error, freedom, freedom + 1)
-
-
 @functools.cache
 def student_t(freedom: int, confidence: float = 1 - 2 * ERROR) -> float:
     """Two-sided quantile of Student's t distribution.

@@ -101,6 +101,10 @@ class Team:
         end_at: When the time of the whole command is over, in seconds of `clock`; None for never. What waits for a
             worker then raises `OutOfTimeError`.
         copies: Starts the workers; ends with the team.
+
+    Attributes:
+        measured: Seconds of all turns, without those in which TensorFlow freed iterators that had ended: these may be
+            longer than the epochs, and nothing is measured in them.
     """
 
     def __init__(
@@ -119,27 +123,28 @@ class Team:
         self._members: dict[str, _Member] = {}
         self._oom = CgroupWatch(Cgroup())
         self._copies = copies or Copies()
+        self.measured = 0.0
 
-    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built]:
-        """Start workers and wait until all have built their pipelines, `seconds` at most; each is stopped once it has.
+    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> Iterator[tuple[str, Built | MemberFailedError]]:
+        """Start workers; yield each once it has built its pipeline, and is stopped, or has failed, and is ended.
 
-        Raises:
-            MemberFailedError: One of them did not.
+        They come as they get ready, `seconds` at most: one that waits for the others must not fill its buffers.
         """
         self._launch(jobs)
-        return {name: self._await(name, _built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
-
-    def start_each(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built | MemberFailedError]:
-        """Start workers as `start` does; one that fails is ended, and the others go on."""
-        self._launch(jobs)
-        found: dict[str, Built | MemberFailedError] = {}
-        for name in self._in_order_of_answer(jobs, seconds):
-            try:
-                found[name] = self._await(name, _built, seconds)
-            except MemberFailedError as error:
-                found[name] = error
-                self.end(name)
-        return found
+        left, until = set(jobs), self._clock() + seconds
+        while left:
+            ready = {name for name in left if self._has_answer(self._members[name], _built)}
+            if not ready and self._clock() < until:
+                until += self._pump(left)
+                continue
+            for name in ready or tuple(left):
+                left.discard(name)
+                try:
+                    outcome: Built | MemberFailedError = self._await(name, _built, seconds)
+                except MemberFailedError as error:
+                    outcome = error
+                    self.end(name)
+                yield name, outcome
 
     def _launch(self, jobs: Mapping[str, Options]) -> None:
         start = partial(self._copies.start, self._is_readable)
@@ -174,24 +179,19 @@ class Team:
         if self._end_at is not None and self._clock() >= self._end_at:
             raise OutOfTimeError
 
-    def _in_order_of_answer(self, jobs: Mapping[str, Options], seconds: float) -> Iterator[str]:
-        """Yield the workers as they get ready: one that waits for the others must not fill its buffers meanwhile."""
-        left, until = set(jobs), self._clock() + seconds
-        while left:
-            ready = {name for name in left if self._has_answer(self._members[name], _built)}
-            if not ready and self._clock() < until:
-                until += self._pump(left)
-                continue
-            yield from ready or tuple(left)
-            left -= ready or left
-
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         """Give a worker a turn, and stop it again.
 
         Raises:
             MemberFailedError: It did not come to the end of the turn.
         """
-        return self._ask(name, request, lambda said: said.turn, seconds)
+        began, freeing = time.monotonic(), 0.0
+        try:
+            ended = self._ask(name, request, lambda said: said.turn, seconds)
+            freeing = ended.freeing_seconds
+        finally:
+            self.measured += time.monotonic() - began - freeing
+        return ended
 
     def stages(self, name: str, *, seconds: float) -> Graphs:
         """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
@@ -290,27 +290,6 @@ class Team:
             reason = f"reached the memory limit: {took} {used / 2**20:,.0f} MiB"
             raise MemberFailedError(name, reason, crowded=crowded)
         return late if late > SUSPENDED_SECONDS else 0.0
-
-
-class CountingTeam(Team):
-    """Workers whose turns are counted.
-
-    Attributes:
-        measured: Seconds of all turns, without those in which TensorFlow freed iterators that had ended: these may be
-            longer than the epochs, and nothing is measured in them.
-    """
-
-    measured: float = 0.0
-
-    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
-        """Give a worker a turn, as `Team.turn` does."""
-        began, freeing = time.monotonic(), 0.0
-        try:
-            ended = super().turn(name, request, seconds=seconds)
-            freeing = ended.freeing_seconds
-        finally:
-            self.measured += time.monotonic() - began - freeing
-        return ended
 
 
 def memory_for(wanted: int | None) -> int | None:

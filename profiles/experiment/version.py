@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.changes.in_spec import EditError, changed_spec
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec
 from pipeprof.pipelines.spec.load import LoadedSpec
@@ -25,10 +26,11 @@ class Version:
         return {edit.variable: edit.value for edit in edits if isinstance(edit, SetEnvironment)}
 
     @property
-    def call_steps(self) -> list[list[PipelineEdit]]:
-        """The steps without what only the process has; steps that are empty then are left out."""
-        steps = [[edit for edit in step if not isinstance(edit, SetEnvironment)] for step in self.steps]
-        return [step for step in steps if step]
+    def edits_of_calls(self) -> list[list[str]]:
+        """The steps of a Python target for a job; those that only the process has are left out."""
+        known = [[edit for edit in step if not isinstance(edit, SetEnvironment)] for step in self.steps]
+        steps = [[json.dumps(to_document(edit)) for edit in step] for step in known if step]
+        return steps if self.loaded is None else []
 
     def then(self, edits: Sequence[PipelineEdit]) -> Version:
         """This pipeline with a further step.

@@ -16,7 +16,7 @@ from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, OutOfTimeError, Team
-from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
@@ -37,7 +37,6 @@ from pipeprof.profiles.tries.pace import DIGEST_SECONDS
 
 SideName: TypeAlias = str
 """``a``, ``b`` and so on."""
-_SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _FAILED = 5
 
 
@@ -142,7 +141,7 @@ class _Comparison:
             except SideFailedError as error:
                 self._fail(error.side, error.reason)
             except InterruptedVerificationError:
-                result.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
+                result.exit_code = EXIT_CODES[signals.asked or "interrupted"]
                 result.errors.append(messages.INTERRUPTED)
         self.save()
 

@@ -17,7 +17,7 @@ from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, di
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificationError, memory_for
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team, memory_for
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.progress import RunProgress
@@ -153,7 +153,7 @@ class FindBest:
         step = self.settings.step
         return cannot_replay(step.arguments) if step.kind == RECORDED else None
 
-    def _track(self, team: CountingTeam) -> WorkerTrack:
+    def _track(self, team: Team) -> WorkerTrack:
         jobs = JobMaker(
             replace(self.settings, memory_limit=None),
             memory_limit=self.machine,

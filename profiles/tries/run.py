@@ -164,7 +164,7 @@ class RunResults:
     def why_not(self, finding: Finding) -> str | None:
         """Why a change cannot be tried on this pipeline, in words; None where it can."""
         cache = why_no_cache(self.profile, finding, self.limit)
-        has_edit = self.jobs.change_of(finding) is not None
+        has_edit = self.jobs.can_make(finding)
         return cannot_try(finding, has_edit=has_edit, cache=cache)
 
     def finding_for(self, proposal: Proposal) -> Finding:

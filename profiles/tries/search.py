@@ -1,7 +1,7 @@
 """What `run` and `fix` race: one race and the best of it together, or races until nothing helps.
 
 Neither knows where its changes come from, nor how they are measured: both get proposals, most promising first, and a
-`Track` that races them against one base. What needs another base is another race.
+track that races them against one base. What needs another base is another race.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.claims import SLOWER
@@ -33,6 +33,9 @@ from pipeprof.profiles.tries.combine import (
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
 from pipeprof.profiles.wording import ratio_text, size
 
+if TYPE_CHECKING:
+    from pipeprof.profiles.tries.track import WorkerTrack
+
 Taken: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
 """`behind`: it helps, another one of the race helps more."""
 
@@ -41,53 +44,7 @@ NEARLY = 0.95
 NO_TIME = "what is left of the budget is too short for another change and its proof"
 
 
-class TrackClosedError(Exception):
-    """Nothing more can be measured; the message is why, such as a file of the pipeline that has changed."""
-
-
-class Track(Protocol):
-    """Races contenders."""
-
-    @property
-    def most(self) -> int:
-        """Contenders of a race at most."""
-        ...
-
-    def fits(self, contenders: Sequence[Contender]) -> bool:
-        """Whether there is time for a race that decides about contenders."""
-        ...
-
-    def race(
-        self,
-        base: Version,
-        contenders: Mapping[str, Contender],
-        waiting: Sequence[Contender] = (),
-        *,
-        for_memory: bool = False,
-    ) -> dict[str, RaceResult]:
-        """Measure contenders against a base.
-
-        Args:
-            waiting: What may be raced next: a close answer leaves time for it.
-            for_memory: Whether they are to save memory, whatever they were proposed for.
-
-        Raises:
-            BaseLostError: The base cannot be run several times at once.
-            TrackClosedError: Nothing more can be measured.
-            InterruptedVerificationError: The user wants an end; `so_far` has what is known.
-        """
-        ...
-
-    def so_far(self) -> Mapping[str, RaceResult]:
-        """What is known of the contenders of the last race."""
-        ...
-
-    def look(self, version: Version) -> Profile | None:
-        """Measure a pipeline alone, for its stages; None where that is not possible."""
-        ...
-
-
-def fitting(track: Track, waiting: Iterable[Contender]) -> dict[str, Contender]:
+def fitting(track: WorkerTrack, waiting: Iterable[Contender]) -> dict[str, Contender]:
     """The first of what waits that the time left can decide about, by the names of their processes.
 
     One that does not fit leaves its place to a later one, which may take less time: it has no cache to fill.
@@ -131,7 +88,7 @@ class OneRace:
         lost: Why the pipeline as it is cannot be run several times at once, in words.
     """
 
-    track: Track
+    track: WorkerTrack
     start: Version
     ideas: Sequence[Contender]
     _: KW_ONLY
@@ -228,7 +185,7 @@ class ManyRaces:
         reason: Why the search has ended, in words.
     """
 
-    track: Track
+    track: WorkerTrack
     start: Version
     profile: Profile
     ideas: Callable[[Profile, Version], Sequence[Proposal]]
@@ -236,7 +193,6 @@ class ManyRaces:
     limit_bytes: int | None = None
     short_of_memory: bool = False
     taken: Callable[[TriedChange, float], object] = lambda _one, _gain: None
-    after: Callable[[], object] = lambda: None
     steps: list[SearchStep] = field(default_factory=list)
     gain: float = 1.0
     reason: str = ""
@@ -356,7 +312,6 @@ class ManyRaces:
                 if one.result.change is not None and one.result.change.high >= 1:
                     self._may_help_later.add(one.proposal.key)
             self._done.add(one.proposal.key)
-        self.after()
         if best is None:
             return None
         # The pipeline with the best step has another bottleneck: what brought nothing there may help now.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
@@ -18,9 +17,9 @@ from pipeprof.profiles.advise.text.in_words import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES
-from pipeprof.profiles.experiment.jobs import Change, JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificationError, Team
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import Copies
@@ -33,13 +32,16 @@ from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
 from pipeprof.profiles.tries.result import in_words
-from pipeprof.profiles.tries.search import TrackClosedError
 
 RACE_SHARE = 0.5
 """Of the time that is left, for a race of several: what is known early is said early."""
 LOOK_SECONDS = 2.0
 """Length of the measurement of a changed pipeline alone."""
 _STOPPED = frozenset(EXIT_CODES.values())
+
+
+class TrackClosedError(Exception):
+    """Nothing more can be measured; the message is why, such as a file of the pipeline that has changed."""
 
 
 @dataclass
@@ -128,7 +130,17 @@ class WorkerTrack:
         *,
         for_memory: bool = False,
     ) -> dict[str, RaceResult]:
-        """Measure contenders against a base, as `Track.race`."""
+        """Measure contenders against a base.
+
+        Args:
+            waiting: What may be raced next: a close answer leaves time for it.
+            for_memory: Whether they are to save memory, whatever they were proposed for.
+
+        Raises:
+            BaseLostError: The base cannot be run several times at once.
+            TrackClosedError: Nothing more can be measured.
+            InterruptedVerificationError: The user wants an end; `so_far` has what is known.
+        """
         if base is not self._base:
             self.running.rebase()
             self._base = base
@@ -167,7 +179,7 @@ class WorkerTrack:
             lock=False,
             cold=False,
             memory_limit=None,
-            edits=as_json(version.call_steps) if version.loaded is None else [],
+            edits=version.edits_of_calls,
         )
         profile = run_sample(settings, ProfileWriter(()), Silent())
         self.looked += sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "measure")
@@ -182,7 +194,7 @@ class WorkerTrack:
             best: All that was taken, with its version.
 
         Raises:
-            BaseLostError, InterruptedVerificationError, TrackClosedError: As `Track.race`.
+            BaseLostError, InterruptedVerificationError, TrackClosedError: As `race`.
         """
         version = best.version or Version()
         self.running.rebase()
@@ -210,17 +222,12 @@ class WorkerTrack:
             # A stage of a spec has no form for it: its recorded calls have.
             if base.steps or not self.in_calls:
                 raise
-            pairs = [(edit.variable, edit.value) for edit in proposal.edits if isinstance(edit, SetEnvironment)]
-            change = Change(edits=tuple(_in_calls(proposal.edits)), environment=tuple(pairs))
-            job = self.jobs.edited(change, fill.steps, compares=fill.compares)
+            job = self.jobs.in_calls(proposal.edits, fill.steps, compares=fill.compares)
         return Entrant(job, proposal.compared_as, for_memory, self.rounding)
 
     def _job(self, version: Version, source: ChangedSource | None = None) -> Options:
-        steps = as_json(version.call_steps) if version.loaded is None and source is None else []
         fill = self._fill([edit for step in version.steps for edit in step])
-        return self.jobs.of_version(
-            version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
-        )
+        return self.jobs.of_version(version, fill.steps, compares=fill.compares, source=source)
 
     def _base_jobs(self, base: Version) -> dict[str, Options]:
         if not base.steps:
@@ -266,15 +273,6 @@ class WorkerTrack:
             raise TrackClosedError(f"{name} has changed since the run: measure again")
 
 
-def as_json(steps: Sequence[Sequence[PipelineEdit]]) -> list[list[str]]:
-    """Steps of edits for a job."""
-    return [[json.dumps(to_document(edit)) for edit in step] for step in steps]
-
-
-def _in_calls(edits: Sequence[PipelineEdit]) -> list[str]:
-    return [json.dumps(to_document(edit)) for edit in edits if not isinstance(edit, SetEnvironment)]
-
-
 def _names_of(contenders: Sequence[Contender]) -> str:
     """What is raced, in words: the first one, and how many more."""
     changes = [one for one in contenders if not one.is_bound]
@@ -287,7 +285,7 @@ def _names_of(contenders: Sequence[Contender]) -> str:
 @contextlib.contextmanager
 def measuring(
     settings: Options, progress: RunProgress, signals: Signals, limit: int | None, copies: Copies | None = None
-) -> Iterator[CountingTeam]:
+) -> Iterator[Team]:
     """Wait for other commands that measure; end all workers with the body.
 
     Raises:
@@ -300,7 +298,7 @@ def measuring(
             raise InterruptedVerificationError
 
     lock = measuring_lock(progress.note, settings.patience, go_on=go_on)
-    with lock, CountingTeam(signals, limit, copies=copies).closing() as team:
+    with lock, Team(signals, limit, copies=copies).closing() as team:
         yield team
 
 

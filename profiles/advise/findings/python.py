@@ -13,7 +13,7 @@ from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.byte_gate import Weight, weigh
 from pipeprof.profiles.advise.facts.work import cores_at_work
 from pipeprof.profiles.advise.predict import expected
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.advise.text.what_to_write import of_python
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
@@ -24,6 +24,7 @@ from pipeprof.profiles.constants import (
     HAND_OVER_US,
     SOURCE_CONSTANT_COPIES,
 )
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.memory.predict import memory_prediction
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
 from pipeprof.profiles.wording import count, listed, milliseconds, percent, place_of, ratio_text, significant, size
@@ -57,7 +58,8 @@ def py_function_gil(view: PipelineView) -> Iterator[Proposal]:
     if facts is None or interval is None or share < MOST_TIME or verdict is None or verdict.limit != "gil":
         return
     worst = max(stages, key=lambda one: one.ms_per_batch or 0.0)
-    calls, most = calls_per_batch(view, worst), view.headspace.speedup if view.headspace is not None else None
+    calls, headspace = calls_per_batch(view, worst), view.profile.headspace if view.profile is not None else None
+    most = headspace.speedup if headspace is not None else None
     times = f" {count(calls)} times per batch" if calls is not None and calls >= LEAST_GAIN else ""
     advice = of_python(worst.measured) if worst.measured is not None else "write the function in TensorFlow ops"
     numbers = {
@@ -76,7 +78,7 @@ def py_function_gil(view: PipelineView) -> Iterator[Proposal]:
         ),
         recommendation=f"{advice[:1].upper()}{advice[1:]}.",
         evidence={name: value for name, value in numbers.items() if value is not None},
-        predicted=Prediction(f"unknown before it is written{f' (at most {ratio_text(most)})' if most else ''}"),
+        predicted=Predicted(formula=f"unknown before it is written{f' (at most {ratio_text(most)})' if most else ''}"),
     )
 
 
@@ -187,8 +189,8 @@ def big_array(view: PipelineView) -> Iterator[Proposal]:
                 f"up to the batch, and a map after it.{half}"
             ),
             evidence={"source_bytes": nbytes, "peak_bytes": round(peak), **weight.evidence()},
-            predicted=Prediction(
-                f"{size(nbytes)} of a mapped file instead of {size(peak)}",
+            predicted=Predicted(
+                formula=f"{size(nbytes)} of a mapped file instead of {size(peak)}",
                 peak_rss_delta_bytes=-max(0, round(peak - nbytes)),
             ),
         )
@@ -292,8 +294,8 @@ def _constant(
         ),
         recommendation=text,
         evidence={"constant_bytes": nbytes, "peak_bytes": round(peak), **weight.evidence()},
-        predicted=Prediction(
-            f"{copies[1]:g} times the array instead of {size(peak)}",
+        predicted=Predicted(
+            formula=f"{copies[1]:g} times the array instead of {size(peak)}",
             peak_rss_delta_bytes=-max(0, round(peak - copies[1] * nbytes)),
         ),
     )

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.changes.in_source import ChangedSource, change_source
 from pipeprof.pipelines.changes.in_words import in_their_order, in_words
+from pipeprof.pipelines.host_files import read_regular
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-import hashlib
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
-from pipeprof.pipelines.changes.in_source import ChangedSource, change_source
-from pipeprof.pipelines.host_files import read_regular
-from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
-from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Target
+MadeStage: TypeAlias = Stage | StageView
+_LARGEST = 5_000_000
 
 
 def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:
@@ -93,10 +93,6 @@ def which_change(profile: Profile, finding: Finding) -> str:
     stage = next((stage for stage in stages if stage.id == finding.stage), None)
     named = any(re.search(rf"\b{re.escape(stage_name(one))}\b", words) for one in stages)
     return words if stage is None or named else f"{stage_label(stage)}: {words}"
-
-
-MadeStage: TypeAlias = Stage | StageView
-_LARGEST = 5_000_000
 
 
 def changed_source(

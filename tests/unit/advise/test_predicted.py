@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.time.flows import line, part, prefetch
 
-from pipeprof.profiles.advise.predict import Estimate, predicted
+from pipeprof.profiles.advise.predict import predicted
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.time.flow import Flow
 
 MS, SHARE, CALLS = st.floats(0.01, 100), st.floats(0, 1), st.integers(1, 64)
@@ -31,7 +32,7 @@ def flows(draw: st.DrawFn) -> Flow:
     )  # fmt: skip
 
 
-def after(flow: Flow, found: Estimate | None) -> float:
+def after(flow: Flow, found: Predicted | None) -> float:
     assert found.wait_ms >= 0
     interval = flow.interval_ms() / found.speedup
     assert interval >= max(flow.step_ms, flow.floor_ms) - 1e-6, "faster than preloaded batches"
@@ -71,7 +72,7 @@ TWO = line(part("source", 4.0), part("map", 16.0, waits=True), step_ms=1.0)
 
 def test_the_formula_names_what_limits_afterwards() -> None:
     found = predicted(TWO, {}, {"map": 4})
-    assert found == Estimate(5.0, 3.0, "20.0 → 4.00 ms per step: source takes 4.00 ms")
+    assert found == Predicted(speedup=5.0, wait_ms=3.0, formula="20.0 → 4.00 ms per step: source takes 4.00 ms")
 
 
 def test_what_is_about_no_stage_of_the_pipeline_is_not_predicted() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.experiment.statistics import Interval, estimate, student_t, total
+from pipeprof.profiles.experiment.statistics import Interval, estimate, student_t
 
 
 def ratio_of(ratios: list[float]) -> Interval | None:
@@ -49,15 +49,6 @@ def test_the_interval_covers_the_truth_in_98_of_100_sessions() -> None:
         found = ratio_of([math.exp(draw.gauss(math.log(1.2), 0.05)) for _ in range(12)])
         covered += found.low <= 1.2 <= found.high
     assert 0.97 <= covered / 2000 <= 0.99
-
-
-@given(st.lists(st.floats(-1, 1), min_size=2, max_size=9), st.lists(st.floats(-1, 1), min_size=2, max_size=9))
-def test_a_sum_of_means_is_as_uncertain_as_its_parts_together(one: list[float], other: list[float]) -> None:
-    first, second = estimate(one), estimate(other)
-    found = total([first, second])
-    assert found.mean == pytest.approx(first.mean + second.mean)
-    assert found.error == pytest.approx(math.hypot(first.error, second.error))
-    assert min(first.freedom, second.freedom) <= found.freedom <= first.freedom + second.freedom or not found.error
 
 
 def test_copies_of_one_pipeline_tell_the_spread_of_a_single_change_only_on_both_sides() -> None:

@@ -1,6 +1,6 @@
 """Sessions of pairs, with workers that are made up."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 import pytest
@@ -30,13 +30,13 @@ class Workers:
         self._interval = interval
         self._failing = failing
 
-    def start(self, jobs: Mapping[str, Any], *, seconds: float) -> dict[str, Built]:
+    def start(self, jobs: Mapping[str, Any], *, seconds: float) -> Iterator[tuple[str, Any]]:
         assert seconds > 0
         for name in jobs:
             self.alive.add(name)
             if len(self.alive) > self._room:
-                raise MemberFailedError(name, "reached the memory limit", crowded=True)
-        return dict.fromkeys(jobs, BUILT)
+                yield name, MemberFailedError(name, "reached the memory limit", crowded=True)
+            yield name, BUILT
 
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         assert name in self.alive

@@ -5,7 +5,8 @@ from __future__ import annotations
 from unit.tries.workers import MB, change, result
 
 from pipeprof.pipelines.changes.edits import InsertStage
-from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
+from pipeprof.profiles.advise.proposal import Proposal, Semantics
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.tries.combine import (
     Contender,
     TriedChange,
@@ -88,5 +89,5 @@ def test_another_way_to_the_same_end_is_tried_where_it_promises_clearly_more() -
     known = [kept(calls(number=4), 1.5)]
     assert is_worth_a_try(prefetch(), known)
     assert not is_worth_a_try(calls(number=8), known)
-    assert not is_worth_a_try(calls(number=8, predicted=Prediction("", 1.7)), known)
-    assert is_worth_a_try(calls(number=8, predicted=Prediction("", 1.9)), known)
+    assert not is_worth_a_try(calls(number=8, predicted=Predicted(formula="", speedup=1.7)), known)
+    assert is_worth_a_try(calls(number=8, predicted=Predicted(formula="", speedup=1.9)), known)

@@ -9,8 +9,8 @@ import pytest
 
 from pipeprof.cli.targets.saved import is_run_of
 from pipeprof.profiles.advise.order import proven_changes
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
-from pipeprof.profiles.document.findings import Finding, Fix
+from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.document.findings import Finding, Fix, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.tries.result import left_out
 
@@ -74,7 +74,7 @@ def test_a_profile_counts_only_for_the_same_target_and_files(profile: Profile, o
 
 def candidate(title: str, predicted: float | None, measured: float | None = None, **changes: Any) -> Proposal:
     interval = (measured, measured * 0.9, measured * 1.1) if measured is not None else None
-    expected = Prediction("", predicted) if predicted is not None else None
+    expected = Predicted(formula="", speedup=predicted) if predicted is not None else None
     return Proposal(title, title, (title,), "order", predicted=expected, measured=interval, **changes)  # type: ignore[arg-type]
 
 

@@ -26,7 +26,8 @@ from pipeprof.profiles.tries.pace import pace_of
 from pipeprof.profiles.tries.race import RaceResult, Status
 from pipeprof.profiles.tries.result import status_of, unfinished_of, write_into
 from pipeprof.profiles.tries.run import RunResults
-from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep, TrackClosedError
+from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep
+from pipeprof.profiles.tries.track import TrackClosedError
 from pipeprof.profiles.wording import stage_name
 
 NOT_THERE: Any = None

@@ -11,7 +11,8 @@ from unit.tries import workers
 from unit.tries.workers import MB, result
 
 from pipeprof.pipelines.changes.edits import InsertStage
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.protocol.turns import ReplayJob
@@ -123,7 +124,11 @@ def test_the_time_ends_it_and_what_had_none_is_known() -> None:
 
 def test_another_way_to_the_same_end_is_not_tried_once_one_helps() -> None:
     track = MadeUpTrack({"a": 1.5}, most=1)
-    ideas = [change("a"), change("b", "stages.a"), change("c", "stages.a", predicted=Prediction("", 3.0))]
+    ideas = [
+        change("a"),
+        change("b", "stages.a"),
+        change("c", "stages.a", predicted=Predicted(formula="", speedup=3.0)),
+    ]
     found = raced_once(track, *ideas)
     assert (track.raced, found.late) == ([["a"], ["c"]], [])
 

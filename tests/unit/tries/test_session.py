@@ -14,7 +14,7 @@ from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.tries import track as session
-from pipeprof.profiles.tries.search import TrackClosedError
+from pipeprof.profiles.tries.track import TrackClosedError
 
 
 @pytest.mark.parametrize(

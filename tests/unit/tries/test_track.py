@@ -19,8 +19,7 @@ from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import Contender
-from pipeprof.profiles.tries.search import TrackClosedError
-from pipeprof.profiles.tries.track import WorkerTrack
+from pipeprof.profiles.tries.track import TrackClosedError, WorkerTrack
 
 CALLS = Contender(change("calls"))
 CACHE = Contender(Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),)))
