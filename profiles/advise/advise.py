@@ -44,14 +44,9 @@ _T = TypeVar("_T")
 def advise(
     view: PipelineView, *, ignore: Sequence[Ignore] = (), checks: Iterable[Check] | None = None
 ) -> tuple[list[Finding], list[Message]]:
-    """What is wrong with a pipeline for certain, in the order in which it is shown.
+    """What is wrong with a pipeline for certain, in the order in which it is shown, and messages.
 
-    Args:
-        ignore: Entries of the spec: findings to leave out, which a message lists.
-        checks: All findings if None.
-
-    Returns:
-        The findings, and messages: unknown names in `ignore:`, checks that failed, findings that were ignored.
+    The messages: unknown names in `ignore:`, checks that failed, findings that were ignored.
     """
     proposals, messages = findings_in(view, ignore=ignore, checks=FINDINGS if checks is None else checks)
     return ordered((_documented(view, one) for one in proposals), view), [*warn_of_unknown(ignore, CHECKS), *messages]
@@ -94,16 +89,13 @@ def findings_for(
     Ideas become the profile's `proposals`.
 
     Args:
-        profile: The run's profile: stages, steps, memory, contention, headspace and causes are read.
         made: In-memory sources that were seen while a function built its dataset.
-        constants: Arrays that were seen to become constants of a graph.
         sketch_view: The view of the stages as they were seen being made, for a run without graphs.
-        slips: Found in the text of the target's function; none for a spec.
         tries: Ideas will be tried: none of them is a finding yet.
 
     Returns:
-        The findings in their order, ``None`` if nothing could be judged; and messages for the profile's warnings,
-        among them what could not be judged and why. One that says more than a warning of the profile takes its place.
+        The findings, None if nothing could be judged; and messages for the profile's warnings. One that says more than
+        a warning of the profile takes its place.
     """
     messages: list[Message] = []
     measured = _measurement(profile)
@@ -184,7 +176,6 @@ def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | No
 
 
 def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph | None) -> str:
-    """Why there are no graphs to judge by; empty if there are."""
     if written is None or executed is None:
         ended = "the run ended before TensorFlow's graph was read"
         return ended if profile.errors or not profile.complete else "TensorFlow's graph was not read"
@@ -226,15 +217,7 @@ def _view_of_graphs(
 
 @dataclass(frozen=True)
 class StaticAdvice:
-    """Advice without a run.
-
-    Attributes:
-        stages: Rows of the sources and stages, as far as they are known.
-        findings: In the order in which they are shown; ``None`` if nothing could be judged.
-        memory: Predicted bytes by owner; ``None`` if they could not be worked out.
-        what_ifs: Largest shuffles and caches within the limit, if one is set.
-        messages: Warnings: findings that failed, findings that were ignored, what is not known.
-    """
+    """Advice without a run, as far as it is known; findings and memory are None where they are not."""
 
     stages: Sequence[Stage] = ()
     findings: list[Finding] | None = None
@@ -256,7 +239,6 @@ def static_advice(
     """Judge a target by its text and by the graph that it was built to, without a run. Never raises.
 
     Args:
-        rows: A spec's sources and stages, whose places findings take.
         sketch: None for a function of which only the text is known; then its findings are None where that shows none.
         what_if: Answer what the limit means for shuffles and caches.
     """

@@ -43,11 +43,9 @@ CUT_US: Final = 2.0
 
 @dataclass(frozen=True)
 class SingleWindows:
-    """Windows that are made one by one.
+    """Windows that are made one by one: `flat` makes an element of each, with the stages inside its function.
 
     Attributes:
-        flat: The stage that makes an element of each.
-        inside: The stages in its function.
         shift: Elements from the start of one window to that of the next.
         stride: Elements from one element of a window to the next.
         keys: Names or indices of the components, as far as a graph shows them; none for a single tensor.
@@ -190,10 +188,7 @@ def batch_after(line: Sequence[StageView], stage: StageView) -> StageView | None
 
 
 def maps_in_a_row(line: Sequence[StageView], stage: StageView) -> tuple[StageView, ...]:
-    """Return the maps around one whose elements go into the same batch, in order; only it where they do not all.
-
-    The first of them has much of the work. What is between them goes by the position of elements.
-    """
+    """Return the maps around one whose elements go into the same batch, in order; only it where they do not all."""
     place = [one.id for one in line].index(stage.id)
     end = place + 1
     while end < len(line) and (line[end].op == "map" or _goes_by_position(line[end])):
@@ -216,23 +211,16 @@ def _goes_by_position(stage: StageView) -> bool:
 
 
 def moves_of_batch(view: PipelineView, stage: StageView, least: int) -> tuple[MoveStage, ...]:
-    """The edits that put the batch before a map, whose function then gets whole batches as they are.
-
-    Args:
-        least: Elements of a batch below which there are too few calls to save.
-    """
+    """The edits that put the batch, of `least` elements at least, before a map, whose function gets whole batches."""
     batch = batching(view, stage) if traits(stage.op).maps else None
     return batch.moves(stage) if batch is not None and batch.size >= least else ()
 
 
 @dataclass(frozen=True)
 class CsvRows:
-    """Rows of a CSV file that are parsed one by one.
+    """Rows of a CSV file that are parsed one by one; with the edits one `tf.io.decode_csv` parses a batch of lines.
 
-    Attributes:
-        stages: The source, the maps of its rows and their batch.
-        edits: They make the batch one of lines, which one `tf.io.decode_csv` parses.
-        gain: Times as fast: 430 columns and batches of 128 lines, TensorFlow 2.21.
+    `gain` is of 430 columns and batches of 128 lines, TensorFlow 2.21.
     """
 
     stages: tuple[StageView, ...]
@@ -254,8 +242,7 @@ _FUSION: Final = "experimental_optimization.map_fusion"
 def csv_by_lines(view: PipelineView, source: StageView) -> CsvRows | None:
     """Return the rows of a `CsvDataset` whose lines a batch may have instead; None of any other stage.
 
-    Each column of a row is a tensor that is made, handed over and copied by itself. Of a spec, or where lines are no
-    rows, no edit is known.
+    Each column of a row is a tensor by itself. Of a spec, or where lines are no rows, no edit is known.
     """
     given, files = source.arguments, source.arguments.get("filenames")
     if source.op != "CsvDataset" or source.written is not None or not files or not given.get("record_defaults"):
@@ -296,10 +283,7 @@ with 64 % became 10 to 39 times as fast."""
 
 @idea("whole-batches")
 def whole_batches(view: PipelineView) -> Iterator[Proposal]:
-    """A map's function on whole batches: by TensorFlow's own vectorisation, or, of Python, called once as it is.
-
-    Whether a function means the same on a batch, the comparison of data decides.
-    """
+    """A map's function on whole batches; whether it means the same there, the comparison of data decides."""
     for group in busy(view):
         line = line_of(view, group[0])
         row = maps_in_a_row(line, group[0])
@@ -326,7 +310,7 @@ _CALLED: Final = "is called for each element of a batch"
 
 
 def _left_on_batches(view: PipelineView, stages: Sequence[StageView]) -> dict[str, float]:
-    """The shares of their work that are left where the calls of their functions, and of short ops, cost once."""
+    """The shares of their work that are left where calls, and short ops, cost once."""
     rows = [(stage, stage.measured) for stage in stages if stage.measured is not None]
     return {row.id: max(left_on_batches(row), copied_share(view, stage)) for stage, row in rows}
 
@@ -340,7 +324,6 @@ def _on_batches(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...
 
 
 def _is_called(stage: StageView) -> bool:
-    """Whether calling its Python takes a good part of its time, as far as a trace has shown it."""
     row = stage.measured
     return runs_python(stage) and row is not None and (row.ops is None or share_of_calls(row) >= CALLED_FROM)
 

@@ -21,14 +21,11 @@ if TYPE_CHECKING:
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
-    Kept ones, caches that were kept, unfinished ones, correctness, unverified ones, ceilings, rejected ones;
-    within each by worth, those whose gain is only known to be no larger than a number last, then by place in the
-    pipeline. Of changes that are as fast as measured, those of the pipeline come before those of the process, then the
-    one that changes less of the data, and of those within 3 % of the fastest the simplest one: without memory for data,
-    without new stages, with the fewest edits.
-
-    Args:
-        view: Gives stages their places among equal findings; without it they keep their order.
+    Kept ones, caches that were kept, unfinished ones, correctness, unverified ones, ceilings, rejected ones; within
+    each by worth, those whose gain is only known to be no larger than a number last, then by place in the pipeline. Of
+    changes that are as fast as measured, those of the pipeline come before those of the process, then the one that
+    changes less of the data, and of those within 3 % of the fastest the simplest one: without memory for data, without
+    new stages, with the fewest edits.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
@@ -76,21 +73,7 @@ def _speedup(finding: Finding) -> float:
 
 
 def worth(finding: Finding, view: PipelineView | None = None) -> float:
-    """Value of a finding on one scale for speed and memory: twice the speed equals half the peak.
-
-    Args:
-        finding: Its measured effect counts, else the predicted one.
-        view: Has the peak that savings are a part of; without a measured one, the memory limit.
-
-    Returns:
-        0 if nothing is known about it.
-
-    Example:
-        >>> from pipeprof.profiles.document.findings import Facts, Finding, Predicted
-        >>> twice = Finding(rule="a", title="", status="unverified", predicted=Predicted(speedup=2.0))
-        >>> round(worth(twice), 3)
-        0.693
-    """
+    """Value of a finding on the scale of `value_of`, by its measured effect, else the predicted one; 0 if unknown."""
     effect: Facts = finding.measured or (finding.predicted.model_dump() if finding.predicted else {})
     speedup, saved = _number(effect.get("speedup")), -_number(effect.get("peak_rss_delta_bytes"))
     profile = view.profile if view is not None and view.profile is not None and view.profile.shows_memory else None
@@ -119,12 +102,7 @@ MEASURED = "measured"
 
 
 def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | None = None) -> Finding:
-    """Write a proposal into a finding that was not tried yet.
-
-    Args:
-        patch: The change as lines of YAML, or as a diff of the spec.
-        reason: Why nothing is known about it yet.
-    """
+    """Write a proposal into a finding that was not tried yet; `patch` has its change as YAML, or as a diff."""
     documents = documents_of(proposal.edits)
     return Finding(
         rule=proposal.rule or MEASURED,
@@ -167,11 +145,7 @@ def proposal_of(finding: Finding) -> Proposal:
 
 
 def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:
-    """The changes that a run has kept, fastest first.
-
-    Args:
-        now: The pipeline as this search measured it: with another step, the gains of the saved run say nothing.
-    """
+    """The changes that a run has kept, fastest first; their gains only where `now` has the same step."""
     found = []
     holds = now is None or _step(saved) == _step(now)
     for finding in saved.findings or ():

@@ -22,14 +22,7 @@ def expected(
     prefetched: Collection[str] = (),
     threads: float | None = None,
 ) -> Predicted | None:
-    """Predict a change from the times of all stages; ``None`` without them, or where it says nothing of them.
-
-    Args:
-        left: The share of a stage's work that is left, by address.
-        calls: The calls at a time that a stage has, by address.
-        prefetched: Addresses of stages with a prefetch after them.
-        threads: Of the pool, where the change sets them.
-    """
+    """Predict a change from the times of all stages, as `predicted`; None without them."""
     if view.profile is None:
         return None
     flow = flow_of(view.profile.model_copy(update={"options": dict(view.options)}))
@@ -76,7 +69,6 @@ def predicted(
 
 
 def _changed(part: Part, left: Mapping[str, float], calls: Mapping[str, float], pool: float) -> Part:
-    """A part with its share of work, and with its calls."""
     new = part.scaled(_share(part, left))
     # Calls inside of a function leave the thread of the stage that calls it.
     threads = {one.id: min(one.calls, pool) for one in part.inside}

@@ -39,19 +39,12 @@ class Proposal:
     Attributes:
         title: Empty for that of the rule.
         change: The change in one line; empty where the edits say it.
-        edits: They, with the addresses of the pipeline that it was found for.
         semantics: What it may change of the data; None for the rule's own, without a rule nothing.
         redrawn: What it changes of what each run draws anew anyway; None for nothing.
-        family: What it is to gain.
-        stage: Address of the stage that it is about.
         covers: Addresses of all stages that it is about, where that is more than `stage`.
         measured: Steps per second with it over without as an earlier run of the same pipeline measured it, with its
             interval; None without.
-        sentence: Observation in numbers, and why it matters on this pipeline.
-        recommendation: What to do, in words.
         evidence: Numbers behind the sentence, flat; names carry their unit.
-        change_detail: The change in numbers, for a line that the edits say.
-        in_spec: It can be made in the data of the spec.
         left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
         calls: The calls at a time that a stage has with it, by address.
         cache: What it keeps in memory for later epochs; None for nothing.
@@ -201,15 +194,10 @@ def expected_of(proposal: Proposal, peak: int | None = None) -> float:
 
 
 def value_of(speedup: float | None, saved: float, peak: float | None = None) -> float:
-    """An effect on one scale for speed and memory: twice the speed equals half the peak.
+    """An effect on one scale for speed and memory: twice the speed equals half the peak; 0 where nothing is gained.
 
     Args:
-        speedup: Steps per second with a change over without; None if unknown.
-        saved: Bytes of peak memory that it saves; negative where it takes more.
         peak: Bytes that the saving is a part of; a gibibyte more than it if not known.
-
-    Returns:
-        0 if nothing is known about it, or it gains nothing.
 
     Example:
         >>> round(value_of(2.0, 0), 3), round(value_of(None, 500, 1000), 3)

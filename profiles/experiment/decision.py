@@ -85,12 +85,7 @@ class Comparison:
         return replace(self, change=self.change.mirrored())
 
     def outcome(self, floor: float = SPEED_FLOOR, error: float = ERROR) -> Outcome:
-        """State what the change is.
-
-        Example:
-            >>> [Comparison(Interval(mean, 0.005, 4, 5)).outcome(0.03) for mean in (0.095, -0.095, 0.0, 0.03)]
-            ['above', 'below', 'inside', 'unclear']
-        """
+        """State what the change is."""
         other = self.mirrored()
         if self.exceeds(floor, error):
             return "above"
@@ -139,12 +134,9 @@ def holding(tests: Mapping[Key, Test], error: float = ERROR, others: int = 0) ->
 
 
 def verdicts(tests: Mapping[Key, Test], error: float = ERROR) -> dict[Key, Verdict]:
-    """The verdicts on several changes together.
+    """The verdicts on several changes together, with that error for all regressions.
 
     That none has regressed needs no correction: each has to be so by itself.
-
-    Args:
-        error: That one is called a regression which is none, all together.
     """
     held = holding(tests, error)
     given: dict[Key, Verdict] = {key: verdict_of(*test) for key, test in tests.items()}

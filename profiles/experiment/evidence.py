@@ -21,12 +21,9 @@ MEMORY_SHARE = 0.10
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured.
+    """The blocks of each complete round, by the worker's name; `alone` where each is a process of its own.
 
-    Attributes:
-        rounds: The blocks of each complete round, by the worker's name.
-        alone: Whether each block is a process of its own.
-        left_out: Number of rounds that do not count, because something else took the cores meanwhile.
+    Rounds that do not count, because something else took the cores meanwhile, are left out.
     """
 
     built: dict[str, Built] = field(default_factory=dict)

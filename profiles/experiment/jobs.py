@@ -25,8 +25,7 @@ class JobMaker:
     Attributes:
         memory_limit: Bytes that all workers may use together.
         sha256: Hash of a Python target's file in the run; as it is now if not given.
-        ops: Of a spec, by address: what its data have no form for is made in its recorded calls. Without them it is not
-            tried.
+        ops: Of a spec, by address; without them what its data have no form for is not tried.
     """
 
     settings: Options
@@ -55,12 +54,7 @@ class JobMaker:
         return self.settings.timeout
 
     def untouched(self, hold_bytes: int = 0, *, paced: bool = False, times_stages: bool = False) -> Options:
-        """A worker of the pipeline as the user made it.
-
-        Args:
-            paced: Blocks may say how far apart its batches come.
-            times_stages: Read the time of each stage in each block.
-        """
+        """A worker of the pipeline as the user made it; paced, its blocks may say how far apart its batches come."""
         turns = TurnsJob(paced=paced, hold_bytes=hold_bytes, times_stages=times_stages)
         return self._job(self.settings.loaded, turns)
 
@@ -138,7 +132,6 @@ def _files_of(settings: Options, sha256: str | None) -> dict[Path, str | None]:
 
 
 def _hash(path: Path) -> str | None:
-    """The hash of a file's bytes; None where it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

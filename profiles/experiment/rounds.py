@@ -39,7 +39,6 @@ class Rounds:
 
     Attributes:
         timeout: Seconds without a step after which a pipeline is taken to hang.
-        start_seconds: Until workers are expected to be ready.
         cores: Makes the clock that tells what of a round went elsewhere; None where that does not count.
     """
 

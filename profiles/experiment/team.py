@@ -250,7 +250,6 @@ class Team:
         return answer
 
     def _ended(self, member: _Member) -> MemberFailedError:
-        """The error of a worker that has ended without a word."""
         returncode, oom = member.worker.returncode, self._oom.report()
         reason = describe_end(returncode, member.worker.output.text(), oom)
         if returncode == -signal.SIGKILL and oom.killed:
@@ -293,10 +292,6 @@ class Team:
 
 
 def memory_for(wanted: int | None) -> int | None:
-    """Bytes that all processes may use together.
-
-    Args:
-        wanted: What the user allows; None for all that there is.
-    """
+    """Bytes that all processes may use together: what the user allows, else all that there is."""
     found = limits.memory_limit(wanted, Cgroup(), machine_memory())
     return found.bytes if found is not None else None

@@ -59,7 +59,6 @@ class SessionPlan:
         profiled: Measure each side alone first, for its stages.
         metrics: Names of what is judged: where some are about single stages, those are timed in each process.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        most: Pairs that it takes at most; None where that is not known.
     """
 
     enough: Callable[[Result], bool]
@@ -299,7 +298,6 @@ class _Comparison:
 
 
 def _standing(result: Result) -> str:
-    """The pairs so far, for the progress; empty without any."""
     row = main_metric(result)
     if row is None or row.change is None or not result.pairs or row.scale != "ratio":
         return ""

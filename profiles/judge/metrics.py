@@ -22,7 +22,6 @@ class MetricKind:
     """One quantity of a process.
 
     Attributes:
-        name: In options, budgets and JSON.
         floor: Smallest change that counts: a share for a ratio, in the unit for a difference.
         judged: Whether the gate judges it without being asked.
         is_speed: A change is called faster or slower, not more or less.
@@ -53,10 +52,6 @@ class MetricKind:
 
         Raises:
             ValueError: The sides do not have as many values.
-
-        Example:
-            >>> [round(change, 3) for change in BY_NAME["step_ms"].changes([10.0], [11.0])]
-            [0.095]
         """
         sign = 1.0 if self.higher_is_worse else -1.0
         if self.scale == "difference":
@@ -198,12 +193,7 @@ def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAU
 def rows_of_arms(
     pairs: Sequence[PairValues], arms: Sequence[str], judged: Mapping[str, Judged] = BY_DEFAULT
 ) -> dict[str, list[Metric]]:
-    """Judge all metrics of several pipelines, each against A; what is clear of them is so of all together (Holm).
-
-    Args:
-        arms: ``b``, ``c`` and so on.
-        judged: What counts, by metric; the others have a row and no weight.
-    """
+    """Judge all metrics of several pipelines, each against A; what is clear of them is so of all together (Holm)."""
     rows: dict[_Key, Metric] = {}
     tests: dict[_Key, decision.Test] = {}
     for kind in kinds_of(judged):
@@ -245,7 +235,6 @@ def _in_units(kind: MetricKind, wanted: Judged, columns: Columns) -> Judged:
 
 
 def _values(kind: MetricKind, pairs: Sequence[PairValues], arm: str) -> Columns | None:
-    """The values of all processes; None where one lacks the metric."""
     lowest = -math.inf if kind.scale == "difference" else 0.0
     own = [pair.b if arm == "b" else pair.further.get(arm, {}) for pair in pairs]
     sides = [pair.a for pair in pairs], own, [pair.again for pair in pairs if pair.again]

@@ -49,11 +49,7 @@ class SideFailedError(Exception):
 
 @dataclass(frozen=True)
 class MeasuredPair:
-    """The processes of a pair.
-
-    Attributes:
-        taken: Shares of the cores' time that went elsewhere in a usual turn; None where not known.
-    """
+    """The processes of a pair, and the shares of the cores' time that went elsewhere in a usual turn."""
 
     processes: Mapping[str, Process]
     order: tuple[str, ...]
@@ -61,12 +57,7 @@ class MeasuredPair:
 
 
 def side_of(name: str) -> str:
-    """The arm of a process by its name.
-
-    Example:
-        >>> side_of("A"), side_of("C"), side_of("A′")
-        ('a', 'c', 'a')
-    """
+    """The arm of a process by its name."""
     return name.removesuffix("′").lower()
 
 
@@ -75,7 +66,6 @@ class Pairs:
     """Measures pairs.
 
     Attributes:
-        jobs: Makes the job of an arm, by ``a``, ``b`` and so on.
         order: How processes share the machine: one by one from when they took more memory than there is.
         timed: Arms whose processes send their stages after their last block.
         slower: Share by which the steps of B are made longer than those of A next to it.
@@ -182,12 +172,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Process:
-    """A process from its start to its end.
-
-    Attributes:
-        blocks: Its measured turns, in their order; at least one.
-        graphs: Its graphs, with the model as it was in all blocks; None where stages are not timed.
-    """
+    """A process from its start to its end, with the model as it was in all blocks where stages are timed."""
 
     built: Built
     blocks: tuple[TurnEnded, ...]

@@ -46,7 +46,6 @@ def conclude_self_test(result: Result, judged: Mapping[str, Judged]) -> None:
 
 
 def _receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judged]) -> SelfTest:
-    """What the two sessions say of the gate."""
     rows = [row for row in unchanged.metrics if row.level != "off"]
     verdicts = {row.name: row.verdict for row in worse.metrics if row.limit is None}
     asked = [name for name in HELD if name in judged and judged[name].level != "off"]

@@ -75,7 +75,6 @@ def _are_mappings(value: Any) -> bool:
 
 
 def _of_operations(one: list[Any], other: list[Any], path: str, at: Address) -> Iterator[tuple[str, Address | None]]:
-    """Changes of the stages of a pipeline, or of the ops of a function."""
     mine, theirs = (_numbered([_name(each) or _op(each) for each in items]) for items in (one, other))
     for a, b in _paired(one, other):
         if b is None:
@@ -130,12 +129,6 @@ def _given(item: Any) -> Any:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Names of which those that stand there already have a number.
-
-    Example:
-        >>> _numbered(["batch", "map", "batch"])
-        ['batch', 'map', 'batch#2']
-    """
     seen: Counter[str] = Counter()
     found = []
     for name in names:
@@ -169,7 +162,6 @@ def _other_files(a: LoadedSpec, b: LoadedSpec) -> Iterator[str]:
 
 
 def _paths(data: Mapping[str, Any]) -> Iterator[str]:
-    """The texts that name files in the spec's folder."""
     for leaf in leaves(data):
         if not has_scheme(leaf.text) and not leaf.text.startswith(("data:", "~", "/")):
             yield leaf.text

@@ -95,7 +95,6 @@ def _row(one: Stage | None, other: Stage | None) -> StageChange:
 
 
 def _differ(one: Stage, other: Stage) -> bool:
-    """Whether two stages are written or executed in another way."""
     return any(getattr(one, name) != getattr(other, name) for name in ("op", "tf_op", "threads", "executed"))
 
 

@@ -20,12 +20,7 @@ CONNECT_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Symptom:
-    """Row of the table of TensorFlow's messages.
-
-    Attributes:
-        said: Matches the message; its groups go into the sentence.
-        cause: The sentence, without a full stop.
-    """
+    """Row of the table of TensorFlow's messages: groups of the message go into the sentence."""
 
     said: re.Pattern[str]
     cause: str
@@ -38,12 +33,7 @@ def _faults() -> tuple[Symptom, ...]:
 
 
 def cause_of_error(message: str, python: Sequence[ErrorFrame] = ()) -> str | None:
-    """The cause behind an error of TensorFlow's about a service; None where it is about something else.
-
-    Args:
-        message: All of it, not only its first line.
-        python: Where stages call Python that the workers would have to run.
-    """
+    """The cause behind an error of TensorFlow's about a service, by all of its message; None of other errors."""
     for fault in _faults():
         found = fault.said.search(message)
         if found is not None:
@@ -76,11 +66,7 @@ def listens(address: str) -> bool:
 
 
 def cause_of_silence(address: str) -> str:
-    """Why no element comes from a service that reports no error, without a full stop: TensorFlow waits for ever.
-
-    Args:
-        address: The dispatcher's host:port.
-    """
+    """Why no element comes from a service at host:port that reports no error: TensorFlow waits for ever."""
     if split_address(address) is None:
         return f"no port is in {address}, the address of the dispatcher of the tf.data service"
     if not listens(address):

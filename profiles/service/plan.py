@@ -23,7 +23,6 @@ def what_is_registered(loaded: LoadedSpec | None, path: Path, *, again: str = ""
     """Say how many datasets and jobs a build makes on the services that its target reads from; None where it does not.
 
     Args:
-        path: The file with the target's function; its text shows the calls.
         again: Which further processes do the same, for the end of the sentence.
     """
     said = _of_spec(loaded) if loaded is not None else None

@@ -62,12 +62,7 @@ def is_reached(profile: Profile, stages: Iterable[str], kept: Iterable[TriedChan
 
 
 def bound_finding(profile: Profile, tried: TriedChange, others: Sequence[Finding], settle_seconds: float) -> Finding:
-    """What an upper bound says, with what can be done about its stages.
-
-    Args:
-        others: What was tried at any stage: what did not help is no advice.
-        settle_seconds: Of each block, whose steps are not counted though their CPU time is.
-    """
+    """What an upper bound says, with what can be done there that was not tried; blocks settle for some seconds."""
     proposal, result = tried.proposal, tried.result
     finding = bottleneck_finding(profile, proposal.covers, others)
     replayed = tuple(tried.contender.replay.stages) if tried.contender.replay is not None else proposal.covers
@@ -131,7 +126,6 @@ def _share_of_replay(evidence: Evidence) -> float:
 
 
 def _whole(block: TurnEnded) -> TurnEnded:
-    """A block with the time of handing the replay out in it."""
     own, wait = block.own_seconds, block.wait_seconds
     waited = wait + own if wait is not None else None
     return replace(block, seconds=block.seconds + own, wait_seconds=waited, own_seconds=0.0)

@@ -56,7 +56,6 @@ def find_best(
 
     Args:
         profile: A complete one of the pipeline as it is; its `fix` is set, and its exit code where a signal came.
-        settings: Of the run; its memory limit holds for every version.
         budget: Seconds of measuring, those of the run among them; starts and builds are not.
         allow: Classes of what the changes may change of the data, in addition to `same`.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
@@ -179,11 +178,9 @@ class FindBest:
         return track
 
     def _to_end(self) -> float:
-        """Seconds until the time of the whole command is over."""
         return math.inf if self.end_at is None else self.end_at - time.monotonic()
 
     def _possible(self, profile: Profile, version: Version) -> list[Proposal]:
-        """The ideas that are allowed and can be made in the target."""
         return [one for one in self._all(profile, version) if one.effect in self.allowed]
 
     def _all(self, profile: Profile, version: Version) -> list[Proposal]:
@@ -229,11 +226,7 @@ class FindBest:
         self.save()
 
     def describe(self, proof: RaceResult | None, ended: str | None = None) -> None:
-        """Write into the result what the search and the proof, None without one, have found.
-
-        Args:
-            ended: What has ended it early, in words.
-        """
+        """Write what the search and its proof have found, and what has ended it early, in words."""
         search, result, profile = self.search, self.result, self.profile
         if search is None:
             return

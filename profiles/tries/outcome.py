@@ -93,12 +93,7 @@ def cannot_replay(step: Mapping[str, object]) -> str | None:
 
 
 def cannot_try(finding: Finding, *, has_edit: bool, cache: str | None = None) -> str | None:
-    """Return why a finding's edit is not tried, in words; ``None`` where it is.
-
-    Args:
-        has_edit: Whether its edit can be applied without the user.
-        cache: Why what it keeps for later epochs is no recommendation.
-    """
+    """Why a finding's edit is not tried, in words, as why a cache is no recommendation; None where it is."""
     if finding.family == "correctness":
         return "it is about the data, not about speed or memory"
     if not has_edit:

@@ -14,8 +14,8 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.tries.combine import SearchStep
 from pipeprof.profiles.tries.race import RaceResult
-from pipeprof.profiles.tries.search import SearchStep
 from pipeprof.profiles.wording import percent, ratio_text, significant, size, with_name
 
 SPARE = 1.1
@@ -30,10 +30,7 @@ def status_of(result: RaceResult) -> Literal["kept", "rejected", "unverified"]:
 
 
 def in_words(change: Interval, *, alone: bool = False) -> str:
-    """A ratio with its interval and rounds.
-
-    Args:
-        alone: Whether each of them is a process of its own.
+    """A ratio with its interval and rounds, which are processes where each runs alone.
 
     Example:
         >>> in_words(Interval(0.5844, 0.0091, 15, 4)), in_words(Interval(0.4, 0.03, 2, 2), alone=True)
@@ -186,12 +183,7 @@ def effect_of(step: SearchStep) -> Semantics:
 
 
 def left_out(proposed: Iterable[Proposal], gain: float = 1.0) -> list[LeftOut]:
-    """Describe changes that are not allowed, what was measured first, then by their factor.
-
-    Args:
-        proposed: They; of those with the same edits the first one counts.
-        gain: Factor of the best pipeline that was found: what was measured to give no more is left out.
-    """
+    """Changes that are not allowed, what was measured first, then by their factor; none that gives too little."""
     worth = [one for one in different(proposed) if not _is_too_little(one, gain)]
     return [_described(one) for one in sorted(worth, key=lambda one: (one.measured is None, -(one.speedup or 0.0)))]
 

@@ -61,13 +61,10 @@ def try_changes(
     """Race the changes of a profile's findings, and further ones, and write into the profile what they are.
 
     Args:
-        profile: A complete one; its findings and exit code are changed.
         ideas: Changes worth measuring, most promising first: what helps becomes a finding.
         budget: Seconds that it may take, starts of processes included; what has begun ends soon after.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        save: Saves the profile, after each race.
         spent: Seconds of what the user has given that were used before, and that the budget does not have.
-        early: Makes the copies, if it was begun.
     """
     began = time.monotonic()
     until = min(began + budget * OVER_BUDGET, math.inf if end_at is None else end_at)
@@ -110,12 +107,7 @@ def try_changes(
 
 @dataclass
 class RunResults:
-    """Writes what the tries of a run have found into its profile.
-
-    Attributes:
-        given: Seconds that the user has given.
-        own: Findings of the profile whose change is tried, by its edits.
-    """
+    """Writes what the tries of a run have found into its profile; `given` are the seconds that the user has given."""
 
     profile: Profile
     jobs: JobMaker

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.claims import SLOWER
@@ -22,6 +21,8 @@ from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.tries.combine import (
     COMBINED,
     Contender,
+    SearchStep,
+    Taken,
     TriedChange,
     best_of,
     combined,
@@ -31,13 +32,8 @@ from pipeprof.profiles.tries.combine import (
     together,
 )
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
+from pipeprof.profiles.tries.track import WorkerTrack
 from pipeprof.profiles.wording import ratio_text, size
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.tries.track import WorkerTrack
-
-Taken: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
-"""`behind`: it helps, another one of the race helps more."""
 
 NEARLY = 0.95
 """Of the gain of a free pipeline, from which nothing is left to gain."""
@@ -83,7 +79,6 @@ class OneRace:
     Attributes:
         is_reached: Whether what was kept gives what is left to gain at stages: their upper bound is needless.
         most: Gain of a pipeline that costs nothing.
-        after: Called after each race.
         late: What waits; in the end what had no time.
         lost: Why the pipeline as it is cannot be run several times at once, in words.
     """
@@ -155,17 +150,7 @@ class OneRace:
         return is_reached or not is_worth_a_try(contender.proposal, self.single)
 
     def _reaches_all(self, kept: Iterable[TriedChange]) -> bool:
-        """Whether one of the changes gives what a free pipeline would."""
         return any(one.gain >= NEARLY * self.most for one in kept)
-
-
-@dataclass(frozen=True)
-class SearchStep:
-    """What a search has made of a change that it tried."""
-
-    tried: TriedChange
-    result: Taken
-    reason: str = ""
 
 
 @dataclass
@@ -177,10 +162,7 @@ class ManyRaces:
 
     Attributes:
         profile: Of the best pipeline so far.
-        ideas: Changes of a pipeline, most promising first.
-        limit_bytes: Memory that the user allows; None for any.
         short_of_memory: Whether memory is what the pipeline has too little of.
-        steps: Everything that was tried, in order.
         gain: Product of the factors of what was taken.
         reason: Why the search has ended, in words.
     """
@@ -281,7 +263,6 @@ class ManyRaces:
             self._take(self._race(group))
 
     def _counts(self, one: TriedChange) -> bool:
-        """Whether a change helps, and costs nothing that there is too little of."""
         return one.is_kept and self._price(one) is None
 
     def _price(self, one: TriedChange) -> str | None:
@@ -331,7 +312,6 @@ class ManyRaces:
         self.steps.append(SearchStep(one, result, reason))
 
     def _why_no_more(self) -> str:
-        """Why nothing is left to try, in words."""
         measured = [step for step in self.steps if step.tried.result.change is not None]
         if self.best.steps:
             return "nothing further helps"

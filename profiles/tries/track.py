@@ -49,13 +49,10 @@ class WorkerTrack:
     """Races contenders with real workers.
 
     Attributes:
-        profile: Of the pipeline as it is.
-        left: Seconds that are left.
-        counts_starts: Whether starts of processes take from them.
+        counts_starts: Whether starts of processes take from the seconds that are left.
         proves: Whether time is kept back for a proof at the end.
         rounding: Whether the last digits of numbers may be others.
         in_calls: Whether what a spec has no form for is changed in its recorded calls.
-        save: Saves what was found until now, before each measurement.
         looked: Seconds of measuring that looks at changed pipelines alone took.
     """
 
@@ -188,10 +185,7 @@ class WorkerTrack:
         return profile if profile.complete and not profile.exit_code else None
 
     def prove(self, best: Contender, *, for_memory: bool) -> RaceResult:
-        """Measure the best pipeline against the one as it is, in processes of their own.
-
-        Args:
-            best: All that was taken, with its version.
+        """Measure the best pipeline, all that was taken, against the one as it is, in processes of their own.
 
         Raises:
             BaseLostError, InterruptedVerificationError, TrackClosedError: As `race`.
@@ -245,7 +239,6 @@ class WorkerTrack:
             return None
 
     def _fill(self, edits: Sequence[PipelineEdit]) -> Filling:
-        """The epoch in which a cache fills."""
         return filling(self.profile, edits)
 
     def _begin(self, words: str) -> None:
@@ -262,7 +255,6 @@ class WorkerTrack:
         self.progress.tick(None, float(rounds), None)
 
     def _decided(self, name: str, result: RaceResult) -> None:
-        """Say at once what holds."""
         one, change = self._contenders.get(name), result.change
         if one is not None and not one.is_bound and result.status == "kept" and change is not None and change.low > 1:
             self.progress.note(f"measured: {one.proposal.title}, {in_words(change)}")
@@ -274,7 +266,6 @@ class WorkerTrack:
 
 
 def _names_of(contenders: Sequence[Contender]) -> str:
-    """What is raced, in words: the first one, and how many more."""
     changes = [one for one in contenders if not one.is_bound]
     if not changes:
         return f"upper bound: the pipeline without {contenders[0].proposal.title}"

@@ -155,11 +155,7 @@ def proposal_about(
     calls: dict[str, int] | None = None,
     prefetched: tuple[str, ...] = (),
 ) -> Proposal:
-    """A change about stages, the first of which is named.
-
-    Args:
-        why: What the stage does, after its name.
-    """
+    """A change about stages, the first of which is named; `why` is what it does, after its name."""
     draws = any(is_random(stage) for stage in stages) and bool(calls)
     work = share_of(*stages)
     much = f", {percent(work)} of the pipeline's work," if work >= SOME_WORK else ""

@@ -128,7 +128,6 @@ def _predicted_buffer(view: PipelineView, stage: StageView, entry: BufferPredict
 
 
 def _are_few(each: float | None, count: float) -> bool:
-    """Whether these are indices or labels, and not too many of them."""
     return each is not None and each < SMALL_ELEMENT and count <= SMALL_ELEMENTS
 
 

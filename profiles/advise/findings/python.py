@@ -213,7 +213,6 @@ def _own_part(view: PipelineView, source: StageView, weight: Weight) -> float:
 
 
 def _float64_bytes(stage: StageView, nbytes: int) -> int:
-    """Bytes of the arrays that are float64; 0 where a width is not known."""
     known = [(component.dtype, component.nbytes or 0) for component in stage.element or ()]
     total = sum(width for _, width in known)
     if not total or any(not width for _, width in known):
@@ -276,11 +275,7 @@ def _captured(
 def _constant(
     view: PipelineView, nbytes: int, copies: tuple[float, float], what: str, text: str, *, stage: StageView | None
 ) -> Proposal:
-    """One finding.
-
-    Args:
-        copies: Times the array at the peak, as it is and with the advice.
-    """
+    """One finding; `copies` are times the array at the peak, as it is and with the advice."""
     weight = weigh(copies[0] * nbytes, view)
     # At most all that was measured.
     peak = min(copies[0] * nbytes, max(_measured_most(weight), _of_sources(view)))

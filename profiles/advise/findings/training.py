@@ -381,13 +381,7 @@ def location_of(place: CodePlace | DatasetUse | FunctionUse) -> Location | None:
 
 
 def at(place: CodePlace | DatasetUse | FunctionUse, before: str = "") -> str:
-    """Name the line of something of the script, after a text; empty where it has none.
-
-    Example:
-        >>> from pipeprof.profiles.document.shared import CodePlace
-        >>> at(CodePlace(name="a", file="train.py", line=3), " in "), at(CodePlace(name="a"), " in ")
-        (' in train.py:3', '')
-    """
+    """The line of something of the script, after a text; empty where it has none."""
     name = place_of(location_of(place))
     return f"{before}{name}" if name is not None else ""
 
@@ -408,13 +402,7 @@ def share_of(seconds: float | None, training: Training) -> float:
 
 
 def share_text(seconds: float, training: Training) -> str:
-    """State a part of the observed training.
-
-    Example:
-        >>> from pipeprof.profiles.document.shared import Training
-        >>> share_text(2, Training(seconds=8.0))
-        '2.00 s of 8.00 s of training (25 %)'
-    """
+    """A part of the observed training, in words."""
     whole = training.seconds or 0.0
     return f"{seconds_text(seconds)} of {seconds_text(whole)} of training ({percent(share_of(seconds, training))})"
 

@@ -48,12 +48,7 @@ _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do.
-
-    Attributes:
-        text: In one sentence, without its dot; empty where nothing is known but that it costs.
-        stage: The one that it is about; None for that, or the last of those, whose advice it is.
-    """
+    """What to do; without a text, only that it costs is known. The stage is None where it is the last one asked for."""
 
     title: str
     text: str
@@ -76,7 +71,6 @@ def _mostly_copies(stage: Stage) -> bool:
 
 
 def _is_no_gain(finding: Finding) -> bool:
-    """Whether a change was measured to bring nothing, or no more than little."""
     most = (finding.measured or {}).get("high")
     return finding.status == "rejected" or (finding.status == "unverified" and most is not None and most < WORTH)
 
@@ -84,12 +78,7 @@ def _is_no_gain(finding: Finding) -> bool:
 def advice_for(
     profile: Profile, stage: Stage, tried: Sequence[Finding] = (), *, twins: Collection[str] = ()
 ) -> Advice | None:
-    """Return what one can do about a stage; None where it does nothing that could be less.
-
-    Args:
-        tried: What was tried at any stage: what did not help is no advice.
-        twins: Addresses of the stages that the same line makes.
-    """
+    """What one can do about a stage, less what was tried without a gain; None where nothing could be less."""
     batches = _may_be_on_batches({stage.id, *twins}, tried)
     name, row = stage_name(stage), traits(stage.op)
     if row.combines or (row.opens and (_costs_less_than_inside(profile, stage) or _only_reads(profile, stage))):
@@ -202,7 +191,6 @@ def _comes_into_batches(profile: Profile, stage: Stage) -> bool:
 
 
 def _is_batched(profile: Profile, stage: Stage) -> bool:
-    """Whether a stage gets whole batches."""
     line = line_of(profile, stage.id)
     before = itertools.takewhile(lambda one: one.id != stage.id, line)
     rows = [traits(one.op) for one in before]

@@ -28,17 +28,7 @@ _LARGEST = 5_000_000
 
 
 def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:
-    """Return the edits in one line.
-
-    Args:
-        detail: What the change means in numbers, e.g. ``200 × 0.3 KiB instead of 200 × 588 KiB``.
-
-    Returns:
-        ``None`` where one of the edits is a rewrite that no line describes.
-
-    Example:
-        ``"num_parallel_calls: 1 → 8"``, ``"insert prefetch(buffer_size=AUTOTUNE) after decode"``
-    """
+    """The edits in one line, with `detail` in numbers; None where no line describes one of them."""
     several = len({edit.stage for edit in edits if isinstance(edit, SetArgument)}) > 1
     parts = [in_words(edit, partial(_stage_words, view), _now(view, edit), named=several) for edit in edits]
     if not parts or None in parts:
@@ -83,11 +73,7 @@ def as_change(profile: Profile, finding: Finding) -> str:
 
 
 def which_change(profile: Profile, finding: Finding) -> str:
-    """A change with the stage that it is made at, where its words name none.
-
-    Example:
-        ``batch (input.py:24): num_parallel_calls: not set → AUTOTUNE``, ``insert prefetch(…) after decode``
-    """
+    """A change with the stage that it is made at, where its words name none."""
     words = finding.change or finding.title
     stages = profile.stages or ()
     stage = next((stage for stage in stages if stage.id == finding.stage), None)
@@ -98,11 +84,7 @@ def which_change(profile: Profile, finding: Finding) -> str:
 def changed_source(
     target: Target | None, stages: Iterable[MadeStage], steps: Sequence[Sequence[PipelineEdit]]
 ) -> ChangedSource:
-    """Make steps of changes in the text of the files whose calls made the stages.
-
-    Args:
-        target: What was measured; None where nothing was.
-        stages: As written, in order.
+    """Make steps of changes in the text of the files whose calls made the stages, which come as written, in order.
 
     Raises:
         CannotChangeSourceError: The text has no place for a change, or is not what was measured.

@@ -99,7 +99,6 @@ def of_ops(stage: Stage, *, batches: bool = True, opener: Stage | None = None) -
     """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
 
     Args:
-        stage: The map.
         batches: Whether its function may be one of whole batches.
         opener: The stage that makes many elements of one, which it gets or is a part of.
 
@@ -147,10 +146,8 @@ def share_of_small_ops(stage: Stage) -> float:
 def _gains_on_batches(stage: Stage, op: OpCost, *, drawn: bool) -> bool:
     """Whether an op on whole batches means the same, and may cost less: what computes for long does as much there.
 
-    Of records and lines it makes a tensor for each of their fields.
-
-    Args:
-        drawn: Whether it depends on random numbers: one that is drawn for a picture would be one for a batch.
+    Of records and lines it makes a tensor for each of their fields. What is drawn for a picture would be one for a
+    batch.
     """
     short = not stage.calls_per_batch or op.ms_per_batch < _SHORT_MS * stage.calls_per_batch
     return (short or op.op in PARSING | DECODING) and (not drawn or bool(stage.draws_by_number))
@@ -189,7 +186,6 @@ def _instead() -> tuple[tuple[str, dict[str, str]], ...]:
 
 
 def _named(ops: Sequence[OpCost], whole: float) -> str:
-    """Name the ops that take most of what all of them take, with the share of these in the whole."""
     shown = _largest(ops)
     return f"{_names(ops)} {percent(sum(op.ms_per_batch for op in shown) / whole)}"
 

@@ -20,13 +20,13 @@ from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import ReplayJob
-from pipeprof.profiles.tries.combine import Contender, TriedChange, together
+from pipeprof.profiles.tries.combine import Contender, SearchStep, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.pace import pace_of
 from pipeprof.profiles.tries.race import RaceResult, Status
 from pipeprof.profiles.tries.result import status_of, unfinished_of, write_into
 from pipeprof.profiles.tries.run import RunResults
-from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep
+from pipeprof.profiles.tries.search import ManyRaces, OneRace
 from pipeprof.profiles.tries.track import TrackClosedError
 from pipeprof.profiles.wording import stage_name
 
