@@ -27,10 +27,9 @@ from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.lines import main_line

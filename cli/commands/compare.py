@@ -33,8 +33,8 @@ from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.host.host import versions
 from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
+from pipeprof.profiles.judge.metrics import rows_of_profiles
 from pipeprof.profiles.judge.result import Arm, Result
-from pipeprof.profiles.judge.saved import rows_of_profiles
 from pipeprof.profiles.judge.self_test import latest_receipt
 from pipeprof.profiles.judge.stages import stage_changes
 from pipeprof.profiles.judge.verdict import NOTHING

@@ -24,7 +24,7 @@ from pipeprof.profiles.advise.text.in_words import changed_source
 from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import reason, write_atomically
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.harness.harness import run_undisturbed
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import target_of

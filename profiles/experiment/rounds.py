@@ -64,8 +64,7 @@ class Rounds:
     def start(self, jobs: Mapping[str, Options], lost: Lost = _raise) -> dict[str, Built]:
         """Start workers and wait until their pipelines are built; `lost` takes those that fail.
 
-        Raises:
-            MemberFailedError: All of them take more memory than there is.
+        Raises MemberFailedError where all of them take more memory than there is.
         """
         seconds = max(self.timeout + START_SECONDS * max(1.0, len(jobs) / _TOGETHER), 2 * self.start_seconds)
         built: dict[str, Built] = {}
@@ -79,11 +78,7 @@ class Rounds:
         return built
 
     def turn(self, name: str, request: TurnRequest) -> TurnEnded:
-        """Give a worker a turn.
-
-        Raises:
-            MemberFailedError: It did not come to its end.
-        """
+        """Give a worker a turn; raises MemberFailedError where it did not come to its end."""
         return self.team.turn(name, request, seconds=max(self.timeout, PATIENCE * request.seconds))
 
     def warm_up(self, names: Iterable[str], warm: TurnRequest, lost: Lost = _raise) -> dict[str, float]:
@@ -124,9 +119,8 @@ class Rounds:
     ) -> Iterator[tuple[str, Built, list[TurnEnded]]]:
         """Yield what each worker was and did, each from its start to its end.
 
-        Args:
-            count: Number of its blocks, from its step interval in seconds.
-            after: Is called after the last block of a worker, which still exists.
+        `count` gives the number of its blocks, from its step interval in seconds; `after` is called after its last
+        block, while it still exists.
         """
         before: list[TurnEnded] = []
         for name in order:

@@ -42,10 +42,9 @@ _Read: TypeAlias = "Callable[[Sample], _Answer | None]"
 class MemberFailedError(Exception):
     """A worker ended, raised or took too long.
 
-    Attributes:
-        refused: The edit is not possible on this pipeline, which says nothing against it.
-        outside: Something from outside ended the worker, which says nothing against the edit either.
-        crowded: All workers together took more memory than there is, which says nothing against one alone.
+    It is `refused` where the edit is not possible on this pipeline, ended from `outside`, or `crowded` where all
+    workers together took more memory than there is: none of these says anything against the edit, or against one worker
+    alone.
     """
 
     def __init__(
@@ -159,9 +158,7 @@ class Team:
     def _is_readable(self, descriptor: int) -> bool:
         """Wait for something to read; return whether it has come.
 
-        Raises:
-            InterruptedVerificationError: The user wants an end.
-            OutOfTimeError: The time is over.
+        Raises InterruptedVerificationError or OutOfTimeError, as the user or the time wants an end.
         """
         until = self._clock() + SERVER_SECONDS
         while self._clock() < until:
@@ -180,11 +177,7 @@ class Team:
             raise OutOfTimeError
 
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
-        """Give a worker a turn, and stop it again.
-
-        Raises:
-            MemberFailedError: It did not come to the end of the turn.
-        """
+        """Give a worker a turn, and stop it again; raises MemberFailedError where it did not come to its end."""
         began, freeing = time.monotonic(), 0.0
         try:
             ended = self._ask(name, request, lambda said: said.turn, seconds)
@@ -196,8 +189,7 @@ class Team:
     def stages(self, name: str, *, seconds: float) -> Graphs:
         """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
 
-        Raises:
-            MemberFailedError: It gave none.
+        Raises MemberFailedError where it gave none.
         """
         return self._ask(name, TurnRequest("stages"), lambda said: said.graphs, seconds)
 
@@ -265,9 +257,8 @@ class Team:
     def _pump(self, names: set[str]) -> float:
         """Wait for some of the workers to say something, and look at the memory of all.
 
-        Returns:
-            The seconds for which this process was stopped meanwhile, by Ctrl-Z or with the whole machine: they do not
-            count for a worker.
+        Returns the seconds for which this process was stopped meanwhile, by Ctrl-Z or with the whole machine: they do
+        not count for a worker.
         """
         members = [self._members[name] for name in names if self._members[name].open]
         pipes = [number for member in members for number in (member.worker.messages, member.worker.printed)]

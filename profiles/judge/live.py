@@ -76,13 +76,10 @@ def measure(
     progress: RunProgress,
     save: Callable[[], object],
 ) -> None:
-    """Measure two or more pipelines, and write into the result what was found.
+    """Measure two or more pipelines, and write into the result what was found, saved after each pair.
 
-    The result is saved after each pair, so that nothing measured is lost. A side that fails, and an interruption, end
-    the session; the exit code is in the result.
-
-    Raises:
-        LockTimeoutError: Another pipeprof was measuring for too long.
+    A side that fails, and an interruption, end the session; the exit code is in the result. Raises LockTimeoutError
+    where another pipeprof was measuring for too long.
     """
     settings = sides["a"].settings
     run = _Comparison(sides, result, plan, progress, save)

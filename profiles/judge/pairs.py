@@ -91,8 +91,7 @@ class Pairs:
 
         Raises:
             SideFailedError: A process did not come to its end.
-            InterruptedVerificationError: The user wants an end.
-            OutOfTimeError: The time of the whole command is over.
+            InterruptedVerificationError, OutOfTimeError: The user wants an end, or the time is over.
         """
         names = (*(side.upper() for side in self.jobs), AGAIN)
         jobs = {name: self.jobs[side_of(name)] for name in names}

@@ -12,7 +12,7 @@ from pipeprof.pipelines.changes.edits import are_alternatives
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, effort, most_redrawn, strongest
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.race import RaceResult
 
@@ -35,11 +35,7 @@ class Contender:
     version: Version | None = None
 
     def on(self, base: Version) -> Version:
-        """The pipeline with it.
-
-        Raises:
-            PipeprofError: Its edits do not apply to the base.
-        """
+        """The pipeline with it; raises PipeprofError where its edits do not apply to the base."""
         return self.version or base.then(self.proposal.edits)
 
     @property

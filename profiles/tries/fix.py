@@ -16,9 +16,8 @@ from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, different, most_redrawn
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team, memory_for
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import again

@@ -14,7 +14,7 @@ from pipeprof.profiles.advise.proposal import Proposal, expected_of
 from pipeprof.profiles.advise.text.in_words import as_change
 from pipeprof.profiles.document.findings import Finding, Fix, NotTried, documents_of
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 
 
 def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> None:
@@ -31,8 +31,7 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
 def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fix:
     """The result of a search whose one step is the change of an earlier run, and which has measured nothing.
 
-    Raises:
-        PipeprofError: The change does not fit the pipeline as it is.
+    Raises PipeprofError where the change does not fit the pipeline as it is.
     """
     proven = finding.status == "kept"
     result = Fix(

@@ -165,9 +165,8 @@ class Race:
     ) -> dict[str, RaceResult]:
         """Measure changed pipelines until each of them is decided, or the time is over.
 
-        Args:
-            base: Makes the jobs of the base, by the names in `BASELINES`.
-            others: Seconds that are left for other races, once these pipelines had a fair chance.
+        `base` makes the jobs of the base, by the names in `BASELINES`; `others` are seconds for other races, once these
+        pipelines had a fair chance.
 
         Raises:
             BaseLostError: The base could not be measured.

@@ -19,9 +19,8 @@ from pipeprof.profiles.advise.upper_bounds import upper_bounds
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, memory_for
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.progress import RunProgress

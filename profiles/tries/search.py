@@ -16,8 +16,8 @@ from pipeprof.profiles.advise.claims import SLOWER
 from pipeprof.profiles.advise.proposal import Proposal, different
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.tries.combine import (
     COMBINED,
     Contender,
@@ -96,12 +96,7 @@ class OneRace:
     races: int = 0
 
     def run(self) -> None:
-        """Race what there is time for.
-
-        Raises:
-            InterruptedVerificationError: The user wants an end; `tried` has what is known.
-            TrackClosedError: Nothing more can be measured.
-        """
+        """Race what there is time for; what ends it early (as `WorkerTrack.race`) leaves in `tried` what is known."""
         self.late = list(self.ideas)
         while group := self._next_group():
             self.races += 1
@@ -199,12 +194,7 @@ class ManyRaces:
         return together([one.proposal for one in self.chosen])
 
     def run(self) -> None:
-        """Search.
-
-        Raises:
-            InterruptedVerificationError: The user wants an end; the best so far is known.
-            TrackClosedError: Nothing more can be measured; the best so far is known.
-        """
+        """Search; what ends it early (as `WorkerTrack.race`) leaves what is the best so far."""
         try:
             self.reason = self._run()
         except BaseLostError as error:

@@ -17,10 +17,9 @@ from pipeprof.profiles.advise.text.in_words import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES
-from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.harness import run_sample
@@ -185,11 +184,7 @@ class WorkerTrack:
         return profile if profile.complete and not profile.exit_code else None
 
     def prove(self, best: Contender, *, for_memory: bool) -> RaceResult:
-        """Measure the best pipeline, all that was taken, against the one as it is, in processes of their own.
-
-        Raises:
-            BaseLostError, InterruptedVerificationError, TrackClosedError: As `race`.
-        """
+        """Measure all that was taken against the pipeline as it is, in processes of their own; raises as `race`."""
         version = best.version or Version()
         self.running.rebase()
         self._base, self.proves, self._contenders = None, False, {}
@@ -201,11 +196,7 @@ class WorkerTrack:
         return found
 
     def _entrant(self, base: Version, one: Contender, *, for_memory: bool) -> Entrant:
-        """The job of a contender.
-
-        Raises:
-            PipeprofError: Its edits do not apply.
-        """
+        """The job of a contender; raises PipeprofError where its edits do not apply."""
         proposal, fill = one.proposal, self._fill(one.proposal.edits)
         for_memory = for_memory or proposal.for_memory
         if one.replay is not None:
@@ -277,11 +268,9 @@ def _names_of(contenders: Sequence[Contender]) -> str:
 def measuring(
     settings: Options, progress: RunProgress, signals: Signals, limit: int | None, copies: Copies | None = None
 ) -> Iterator[Team]:
-    """Wait for other commands that measure; end all workers with the body.
+    """Wait for other commands that measure, or raise PipeprofError after too long; end all workers with the body.
 
-    Raises:
-        InterruptedVerificationError: The user wants an end.
-        PipeprofError: Another command measures for too long.
+    Raises InterruptedVerificationError where the user wants an end.
     """
 
     def go_on() -> None:

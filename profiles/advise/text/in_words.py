@@ -86,8 +86,7 @@ def changed_source(
 ) -> ChangedSource:
     """Make steps of changes in the text of the files whose calls made the stages, which come as written, in order.
 
-    Raises:
-        CannotChangeSourceError: The text has no place for a change, or is not what was measured.
+    Raises CannotChangeSourceError where the text has no place for a change, or is not what was measured.
     """
     calls = {stage.id: (stage.op, _call(stage)) for stage in stages if not stage.id.startswith("injected")}
     files = {call.file for _, call in calls.values() if call is not None}
@@ -121,8 +120,7 @@ def _call(stage: MadeStage) -> RecordedCall | None:
 def _text(file: str, target: Target | None) -> str | None:
     """The text of a file; None where it cannot be read.
 
-    Raises:
-        CannotChangeSourceError: It is the target's, and was edited since.
+    Raises CannotChangeSourceError where it is the target's, and was edited since.
     """
     path = Path(file).expanduser()
     try:

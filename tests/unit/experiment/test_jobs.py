@@ -11,8 +11,7 @@ from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetEnvir
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.harness.settings import make_options
 
 ARGUMENT = SetArgument("stages.0", "map", "num_parallel_calls", 8)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeprof.profiles.document.shared import ErrorFrame
-from pipeprof.profiles.service import faults
-from pipeprof.profiles.service.faults import cause_of_error, cause_of_silence
+from pipeprof.profiles.service import service
+from pipeprof.profiles.service.service import cause_of_error, cause_of_silence
 
 AT = "localhost:7500"
 
@@ -20,7 +20,7 @@ AT = "localhost:7500"
     ],
 )
 def test_silence_has_a_cause(monkeypatch: pytest.MonkeyPatch, address: str, there: bool, said: str) -> None:
-    monkeypatch.setattr(faults, "listens", lambda _address: there)
+    monkeypatch.setattr(service, "listens", lambda _address: there)
     assert said in cause_of_silence(address)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.spec.load import load_spec
-from pipeprof.profiles.service.plan import what_is_registered
+from pipeprof.profiles.service.service import what_is_registered
 
 SPEC = """
 version: 1

@@ -13,7 +13,7 @@ from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.findings import Finding, Fix, FixStep, documents_of
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.tries.outcome import forget_best, mark_rejected, taken, write_best
 
 TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages: [{batch: {batch_size: 3}}]\n"

@@ -12,11 +12,10 @@ from pipeprof.profiles.advise.order import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import ReplayJob

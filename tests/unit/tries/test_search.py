@@ -14,7 +14,7 @@ from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import COMBINED, Contender
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult

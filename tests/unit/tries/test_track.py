@@ -13,8 +13,7 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.facts.caching import filling
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.protocol.turns import ReplayJob

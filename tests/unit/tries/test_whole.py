@@ -13,8 +13,8 @@ from unit.tries.workers import MB, SLOW, Workers, change
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries import fix as fix_module
