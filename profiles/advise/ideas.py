@@ -46,6 +46,8 @@ from pipeprof.profiles.advise.facts.environment import (
 from pipeprof.profiles.advise.facts.work import (
     MUCH_WORK,
     SOME_WORK,
+    WAITING_CALLS,
+    WAITING_CORES,
     after,
     before,
     busy,
@@ -75,16 +77,12 @@ CYCLE: Final = "cycle_length"
 ALL_CORES: Final = 0.8
 """Share of the cores in use from which a call more has none."""
 POOL: Final = "threading.private_threadpool_size"
-WAITING_CALLS: Final = 16
-"""Calls at a time of a stage that waits, each with a thread: 789 pictures of 20 ms per second instead of 48."""
 MORE_CALLS: Final = 4
 """Times as many calls as now that a stage with a fixed number of them gets."""
 MOST_CALLS: Final = 64
 """The largest number of calls, and of threads of a pool, that is tried."""
 TOO_MANY: Final = 4
 """Calls or threads per core from which computing ones are tried with as many as there are cores."""
-WAITING_CORES: Final = 0.3
-"""Cores in use below which a stage with one call at a time waits instead of computing."""
 HARDLY_COMPUTES: Final = 0.8
 """The same with several calls."""
 SMALL_RECORD: Final = 8192

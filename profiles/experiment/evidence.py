@@ -21,15 +21,11 @@ MEMORY_SHARE = 0.10
 
 @dataclass(frozen=True)
 class Evidence:
-    """The blocks of each complete round, by the worker's name; `alone` where each is a process of its own.
-
-    Rounds that do not count, because something else took the cores meanwhile, are left out.
-    """
+    """The blocks of each complete round that counts, by the worker's name; `alone` if each is a process of its own."""
 
     built: dict[str, Built] = field(default_factory=dict)
     rounds: list[dict[str, TurnEnded]] = field(default_factory=list)
     alone: bool = False
-    left_out: int = 0
     base: tuple[str, ...] = BASELINES
     arm: tuple[str, ...] = ()
 

@@ -126,7 +126,7 @@ class _Comparison:
                 team,
                 {name: self._job_maker(name) for name in self.sides},
                 timeout=planned.timeout,
-                order="turns" if self._fit_together(planned.step.kind) else "one by one",
+                mode="alternating" if self._fit_together(planned.step.kind) else "sequential",
                 timed=self._timed,
                 slower=self.sides["b"].slower,
                 tick=lambda done, total: self.progress.tick(None, float(done), float(total)),

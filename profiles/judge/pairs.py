@@ -66,8 +66,7 @@ class Pairs:
     """Measures pairs.
 
     Attributes:
-        order: How processes share the machine: one by one from when they took more memory than there is.
-        timed: Arms whose processes send their stages after their last block.
+            timed: Arms whose processes send their stages after their last block.
         slower: Share by which the steps of B are made longer than those of A next to it.
     """
 
@@ -75,16 +74,20 @@ class Pairs:
     jobs: Mapping[str, Callable[[], Options]]
     _: KW_ONLY
     timeout: float
-    order: Order = "turns"
+    mode: Mode = "alternating"
     timed: Collection[str] = ()
     slower: float = 0.0
     tick: Callable[[int, int], None] = lambda _done, _total: None
     cores: Callable[[], CoresClock] = CoresClock
 
     def __post_init__(self) -> None:
-        mode: Mode = "alternating" if self.order == "turns" else "sequential"
-        self._rounds = Rounds(self.team, mode, timeout=self.timeout, cores=self.cores)
+        self._rounds = Rounds(self.team, self.mode, timeout=self.timeout, cores=self.cores)
         self._intervals: dict[str, float] = {}
+
+    @property
+    def order(self) -> Order:
+        """How processes share the machine: one by one from when they took more memory than there is."""
+        return "turns" if self._rounds.mode == "alternating" else "one by one"
 
     def pair(self, number: int) -> MeasuredPair:
         """Measure one pair; `number` is from 0, every other one runs backwards.
@@ -99,11 +102,8 @@ class Pairs:
         def measure() -> MeasuredPair:
             return self._in_turns(number, jobs) if self.order == "turns" else self._one_by_one(number, jobs)
 
-        def with_fewer() -> None:
-            self.order = "one by one"
-
         try:
-            return self._rounds.fitting(measure, with_fewer)
+            return self._rounds.fitting(measure)
         except MemberFailedError as error:
             raise SideFailedError(side_of(error.name), error.reason) from None
         finally:

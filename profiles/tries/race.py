@@ -247,7 +247,7 @@ class Race:
         rates = rates_of(rounds, [*BASELINES, *first])
         number, compared = len(rates[BASELINES[0]]), comparisons(rates)
         for name in first:
-            own = Evidence(dict(self._built), _with(name, rounds), left_out=left_out, arm=(name,))
+            own = Evidence(dict(self._built), _with(name, rounds), arm=(name,))
             data = self.so_far[name].data if name in self.so_far else None
             self.so_far[name] = RaceResult("undecided", "", compared.get(name), own, None, data)
         again = any(not self._entrants[name].is_bound for name in self._racing)

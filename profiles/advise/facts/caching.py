@@ -138,12 +138,9 @@ READ_MB_PER_SECOND: Final = 1_100.0
 """That `tf.data.Dataset.load` gives of pictures of 150 KB from the page cache, on one thread. TensorFlow 2.21."""
 READ_US_PER_ELEMENT: Final = 10.0
 """That an element takes in addition: 98,000 per second of 784 bytes and a label. TensorFlow 2.21."""
-_ENDLESS: Final = -1
-_VARIANT: Final = "variant"
 _ROWS_OF_ARRAY: Final = re.compile(r"\w*Gather\w*|Slice")
 _TIMES_THE_BYTES: Final = 2.0
 """What a stage gives over what it gets, from which it gives the same bytes again and again."""
-_SOURCE: Final = "source"
 
 
 def can_be_saved(profile: Profile, stage: Stage) -> bool:
@@ -153,7 +150,7 @@ def can_be_saved(profile: Profile, stage: Stage) -> bool:
     """
     line = main_line(profile)
     place = next((at for at, one in enumerate(line) if one.id == stage.id), None)
-    if place is None or any(component.dtype == _VARIANT for component in stage.element_spec or ()):
+    if place is None or any(component.dtype == "variant" for component in stage.element_spec or ()):
         return False
     made = [other for one in line[: place + 1] for other in (one, *inside(profile, one))]
     return not any(map(_differs, made)) and not _multiplies(profile, made) and _saves(profile, line, place)
@@ -162,7 +159,7 @@ def can_be_saved(profile: Profile, stage: Stage) -> bool:
 def _differs(stage: Stage) -> bool:
     row = traits(stage.op)
     return (
-        stage.cardinality == _ENDLESS
+        stage.cardinality == INFINITE
         or bool(stage.random)
         or runs_python(stage)
         or (stage.tf_op is not None and traits(executed(stage.tf_op).op).shuffles)
@@ -179,7 +176,7 @@ def _multiplies(profile: Profile, stages: Sequence[Stage]) -> bool:
         return any(_ROWS_OF_ARRAY.fullmatch(op.op) for stage in stages for op in stage.ops or ())
     for before, stage in itertools.pairwise(one for one in stages if one.depth == 0):
         given, taken = stage.bytes_out_per_batch or 0.0, before.bytes_out_per_batch or math.inf
-        sources = [one for one in inside(profile, stage) if one.id.rpartition(".")[2] == _SOURCE]
+        sources = [one for one in inside(profile, stage) if one.id.rpartition(".")[2] == "source"]
         if (
             (stage.inputs_each or 1.0) < 1
             and given >= _TIMES_THE_BYTES * taken

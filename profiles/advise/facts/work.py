@@ -19,6 +19,10 @@ MUCH_WORK = 0.2
 """Share of the pipeline's work from which a stage is worth a change: with it gone, a batch takes a fifth less."""
 SOME_WORK = 0.05
 """Share from which work counts at all, as the headspace: less is within the noise of a run."""
+WAITING_CALLS = 16
+"""Calls at a time of a stage that waits, each with a thread: 789 pictures of 20 ms per second instead of 48."""
+WAITING_CORES = 0.3
+"""Cores in use below which a stage with one call at a time waits instead of computing."""
 
 
 def pays(view: PipelineView, *, restarts: bool = False) -> bool:

@@ -11,7 +11,7 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, calls_per_batch, interval_ms, microseconds, per_batch
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.byte_gate import Weight, weigh
-from pipeprof.profiles.advise.facts.work import cores_at_work
+from pipeprof.profiles.advise.facts.work import WAITING_CALLS, WAITING_CORES, cores_at_work
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.advise.text.what_to_write import of_python
@@ -38,12 +38,8 @@ FEWEST_ELEMENTS: Final = 8
 USUAL_BATCH: Final = 64
 WAITS_FROM: Final = 0.5
 """Of the interval in which a generator is blocked."""
-WAITING_CORES: Final = 0.3
-"""Cores: a worker that uses less waits instead of computing."""
 WAITS_EACH_MS: Final = 0.2
 """Of waiting for an element: below it the transfer is the larger part."""
-WAITING_CALLS: Final = 16
-"""Calls and threads: 48 pictures of 20 ms per second from a generator, 789 with 16 of both."""
 LEAST_GAIN: Final = 1.05
 """Times as fast: as the headspace, less is within the noise of a run."""
 
@@ -203,13 +199,18 @@ def _measured_most(weight: Weight) -> float:
 
 def _own_part(view: PipelineView, source: StageView, weight: Weight) -> float:
     """The source's part of the peak by the ledger, as far as the peak falls with it: what other stages hold stays."""
-    memory = view.profile.memory if view.profile is not None else None
-    ledger = (memory.ledger if memory is not None else None) or ()
-    own = sum(entry.bytes for entry in ledger if entry.owner == "source" and entry.stage == source.id)
+    own = _of_sources(view, source)
     if not own or weight.predicted or weight.peak_bytes is None:
         return math.inf
     others = sum(prediction.bytes for prediction in memory_prediction(view).held if prediction.owner != "source")
     return max(0.0, min(own, weight.peak_bytes - others))
+
+
+def _of_sources(view: PipelineView, source: StageView | None = None) -> float:
+    """Bytes at the peak that the ledger gives to data of the program, copies included; of one source if given."""
+    memory = view.profile.memory if view.profile is not None else None
+    held = [entry for entry in (memory.ledger if memory is not None else None) or () if entry.owner == "source"]
+    return float(sum(entry.bytes for entry in held if source is None or entry.stage == source.id))
 
 
 def _float64_bytes(stage: StageView, nbytes: int) -> int:
@@ -294,13 +295,6 @@ def _constant(
             peak_rss_delta_bytes=-max(0, round(peak - copies[1] * nbytes)),
         ),
     )
-
-
-def _of_sources(view: PipelineView) -> float:
-    """Bytes at the peak that the ledger gives to data of the program, copies included."""
-    memory = view.profile.memory if view.profile is not None else None
-    ledger = (memory.ledger if memory is not None else None) or ()
-    return float(sum(entry.bytes for entry in ledger if entry.owner == "source"))
 
 
 def _words(array: ConstantView) -> str:

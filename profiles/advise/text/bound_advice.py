@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 WORTH = 1.3
 """Upper bound from which it is worth knowing: what could bring less is no advice."""
-_SOURCE = "source"
 _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
 _ABOUT_AS_COSTLY = 0.5
@@ -93,7 +92,7 @@ def advice_for(
     elif row.unbatches:
         text = "keep its batches together, or take them apart after the costly stages: each element costs a call"
         found = Advice(f"Produce fewer elements in {name}", text)
-    elif stage.id == _SOURCE and not (row.cheap or row.in_memory or row.generates_numbers or row.reorders):
+    elif stage.id == "source" and not (row.cheap or row.in_memory or row.generates_numbers or row.reorders):
         text = "read less: smaller records, no compression, or several files at a time if there are several"
         found = Advice(f"Read less in {name}", text)
     return found
