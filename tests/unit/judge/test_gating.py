@@ -1,20 +1,25 @@
-"""What a gate ends with."""
+"""Which pairs of a session count, and what a gate ends with."""
 
 from math import isfinite
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.budgets import UNITS, parse_budget, stage_metric
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.experiment.turns import BEYOND_USUAL
 from pipeprof.profiles.judge.metrics import METRICS, Judged, rows_of
 from pipeprof.profiles.judge.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdict import (
     conclude_gate,
+    counted,
     has_seen_enough,
     judged_for,
     judged_of,
     looks_within,
     main_metric,
+    mark,
     not_measured,
 )
 
@@ -228,3 +233,41 @@ def test_what_a_batch_takes_is_not_compared_where_batches_differ():
     levels = {name: (one.level, one.compared) for name, one in judged_for(found.a, found.b, judged).items()}
     limited = dict.fromkeys(("stages.read.time_ms", "wait_ms"), ("error", False))
     assert levels == {"stages.decode.time_ms": ("off", False), **limited}
+
+
+SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
+
+
+def pairs_of(shares: list[float | None]) -> list[PairValues]:
+    found = [PairValues(order=[], a={}, b={}, stolen_share=share) for share in shares]
+    mark(found)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("shares", "count"),
+    [
+        ([0.0, 0.02, 0.05, 0.36], [True] * 4),
+        ([0.0, 0.02, 0.05, 0.36, 0.01], [True, True, True, False, True]),
+        ([0.36, 0.0, 0.02, 0.36, 0.05, 0.0], [False, True, True, False, True, True]),
+        ([0.4, 0.41, 0.45, 0.4], [True] * 4),
+        ([0.4], [True]),
+        ([0.0, None, 0.6], [True] * 3),
+    ],
+)
+def test_pairs_from_which_other_machines_took_the_cores_do_not_count(shares, count):
+    assert [pair.counts for pair in pairs_of(shares)] == count
+
+
+@given(SHARES)
+def test_four_pairs_count_in_any_case(shares):
+    pairs = pairs_of(shares)
+    assert len(counted(pairs)) >= min(4, len(pairs))
+    quietest = min(shares)
+    assert all(pair.counts for pair in pairs if (pair.stolen_share or 0.0) <= quietest + BEYOND_USUAL)
+
+
+@given(SHARES, st.integers(1, 15))
+def test_a_gate_never_measures_more_pairs_than_it_may(shares, most):
+    found = Result(kind="gate", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"), pairs=pairs_of(shares))
+    assert has_seen_enough(found, most) or len(shares) < most
