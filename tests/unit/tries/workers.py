@@ -108,15 +108,15 @@ class Workers:
 class Cores(CoresClock):
     """The clock of a machine on which something else computes in some rounds, over all races."""
 
-    def __init__(self, disturbed: Callable[[int], bool]) -> None:
+    def __init__(self, disturbed: Callable[[int], bool], cpu_seconds: float = 0.0) -> None:
         super().__init__(lambda: None)
-        self._disturbed = disturbed
+        self._disturbed, self._cpu_seconds = disturbed, cpu_seconds
         self._round = -1
 
     def taken(self, cpu_seconds: float) -> Taken:
-        assert cpu_seconds == 0.0
+        assert math.isclose(cpu_seconds, self._cpu_seconds)
         self._round += 1
-        return Taken(0.4 if self._disturbed(self._round) else 0.05)
+        return Taken(0.4, 0.3) if self._disturbed(self._round) else Taken(0.05)
 
 
 def racing(
