@@ -23,7 +23,7 @@ from pipeprof.profiles.time.resources import step_alone_ms
 from pipeprof.profiles.tries.combine import TriedChange
 from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult
-from pipeprof.profiles.tries.result import ends_of, in_words, reason_of
+from pipeprof.profiles.tries.result import ends_of, gain_in_words, reason_of
 from pipeprof.profiles.wording import AT_LEAST, if_free, milliseconds, ratio_text, significant, stage_name, stage_place
 
 MUCH = 0.6
@@ -83,7 +83,7 @@ def _write(
     if _share_of_replay(evidence) > MOST_OF_REPLAY:
         _write_least(finding, evidence, name, stages)
         return
-    words = in_words(change)
+    words = gain_in_words(change)
     finding.measured = {**ends_of(change), "pairs": [round(one, 4) for one in evidence.ratios()]}
     finding.measured |= {"replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
     if change.low > 1 and change.high > WIDEST * change.low:

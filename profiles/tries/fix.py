@@ -24,10 +24,21 @@ from pipeprof.profiles.harness.settings import again
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender, TriedChange
-from pipeprof.profiles.tries.outcome import cannot_replay, cannot_verify, forget_best, mark_rejected, write_best
 from pipeprof.profiles.tries.pace import pace_of
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
-from pipeprof.profiles.tries.result import effect_of, fix_step, left_out, measured_of, reason_of, unfinished_of
+from pipeprof.profiles.tries.result import (
+    cannot_replay,
+    cannot_verify,
+    effect_of,
+    fix_step,
+    forget_best,
+    left_out,
+    mark_rejected,
+    measured_of,
+    reason_of,
+    unfinished_of,
+    write_best,
+)
 from pipeprof.profiles.tries.search import ManyRaces
 from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
 from pipeprof.profiles.wording import ratio_text

@@ -29,17 +29,20 @@ from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
-from pipeprof.profiles.tries.outcome import (
+from pipeprof.profiles.tries.pace import RacePace, pace_of
+from pipeprof.profiles.tries.result import (
     ENDED,
     INTERRUPTED,
     OVER_BUDGET,
+    apart_of,
     cannot_try,
     cannot_verify,
+    repeats,
     to_try,
     uncovered,
+    unfinished_of,
+    write_into,
 )
-from pipeprof.profiles.tries.pace import RacePace, pace_of
-from pipeprof.profiles.tries.result import apart_of, repeats, unfinished_of, write_into
 from pipeprof.profiles.tries.search import OneRace
 from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
 from pipeprof.profiles.wording import with_name

@@ -30,7 +30,7 @@ from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
-from pipeprof.profiles.tries.result import in_words
+from pipeprof.profiles.tries.result import gain_in_words
 
 RACE_SHARE = 0.5
 """Of the time that is left, for a race of several: what is known early is said early."""
@@ -248,7 +248,7 @@ class WorkerTrack:
     def _decided(self, name: str, result: RaceResult) -> None:
         one, change = self._contenders.get(name), result.change
         if one is not None and not one.is_bound and result.status == "kept" and change is not None and change.low > 1:
-            self.progress.note(f"measured: {one.proposal.title}, {in_words(change)}")
+            self.progress.note(f"measured: {one.proposal.title}, {gain_in_words(change)}")
 
     def _check_files(self) -> None:
         name = self.jobs.changed_file()
