@@ -263,7 +263,7 @@ class Result(Model):
     worse: WorseSession | None = None
     """Of `gate --self-test`: with faults in B."""
     self_test: SelfTest | None = None
-    """Of `gate --self-test`, and the latest one of this target."""
+    """Of `gate --self-test`."""
     further: list[Arm] = Field(default_factory=list)
     """The third pipeline and those after it; `words` and `verdict` of all metrics then hold for all pipelines together
     (Holm)."""
