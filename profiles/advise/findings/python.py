@@ -14,7 +14,7 @@ from pipeprof.profiles.advise.facts.byte_gate import Weight, weigh
 from pipeprof.profiles.advise.facts.work import WAITING_CALLS, WAITING_CORES, cores_at_work
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.advise.text.what_to_write import of_python
+from pipeprof.profiles.advise.text.bound_advice import of_python
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
     BATCH_HAND_OVER_US,

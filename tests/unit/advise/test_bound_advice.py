@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.advise.text.bound_advice import add_save_lines, advice_for, advice_together
-from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
+from pipeprof.profiles.advise.text.bound_advice import add_save_lines, advice_for, advice_together, of_ops, of_python
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
