@@ -271,27 +271,21 @@ def test_on_top_of_what_was_taken_all_others_come_first() -> None:
     assert len(on_top_of(calls(), [prefetch(), calls("stages.1")], 2)) == 2
 
 
-def test_of_changes_that_are_about_as_fast_the_simplest_is_taken() -> None:
-    two = together([calls(), prefetch()])
-    assert best_of([kept(two, 1.52), kept(calls(), 1.5)]) == kept(calls(), 1.5)
-    assert best_of([kept(two, 1.6), kept(calls(), 1.5)]) == kept(two, 1.6)
+def test_of_what_was_kept_the_best_is_taken() -> None:
+    two, by_values = together([calls(), prefetch()]), calls(semantics="values")
+    for changes, best in (
+        # Of those that are about as fast, the simplest, and the one that changes less of the data.
+        ([(two, 1.52), (calls(), 1.5)], calls()),
+        ([(two, 1.6), (calls(), 1.5)], two),
+        ([(by_values, 1.52), (two, 1.5)], two),
+        # A cache is taken where nothing else is faster.
+        ([(CACHE, 9.0), (calls(), 1.2)], calls()),
+        ([(CACHE, 9.0)], CACHE),
+    ):
+        assert best_of([kept(*one) for one in changes]).proposal == best
     assert best_of([]) is None
-
-
-def test_of_changes_that_are_about_as_fast_the_one_that_changes_less_of_the_data_is_taken() -> None:
-    two = together([calls(), prefetch()])
-    assert best_of([kept(calls(semantics="values"), 1.52), kept(two, 1.5)]) == kept(two, 1.5)
-
-
-def test_a_cache_is_taken_where_nothing_else_is_faster() -> None:
-    assert best_of([kept(CACHE, 9.0), kept(calls(), 1.2)]) == kept(calls(), 1.2)
-    assert best_of([kept(CACHE, 9.0)]) == kept(CACHE, 9.0)
-
-
-def test_where_memory_is_the_aim_what_saves_most_is_taken() -> None:
-    every = [kept(calls(), 2.0, saved=MB), kept(prefetch(), 1.0, saved=90 * MB)]
-    best = best_of(every, for_memory=True)
-    assert best.proposal == prefetch()
+    saving = [kept(calls(), 2.0, saved=MB), kept(prefetch(), 1.0, saved=90 * MB)]
+    assert best_of(saving, for_memory=True).proposal == prefetch()
 
 
 def test_several_together_are_better_than_each_alone_for_certain_or_not_at_all() -> None:

@@ -50,15 +50,6 @@ def tried(profile: Profile, settings: Options, *ideas: Proposal, budget: float =
     try_changes(profile, settings, ideas, budget, Silent())
 
 
-def test_a_run_reports_what_helps(profile: Profile, settings: Options, use: Any) -> None:
-    use(Workers({**SLOW, "C1": 20.0, "C2": 9.0}))
-    tried(profile, settings, A, B)
-    assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept")]
-    done = profile.verification
-    assert (done.tried, len(done.without_gain), done.mode) == (2, 1, "alternating")
-    assert not profile.exit_code
-
-
 def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, settings: Options, use: Any) -> None:
     workers = Workers(SLOW)
     use(workers)
