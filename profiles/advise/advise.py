@@ -44,10 +44,7 @@ _T = TypeVar("_T")
 def advise(
     view: PipelineView, *, ignore: Sequence[Ignore] = (), checks: Iterable[Check] | None = None
 ) -> tuple[list[Finding], list[Message]]:
-    """What is wrong with a pipeline for certain, in the order in which it is shown, and messages.
-
-    The messages: unknown names in `ignore:`, checks that failed, findings that were ignored.
-    """
+    """What is wrong with a pipeline for certain, in its order, and messages: failed, ignored and unknown checks."""
     proposals, messages = findings_in(view, ignore=ignore, checks=FINDINGS if checks is None else checks)
     return ordered((_documented(view, one) for one in proposals), view), [*warn_of_unknown(ignore, CHECKS), *messages]
 

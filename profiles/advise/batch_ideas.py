@@ -119,10 +119,7 @@ def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...
 
 
 def cut_at_once(view: PipelineView, windows: SingleWindows) -> tuple[ReplaceStages, float] | None:
-    """The change that cuts many windows at once, and the share of the present work that is left with it.
-
-    A batch where that is the same; None for large ones.
-    """
+    """The change that cuts many windows at once (or is a batch, if that is the same), and the share of work left."""
     nbytes, count = windows.flat.element_bytes, per_batch(view, windows.flat)
     took_us = 1000 * sum(stage.table_ms or 0.0 for stage in windows.stages)
     if not nbytes or not count or not took_us:
@@ -240,10 +237,7 @@ _FUSION: Final = "experimental_optimization.map_fusion"
 
 
 def csv_by_lines(view: PipelineView, source: StageView) -> CsvRows | None:
-    """Return the rows of a `CsvDataset` whose lines a batch may have instead; None of any other stage.
-
-    Each column of a row is a tensor by itself. Of a spec, or where lines are no rows, no edit is known.
-    """
+    """Return the rows of a `CsvDataset` whose lines a batch may have instead; None of other stages, and of a spec."""
     given, files = source.arguments, source.arguments.get("filenames")
     if source.op != "CsvDataset" or source.written is not None or not files or not given.get("record_defaults"):
         return None

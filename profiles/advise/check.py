@@ -27,11 +27,9 @@ Look: TypeAlias = Callable[[PipelineView], Iterable[Proposal]]
 
 @dataclass(frozen=True)
 class Check:
-    """A finding or an idea; its name is that of its section in `rules.md`, in `ignore:` of a spec and in SARIF.
+    """A finding or an idea, with what its change may do to the data where a proposal does not say otherwise.
 
-    Attributes:
-        semantics: What its change may do to the data, where a proposal does not say otherwise.
-        waits: Whether it is about the speed of the pipeline: it counts only where a faster one makes the steps faster.
+    It `waits` where it is about speed: it counts only where a faster pipeline makes the steps faster.
     """
 
     name: str

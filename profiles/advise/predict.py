@@ -44,8 +44,6 @@ def predicted(
 
     Args:
         left: The share of a stage's work that is left, by address; what is not named stays as it is.
-        calls: The calls at a time that a stage has, by address.
-        prefetched: Addresses of stages with a prefetch after them.
         threads: How many threads the pool then has; `None` for as many as now.
     """
     known = {one.id for part in flow.parts for one in (part, *part.inside)}

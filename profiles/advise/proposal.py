@@ -171,9 +171,6 @@ def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, bool, float]:
     """Sort key of edits, simplest first: tunes the process, keeps data in memory, adds stages, number of edits.
 
     Example:
-        >>> from pipeprof.pipelines.changes.edits import SetArgument
-        >>> effort([SetArgument("stages.0", "map", "num_parallel_calls", 8)])
-        (False, False, False, 1)
         >>> effort([InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")])
         (False, True, True, 2)
     """

@@ -72,10 +72,7 @@ def stages_at(profile: Profile, addresses: Collection[str]) -> list[Stage]:
 
 
 def _of_one_line(profile: Profile) -> tuple[str, ...]:
-    """The stages that one line of the program makes with one function, the bottleneck among them.
-
-    None where it is alone on the main line: then it is one of the stages there.
-    """
+    """The stages that one line of the program makes, the bottleneck among them; none if it is on the main line."""
     verdict, stages = profile.verdict, profile.stages or []
     named = next((stage for stage in stages if verdict is not None and stage.id == verdict.stage), None)
     twins = [stage for stage in stages if named is not None and are_twins([named, stage])]

@@ -57,10 +57,8 @@ class Version:
 class JobMaker:
     """Makes the jobs of one target.
 
-    Attributes:
-        memory_limit: Bytes that all workers may use together.
-        sha256: Hash of a Python target's file in the run; as it is now if not given.
-        ops: Of a spec, by address; without them what its data have no form for is not tried.
+    `sha256` is that of a Python target's file in the run. Without the `ops` of a spec, what its data have no form for
+    is not tried.
     """
 
     settings: Options
@@ -113,13 +111,7 @@ class JobMaker:
     def of_version(
         self, version: Version, warm_steps: int = 0, *, compares: bool = False, source: ChangedSource | None = None
     ) -> Options:
-        """A worker of a version of the pipeline.
-
-        Args:
-            warm_steps: Steps of warm-up at least, in which a cache fills.
-            compares: It compares two epochs of what a cache would keep.
-            source: The edits of a Python target in the text of its files, in place of those of its calls.
-        """
+        """A worker of a version, whose cache fills in steps of warm-up; `source` has the edits of its calls."""
         job = self._job(version.loaded, _turns(version, warm_steps, compares=compares))
         return with_source(job, source) if source is not None else replace(job, edits=version.edits_of_calls)
 

@@ -21,11 +21,7 @@ Level = Literal["bytes", "rounding", "elements", "types"]
 
 @dataclass(frozen=True)
 class DataCheck:
-    """The result of a comparison; what differs, in words.
-
-    `reproduced` says whether two processes of the pipeline as it is gave the same bytes; None where that does not
-    count.
-    """
+    """The result of a comparison, and whether two processes of the pipeline gave the same bytes; None if no matter."""
 
     level: Level
     batches: int

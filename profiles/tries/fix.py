@@ -62,10 +62,9 @@ def find_best(
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
 ) -> None:
-    """Search for the best version of a measured pipeline, and write the result into its profile.
+    """Search for the best version of a measured pipeline, and write the result into its profile, with an exit code.
 
     Args:
-        profile: A complete one of the pipeline as it is; its `fix` is set, and its exit code where a signal came.
         budget: Seconds of measuring, those of the run among them; starts and builds are not.
         allow: Classes of what the changes may change of the data, in addition to `same`.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.

@@ -66,10 +66,7 @@ class Entrant:
 class RaceResult:
     """What an entrant is, with what was measured of it and of its second process.
 
-    Attributes:
-        why: What failed, or why nothing was decided, in words; empty where the numbers say it.
-        compared: With the base; None before the second round.
-        late: The end of the time ended it.
+    `why` says what failed, or why nothing was decided, where the numbers do not; `late`, that the time was over.
     """
 
     status: Status
@@ -118,8 +115,7 @@ class Race:
     Attributes:
         tell: Receives the rounds that count, and the largest change so far.
         decided: Receives what an entrant is, once that is known.
-        found: What is known of the entrants of this race that are decided.
-        so_far: The same of those that are not.
+        found: What is known of those that are decided; `so_far` of the others.
     """
 
     team: Team

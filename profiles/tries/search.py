@@ -72,15 +72,12 @@ def _lasting_first(waiting: Sequence[Contender]) -> list[Contender]:
 
 @dataclass
 class OneRace:
-    """The search of `run`: one race, and another one of what it kept together if the time lasts.
-
-    Changes for which the first race had no room are in the second one, as far as the time lasts.
+    """The search of `run`: one race, and another one of what it kept together, and had no room for, if the time lasts.
 
     Attributes:
         is_reached: Whether what was kept gives what is left to gain at stages: their upper bound is needless.
         most: Gain of a pipeline that costs nothing.
         late: What waits; in the end what had no time.
-        lost: Why the pipeline as it is cannot be run several times at once, in words.
     """
 
     track: WorkerTrack
@@ -153,13 +150,7 @@ class ManyRaces:
     """The search of `fix`: races until nothing helps or the time is over.
 
     What helps most is taken. What else helped in the same race is raced on top of it, all together and in parts; then
-    the pipeline is looked at alone, and the search goes on from there.
-
-    Attributes:
-        profile: Of the best pipeline so far.
-        short_of_memory: Whether memory is what the pipeline has too little of.
-        gain: Product of the factors of what was taken.
-        reason: Why the search has ended, in words.
+    the pipeline is looked at alone, and the search goes on from there, with the profile of the best pipeline so far.
     """
 
     track: WorkerTrack

@@ -50,7 +50,6 @@ class WorkerTrack:
     Attributes:
         counts_starts: Whether starts of processes take from the seconds that are left.
         proves: Whether time is kept back for a proof at the end.
-        rounding: Whether the last digits of numbers may be others.
         in_calls: Whether what a spec has no form for is changed in its recorded calls.
         looked: Seconds of measuring that looks at changed pipelines alone took.
     """
@@ -126,11 +125,7 @@ class WorkerTrack:
         *,
         for_memory: bool = False,
     ) -> dict[str, RaceResult]:
-        """Measure contenders against a base.
-
-        Args:
-            waiting: What may be raced next: a close answer leaves time for it.
-            for_memory: Whether they are to save memory, whatever they were proposed for.
+        """Measure contenders against a base; a close answer leaves time for what is waiting.
 
         Raises:
             BaseLostError: The base cannot be run several times at once.

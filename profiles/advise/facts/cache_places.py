@@ -330,10 +330,7 @@ def _in_memory(view: PipelineView, stage: StageView) -> OtherCache | None:
 
 
 def _encoded(view: PipelineView, stage: StageView, each: float) -> Iterator[EarlierPlace]:
-    """The place before a map that decodes whole pictures: nothing has passed there since the cache is complete.
-
-    Of what a function then makes smaller, a file may take more.
-    """
+    """The place before a map that decodes whole pictures, and makes them no smaller: nothing has passed there since."""
     earlier = view.input_of(stage)
     below = view.input_of(earlier) if earlier is not None else None
     ops = earlier.function.ops if earlier is not None and earlier.function is not None else None

@@ -46,10 +46,7 @@ def as_redrawn(view: PipelineView, proposal: Proposal) -> Proposal:
 
 
 def _nothing_is_seeded(view: PipelineView) -> bool:
-    """Whether no run of the pipeline repeats what another one draws: neither it nor a stage has a seed.
-
-    A seed of the program (`tf.random.set_seed`) is in the graph's ops. What Python draws is not known.
-    """
+    """Whether no run repeats what another one draws, as far as known: what Python draws is not."""
     rows = [stage.measured for stage in view.stages if stage.measured is not None]
     unseeded = view.profile is not None and view.profile.seed is None
     drawn = all(row.seeded is False for row in rows if row.random)

@@ -26,11 +26,7 @@ WAITING_CORES = 0.3
 
 
 def pays(view: PipelineView, *, restarts: bool = False) -> bool:
-    """Whether a faster pipeline makes the steps faster, by the marks of the verdict; where it is not known, it may.
-
-    Args:
-        restarts: Starts of epochs count too: what they make and drop may be less.
-    """
+    """Whether a faster pipeline (or faster restarts, too) makes the steps faster, by the marks of the verdict."""
     profile, steps = view.profile, view.profile.steps if view.profile is not None else None
     if profile is None or steps is None:
         return False

@@ -53,12 +53,6 @@ def test_the_interval_covers_the_truth_in_98_of_100_sessions() -> None:
     assert 0.97 <= covered / 2000 <= 0.99
 
 
-def test_copies_of_one_pipeline_tell_the_spread_of_a_single_change_only_on_both_sides() -> None:
-    assert estimate([0.1], [0.01]) == Interval(0.1, math.inf, 0, 1)
-    both = estimate([0.1], [0.01, -0.01], 0.5)
-    assert (both.freedom, both.error) == (2, pytest.approx(math.sqrt(0.5 * 0.0002 / 2)))
-
-
 def test_both_processes_of_a_tell_the_spread_too():
     worse, same = [0.09, 0.10, 0.11, 0.10], [0.01, -0.01, 0.0, 0.01]
     alone, both = estimate(worse), estimate(worse, same)
