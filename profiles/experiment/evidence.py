@@ -7,6 +7,7 @@ the same round, and each round is one observation.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from statistics import geometric_mean
 
@@ -37,6 +38,10 @@ class Evidence:
             if len(base) == len(self.base) and arm and all((*base, *arm)):
                 found.append(geometric_mean(arm) / geometric_mean(base))
         return found
+
+    def blocks(self, names: Collection[str]) -> list[TurnEnded]:
+        """All blocks of some processes."""
+        return [block for blocks in self.rounds for name, block in blocks.items() if name in names]
 
     def restarts(self) -> int:
         """How often the data set of a process had ended and begun again, at most."""

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pipeprof.pipelines.changes.edits import stages_of
-from pipeprof.profiles.advise.text.bound_advice import WORTH, add_save_lines, bottleneck_finding
-from pipeprof.profiles.advise.upper_bounds import outside_of, stages_at
+from pipeprof.profiles.advise.text.bound_advice import WORTH, add_save_lines, bottleneck_finding, stages_at
+from pipeprof.profiles.advise.upper_bounds import outside_of
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
@@ -119,7 +119,7 @@ def _write_least(finding: Finding, evidence: Evidence, name: str, stages: Sequen
 
 def _share_of_replay(evidence: Evidence) -> float:
     """How much of the time of steps with a replay, its own included, was taken as that of handing it out."""
-    blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.arm]
+    blocks = evidence.blocks(evidence.arm)
     own = sum(block.own_seconds for block in blocks)
     left = sum(block.seconds if block.wait_seconds is None else block.wait_seconds for block in blocks)
     return own / (own + left) if own else 0.0
@@ -137,8 +137,7 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     A replay costs CPU time of its own: of the two sums of what is left, that of the replay and that of the run without
     the stages, the smaller one is everything else.
     """
-    blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.arm]
-    others = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.base]
+    blocks, others = evidence.blocks(evidence.arm), evidence.blocks(evidence.base)
     steps, seconds = sum(block.steps for block in blocks), sum(block.seconds for block in blocks)
     spent, cores = sum(block.cpu_seconds for block in blocks), profile.host.cores
     if not steps or not seconds or not spent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Final
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument
@@ -92,12 +93,7 @@ def _keeps_batches(stage: StageView) -> bool:
 
 
 def _between(view: PipelineView, stage: StageView, earlier: StageView) -> list[StageView]:
-    found: list[StageView] = []
-    at = view.input_of(stage)
-    while at is not None and at.id != earlier.id:
-        found.append(at)
-        at = view.input_of(at)
-    return found
+    return list(takewhile(lambda one: one.id != earlier.id, _below_in_line(view, stage)))
 
 
 def _is_mixed(view: PipelineView, batch: StageView) -> bool:

@@ -193,27 +193,34 @@ def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:
     """The stage that makes many elements of one: the one before, or that whose function this stage is in."""
-    line, owner = line_of(profile, stage.id), pipeline_of(stage.id)
-    places = [at for at, one in enumerate(line) if one.id == stage.id and at]
-    near = [line[places[0] - 1]] if places else []
+    owner = pipeline_of(stage.id)
     outer = [one for one in profile.stages or () if one.id == owner]
-    return next((one for one in (*near, *outer) if traits(one.op).opens), None)
+    return next((one for one in (*around(profile, stage.id)[0][-1:], *outer) if traits(one.op).opens), None)
 
 
 def _comes_into_batches(profile: Profile, stage: Stage) -> bool:
     """Whether nothing needs what a stage gives element by element before a batch of its line: no filter, no opener."""
-    after = itertools.dropwhile(lambda one: one.id != stage.id, line_of(profile, stage.id))
-    rows = [traits(one.op) for one in itertools.islice(after, 1, None)]
+    rows = [traits(one.op) for one in around(profile, stage.id)[1]]
     before = itertools.takewhile(lambda row: not row.stacks, rows)
     return all(row.maps or row.function is None for row in before)
 
 
 def _is_batched(profile: Profile, stage: Stage) -> bool:
-    line = line_of(profile, stage.id)
-    before = itertools.takewhile(lambda one: one.id != stage.id, line)
-    rows = [traits(one.op) for one in before]
+    rows = [traits(one.op) for one in around(profile, stage.id)[0]]
     last = next((row for row in reversed(rows) if row.stacks or row.unbatches), None)
     return last is not None and last.stacks
+
+
+def around(profile: Profile, address: str) -> tuple[list[Stage], list[Stage]]:
+    """The stages before and after one on its line."""
+    line = line_of(profile, address)
+    place = next((place for place, stage in enumerate(line) if stage.id == address), len(line))
+    return list(line[:place]), list(line[place + 1 :])
+
+
+def stages_at(profile: Profile, addresses: Collection[str]) -> list[Stage]:
+    """The stages with these addresses, in the order of the data."""
+    return [stage for stage in profile.stages or () if stage.id in addresses]
 
 
 def add_save_lines(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:
@@ -228,7 +235,7 @@ def add_save_lines(profile: Profile, finding: Finding, stages: Sequence[str]) ->
 
 def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:
     """The finding of stages whose upper bound is measured: what is inside, and what can be done about them."""
-    stages = [stage for stage in profile.stages or () if stage.id in addresses]
+    stages = stages_at(profile, addresses)
     name, inner = name_together(stages), _inside([one for own in stages for one in (own, *inside(profile, own))])
     advice = advice_together(profile, stages, tried) if stages[1:] else advice_for(profile, stages[0], tried)
     stage = (advice.stage if advice is not None else None) or stages[-1]
