@@ -40,35 +40,38 @@ def result(factor: float, *, pairs: int = 5, spread: float = 0.002, of: str = "s
 
 
 @pytest.mark.parametrize(
-    ("factor", "budgets", "verdict", "code"),
-    [
-        (1.0, {}, "not regressed", 0),
-        (1.1, {}, "regressed", 3),
-        (1.03, {}, "cannot tell", 4),
-        (0.5, {}, "not regressed", 0),
-        (1.1, {"step_ms": "20%"}, "not regressed", 0),
-        (1.1, {"step_ms": "off"}, "not regressed", 0),
-        (1.0, {"step_ms": "9ms"}, "regressed", 3),
-        (1.0, {"step_ms": "11ms"}, "not regressed", 0),
-        (1.0, {"step_ms": {"limit": "9ms", "level": "warn"}}, "not regressed", 0),
-    ],
+    ("factor", "verdict", "code"),
+    [(1.0, "not regressed", 0), (1.1, "regressed", 3), (1.03, "cannot tell", 4), (0.5, "not regressed", 0)],
 )
-def test_each_end(factor, budgets, verdict, code):
-    found = result(factor, **budgets)
+def test_each_end(factor, verdict, code):
+    found = result(factor)
     conclude_gate(found)
     assert (found.verdict, found.exit_code) == (verdict, code)
 
 
+@pytest.mark.parametrize("of", ["step_ms", DECODE])
+@pytest.mark.parametrize(
+    ("factor", "budget", "code", "warnings"),
+    [
+        *((1.2, "10%", 3, []), (1.2, "30%", 0, []), (1.2, "off", 0, []), (1.0, "9ms", 3, []), (1.0, "11ms", 0, [])),
+        *(
+            (1.2, {"change": "10%", "level": "warn"}, 0, ["budget"]),
+            (1.0, {"limit": "9ms", "level": "warn"}, 0, ["budget"]),
+        ),
+        (1.2, {"change": "5%", "limit": "9ms", "level": "warn"}, 0, ["budget"]),
+    ],
+)
+def test_a_budget_of_a_step_or_a_stage_decides(of, factor, budget, code, warnings):
+    found = result(factor, of=of, **{of: budget})
+    conclude_gate(found)
+    assert (found.exit_code, [warning.code for warning in found.warnings]) == (code, warnings)
+    assert {row.title for row in found.metrics if row.stage == "decode"} == (
+        {"time in decode"} if of == DECODE else set()
+    )
+
+
 def test_a_limit_does_not_say_which_side_is_faster():
     assert main_metric(result(1.0, step_ms="20ms")).limit is None
-
-
-@pytest.mark.parametrize("limit", [{}, {"limit": "9ms"}])
-def test_a_budget_that_warns_passes_with_a_warning(limit):
-    found = result(1.2, step_ms={"change": "5%", "level": "warn", **limit})
-    conclude_gate(found)
-    assert found.exit_code == 0
-    assert [warning.code for warning in found.warnings] == ["budget"]
 
 
 def test_nothing_measured_neither_passes_nor_fails():
@@ -201,24 +204,6 @@ def test_batches_of_nearly_one_size_are_compared_by_their_steps():
     found = result(1.0)
     found.a.elements_per_batch, found.b.elements_per_batch = 64, 64.2
     assert judged_for(found.a, found.b, judged_of({}, {})) == judged_of({}, {})
-
-
-@pytest.mark.parametrize(
-    ("factor", "budget", "code", "warnings"),
-    [
-        (1.2, "10%", 3, []),
-        (1.2, "30%", 0, []),
-        (1.2, "off", 0, []),
-        (1.2, {"change": "10%", "level": "warn"}, 0, ["budget"]),
-        (1.0, "9ms", 3, []),
-        (1.0, "11ms", 0, []),
-    ],
-)
-def test_a_budget_of_a_stage_is_judged_like_any_other(factor, budget, code, warnings):
-    found = result(factor, of=DECODE, **{DECODE: budget})
-    conclude_gate(found)
-    assert (found.exit_code, [warning.code for warning in found.warnings]) == (code, warnings)
-    assert {row.title for row in found.metrics if row.stage == "decode"} == {"time in decode"}
 
 
 def test_without_the_time_of_a_stage_there_is_no_verdict():
