@@ -97,8 +97,8 @@ class Team:
     """Workers by name; all but the one whose turn it is are stopped.
 
     Args:
-        end_at: When the time of the whole command is over, in seconds of `clock`; None for never. What waits for a
-            worker then raises `OutOfTimeError`.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never. What waits
+            for a worker then raises `OutOfTimeError`.
         copies: Starts the workers; ends with the team.
 
     Attributes:
@@ -107,17 +107,11 @@ class Team:
     """
 
     def __init__(
-        self,
-        signals: Signals,
-        limit_bytes: int | None,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        end_at: float | None = None,
-        copies: Copies | None = None,
+        self, signals: Signals, limit_bytes: int | None, *, end_at: float | None = None, copies: Copies | None = None
     ) -> None:
         self._signals = signals
         self._limit = limit_bytes
-        self._clock = clock
+        self._clock = time.monotonic
         self._end_at = end_at
         self._members: dict[str, _Member] = {}
         self._oom = CgroupWatch(Cgroup())

@@ -33,7 +33,11 @@ def paired(
     matcher = SequenceMatcher(None, list(map(keys[0], a)), list(map(keys[0], b)), autojunk=False)
     for what, start, end, other_start, other_end in matcher.get_opcodes():
         left, right = a[start:end], b[other_start:other_end]
-        found += zip(left, right, strict=True) if what == "equal" else paired(left, right, *keys[1:])
+        if what == "equal":
+            found += zip(left, right, strict=True)
+        else:
+            between = paired(left, right, *keys[1:])
+            found += between
     return found
 
 
