@@ -27,16 +27,14 @@ from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnRequest
-from pipeprof.profiles.tries.track import as_json
 
 WARM = TurnRequest("warm", 1.5)
 LEAST_STEPS, SETTLE_SECONDS = 6, 0.05
@@ -130,8 +128,7 @@ class Session:
         self._block = TurnRequest("block", seconds, LEAST_STEPS, max(SETTLE_SECONDS, interval))
 
     def _jobs(self, name: str, version: Version) -> dict[str, Options]:
-        steps = as_json(version.call_steps) if version.loaded is None else []
-        return {name: self._maker.of_version(version.loaded, steps, version.environment)}
+        return {name: self._maker.of_version(version)}
 
     def _round(self, names: Sequence[str], number: int) -> dict[str, float]:
         rates = {}
@@ -145,7 +142,7 @@ class Session:
         jobs = self._maker.as_it_is()
         for name, version in entered.items():
             jobs |= self._jobs(name, version)
-        started, left_out = self._team.start_each(jobs, seconds=180), {}
+        started, left_out = dict(self._team.start(jobs, seconds=180)), {}
         built = {name: one for name, one in started.items() if isinstance(one, Built)}
         for name, one in started.items():
             if isinstance(one, MemberFailedError):
@@ -168,7 +165,7 @@ class Session:
         for name, number in product(entered, range(1, PROCESSES + 1)):
             again |= self._jobs(f"{name}{COPY}{number}", entered[name])
         failed = [
-            one for one in self._team.start_each(again, seconds=180).values() if isinstance(one, MemberFailedError)
+            one for one in dict(self._team.start(again, seconds=180)).values() if isinstance(one, MemberFailedError)
         ]
         if failed:
             raise failed[0]

@@ -33,9 +33,8 @@ from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.host.host import versions
 from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
+from pipeprof.profiles.judge.metrics import rows_of_profiles
 from pipeprof.profiles.judge.result import Arm, Result
-from pipeprof.profiles.judge.saved import rows_of_profiles
-from pipeprof.profiles.judge.self_test import latest_receipt
 from pipeprof.profiles.judge.stages import stage_changes
 from pipeprof.profiles.judge.verdict import NOTHING
 
@@ -137,9 +136,6 @@ def compared(
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     try:
         body(result, lambda: writer.write(result), progress)
-        if kind == "gate" and not result.errors and writer.path is not None:
-            # Where this result is: a checkout may hold a `pipeprof-out` that somebody else has filled.
-            result.self_test = latest_receipt(writer.path.parent, result.b.text)
         result.complete = not result.errors
         result.exit_code = result.exit_code or OK
     finally:

@@ -24,13 +24,13 @@ from pipeprof.profiles.advise.text.in_words import changed_source
 from pipeprof.profiles.document.findings import edits_in
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import reason, write_atomically
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import target_of
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.fix import find_best
-from pipeprof.profiles.tries.outcome import proposed_by, taken
+from pipeprof.profiles.tries.result import proposed_by, taken
 
 DEFAULT_BUDGET = 60.0
 """Seconds of measuring."""

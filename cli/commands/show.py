@@ -20,7 +20,7 @@ from pipeprof.cli.targets.saved import own_profiles
 from pipeprof.pipelines.errors import PipeprofError, ProfileError, UsageError
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import FOLDER, load_profile
-from pipeprof.profiles.judge.saved import kind_of_result, load_result
+from pipeprof.profiles.judge.result import kind_of_result, load_result
 
 
 def show(given: ShowOptions) -> int:

@@ -16,7 +16,6 @@ from pipeprof.profiles.judge.result import Arm, Metric, PairValues, Result, Self
 from pipeprof.profiles.judge.verdict import (
     counted,
     ending_of,
-    ending_of_self_test,
     has_interval,
     is_interrupted,
     is_lacking,
@@ -178,8 +177,6 @@ def _conditions(result: Result, *, full: bool) -> Iterator[tuple[str, str]]:
     sizes = {row.name: row.resolution for row in result.metrics if row.level != "off" and row.words in _UNSURE}
     if full and (found := _finds(sizes)):
         yield "finds", found
-    if result.kind == "gate" and (test := result.self_test) is not None:
-        yield "self-test", f"{ending_of_self_test(test)} on {test.started[:10]}; finds {_finds(test.detectable)}"
 
 
 def _finds(sizes: Mapping[str, float | None]) -> str:

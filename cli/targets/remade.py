@@ -22,9 +22,9 @@ from pipeprof.pipelines.spec.spec_file import byte_order_mark
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.tries.outcome import write_best
+from pipeprof.profiles.tries.result import write_best
 
 
 def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:

@@ -21,7 +21,7 @@ from pipeprof.profiles.git.repository import repository_root
 from pipeprof.profiles.git.work_tree import tracked_files
 from pipeprof.profiles.harness.settings import main_place, make_options
 from pipeprof.profiles.protocol.options import SERVICE, Options
-from pipeprof.profiles.service.plan import what_is_registered
+from pipeprof.profiles.service.service import what_is_registered
 
 
 def settings_of(given: MeasuringOptions) -> partial[Options]:

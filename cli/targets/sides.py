@@ -27,9 +27,8 @@ from pipeprof.profiles.git.calls import GitCalls
 from pipeprof.profiles.git.refs import RefTarget, parse_ref
 from pipeprof.profiles.git.tree import RefTree, check_out, lacking
 from pipeprof.profiles.git.work_tree import is_dirty
-from pipeprof.profiles.judge.metrics import impossible
-from pipeprof.profiles.judge.result import Side
-from pipeprof.profiles.judge.saved import is_result, values_of
+from pipeprof.profiles.judge.metrics import impossible, values_of
+from pipeprof.profiles.judge.result import Side, is_result
 from pipeprof.profiles.protocol.options import Options, RefPlace
 
 _REF = re.compile(r"[\w/~^-]+")

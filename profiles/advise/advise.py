@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.meaning.traits import RETAINING_OWNERS, traits
 from pipeprof.pipelines.static.slips import slips_in
-from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
+from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for, in_one_line
 from pipeprof.profiles.advise.check import warn_of_unknown
 from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.training import TRAINING
@@ -39,21 +39,12 @@ if TYPE_CHECKING:
 MOST_UNTRIED = 3
 """Ideas that are reported of a script after which nothing is tried."""
 _T = TypeVar("_T")
-_LONGEST_ERROR = 200
 
 
 def advise(
     view: PipelineView, *, ignore: Sequence[Ignore] = (), checks: Iterable[Check] | None = None
 ) -> tuple[list[Finding], list[Message]]:
-    """What is wrong with a pipeline for certain, in the order in which it is shown.
-
-    Args:
-        ignore: Entries of the spec: findings to leave out, which a message lists.
-        checks: All findings if None.
-
-    Returns:
-        The findings, and messages: unknown names in `ignore:`, checks that failed, findings that were ignored.
-    """
+    """What is wrong with a pipeline for certain, in its order, and messages: failed, ignored and unknown checks."""
     proposals, messages = findings_in(view, ignore=ignore, checks=FINDINGS if checks is None else checks)
     return ordered((_documented(view, one) for one in proposals), view), [*warn_of_unknown(ignore, CHECKS), *messages]
 
@@ -78,11 +69,6 @@ def _documented(view: PipelineView, proposal: Proposal) -> Finding:
     return found
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
-
-
 def findings_for(
     profile: Profile,
     written: StageGraph | None = None,
@@ -100,16 +86,13 @@ def findings_for(
     Ideas become the profile's `proposals`.
 
     Args:
-        profile: The run's profile: stages, steps, memory, contention, headspace and causes are read.
         made: In-memory sources that were seen while a function built its dataset.
-        constants: Arrays that were seen to become constants of a graph.
         sketch_view: The view of the stages as they were seen being made, for a run without graphs.
-        slips: Found in the text of the target's function; none for a spec.
         tries: Ideas will be tried: none of them is a finding yet.
 
     Returns:
-        The findings in their order, ``None`` if nothing could be judged; and messages for the profile's warnings,
-        among them what could not be judged and why. One that says more than a warning of the profile takes its place.
+        The findings, None if nothing could be judged; and messages for the profile's warnings. One that says more than
+        a warning of the profile takes its place.
     """
     messages: list[Message] = []
     measured = _measurement(profile)
@@ -185,12 +168,11 @@ def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | No
     try:
         return make()
     except Exception as error:  # Advice comes last, when the measurement is done: nothing in it may cost the report.
-        messages.append(Message(code="not-judged", message=f"{what} could not be judged ({_one_line(error)})"))
+        messages.append(Message(code="not-judged", message=f"{what} could not be judged ({in_one_line(error)})"))
         return None
 
 
 def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph | None) -> str:
-    """Why there are no graphs to judge by; empty if there are."""
     if written is None or executed is None:
         ended = "the run ended before TensorFlow's graph was read"
         return ended if profile.errors or not profile.complete else "TensorFlow's graph was not read"
@@ -216,7 +198,7 @@ def _measurement(profile: Profile) -> dict[str, Any]:
         environment={name: value for name in VALUES if (value := os.environ.get(name)) is not None},
         allocator=installed_allocator(),
     )
-    return {"profile": profile, "headspace": profile.headspace, "facts": facts}
+    return {"profile": profile, "facts": facts}
 
 
 def _view_of_graphs(
@@ -232,15 +214,7 @@ def _view_of_graphs(
 
 @dataclass(frozen=True)
 class StaticAdvice:
-    """Advice without a run.
-
-    Attributes:
-        stages: Rows of the sources and stages, as far as they are known.
-        findings: In the order in which they are shown; ``None`` if nothing could be judged.
-        memory: Predicted bytes by owner; ``None`` if they could not be worked out.
-        what_ifs: Largest shuffles and caches within the limit, if one is set.
-        messages: Warnings: findings that failed, findings that were ignored, what is not known.
-    """
+    """Advice without a run, as far as it is known; findings and memory are None where they are not."""
 
     stages: Sequence[Stage] = ()
     findings: list[Finding] | None = None
@@ -262,7 +236,6 @@ def static_advice(
     """Judge a target by its text and by the graph that it was built to, without a run. Never raises.
 
     Args:
-        rows: A spec's sources and stages, whose places findings take.
         sketch: None for a function of which only the text is known; then its findings are None where that shows none.
         what_if: Answer what the limit means for shuffles and caches.
     """

@@ -40,11 +40,7 @@ _HOPELESS = 0.5
 def findings_in(
     view: PipelineView, *, ignore: Sequence[Ignore] = (), checks: Iterable[Check] = FINDINGS
 ) -> tuple[list[Proposal], list[Message]]:
-    """What is wrong with a pipeline or a training for certain, and messages about checks that failed.
-
-    Args:
-        ignore: Entries of the spec; one without a stage stands for every stage.
-    """
+    """What is wrong with a pipeline or a training for certain, and messages about checks that failed."""
     speed = view.profile is None or pays(view)
     return _applied([check for check in checks if speed or not check.waits], view, ignore)
 
@@ -52,11 +48,7 @@ def findings_in(
 def ideas_for(
     view: PipelineView, *, ignore: Sequence[Ignore] = (), checks: Iterable[Check] = IDEAS
 ) -> tuple[list[Proposal], list[Message]]:
-    """The changes that are worth measuring, those with the largest predicted gain first, and messages.
-
-    Args:
-        view: Of a run. Without measured stages there are no ideas.
-    """
+    """The changes worth measuring, the largest predicted gain first, and messages; none without measured stages."""
     if view.kind == "static":
         return [], []
     found, messages = _applied(checks, view, ignore)
@@ -75,7 +67,7 @@ def ideas_for(
 def _applied(
     checks: Iterable[Check], view: PipelineView, ignore: Sequence[Ignore]
 ) -> tuple[list[Proposal], list[Message]]:
-    """What checks see, without what a spec ignores, and messages about both kinds of what is missing."""
+    """What checks see, without what a spec ignores, and messages about both."""
     found: list[Proposal] = []
     ignored: list[str] = []
     messages: list[Message] = []
@@ -83,8 +75,8 @@ def _applied(
         try:
             proposals = [_finished(view, proposal) for proposal in check(view)]
         except Exception as error:  # A mistake in one check must never cost the report.
-            text = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
-            messages.append(Message(code="rule-failed", message=f"{check.name} failed ({text}): it is missing"))
+            text = f"{check.name} failed ({in_one_line(error)}): it is missing"
+            messages.append(Message(code="rule-failed", message=text))
             continue
         for proposal in proposals:
             entry = next((entry for entry in ignore if ignores(entry, proposal, view)), None)
@@ -98,6 +90,12 @@ def _applied(
         text = f"{len(ignored)} {are} ignored, as the spec says: {', '.join(ignored)}"
         messages.append(Message(code="ignored", message=text))
     return found, messages
+
+
+def in_one_line(error: Exception) -> str:
+    """An error with its kind, cut where it is long."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
 def ignores(entry: Ignore, proposal: Proposal, view: PipelineView) -> bool:
@@ -130,10 +128,7 @@ def _finished(view: PipelineView, proposal: Proposal) -> Proposal:
 
 
 def _inside_calls(view: PipelineView) -> frozenset[str]:
-    """The stages that TensorFlow makes inside of one call of the user's, where no line of code can be changed.
-
-    What its last stage gives is what the call gives.
-    """
+    """The stages that TensorFlow makes inside of one call of the user's but the last one, which gives its result."""
     calls: dict[tuple[object, ...], list[str]] = {}
     for stage in view.stages:
         place, row = stage.location, stage.measured
@@ -145,7 +140,6 @@ def _inside_calls(view: PipelineView) -> frozenset[str]:
 
 
 def _named_in(proposal: Proposal) -> frozenset[str]:
-    """Addresses that edits name."""
     values = [value for edit in proposal.edits for value in vars(edit).values()]
     several = [one for value in values if isinstance(value, tuple) for one in value]
     return frozenset(one for one in (*values, *several) if isinstance(one, str))

@@ -43,11 +43,9 @@ CUT_US: Final = 2.0
 
 @dataclass(frozen=True)
 class SingleWindows:
-    """Windows that are made one by one.
+    """Windows that are made one by one: `flat` makes an element of each, with the stages inside its function.
 
     Attributes:
-        flat: The stage that makes an element of each.
-        inside: The stages in its function.
         shift: Elements from the start of one window to that of the next.
         stride: Elements from one element of a window to the next.
         keys: Names or indices of the components, as far as a graph shows them; none for a single tensor.
@@ -78,14 +76,6 @@ class SingleWindows:
     def stages(self) -> tuple[StageView, ...]:
         """All that is replaced, in the order of the data."""
         return (self.window, self.flat, *self.inside)
-
-
-@dataclass(frozen=True)
-class Cut:
-    """The change that cuts many windows at once, and the share of the present work that is left with it."""
-
-    edit: ReplaceStages
-    left: float
 
 
 def windows_of(view: PipelineView, window: StageView) -> SingleWindows | None:
@@ -128,8 +118,8 @@ def _keys(stage: StageView, components: int) -> tuple[str, ...] | tuple[int, ...
     return None if any("." in key for key in known) else known
 
 
-def cut_at_once(view: PipelineView, windows: SingleWindows) -> Cut | None:
-    """Return the change that cuts many of them out of one; a batch where that is the same, None for large ones."""
+def cut_at_once(view: PipelineView, windows: SingleWindows) -> tuple[ReplaceStages, float] | None:
+    """The change that cuts many windows at once (or is a batch, if that is the same), and the share of work left."""
     nbytes, count = windows.flat.element_bytes, per_batch(view, windows.flat)
     took_us = 1000 * sum(stage.table_ms or 0.0 for stage in windows.stages)
     if not nbytes or not count or not took_us:
@@ -137,9 +127,9 @@ def cut_at_once(view: PipelineView, windows: SingleWindows) -> Cut | None:
     left = min(1.0, CUT_US * count / took_us)
     if windows.are_batches:
         arguments = {"batch_size": windows.size, **({"drop_remainder": True} if windows.complete else {})}
-        return Cut(ReplaceStages((windows.window.id, windows.flat.id), (NewStage("batch", arguments),)), left)
+        return ReplaceStages((windows.window.id, windows.flat.id), (NewStage("batch", arguments),)), left
     many = int(min(MOST_WINDOWS, PIECE_BYTES / nbytes))
-    return Cut(_many_at_a_time(windows, many), max(left, 1 / many)) if many >= FEWEST_WINDOWS else None
+    return (_many_at_a_time(windows, many), max(left, 1 / many)) if many >= FEWEST_WINDOWS else None
 
 
 def _many_at_a_time(windows: SingleWindows, many: int) -> ReplaceStages:
@@ -195,10 +185,7 @@ def batch_after(line: Sequence[StageView], stage: StageView) -> StageView | None
 
 
 def maps_in_a_row(line: Sequence[StageView], stage: StageView) -> tuple[StageView, ...]:
-    """Return the maps around one whose elements go into the same batch, in order; only it where they do not all.
-
-    The first of them has much of the work. What is between them goes by the position of elements.
-    """
+    """Return the maps around one whose elements go into the same batch, in order; only it where they do not all."""
     place = [one.id for one in line].index(stage.id)
     end = place + 1
     while end < len(line) and (line[end].op == "map" or _goes_by_position(line[end])):
@@ -221,23 +208,16 @@ def _goes_by_position(stage: StageView) -> bool:
 
 
 def moves_of_batch(view: PipelineView, stage: StageView, least: int) -> tuple[MoveStage, ...]:
-    """The edits that put the batch before a map, whose function then gets whole batches as they are.
-
-    Args:
-        least: Elements of a batch below which there are too few calls to save.
-    """
+    """The edits that put the batch, of `least` elements at least, before a map, whose function gets whole batches."""
     batch = batching(view, stage) if traits(stage.op).maps else None
     return batch.moves(stage) if batch is not None and batch.size >= least else ()
 
 
 @dataclass(frozen=True)
 class CsvRows:
-    """Rows of a CSV file that are parsed one by one.
+    """Rows of a CSV file that are parsed one by one; with the edits one `tf.io.decode_csv` parses a batch of lines.
 
-    Attributes:
-        stages: The source, the maps of its rows and their batch.
-        edits: They make the batch one of lines, which one `tf.io.decode_csv` parses.
-        gain: Times as fast: 430 columns and batches of 128 lines, TensorFlow 2.21.
+    `gain` is of 430 columns and batches of 128 lines, TensorFlow 2.21.
     """
 
     stages: tuple[StageView, ...]
@@ -257,11 +237,7 @@ _FUSION: Final = "experimental_optimization.map_fusion"
 
 
 def csv_by_lines(view: PipelineView, source: StageView) -> CsvRows | None:
-    """Return the rows of a `CsvDataset` whose lines a batch may have instead; None of any other stage.
-
-    Each column of a row is a tensor that is made, handed over and copied by itself. Of a spec, or where lines are no
-    rows, no edit is known.
-    """
+    """Return the rows of a `CsvDataset` whose lines a batch may have instead; None of other stages, and of a spec."""
     given, files = source.arguments, source.arguments.get("filenames")
     if source.op != "CsvDataset" or source.written is not None or not files or not given.get("record_defaults"):
         return None
@@ -301,10 +277,7 @@ with 64 % became 10 to 39 times as fast."""
 
 @idea("whole-batches")
 def whole_batches(view: PipelineView) -> Iterator[Proposal]:
-    """A map's function on whole batches: by TensorFlow's own vectorisation, or, of Python, called once as it is.
-
-    Whether a function means the same on a batch, the comparison of data decides.
-    """
+    """A map's function on whole batches; whether it means the same there, the comparison of data decides."""
     for group in busy(view):
         line = line_of(view, group[0])
         row = maps_in_a_row(line, group[0])
@@ -331,7 +304,7 @@ _CALLED: Final = "is called for each element of a batch"
 
 
 def _left_on_batches(view: PipelineView, stages: Sequence[StageView]) -> dict[str, float]:
-    """The shares of their work that are left where the calls of their functions, and of short ops, cost once."""
+    """The shares of their work that are left where calls, and short ops, cost once."""
     rows = [(stage, stage.measured) for stage in stages if stage.measured is not None]
     return {row.id: max(left_on_batches(row), copied_share(view, stage)) for stage, row in rows}
 
@@ -345,7 +318,6 @@ def _on_batches(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...
 
 
 def _is_called(stage: StageView) -> bool:
-    """Whether calling its Python takes a good part of its time, as far as a trace has shown it."""
     row = stage.measured
     return runs_python(stage) and row is not None and (row.ops is None or share_of_calls(row) >= CALLED_FROM)
 
@@ -390,5 +362,6 @@ def windows_at_once(view: PipelineView) -> Iterator[Proposal]:
         if cut is not None:
             title = "Replace windows with batches" if windows.are_batches else ""
             why = "makes a dataset of each window, which is then batched by itself"
-            left = dict.fromkeys((one.id for one in windows.stages), cut.left)
-            yield proposal_about(windows.stages, title, why, (cut.edit,), left=left)
+            edit, share = cut
+            left = dict.fromkeys((one.id for one in windows.stages), share)
+            yield proposal_about(windows.stages, title, why, (edit,), left=left)

@@ -25,19 +25,14 @@ _IN_FLIGHT = 1
 
 @dataclass(frozen=True)
 class BatchSavings:
-    """The batch that a stage's elements go into.
-
-    Attributes:
-        stage: The ``batch``.
-        between: Stages between the two, in the order elements flow; all of them only choose and order elements.
-    """
+    """The batch that a stage's elements go into; the stages between, as elements flow, only choose and order them."""
 
     stage: StageView
     size: int
     between: tuple[StageView, ...]
 
     def moves(self, stage: StageView) -> tuple[MoveStage, ...]:
-        """Move the batch, and the stages between, before `stage`."""
+        """Move the batch, and the stages between, before a stage."""
         return tuple(
             MoveStage(other_stage.id, other_stage.op, before=stage.id) for other_stage in (*self.between, self.stage)
         )
@@ -135,12 +130,7 @@ def copied_share(view: PipelineView, stage: StageView) -> float:
 
 
 def once_per_batch(function: str) -> str:
-    """What to do about a function of Python whose calls cost most.
-
-    Example:
-        >>> once_per_batch("load()")
-        'write load() for whole batches, where NumPy can take many elements at once: .batch(…) before the map'
-    """
+    """What to do about a function of Python whose calls cost most."""
     return f"write {function} for whole batches, where NumPy can take many elements at once: .batch(…) before the map"
 
 
@@ -151,10 +141,7 @@ def alone(view: PipelineView, cost: float) -> float:
 
 
 def kept_share(view: PipelineView, stage: StageView) -> float | None:
-    """Share of the elements that go into a stage and come out of it; ``None`` if unknown.
-
-    Exact where the arguments or the lengths of the data say it, else as counted in the measured window.
-    """
+    """Share of the elements into a stage that come out of it, by its arguments, lengths or counts; None if unknown."""
     shards = stage.arguments.get("num_shards")
     if traits(stage.op).cardinality == "share" and isinstance(shards, int) and shards > 0:
         return 1 / shards

@@ -27,12 +27,9 @@ Look: TypeAlias = Callable[[PipelineView], Iterable[Proposal]]
 
 @dataclass(frozen=True)
 class Check:
-    """A finding or an idea.
+    """A finding or an idea, with what its change may do to the data where a proposal does not say otherwise.
 
-    Attributes:
-        name: Kebab-case, as in `ignore:` of a spec and in SARIF; the heading of its section in `rules.md`.
-        semantics: What its change may do to the data, where a proposal does not say otherwise.
-        waits: Whether it is about the speed of the pipeline: it counts only where a faster one makes the steps faster.
+    It `waits` where it is about speed: it counts only where a faster pipeline makes the steps faster.
     """
 
     name: str
@@ -77,11 +74,7 @@ def idea(name: str) -> Callable[[Look], Check]:
 
 @dataclass(frozen=True)
 class Section:
-    """What `rules.md` says of a finding or an idea.
-
-    Attributes:
-        title: What to do, in a few words.
-    """
+    """What `rules.md` says of a finding or an idea."""
 
     title: str
     why: str
@@ -172,12 +165,7 @@ GONE: Final[dict[str, str]] = {
 
 
 def instead_of(name: str) -> str | None:
-    """Return the end of a sentence about a rule of an earlier version; None for any other name.
-
-    Example:
-        >>> instead_of("serial-map-cpu"), instead_of("nonsense")
-        ('is parallel-calls now', None)
-    """
+    """The end of a sentence about a rule of an earlier version; None for any other name."""
     if name in NEW_NAMES:
         return f"is {NEW_NAMES[name]} now"
     return f"is gone: {GONE[name]}" if name in GONE else None

@@ -25,11 +25,7 @@ NEAR_LIMIT = 0.5
 
 
 def warning(why: str) -> Message:
-    """Return what a report says of such a step.
-
-    Args:
-        why: As `pipelines.steps.step.too_optimistic` has it.
-    """
+    """What a report says of a step that is too optimistic, as `pipelines.steps.step` has it."""
     text = (
         f"In the recorded run {why}, and this replay of it only waits: the pipeline is faster here than in the "
         "training, and nothing is proven by it."
@@ -59,13 +55,8 @@ def _why(profile: Profile) -> str | None:
 def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | None:
     """Return why a change that saves memory is no recommendation, in words; None where it is worth what it costs.
 
-    Speed and memory are on one scale, that of `worth`: half the speed is twice the peak. Near the limit, memory comes
-    first. A speed that is undecided and looks slower is no recommendation either, nor is a setting of the process whose
-    price in speed is not known.
-
-    Args:
-        peak: Memory at the peak of the run, in bytes; None where it is unknown.
-        limit: Memory limit in bytes; None for none.
+    Half the speed is twice the peak. Near the limit, memory comes first. A speed that is undecided and looks slower is
+    no recommendation either, nor is a setting of the process whose price in speed is not known.
     """
     measured = finding.measured or {}
     saved, high = -(measured.get("peak_rss_delta_bytes") or 0), measured.get("high") or math.inf

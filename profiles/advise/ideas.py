@@ -46,6 +46,8 @@ from pipeprof.profiles.advise.facts.environment import (
 from pipeprof.profiles.advise.facts.work import (
     MUCH_WORK,
     SOME_WORK,
+    WAITING_CALLS,
+    WAITING_CORES,
     after,
     before,
     busy,
@@ -63,7 +65,8 @@ from pipeprof.profiles.advise.facts.work import (
     waits_for_gil,
     worker_cores,
 )
-from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics, strongest
+from pipeprof.profiles.advise.proposal import Proposal, Semantics, strongest
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.lines import reader_of
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import cores_text, listed, percent, significant, size, stage_name
@@ -74,16 +77,12 @@ CYCLE: Final = "cycle_length"
 ALL_CORES: Final = 0.8
 """Share of the cores in use from which a call more has none."""
 POOL: Final = "threading.private_threadpool_size"
-WAITING_CALLS: Final = 16
-"""Calls at a time of a stage that waits, each with a thread: 789 pictures of 20 ms per second instead of 48."""
 MORE_CALLS: Final = 4
 """Times as many calls as now that a stage with a fixed number of them gets."""
 MOST_CALLS: Final = 64
 """The largest number of calls, and of threads of a pool, that is tried."""
 TOO_MANY: Final = 4
 """Calls or threads per core from which computing ones are tried with as many as there are cores."""
-WAITING_CORES: Final = 0.3
-"""Cores in use below which a stage with one call at a time waits instead of computing."""
 HARDLY_COMPUTES: Final = 0.8
 """The same with several calls."""
 SMALL_RECORD: Final = 8192
@@ -341,7 +340,7 @@ def cache(view: PipelineView) -> Iterator[Proposal]:
                     [stage], f"Cache {size(smaller.nbytes)}, not {size(smaller.now)}", smaller.why, smaller.edits
                 ),
                 family="memory" if smaller.saves else "speed",
-                predicted=Prediction(smaller.why, peak_rss_delta_bytes=round(smaller.nbytes - smaller.now))
+                predicted=Predicted(formula=smaller.why, peak_rss_delta_bytes=round(smaller.nbytes - smaller.now))
                 if smaller.saves
                 else None,
                 left={} if smaller.saves else {stage.id: SOME_WORK},
@@ -436,7 +435,7 @@ def process_environment(view: PipelineView) -> Iterator[Proposal]:
                 proposal_about(view.stages[:1], "Let the allocator return freed memory", "", environment_edits(wanted)),
                 family="memory",
                 sentence=f"At the peak, {where} held {size(nbytes)} that nothing used any more.",
-                predicted=Prediction(f"at most -{size(nbytes)}", peak_rss_delta_bytes=-nbytes),
+                predicted=Predicted(formula=f"at most -{size(nbytes)}", peak_rss_delta_bytes=-nbytes),
             )
     facts = view.facts
     if facts is None or facts.runnable_wait_share is None or facts.others_cores is None:

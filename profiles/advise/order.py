@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-from pipeprof.profiles.advise.proposal import SEMANTICS, Prediction, Proposal, effort, value_of
+from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, effort, value_of
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding, Predicted, documents_of
 from pipeprof.profiles.view.view import PipelineView
@@ -21,14 +21,11 @@ if TYPE_CHECKING:
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
-    Kept ones, caches that were kept, unfinished ones, correctness, unverified ones, ceilings, rejected ones;
-    within each by worth, those whose gain is only known to be no larger than a number last, then by place in the
-    pipeline. Of changes that are as fast as measured, those of the pipeline come before those of the process, then the
-    one that changes less of the data, and of those within 3 % of the fastest the simplest one: without memory for data,
-    without new stages, with the fewest edits.
-
-    Args:
-        view: Gives stages their places among equal findings; without it they keep their order.
+    Kept ones, caches that were kept, unfinished ones, correctness, unverified ones, ceilings, rejected ones; within
+    each by worth, those whose gain is only known to be no larger than a number last, then by place in the pipeline. Of
+    changes that are as fast as measured, those of the pipeline come before those of the process, then the one that
+    changes less of the data, and of those within 3 % of the fastest the simplest one: without memory for data, without
+    new stages, with the fewest edits.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
@@ -76,21 +73,7 @@ def _speedup(finding: Finding) -> float:
 
 
 def worth(finding: Finding, view: PipelineView | None = None) -> float:
-    """Value of a finding on one scale for speed and memory: twice the speed equals half the peak.
-
-    Args:
-        finding: Its measured effect counts, else the predicted one.
-        view: Has the peak that savings are a part of; without a measured one, the memory limit.
-
-    Returns:
-        0 if nothing is known about it.
-
-    Example:
-        >>> from pipeprof.profiles.document.findings import Facts, Finding, Predicted
-        >>> twice = Finding(rule="a", title="", status="unverified", predicted=Predicted(speedup=2.0))
-        >>> round(worth(twice), 3)
-        0.693
-    """
+    """Value of a finding on the scale of `value_of`, by its measured effect, else the predicted one; 0 if unknown."""
     effect: Facts = finding.measured or (finding.predicted.model_dump() if finding.predicted else {})
     speedup, saved = _number(effect.get("speedup")), -_number(effect.get("peak_rss_delta_bytes"))
     profile = view.profile if view is not None and view.profile is not None and view.profile.shows_memory else None
@@ -119,12 +102,7 @@ MEASURED = "measured"
 
 
 def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | None = None) -> Finding:
-    """Write a proposal into a finding that was not tried yet.
-
-    Args:
-        patch: The change as lines of YAML, or as a diff of the spec.
-        reason: Why nothing is known about it yet.
-    """
+    """Write a proposal into a finding that was not tried yet; `patch` has its change as YAML, or as a diff."""
     documents = documents_of(proposal.edits)
     return Finding(
         rule=proposal.rule or MEASURED,
@@ -140,11 +118,10 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
         # A rule's one edit stands alone; of what no rule proposes they are always a list.
         edit=documents[0] if len(documents) == 1 and proposal.rule not in {None, MEASURED} else documents or None,
         patch=patch,
-        python=proposal.python or None,
         change=proposal.change or None,
         in_spec=proposal.in_spec,
         cache=proposal.cache,
-        predicted=proposal.predicted and Predicted(**vars(proposal.predicted)),
+        predicted=proposal.predicted,
         status="unverified",
         reason=reason,
     )
@@ -152,7 +129,6 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
 
 def proposal_of(finding: Finding) -> Proposal:
     """Read what a finding proposes."""
-    known = finding.predicted
     return Proposal(
         title=finding.title,
         change=finding.change or finding.title,
@@ -162,18 +138,14 @@ def proposal_of(finding: Finding) -> Proposal:
         family=finding.family or "speed",
         rule=finding.rule,
         stage=finding.stage,
-        predicted=Prediction(**known.model_dump() | {"formula": known.formula or ""}) if known is not None else None,
+        predicted=finding.predicted,
         in_spec=finding.in_spec,
         cache=finding.cache,
     )
 
 
 def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:
-    """The changes that a run has kept, fastest first.
-
-    Args:
-        now: The pipeline as this search measured it: with another step, the gains of the saved run say nothing.
-    """
+    """The changes that a run has kept, fastest first; their gains only where `now` has the same step."""
     found = []
     holds = now is None or _step(saved) == _step(now)
     for finding in saved.findings or ():
@@ -187,7 +159,9 @@ def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]
         measured = finding.measured or {}
         interval = (float(speedup), float(measured.get("low") or 0.0), measured.get("high"))
         proposal = replace(proposal_of(finding), edits=tuple(edits))
-        known = replace(proposal, predicted=Prediction("measured before", float(speedup)), measured=interval)
+        known = replace(
+            proposal, predicted=Predicted(speedup=float(speedup), formula="measured before"), measured=interval
+        )
         found.append(known if holds else proposal)
     return sorted(found, key=lambda one: -(one.speedup or 0.0))
 

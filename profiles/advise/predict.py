@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from pipeprof.profiles.advise.proposal import Prediction
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.time.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.time.read_flow import flow_of
 from pipeprof.profiles.view.view import PipelineView
@@ -15,43 +15,22 @@ _NAMED = 3
 """Stages that a formula names at most."""
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Prediction for a change.
-
-    Attributes:
-        speedup: Steps per second with them over without.
-        wait_ms: How long the step then waits for each batch; without a step the whole interval.
-    """
-
-    speedup: float
-    wait_ms: float
-    formula: str
-
-
 def expected(
     view: PipelineView,
     left: Mapping[str, float],
     calls: Mapping[str, float],
     prefetched: Collection[str] = (),
     threads: float | None = None,
-) -> Prediction | None:
-    """Predict a change from the times of all stages; ``None`` without them, or where it says nothing of them.
-
-    Args:
-        left: The share of a stage's work that is left, by address.
-        calls: The calls at a time that a stage has, by address.
-        prefetched: Addresses of stages with a prefetch after them.
-        threads: Of the pool, where the change sets them.
-    """
+) -> Predicted | None:
+    """Predict a change from the times of all stages, as `predicted`; None without them."""
     if view.profile is None:
         return None
-    flow = flow_of(view.profile.model_copy(update={"headspace": view.headspace, "options": dict(view.options)}))
+    flow = flow_of(view.profile.model_copy(update={"options": dict(view.options)}))
     found = predicted(flow, left, calls, prefetched, threads) if flow is not None else None
-    if found is None:
-        return None
-    # The wait is not known where that of the run is not.
-    return Prediction(found.formula, found.speedup, wait_ms=None if view.profile.gains_are_bounds else found.wait_ms)
+    if found is not None and view.profile.gains_are_bounds:
+        # The wait is not known where that of the run is not.
+        found.wait_ms = None
+    return found
 
 
 def predicted(
@@ -60,13 +39,11 @@ def predicted(
     calls: Mapping[str, float],
     prefetched: Collection[str] = (),
     threads: float | None = None,
-) -> Estimate | None:
+) -> Predicted | None:
     """Predict what a change gives; ``None`` where it is about nothing that the pipeline has.
 
     Args:
         left: The share of a stage's work that is left, by address; what is not named stays as it is.
-        calls: The calls at a time that a stage has, by address.
-        prefetched: Addresses of stages with a prefetch after them.
         threads: How many threads the pool then has; `None` for as many as now.
     """
     known = {one.id for part in flow.parts for one in (part, *part.inside)}
@@ -86,11 +63,10 @@ def predicted(
     if not after_ms > 0:
         return None
     formula = change_text(before_ms, after_ms, _reason(after))
-    return Estimate(before_ms / after_ms, max(0.0, after_ms - after.step_ms), formula)
+    return Predicted(speedup=before_ms / after_ms, wait_ms=max(0.0, after_ms - after.step_ms), formula=formula)
 
 
 def _changed(part: Part, left: Mapping[str, float], calls: Mapping[str, float], pool: float) -> Part:
-    """A part with its share of work, and with its calls."""
     new = part.scaled(_share(part, left))
     # Calls inside of a function leave the thread of the stage that calls it.
     threads = {one.id: min(one.calls, pool) for one in part.inside}

@@ -21,7 +21,7 @@ from pipeprof.pipelines.meaning.traits import traits
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
-    from pipeprof.profiles.document.findings import Kept
+    from pipeprof.profiles.document.findings import Kept, Predicted
 
 Semantics = Literal["same", "order", "randomness", "values"]
 SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
@@ -33,43 +33,18 @@ _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """Predicted effect of a change.
-
-    Attributes:
-        formula: Calculation, with its numbers.
-        speedup: Steps per second with it over without.
-        peak_rss_delta_bytes: Change of peak memory; negative saves.
-        wait_ms: Wait of the step per batch with it, in milliseconds; without a step the whole interval.
-    """
-
-    formula: str
-    speedup: float | None = None
-    peak_rss_delta_bytes: int | None = None
-    wait_ms: float | None = None
-
-
-@dataclass(frozen=True)
 class Proposal:
     """A change that may help, before it is known whether it does.
 
     Attributes:
         title: Empty for that of the rule.
         change: The change in one line; empty where the edits say it.
-        edits: They, with the addresses of the pipeline that it was found for.
         semantics: What it may change of the data; None for the rule's own, without a rule nothing.
         redrawn: What it changes of what each run draws anew anyway; None for nothing.
-        family: What it is to gain.
-        stage: Address of the stage that it is about.
         covers: Addresses of all stages that it is about, where that is more than `stage`.
         measured: Steps per second with it over without as an earlier run of the same pipeline measured it, with its
             interval; None without.
-        sentence: Observation in numbers, and why it matters on this pipeline.
-        recommendation: What to do, in words.
         evidence: Numbers behind the sentence, flat; names carry their unit.
-        python: The Python to write by hand; empty for that of the edits.
-        change_detail: The change in numbers, for a line that the edits say.
-        in_spec: It can be made in the data of the spec.
         left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
         calls: The calls at a time that a stage has with it, by address.
         cache: What it keeps in memory for later epochs; None for nothing.
@@ -86,12 +61,11 @@ class Proposal:
     rule: str | None = None
     stage: str | None = None
     covers: tuple[str, ...] = ()
-    predicted: Prediction | None = None
+    predicted: Predicted | None = None
     measured: tuple[float, float, float | None] | None = None
     sentence: str | None = None
     recommendation: str = ""
     evidence: Mapping[str, float | int | str | bool] = field(default_factory=dict)
-    python: str = ""
     change_detail: str | None = None
     in_spec: bool = False
     location: Location | None = None
@@ -197,9 +171,6 @@ def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, bool, float]:
     """Sort key of edits, simplest first: tunes the process, keeps data in memory, adds stages, number of edits.
 
     Example:
-        >>> from pipeprof.pipelines.changes.edits import SetArgument
-        >>> effort([SetArgument("stages.0", "map", "num_parallel_calls", 8)])
-        (False, False, False, 1)
         >>> effort([InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")])
         (False, True, True, 2)
     """
@@ -220,15 +191,10 @@ def expected_of(proposal: Proposal, peak: int | None = None) -> float:
 
 
 def value_of(speedup: float | None, saved: float, peak: float | None = None) -> float:
-    """An effect on one scale for speed and memory: twice the speed equals half the peak.
+    """An effect on one scale for speed and memory: twice the speed equals half the peak; 0 where nothing is gained.
 
     Args:
-        speedup: Steps per second with a change over without; None if unknown.
-        saved: Bytes of peak memory that it saves; negative where it takes more.
         peak: Bytes that the saving is a part of; a gibibyte more than it if not known.
-
-    Returns:
-        0 if nothing is known about it, or it gains nothing.
 
     Example:
         >>> round(value_of(2.0, 0), 3), round(value_of(None, 500, 1000), 3)

@@ -6,7 +6,7 @@ out what stages gave proves that they are the cause.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
@@ -15,10 +15,10 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.caching import runs_python
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Proposal, tunes_process
-from pipeprof.profiles.advise.text.bound_advice import advice_for, bottleneck_finding, name_together
+from pipeprof.profiles.advise.text.bound_advice import advice_for, around, bottleneck_finding, name_together, stages_at
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.lines import line_of, lines_of, main_line, on_main_line, written_ops
+from pipeprof.profiles.lines import lines_of, main_line, on_main_line, written_ops
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
 from pipeprof.profiles.time.verdict import is_free
@@ -66,16 +66,8 @@ def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Re
     ]
 
 
-def stages_at(profile: Profile, addresses: Collection[str]) -> list[Stage]:
-    """The stages with these addresses, in the order of the data."""
-    return [stage for stage in profile.stages or () if stage.id in addresses]
-
-
 def _of_one_line(profile: Profile) -> tuple[str, ...]:
-    """The stages that one line of the program makes with one function, the bottleneck among them.
-
-    None where it is alone on the main line: then it is one of the stages there.
-    """
+    """The stages that one line of the program makes, the bottleneck among them; none if it is on the main line."""
     verdict, stages = profile.verdict, profile.stages or []
     named = next((stage for stage in stages if verdict is not None and stage.id == verdict.stage), None)
     twins = [stage for stage in stages if named is not None and are_twins([named, stage])]
@@ -91,8 +83,8 @@ def _of_one_line(profile: Profile) -> tuple[str, ...]:
 
 def _with_costly_before(profile: Profile, stage: Stage) -> list[Stage]:
     """A stage with those in a row before it that call functions too, from the first that costs about as much."""
-    line = line_of(profile, stage.id)
-    row = list(takewhile(lambda one: traits(one.op).function is not None, reversed(line[: line.index(stage)])))
+    before, _ = around(profile, stage.id)
+    row = list(takewhile(lambda one: traits(one.op).function is not None, reversed(before)))
     while row and (row[-1].share or 0.0) < ABOUT_AS_COSTLY * (stage.share or 0.0):
         row.pop()
     return [*reversed(row), stage]
@@ -139,10 +131,8 @@ def _replayed(profile: Profile, stages: Sequence[str]) -> tuple[str, ...]:
 
 def _to_filters(profile: Profile, address: str, found: Sequence[str]) -> list[list[str]]:
     """The stages that follow one on its line, in parts that end with a filter, up to the next one of `found`."""
-    line = line_of(profile, address)
-    place = next((place for place, stage in enumerate(line) if stage.id == address), len(line))
     parts: list[list[str]] = [[]]
-    for stage in takewhile(lambda one: one.id not in found, line[place + 1 :]):
+    for stage in takewhile(lambda one: one.id not in found, around(profile, address)[1]):
         parts[-1].append(stage.id)
         if traits(stage.op).predicate:
             parts.append([])

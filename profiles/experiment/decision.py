@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.experiment.statistics import ERROR, Interval
+from pipeprof.profiles.experiment.statistics import ERROR, SHARE, Interval
 
 Verdict = Literal["regressed", "not regressed", "cannot tell"]
 Outcome = Literal["above", "below", "inside", "unclear"]
@@ -85,12 +85,7 @@ class Comparison:
         return replace(self, change=self.change.mirrored())
 
     def outcome(self, floor: float = SPEED_FLOOR, error: float = ERROR) -> Outcome:
-        """State what the change is.
-
-        Example:
-            >>> [Comparison(Interval(mean, 0.005, 4, 5)).outcome(0.03) for mean in (0.095, -0.095, 0.0, 0.03)]
-            ['above', 'below', 'inside', 'unclear']
-        """
+        """State what the change is."""
         other = self.mirrored()
         if self.exceeds(floor, error):
             return "above"
@@ -118,14 +113,10 @@ def verdict_of(compared: Comparison, floor: float, error: float = ERROR) -> Verd
 
 
 def holding(tests: Mapping[Key, Test], error: float = ERROR, others: int = 0) -> set[Key]:
-    """Those of several changes that are beyond their floors for certain, all together (Holm).
+    """Those of several changes, and others that do not hold, that are beyond their floors for certain together (Holm).
 
-    The clearest one has to hold at the error over their number, the next one at the error over the number that is
-    left, until one does not hold.
-
-    Args:
-        error: Of all together, on each side.
-        others: Further ones that were judged together with them and do not hold.
+    The clearest one has to hold at the error over their number, the next one at the error over the number that is left,
+    until one does not hold.
     """
     found: set[Key] = set()
     for place, key in enumerate(sorted(tests, key=lambda key: -tests[key][0].strength(tests[key][1]))):
@@ -139,12 +130,9 @@ def holding(tests: Mapping[Key, Test], error: float = ERROR, others: int = 0) ->
 
 
 def verdicts(tests: Mapping[Key, Test], error: float = ERROR) -> dict[Key, Verdict]:
-    """The verdicts on several changes together.
+    """The verdicts on several changes together, with that error for all regressions.
 
     That none has regressed needs no correction: each has to be so by itself.
-
-    Args:
-        error: That one is called a regression which is none, all together.
     """
     held = holding(tests, error)
     given: dict[Key, Verdict] = {key: verdict_of(*test) for key, test in tests.items()}
@@ -161,18 +149,15 @@ def outcomes(tests: Mapping[Key, Test]) -> dict[Key, Outcome]:
     return {key: "unclear" if it in {"above", "below"} and key not in held else it for key, it in given.items()}
 
 
-def resolution(same: Interval, floor: float, spread: float = math.sqrt(3) / 2) -> float:
+def resolution(same: Interval, floor: float) -> float:
     """The smallest change that would have been called a regression, on the scale of the decision.
 
     A change of this size is found in 99 of 100 sessions: the floor, half the interval, and as much again for where the
-    mean may fall.
-
-    Args:
-        same: What two copies of the base differ by, of several pairs.
-        spread: Standard error of a change over that of `same`. The change from the mean of two copies has the variance
-            of 1.5 processes, the difference of two copies that of 2.
+    mean may fall. `same` is what two copies of the base differ by, of several pairs.
     """
-    return floor + 2 * Interval(0.0, same.error * spread, 2 * same.pairs - 1, same.pairs).half()
+    # The change from the mean of two copies has the variance of 1.5 processes, the difference of two copies that of 2.
+    error = same.error * math.sqrt(SHARE)
+    return floor + 2 * Interval(0.0, error, 2 * same.pairs - 1, same.pairs).half()
 
 
 def pairs_to_settle(found: Interval, floor: float) -> int | None:

@@ -7,6 +7,7 @@ the same round, and each round is one observation.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from statistics import geometric_mean
 
@@ -21,18 +22,11 @@ MEMORY_SHARE = 0.10
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured.
-
-    Attributes:
-        rounds: The blocks of each complete round, by the worker's name.
-        alone: Whether each block is a process of its own.
-        left_out: Number of rounds that do not count, because something else took the cores meanwhile.
-    """
+    """The blocks of each complete round that counts, by the worker's name; `alone` if each is a process of its own."""
 
     built: dict[str, Built] = field(default_factory=dict)
     rounds: list[dict[str, TurnEnded]] = field(default_factory=list)
     alone: bool = False
-    left_out: int = 0
     base: tuple[str, ...] = BASELINES
     arm: tuple[str, ...] = ()
 
@@ -44,6 +38,10 @@ class Evidence:
             if len(base) == len(self.base) and arm and all((*base, *arm)):
                 found.append(geometric_mean(arm) / geometric_mean(base))
         return found
+
+    def blocks(self, names: Collection[str]) -> list[TurnEnded]:
+        """All blocks of some processes."""
+        return [block for blocks in self.rounds for name, block in blocks.items() if name in names]
 
     def restarts(self) -> int:
         """How often the data set of a process had ended and begun again, at most."""

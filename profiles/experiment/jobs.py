@@ -1,4 +1,4 @@
-"""Jobs of the workers that take turns: the pipeline with a change, and without."""
+"""Versions of a pipeline, each step of edits on what the one before it made, and jobs of workers that measure them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.changes.in_spec import changed_spec
+from pipeprof.pipelines.changes.in_spec import EditError, changed_spec
+from pipeprof.pipelines.changes.in_spec_text import apply_to_spec
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import BASELINES
@@ -19,29 +20,45 @@ from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
 
 @dataclass(frozen=True)
-class Change:
-    """Edits in the form that a target takes.
+class Version:
+    """A pipeline with changes."""
 
-    Attributes:
-        in_spec: Edits of the data of a spec.
-        edits: Edits of the recorded calls, each as JSON: of a Python function, or of a spec whose data have no form for
-            one.
-    """
+    steps: tuple[tuple[PipelineEdit, ...], ...] = ()
+    loaded: LoadedSpec | None = None
 
-    in_spec: tuple[PipelineEdit, ...] = ()
-    edits: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that the edits set in the environment of the process."""
+        edits = [edit for step in self.steps for edit in step]
+        return {edit.variable: edit.value for edit in edits if isinstance(edit, SetEnvironment)}
+
+    @property
+    def edits_of_calls(self) -> list[list[str]]:
+        """The steps of a Python target for a job; those that only the process has are left out."""
+        known = [[edit for edit in step if not isinstance(edit, SetEnvironment)] for step in self.steps]
+        steps = [[json.dumps(to_document(edit)) for edit in step] for step in known if step]
+        return steps if self.loaded is None else []
+
+    def then(self, edits: Sequence[PipelineEdit]) -> Version:
+        """This pipeline with a further step.
+
+        Raises PipeprofError (EditError) where the step is not possible, changes nothing, or makes a wrong spec.
+        """
+        steps = (*self.steps, tuple(edits))
+        if self.loaded is None:
+            return Version(steps)
+        text = apply_to_spec(self.loaded, edits)
+        if text == self.loaded.text and all(not isinstance(edit, SetEnvironment) for edit in edits):
+            raise EditError("it changes nothing")
+        return Version(steps, replace(changed_spec(self.loaded, edits), text=text))
 
 
 @dataclass
 class JobMaker:
     """Makes the jobs of one target.
 
-    Attributes:
-        memory_limit: Bytes that all workers may use together.
-        sha256: Hash of a Python target's file in the run; as it is now if not given.
-        ops: Of a spec, by address: what its data have no form for is made in its recorded calls. Without them it is not
-            tried.
+    `sha256` is that of a Python target's file in the run. Without the `ops` of a spec, what its data have no form for
+    is not tried.
     """
 
     settings: Options
@@ -70,12 +87,7 @@ class JobMaker:
         return self.settings.timeout
 
     def untouched(self, hold_bytes: int = 0, *, paced: bool = False, times_stages: bool = False) -> Options:
-        """A worker of the pipeline as the user made it.
-
-        Args:
-            paced: Blocks may say how far apart its batches come.
-            times_stages: Read the time of each stage in each block.
-        """
+        """A worker of the pipeline as the user made it; paced, its blocks may say how far apart its batches come."""
         turns = TurnsJob(paced=paced, hold_bytes=hold_bytes, times_stages=times_stages)
         return self._job(self.settings.loaded, turns)
 
@@ -87,56 +99,28 @@ class JobMaker:
         """A worker of the pipeline in which a replay of their outputs replaces stages."""
         return self._job(self.settings.loaded, TurnsJob(replay=replay))
 
-    def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> Options:
-        """A worker of the pipeline with a change.
-
-        Args:
-            warm_steps: Steps of warm-up at least, in which a cache fills.
-            compares: It compares two epochs of what a cache would keep.
-
-        Raises:
-            PipeprofError: The change does not apply to the spec.
-        """
-        loaded, turns = (
-            self.settings.loaded,
-            TurnsJob(environment=list(change.environment), warm_steps=warm_steps, compare_epochs=compares),
+    def in_calls(self, edits: Sequence[PipelineEdit], warm_steps: int = 0, *, compares: bool = False) -> Options:
+        """A worker of the pipeline with edits of its recorded calls, also where a spec's data have no form for them."""
+        turns = replace(
+            _turns(Version((tuple(edits),)), warm_steps, compares=compares),
+            edits=[json.dumps(to_document(edit)) for edit in edits if not isinstance(edit, SetEnvironment)],
+            ops=list(self.ops) if self.is_spec else None,
         )
-        if loaded is not None and change.in_spec:
-            loaded = changed_spec(loaded, change.in_spec)
-        elif change.edits:
-            ops = list(self.ops) if self.is_spec else None
-            turns = replace(turns, edits=list(change.edits), ops=ops)
-        return self._job(loaded, turns)
+        return self._job(self.settings.loaded, turns)
 
     def of_version(
-        self,
-        loaded: LoadedSpec | None,
-        steps: Sequence[Sequence[str]] = (),
-        environment: Mapping[str, str] | None = None,
-        warm_steps: int = 0,
-        *,
-        compares: bool = False,
-        source: ChangedSource | None = None,
+        self, version: Version, warm_steps: int = 0, *, compares: bool = False, source: ChangedSource | None = None
     ) -> Options:
-        """A worker of a version of the pipeline.
+        """A worker of a version, whose cache fills in steps of warm-up; `source` has the edits of its calls."""
+        job = self._job(version.loaded, _turns(version, warm_steps, compares=compares))
+        return with_source(job, source) if source is not None else replace(job, edits=version.edits_of_calls)
 
-        Args:
-            steps: Edits of a Python target's calls, as `Options.edits`.
-            source: The same in the text of its files, in place of `steps`.
-        """
-        turns = TurnsJob(environment=list((environment or {}).items()), warm_steps=warm_steps, compare_epochs=compares)
-        job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
-        return with_source(job, source) if source is not None else job
-
-    def change_of(self, finding: Finding) -> Change | None:
-        """What a finding proposes; None where it can only be made by hand."""
-        environment = environment_of(finding)
-        if len(environment) == len(finding.documents) > 0:
-            return Change(environment=environment)
-        if self.is_spec and (finding.in_spec or not self.ops):
-            return Change(finding.edits, environment=environment) if finding.in_spec else None
-        edits = edits_of_calls(finding)
-        return Change(edits=tuple(edits), environment=environment) if edits is not None else None
+    def can_make(self, finding: Finding) -> bool:
+        """Whether the change of a finding can be made without the user."""
+        of_process = all(isinstance(edit, SetEnvironment) for edit in finding.edits)
+        if self.is_spec and not of_process and (finding.in_spec or not self.ops):
+            return finding.in_spec
+        return finding.is_known
 
     def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Options:
         from pipeprof.pipelines.data.cache import ensure
@@ -151,6 +135,10 @@ class JobMaker:
             memory_limit=self.memory_limit,
             turns=replace(turns, digest_seconds=self.digest_seconds),
         )
+
+
+def _turns(version: Version, warm_steps: int, *, compares: bool) -> TurnsJob:
+    return TurnsJob(environment=list(version.environment.items()), warm_steps=warm_steps, compare_epochs=compares)
 
 
 def with_source(job: Options, source: ChangedSource) -> Options:
@@ -171,21 +159,7 @@ def _files_of(settings: Options, sha256: str | None) -> dict[Path, str | None]:
 
 
 def _hash(path: Path) -> str | None:
-    """The hash of a file's bytes; None where it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
-    """The variables that a finding sets in the environment of the process."""
-    return tuple((edit.variable, edit.value) for edit in finding.edits if isinstance(edit, SetEnvironment))
-
-
-def edits_of_calls(finding: Finding) -> list[str] | None:
-    """The edits of a finding for recorded calls, as JSON; ``None`` where one of them needs the user's code."""
-    edits = [edit for edit in finding.edits if not isinstance(edit, SetEnvironment)]
-    if not edits or not finding.is_known:
-        return None
-    return [json.dumps(to_document(edit)) for edit in edits]

@@ -39,7 +39,6 @@ class Rounds:
 
     Attributes:
         timeout: Seconds without a step after which a pipeline is taken to hang.
-        start_seconds: Until workers are expected to be ready.
         cores: Makes the clock that tells what of a round went elsewhere; None where that does not count.
     """
 
@@ -62,33 +61,24 @@ class Rounds:
             fewer()
             return measure()
 
-    def start(self, jobs: Mapping[str, Options], lost: Lost | None = None) -> dict[str, Built]:
+    def start(self, jobs: Mapping[str, Options], lost: Lost = _raise) -> dict[str, Built]:
         """Start workers and wait until their pipelines are built; `lost` takes those that fail.
 
-        Raises:
-            MemberFailedError: One did not, or all of them take more memory than there is.
+        Raises MemberFailedError where all of them take more memory than there is.
         """
         seconds = max(self.timeout + START_SECONDS * max(1.0, len(jobs) / _TOGETHER), 2 * self.start_seconds)
-        if lost is None:
-            return self.team.start(jobs, seconds=seconds)
         built: dict[str, Built] = {}
-        started = self.team.start_each(jobs, seconds=seconds)
-        for outcome in started.values():
-            if isinstance(outcome, MemberFailedError) and outcome.crowded:
-                raise outcome
-        for name, outcome in started.items():
-            if isinstance(outcome, MemberFailedError):
-                lost(outcome)
-            else:
+        for name, outcome in self.team.start(jobs, seconds=seconds):
+            if isinstance(outcome, Built):
                 built[name] = outcome
+            elif outcome.crowded:
+                raise outcome
+            else:
+                lost(outcome)
         return built
 
     def turn(self, name: str, request: TurnRequest) -> TurnEnded:
-        """Give a worker a turn.
-
-        Raises:
-            MemberFailedError: It did not come to its end.
-        """
+        """Give a worker a turn; raises MemberFailedError where it did not come to its end."""
         return self.team.turn(name, request, seconds=max(self.timeout, PATIENCE * request.seconds))
 
     def warm_up(self, names: Iterable[str], warm: TurnRequest, lost: Lost = _raise) -> dict[str, float]:
@@ -129,9 +119,8 @@ class Rounds:
     ) -> Iterator[tuple[str, Built, list[TurnEnded]]]:
         """Yield what each worker was and did, each from its start to its end.
 
-        Args:
-            count: Number of its blocks, from its step interval in seconds.
-            after: Is called after the last block of a worker, which still exists.
+        `count` gives the number of its blocks, from its step interval in seconds; `after` is called after its last
+        block, while it still exists.
         """
         before: list[TurnEnded] = []
         for name in order:

@@ -21,13 +21,7 @@ Level = Literal["bytes", "rounding", "elements", "types"]
 
 @dataclass(frozen=True)
 class DataCheck:
-    """The result of a comparison.
-
-    Attributes:
-        difference: What differs, in words; ``None`` where nothing does.
-        reproduced: Whether two processes of the pipeline as it is gave the same bytes; ``None`` where that does not
-            count.
-    """
+    """The result of a comparison, and whether two processes of the pipeline gave the same bytes; None if no matter."""
 
     level: Level
     batches: int
@@ -37,12 +31,7 @@ class DataCheck:
 
     @property
     def words(self) -> str:
-        """The result in words.
-
-        Example:
-            >>> DataCheck("bytes", 8, True).words
-            'the first 8 batches are equal byte by byte'
-        """
+        """The result in words."""
         if self.difference is not None:
             return self.difference
         itself = "; two processes of the pipeline itself differ in more than that" if self.reproduced is False else ""
@@ -111,7 +100,6 @@ def _data(batches: Sequence[BatchDigest]) -> list[str]:
 
 
 def _is_close(batch: BatchDigest, edited: BatchDigest) -> bool:
-    """Whether two batches are the same but for rounding."""
     if not batch.sums or batch.exact != edited.exact or len(batch.sums) != len(edited.sums):
         return False
     pairs = zip(batch.sums, edited.sums, strict=True)

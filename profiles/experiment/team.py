@@ -42,10 +42,9 @@ _Read: TypeAlias = "Callable[[Sample], _Answer | None]"
 class MemberFailedError(Exception):
     """A worker ended, raised or took too long.
 
-    Attributes:
-        refused: The edit is not possible on this pipeline, which says nothing against it.
-        outside: Something from outside ended the worker, which says nothing against the edit either.
-        crowded: All workers together took more memory than there is, which says nothing against one alone.
+    It is `refused` where the edit is not possible on this pipeline, ended from `outside`, or `crowded` where all
+    workers together took more memory than there is: none of these says anything against the edit, or against one worker
+    alone.
     """
 
     def __init__(
@@ -98,48 +97,47 @@ class Team:
     """Workers by name; all but the one whose turn it is are stopped.
 
     Args:
-        end_at: When the time of the whole command is over, in seconds of `clock`; None for never. What waits for a
-            worker then raises `OutOfTimeError`.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never. What waits
+            for a worker then raises `OutOfTimeError`.
         copies: Starts the workers; ends with the team.
+
+    Attributes:
+        measured: Seconds of all turns, without those in which TensorFlow freed iterators that had ended: these may be
+            longer than the epochs, and nothing is measured in them.
     """
 
     def __init__(
-        self,
-        signals: Signals,
-        limit_bytes: int | None,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        end_at: float | None = None,
-        copies: Copies | None = None,
+        self, signals: Signals, limit_bytes: int | None, *, end_at: float | None = None, copies: Copies | None = None
     ) -> None:
         self._signals = signals
         self._limit = limit_bytes
-        self._clock = clock
+        self._clock = time.monotonic
         self._end_at = end_at
         self._members: dict[str, _Member] = {}
         self._oom = CgroupWatch(Cgroup())
         self._copies = copies or Copies()
+        self.measured = 0.0
 
-    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built]:
-        """Start workers and wait until all have built their pipelines, `seconds` at most; each is stopped once it has.
+    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> Iterator[tuple[str, Built | MemberFailedError]]:
+        """Start workers; yield each once it has built its pipeline, and is stopped, or has failed, and is ended.
 
-        Raises:
-            MemberFailedError: One of them did not.
+        They come as they get ready, `seconds` at most: one that waits for the others must not fill its buffers.
         """
         self._launch(jobs)
-        return {name: self._await(name, _built, seconds) for name in self._in_order_of_answer(jobs, seconds)}
-
-    def start_each(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built | MemberFailedError]:
-        """Start workers as `start` does; one that fails is ended, and the others go on."""
-        self._launch(jobs)
-        found: dict[str, Built | MemberFailedError] = {}
-        for name in self._in_order_of_answer(jobs, seconds):
-            try:
-                found[name] = self._await(name, _built, seconds)
-            except MemberFailedError as error:
-                found[name] = error
-                self.end(name)
-        return found
+        left, until = set(jobs), self._clock() + seconds
+        while left:
+            ready = {name for name in left if self._has_answer(self._members[name], _built)}
+            if not ready and self._clock() < until:
+                until += self._pump(left)
+                continue
+            for name in ready or tuple(left):
+                left.discard(name)
+                try:
+                    outcome: Built | MemberFailedError = self._await(name, _built, seconds)
+                except MemberFailedError as error:
+                    outcome = error
+                    self.end(name)
+                yield name, outcome
 
     def _launch(self, jobs: Mapping[str, Options]) -> None:
         start = partial(self._copies.start, self._is_readable)
@@ -154,9 +152,7 @@ class Team:
     def _is_readable(self, descriptor: int) -> bool:
         """Wait for something to read; return whether it has come.
 
-        Raises:
-            InterruptedVerificationError: The user wants an end.
-            OutOfTimeError: The time is over.
+        Raises InterruptedVerificationError or OutOfTimeError, as the user or the time wants an end.
         """
         until = self._clock() + SERVER_SECONDS
         while self._clock() < until:
@@ -174,30 +170,20 @@ class Team:
         if self._end_at is not None and self._clock() >= self._end_at:
             raise OutOfTimeError
 
-    def _in_order_of_answer(self, jobs: Mapping[str, Options], seconds: float) -> Iterator[str]:
-        """Yield the workers as they get ready: one that waits for the others must not fill its buffers meanwhile."""
-        left, until = set(jobs), self._clock() + seconds
-        while left:
-            ready = {name for name in left if self._has_answer(self._members[name], _built)}
-            if not ready and self._clock() < until:
-                until += self._pump(left)
-                continue
-            yield from ready or tuple(left)
-            left -= ready or left
-
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
-        """Give a worker a turn, and stop it again.
-
-        Raises:
-            MemberFailedError: It did not come to the end of the turn.
-        """
-        return self._ask(name, request, lambda said: said.turn, seconds)
+        """Give a worker a turn, and stop it again; raises MemberFailedError where it did not come to its end."""
+        began, freeing = time.monotonic(), 0.0
+        try:
+            ended = self._ask(name, request, lambda said: said.turn, seconds)
+            freeing = ended.freeing_seconds
+        finally:
+            self.measured += time.monotonic() - began - freeing
+        return ended
 
     def stages(self, name: str, *, seconds: float) -> Graphs:
         """Ask a worker for its graphs, with the model as it was in its blocks, and stop it again.
 
-        Raises:
-            MemberFailedError: It gave none.
+        Raises MemberFailedError where it gave none.
         """
         return self._ask(name, TurnRequest("stages"), lambda said: said.graphs, seconds)
 
@@ -250,7 +236,6 @@ class Team:
         return answer
 
     def _ended(self, member: _Member) -> MemberFailedError:
-        """The error of a worker that has ended without a word."""
         returncode, oom = member.worker.returncode, self._oom.report()
         reason = describe_end(returncode, member.worker.output.text(), oom)
         if returncode == -signal.SIGKILL and oom.killed:
@@ -266,9 +251,8 @@ class Team:
     def _pump(self, names: set[str]) -> float:
         """Wait for some of the workers to say something, and look at the memory of all.
 
-        Returns:
-            The seconds for which this process was stopped meanwhile, by Ctrl-Z or with the whole machine: they do not
-            count for a worker.
+        Returns the seconds for which this process was stopped meanwhile, by Ctrl-Z or with the whole machine: they do
+        not count for a worker.
         """
         members = [self._members[name] for name in names if self._members[name].open]
         pipes = [number for member in members for number in (member.worker.messages, member.worker.printed)]
@@ -292,32 +276,7 @@ class Team:
         return late if late > SUSPENDED_SECONDS else 0.0
 
 
-class CountingTeam(Team):
-    """Workers whose turns are counted.
-
-    Attributes:
-        measured: Seconds of all turns, without those in which TensorFlow freed iterators that had ended: these may be
-            longer than the epochs, and nothing is measured in them.
-    """
-
-    measured: float = 0.0
-
-    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
-        """Give a worker a turn, as `Team.turn` does."""
-        began, freeing = time.monotonic(), 0.0
-        try:
-            ended = super().turn(name, request, seconds=seconds)
-            freeing = ended.freeing_seconds
-        finally:
-            self.measured += time.monotonic() - began - freeing
-        return ended
-
-
 def memory_for(wanted: int | None) -> int | None:
-    """Bytes that all processes may use together.
-
-    Args:
-        wanted: What the user allows; None for all that there is.
-    """
+    """Bytes that all processes may use together: what the user allows, else all that there is."""
     found = limits.memory_limit(wanted, Cgroup(), machine_memory())
     return found.bytes if found is not None else None

@@ -42,13 +42,7 @@ class Turn:
 
 
 def undisturbed(turns: Sequence[Turn]) -> list[Turn]:
-    """The turns that count: those in which not much more went elsewhere than in the quietest quarter of all turns.
-
-    Example:
-        >>> shares = (0.02, 0.0, 0.6, 0.03)
-        >>> [turn.taken.elsewhere for turn in undisturbed([Turn((), {}, Taken(share)) for share in shares])]
-        [0.02, 0.0, 0.03]
-    """
+    """The turns that count: those in which not much more went elsewhere than in the quietest quarter of all turns."""
     usual = are_usual([turn.taken.elsewhere if turn.taken is not None else None for turn in turns])
     return [turn for turn, is_usual in zip(turns, usual, strict=True) if is_usual]
 
@@ -71,12 +65,7 @@ def are_enough(turns: Sequence[Turn], wanted: int) -> bool:
 
 
 def usually_taken(turns: Sequence[Turn]) -> Taken | None:
-    """The shares of the cores' time that something else takes in a usual turn; None where not known.
-
-    Example:
-        >>> usually_taken([Turn((), {}, Taken(share, share / 2)) for share in (0.1, 0.3, 0.2)])
-        Taken(elsewhere=0.2, stolen=0.1)
-    """
+    """The shares of the cores' time that something else takes in a usual turn; None where not known."""
     known = [turn.taken for turn in turns if turn.taken is not None]
     if not known:
         return None
@@ -84,32 +73,17 @@ def usually_taken(turns: Sequence[Turn]) -> Taken | None:
 
 
 def order_of(number: int, names: Sequence[str]) -> tuple[str, ...]:
-    """The order of the processes in a round, numbered from 0: backwards in every other one.
-
-    Example:
-        >>> order_of(0, "AB"), order_of(1, "AB")
-        (('A', 'B'), ('B', 'A'))
-    """
+    """The order of the processes in a round, numbered from 0: backwards in every other one."""
     return tuple(names) if number % 2 == 0 else tuple(names[::-1])
 
 
 def blocks_of(interval: float) -> int:
-    """How many blocks each process of a pair has, from their longest step interval in seconds.
-
-    Example:
-        >>> [blocks_of(interval) for interval in (0.001, 0.08, 0.2, 2.0)]
-        [14, 10, 6, 4]
-    """
+    """How many blocks each process of a pair has, from their longest step interval in seconds."""
     block = block_seconds(interval) + max(GATE.settle_seconds, DROPPED_STEPS * interval)
     return max(FEWEST_BLOCKS, min(MOST_BLOCKS, int(PROCESS_SECONDS / block) // 2 * 2))
 
 
 def block_seconds(interval: float) -> float:
-    """How long the counted part of a pair's block is, from the longest step interval in seconds.
-
-    Example:
-        >>> [round(block_seconds(interval), 2) for interval in (0.001, 0.08, 0.15, 2.0)]
-        [0.2, 0.48, 0.6, 6.0]
-    """
+    """How long the counted part of a pair's block is, from the longest step interval in seconds."""
     longer = min(LONG_BLOCK_STEPS * interval, LONG_BLOCK_SECONDS)
     return max(GATE.block_seconds, GATE.block_steps * interval, longer)

@@ -17,7 +17,7 @@ from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.memory.buffers import kind_of
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import SERVICE_FAILED
-from pipeprof.profiles.service.faults import cause_of_error
+from pipeprof.profiles.service.service import cause_of_error
 from pipeprof.profiles.user_frames import users_frame_of_stacks
 from pipeprof.profiles.view.from_sketch import row_of
 from pipeprof.profiles.wording import as_typed, phase_words, size, stage_label

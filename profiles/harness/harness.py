@@ -37,7 +37,7 @@ from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK
 from pipeprof.profiles.memory.growth import judge
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.service.faults import cause_of_silence, listens
+from pipeprof.profiles.service.service import cause_of_silence, listens
 from pipeprof.profiles.time.resources import scheduled_on
 from pipeprof.profiles.time.words import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch

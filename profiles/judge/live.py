@@ -16,7 +16,7 @@ from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, OutOfTimeError, Team
-from pipeprof.profiles.harness.event_loop import Signals
+from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
@@ -37,7 +37,6 @@ from pipeprof.profiles.tries.pace import DIGEST_SECONDS
 
 SideName: TypeAlias = str
 """``a``, ``b`` and so on."""
-_SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _FAILED = 5
 
 
@@ -60,7 +59,6 @@ class SessionPlan:
         profiled: Measure each side alone first, for its stages.
         metrics: Names of what is judged: where some are about single stages, those are timed in each process.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        most: Pairs that it takes at most; None where that is not known.
     """
 
     enough: Callable[[Result], bool]
@@ -78,13 +76,10 @@ def measure(
     progress: RunProgress,
     save: Callable[[], object],
 ) -> None:
-    """Measure two or more pipelines, and write into the result what was found.
+    """Measure two or more pipelines, and write into the result what was found, saved after each pair.
 
-    The result is saved after each pair, so that nothing measured is lost. A side that fails, and an interruption, end
-    the session; the exit code is in the result.
-
-    Raises:
-        LockTimeoutError: Another pipeprof was measuring for too long.
+    A side that fails, and an interruption, end the session; the exit code is in the result. Raises LockTimeoutError
+    where another pipeprof was measuring for too long.
     """
     settings = sides["a"].settings
     run = _Comparison(sides, result, plan, progress, save)
@@ -131,7 +126,7 @@ class _Comparison:
                 team,
                 {name: self._job_maker(name) for name in self.sides},
                 timeout=planned.timeout,
-                order="turns" if self._fit_together(planned.step.kind) else "one by one",
+                mode="alternating" if self._fit_together(planned.step.kind) else "sequential",
                 timed=self._timed,
                 slower=self.sides["b"].slower,
                 tick=lambda done, total: self.progress.tick(None, float(done), float(total)),
@@ -142,7 +137,7 @@ class _Comparison:
             except SideFailedError as error:
                 self._fail(error.side, error.reason)
             except InterruptedVerificationError:
-                result.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
+                result.exit_code = EXIT_CODES[signals.asked or "interrupted"]
                 result.errors.append(messages.INTERRUPTED)
         self.save()
 
@@ -300,7 +295,6 @@ class _Comparison:
 
 
 def _standing(result: Result) -> str:
-    """The pairs so far, for the progress; empty without any."""
     row = main_metric(result)
     if row is None or row.change is None or not result.pairs or row.scale != "ratio":
         return ""

@@ -71,12 +71,7 @@ def warnings_of(profiles: Mapping[str, Profile]) -> list[Message]:
 
 
 def stage_without_time(side: str, stage: str, names: Sequence[str], fused_with: str | None, *, known: bool) -> Message:
-    """Why a stage of a budget has no time.
-
-    Args:
-        names: Of all stages.
-        known: Whether the pipeline has the stage.
-    """
+    """Why a stage of a budget has no time, with the names of all stages."""
     if not known:
         text = f"no stage {stage!r}: it has {', '.join(names)}{did_you_mean(stage, names)}"
     elif fused_with is not None:

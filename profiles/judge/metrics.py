@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.profiles.constants import FLOOR
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment import decision
 from pipeprof.profiles.experiment.decision import Comparison, Outcome
 from pipeprof.profiles.experiment.statistics import Interval, estimate
@@ -22,7 +23,6 @@ class MetricKind:
     """One quantity of a process.
 
     Attributes:
-        name: In options, budgets and JSON.
         floor: Smallest change that counts: a share for a ratio, in the unit for a difference.
         judged: Whether the gate judges it without being asked.
         is_speed: A change is called faster or slower, not more or less.
@@ -49,15 +49,7 @@ class MetricKind:
         return abs(value) <= most if self.scale == "difference" else value == 0 or least <= value <= most
 
     def changes(self, a: Sequence[float], b: Sequence[float]) -> list[float]:
-        """The change of each pair on the scale of the decision, positive where B is worse; A is above 0 for a ratio.
-
-        Raises:
-            ValueError: The sides do not have as many values.
-
-        Example:
-            >>> [round(change, 3) for change in BY_NAME["step_ms"].changes([10.0], [11.0])]
-            [0.095]
-        """
+        """The change of each pair on the scale of the decision, positive where B is worse; A is above 0 for a ratio."""
         sign = 1.0 if self.higher_is_worse else -1.0
         if self.scale == "difference":
             return [sign * (other - one) for one, other in zip(a, b, strict=True)]
@@ -163,12 +155,10 @@ def impossible(values: Mapping[str, float]) -> str | None:
 
 @dataclass(frozen=True)
 class Judged:
-    """What counts of a metric.
+    """What counts of a metric: the smallest change (a share of A; None for the metric's own), and a limit.
 
-    Attributes:
-        floor: Smallest change that counts, a share of A's value; None for the metric's own.
-        limit: Value that B may not exceed (of what is better when larger: not fall below); None for any.
-        compared: Whether a change from A counts as well; else the limit alone.
+    B may not exceed the limit, or not fall below that of what is better when larger. Where it is not `compared`, the
+    limit alone counts.
     """
 
     floor: float | None = None
@@ -198,12 +188,7 @@ def rows_of(pairs: Sequence[PairValues], judged: Mapping[str, Judged] = BY_DEFAU
 def rows_of_arms(
     pairs: Sequence[PairValues], arms: Sequence[str], judged: Mapping[str, Judged] = BY_DEFAULT
 ) -> dict[str, list[Metric]]:
-    """Judge all metrics of several pipelines, each against A; what is clear of them is so of all together (Holm).
-
-    Args:
-        arms: ``b``, ``c`` and so on.
-        judged: What counts, by metric; the others have a row and no weight.
-    """
+    """Judge all metrics of several pipelines, each against A; what is clear of them is so of all together (Holm)."""
     rows: dict[_Key, Metric] = {}
     tests: dict[_Key, decision.Test] = {}
     for kind in kinds_of(judged):
@@ -245,7 +230,6 @@ def _in_units(kind: MetricKind, wanted: Judged, columns: Columns) -> Judged:
 
 
 def _values(kind: MetricKind, pairs: Sequence[PairValues], arm: str) -> Columns | None:
-    """The values of all processes; None where one lacks the metric."""
     lowest = -math.inf if kind.scale == "difference" else 0.0
     own = [pair.b if arm == "b" else pair.further.get(arm, {}) for pair in pairs]
     sides = [pair.a for pair in pairs], own, [pair.again for pair in pairs if pair.again]
@@ -291,3 +275,51 @@ def _row(kind: MetricKind, columns: Columns, test: decision.Test, wanted: Judged
         level=wanted.level if wanted.compared or not own else "off",
         resolution=resolution if resolution is None or kind.scale == "difference" else math.expm1(resolution),
     )
+
+
+def values_of(profile: Profile) -> dict[str, float]:
+    """The values of all metrics that a profile has, by name."""
+    steps, flow, memory = profile.steps, profile.throughput, profile.memory
+    per_batch = flow.elements_per_batch if flow else None
+    elements = steps.count * per_batch if steps and per_batch else None
+    has_device = steps is not None and steps.dispatch is not None
+    phases = {phase.name: phase.seconds for phase in profile.phases}
+    first = [phases.get(name) for name in ("build", "first_element")]
+    cpu = profile.cpu.total_ms if profile.cpu else None
+    found: dict[str, float | None] = {
+        "step_ms": steps.interval_ms.mean if steps else None,
+        "elements_per_second": flow.elements_per_second if flow else None,
+        "wait_ms": steps.wait_ms.mean if steps and steps.wait_ms and has_device else None,
+        "idle_share": profile.device.idle_share if profile.device and has_device else None,
+        "cpu_ms_per_element": cpu / per_batch if cpu is not None and per_batch else None,
+        "peak_bytes": memory.peak_bytes,
+        "first_batch_s": sum(value or 0.0 for value in first) if any(first) else None,
+        "disk_bytes_per_element": profile.disk.bytes / elements
+        if profile.disk and profile.disk.bytes is not None and elements
+        else None,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def rows_of_profiles(a: Profile, b: Profile) -> list[Metric]:
+    """The table of two profiles, without intervals and verdicts.
+
+    One run of each says nothing about run-to-run variation.
+    """
+    one, other = values_of(a), values_of(b)
+    rows = []
+    for kind in METRICS:
+        before, after = one.get(kind.name), other.get(kind.name)
+        if before is None or after is None or (kind.scale == "ratio" and min(before, after) <= 0):
+            continue
+        rows.append(
+            Metric(
+                **kind.heads(),
+                a=before,
+                b=after,
+                change=kind.as_change(kind.changes([before], [after])[0]),
+                floor=kind.floor,
+                level="error" if kind.judged else "off",
+            )
+        )
+    return rows

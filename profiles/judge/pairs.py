@@ -49,11 +49,7 @@ class SideFailedError(Exception):
 
 @dataclass(frozen=True)
 class MeasuredPair:
-    """The processes of a pair.
-
-    Attributes:
-        taken: Shares of the cores' time that went elsewhere in a usual turn; None where not known.
-    """
+    """The processes of a pair, and the shares of the cores' time that went elsewhere in a usual turn."""
 
     processes: Mapping[str, Process]
     order: tuple[str, ...]
@@ -61,12 +57,7 @@ class MeasuredPair:
 
 
 def side_of(name: str) -> str:
-    """The arm of a process by its name.
-
-    Example:
-        >>> side_of("A"), side_of("C"), side_of("A′")
-        ('a', 'c', 'a')
-    """
+    """The arm of a process by its name."""
     return name.removesuffix("′").lower()
 
 
@@ -75,9 +66,7 @@ class Pairs:
     """Measures pairs.
 
     Attributes:
-        jobs: Makes the job of an arm, by ``a``, ``b`` and so on.
-        order: How processes share the machine: one by one from when they took more memory than there is.
-        timed: Arms whose processes send their stages after their last block.
+            timed: Arms whose processes send their stages after their last block.
         slower: Share by which the steps of B are made longer than those of A next to it.
     """
 
@@ -85,24 +74,27 @@ class Pairs:
     jobs: Mapping[str, Callable[[], Options]]
     _: KW_ONLY
     timeout: float
-    order: Order = "turns"
+    mode: Mode = "alternating"
     timed: Collection[str] = ()
     slower: float = 0.0
     tick: Callable[[int, int], None] = lambda _done, _total: None
     cores: Callable[[], CoresClock] = CoresClock
 
     def __post_init__(self) -> None:
-        mode: Mode = "alternating" if self.order == "turns" else "sequential"
-        self._rounds = Rounds(self.team, mode, timeout=self.timeout, cores=self.cores)
+        self._rounds = Rounds(self.team, self.mode, timeout=self.timeout, cores=self.cores)
         self._intervals: dict[str, float] = {}
+
+    @property
+    def order(self) -> Order:
+        """How processes share the machine: one by one from when they took more memory than there is."""
+        return "turns" if self._rounds.mode == "alternating" else "one by one"
 
     def pair(self, number: int) -> MeasuredPair:
         """Measure one pair; `number` is from 0, every other one runs backwards.
 
         Raises:
             SideFailedError: A process did not come to its end.
-            InterruptedVerificationError: The user wants an end.
-            OutOfTimeError: The time of the whole command is over.
+            InterruptedVerificationError, OutOfTimeError: The user wants an end, or the time is over.
         """
         names = (*(side.upper() for side in self.jobs), AGAIN)
         jobs = {name: self.jobs[side_of(name)] for name in names}
@@ -110,11 +102,8 @@ class Pairs:
         def measure() -> MeasuredPair:
             return self._in_turns(number, jobs) if self.order == "turns" else self._one_by_one(number, jobs)
 
-        def with_fewer() -> None:
-            self.order = "one by one"
-
         try:
-            return self._rounds.fitting(measure, with_fewer)
+            return self._rounds.fitting(measure)
         except MemberFailedError as error:
             raise SideFailedError(side_of(error.name), error.reason) from None
         finally:
@@ -182,12 +171,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Process:
-    """A process from its start to its end.
-
-    Attributes:
-        blocks: Its measured turns, in their order; at least one.
-        graphs: Its graphs, with the model as it was in all blocks; None where stages are not timed.
-    """
+    """A process from its start to its end, with the model as it was in all blocks where stages are timed."""
 
     built: Built
     blocks: tuple[TurnEnded, ...]

@@ -5,12 +5,16 @@ Fields are added, never renamed; what could not be had is ``None``. Sides, metri
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import json
+import re
+from pathlib import Path
+from typing import Final, Literal, get_args
 
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Location, Model
 from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.store import MAX_BYTES, load_document
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.experiment.decision import Verdict
 
@@ -259,7 +263,7 @@ class Result(Model):
     worse: WorseSession | None = None
     """Of `gate --self-test`: with faults in B."""
     self_test: SelfTest | None = None
-    """Of `gate --self-test`, and the latest one of this target."""
+    """Of `gate --self-test`."""
     further: list[Arm] = Field(default_factory=list)
     """The third pipeline and those after it; `words` and `verdict` of all metrics then hold for all pipelines together
     (Holm)."""
@@ -285,3 +289,29 @@ class Result(Model):
     def arms(self) -> dict[str, Result | Arm]:
         """What was found of each pipeline but A, by its name; of B, the document has it itself."""
         return {"b": self, **{arm.name: arm for arm in self.further}}
+
+
+_KINDS = frozenset(get_args(Result.model_fields["kind"].annotation))
+_A_KIND = re.compile(rb'"kind"\s*:\s*"(?:%s)"' % "|".join(sorted(_KINDS)).encode())
+
+
+def kind_of_result(path: Path) -> str | None:
+    """The kind of a result of ``compare`` or ``gate``; None for anything else, which is for the reader of profiles."""
+    try:
+        raw = path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_BYTES else b""
+        # A long profile is not parsed twice.
+        document = json.loads(raw) if _A_KIND.search(raw) else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    kind = document.get("kind") if isinstance(document, dict) and "pairs" in document else None
+    return kind if isinstance(kind, str) and kind in _KINDS else None
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file is a result of ``compare`` or ``gate``."""
+    return kind_of_result(path) is not None
+
+
+def load_result(path: Path) -> Result:
+    """Read a saved result; raises ProfileError where it breaks the schema, or has one of a newer pipeprof."""
+    return load_document(path, Result, SCHEMA_VERSION)

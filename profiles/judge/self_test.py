@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-
-from pydantic import ValidationError
+from collections.abc import Mapping
 
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.document.store import MAX_BYTES, parse_json
-from pipeprof.profiles.git.work_tree import came_with_checkout
 from pipeprof.profiles.judge.metrics import Judged
 from pipeprof.profiles.judge.result import Metric, Result, SelfTest, WorseSession
 from pipeprof.profiles.judge.verdict import EXIT_CODES, counted, ending_of_self_test
@@ -20,7 +15,6 @@ GROWTH = 0.20
 """Of the peak of memory."""
 HELD = ("step_ms", "peak_bytes")
 """What the faults make worse."""
-PREFIX = "self-test-"
 
 
 def faults_for(unchanged: Result) -> tuple[float, int]:
@@ -46,7 +40,6 @@ def conclude_self_test(result: Result, judged: Mapping[str, Judged]) -> None:
 
 
 def _receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judged]) -> SelfTest:
-    """What the two sessions say of the gate."""
     rows = [row for row in unchanged.metrics if row.level != "off"]
     verdicts = {row.name: row.verdict for row in worse.metrics if row.limit is None}
     asked = [name for name in HELD if name in judged and judged[name].level != "off"]
@@ -67,24 +60,3 @@ def _receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Jud
     )
     found.passed = not (found.alarms or found.undecided or found.missed or found.worse_undecided)
     return found
-
-
-def latest_receipt(folder: Path, target: str) -> SelfTest | None:
-    """The latest self-test of a target that was saved in a folder, and is in no checkout; None without one."""
-    paths = list(folder.glob(f"{PREFIX}*.json"))
-    theirs = came_with_checkout(paths)
-    own = [path for path in paths if path not in theirs]
-    found = [receipt for receipt in _receipts(own) if receipt.target == target]
-    return max(found, key=lambda receipt: receipt.started, default=None)
-
-
-def _receipts(paths: Iterable[Path]) -> Iterable[SelfTest]:
-    for path in paths:
-        try:
-            # Anything may lie in the folder of a checkout.
-            if not path.is_file() or path.stat().st_size > MAX_BYTES:
-                continue
-            document = parse_json(path.read_bytes())
-            yield SelfTest.model_validate(document["self_test"])
-        except (OSError, ValueError, KeyError, TypeError, ValidationError, RecursionError):
-            continue

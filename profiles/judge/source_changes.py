@@ -57,12 +57,7 @@ def is_same_function(one: Path, other: Path, function: str) -> bool:
 
 
 def change_of_reference(folders: tuple[Path, Path], text: str) -> tuple[str, Location | None]:
-    """What differs in a function of a file that both of two specs name, as one change, and its place in B.
-
-    Args:
-        folders: Those of the specs of A and of B.
-        text: What both say, as ``input.py:decode``.
-    """
+    """What differs in a function that two specs in these folders name, as one change, and its place in B."""
     reference = split_reference(text)
     if reference is None:
         return f"{text} differs", None
@@ -184,7 +179,6 @@ def _arguments(one: ast.AST, other: ast.AST) -> list[SourceChange] | None:
 
 
 def _children(one: ast.AST, other: ast.AST) -> list[tuple[ast.AST, ast.AST]] | None:
-    """The children of two nodes, pair by pair; None where the nodes themselves differ."""
     own, theirs = (list(ast.iter_child_nodes(node)) for node in (one, other))
     plain = [
         [type(node), *(value for _, value in ast.iter_fields(node) if not isinstance(value, ast.AST | list))]

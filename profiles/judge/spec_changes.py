@@ -7,7 +7,6 @@ import glob
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from pipeprof.pipelines.spec.set_value import operation_key
 from pipeprof.pipelines.target.python_ref import split_reference
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.judge.source_changes import change_of_reference, cut, is_same_function
+from pipeprof.profiles.judge.stages import paired
 
 _UNMEASURED = frozenset({"name", "description", "ignore", "budgets"})
 """Keys that change nothing about the pipeline."""
@@ -75,39 +75,22 @@ def _are_mappings(value: Any) -> bool:
 
 
 def _of_operations(one: list[Any], other: list[Any], path: str, at: Address) -> Iterator[tuple[str, Address | None]]:
-    """Changes of the stages of a pipeline, or of the ops of a function."""
     mine, theirs = (_numbered([_name(each) or _op(each) for each in items]) for items in (one, other))
-    for a, b in _paired(one, other):
+    # Those of one op and name belong together, and between them those of one op.
+    same = (lambda item: (_op(item[1]), _name(item[1]))), (lambda item: _op(item[1]))
+    for a, b in paired(list(enumerate(one)), list(enumerate(other)), *same):
         if b is None:
-            yield f"{path}.{mine[a or 0]}: removed", None
+            yield f"{path}.{mine[a[0] if a is not None else 0]}: removed", None
         elif a is None:
-            where = f"after {theirs[b - 1]}" if b else "after the source" if at[-1] == STAGES else "first"
-            yield f"{path}.{theirs[b]}: added {_call(other[b])} {where}", (*at, b)
+            where = f"after {theirs[b[0] - 1]}" if b[0] else "after the source" if at[-1] == STAGES else "first"
+            yield f"{path}.{theirs[b[0]]}: added {_call(b[1])} {where}", (*at, b[0])
         else:
-            yield from _of_arguments(one[a], other[b], f"{path}.{mine[a]}", (*at, b))
+            yield from _of_arguments(a[1], b[1], f"{path}.{mine[a[0]]}", (*at, b[0]))
 
 
 def _of_arguments(one: Any, other: Any, path: str, at: Address) -> Iterator[tuple[str, Address | None]]:
     """Changes of what an operation is given, which is the same one on both sides."""
     yield from _differences(_given(one), _given(other), path, (*at, _op(other)))
-
-
-def _paired(one: Sequence[Any], other: Sequence[Any]) -> Iterator[tuple[int | None, int | None]]:
-    """Operations that belong together, as indices: those of one op and name, and between them those of one op."""
-    for kind, a, a_end, b, b_end in _opcodes(*([(_op(each), _name(each)) for each in items] for items in (one, other))):
-        if kind == "equal":
-            yield from zip(range(a, a_end), range(b, b_end), strict=True)
-            continue
-        for inner, c, c_end, d, d_end in _opcodes(list(map(_op, one[a:a_end])), list(map(_op, other[b:b_end]))):
-            if inner == "equal":
-                yield from zip(range(a + c, a + c_end), range(b + d, b + d_end), strict=True)
-            else:
-                yield from ((index, None) for index in range(a + c, a + c_end))
-                yield from ((None, index) for index in range(b + d, b + d_end))
-
-
-def _opcodes(one: Sequence[Any], other: Sequence[Any]) -> list[tuple[str, int, int, int, int]]:
-    return list(SequenceMatcher(None, one, other, autojunk=False).get_opcodes())
 
 
 def _op(item: Any) -> str:
@@ -130,12 +113,6 @@ def _given(item: Any) -> Any:
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """Names of which those that stand there already have a number.
-
-    Example:
-        >>> _numbered(["batch", "map", "batch"])
-        ['batch', 'map', 'batch#2']
-    """
     seen: Counter[str] = Counter()
     found = []
     for name in names:
@@ -169,7 +146,6 @@ def _other_files(a: LoadedSpec, b: LoadedSpec) -> Iterator[str]:
 
 
 def _paths(data: Mapping[str, Any]) -> Iterator[str]:
-    """The texts that name files in the spec's folder."""
     for leaf in leaves(data):
         if not has_scheme(leaf.text) and not leaf.text.startswith(("data:", "~", "/")):
             yield leaf.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.spec.load import LoadedSpec
@@ -19,8 +19,26 @@ from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.wording import stage_name
 
-_Stages: TypeAlias = Sequence[Stage]
 _Pairs: TypeAlias = list[tuple[Stage | None, Stage | None]]
+_Item = TypeVar("_Item")
+
+
+def paired(
+    a: Sequence[_Item], b: Sequence[_Item], *keys: Callable[[_Item], object]
+) -> list[tuple[_Item | None, _Item | None]]:
+    """Pair items with the same first key, in order, and what is between them by the next keys; None for a lone one."""
+    if not keys:
+        return [*((one, None) for one in a), *((None, one) for one in b)]
+    found: list[tuple[_Item | None, _Item | None]] = []
+    matcher = SequenceMatcher(None, list(map(keys[0], a)), list(map(keys[0], b)), autojunk=False)
+    for what, start, end, other_start, other_end in matcher.get_opcodes():
+        left, right = a[start:end], b[other_start:other_end]
+        if what == "equal":
+            found += zip(left, right, strict=True)
+        else:
+            between = paired(left, right, *keys[1:])
+            found += between
+    return found
 
 
 def align(a: Sequence[Stage], b: Sequence[Stage]) -> _Pairs:
@@ -29,31 +47,11 @@ def align(a: Sequence[Stage], b: Sequence[Stage]) -> _Pairs:
     Stages with the same name and op belong together; between those, stages with the same op in the same order do. A
     stage that was moved is one that only A has and one that only B has, unless it has a name.
     """
-    return _with_moved(_paired(a, b, _key, lambda left, right: _paired(left, right, _op, _apart)))
+    return _with_moved(paired(a, b, _key, lambda stage: (stage.op, stage.depth)))
 
 
 def _key(stage: Stage) -> tuple[str, str, int]:
     return stage_name(stage), stage.op, stage.depth
-
-
-def _op(stage: Stage) -> tuple[str, int]:
-    return stage.op, stage.depth
-
-
-def _paired(
-    a: _Stages, b: _Stages, key: Callable[[Stage], object], rest: Callable[[_Stages, _Stages], _Pairs]
-) -> _Pairs:
-    """Pair stages with the same key; `rest` pairs what is between them."""
-    pairs: _Pairs = []
-    matcher = SequenceMatcher(None, list(map(key, a)), list(map(key, b)), autojunk=False)
-    for what, start, end, other_start, other_end in matcher.get_opcodes():
-        left, right = a[start:end], b[other_start:other_end]
-        pairs += zip(left, right, strict=True) if what == "equal" else rest(left, right)
-    return pairs
-
-
-def _apart(a: _Stages, b: _Stages) -> _Pairs:
-    return [*((stage, None) for stage in a), *((None, stage) for stage in b)]
 
 
 def _with_moved(pairs: _Pairs) -> _Pairs:
@@ -95,7 +93,6 @@ def _row(one: Stage | None, other: Stage | None) -> StageChange:
 
 
 def _differ(one: Stage, other: Stage) -> bool:
-    """Whether two stages are written or executed in another way."""
     return any(getattr(one, name) != getattr(other, name) for name in ("op", "tf_op", "threads", "executed"))
 
 

@@ -25,11 +25,7 @@ _DOCUMENT_SUFFIXES = frozenset({"", ".md", ".rst", ".txt"})
 
 
 def why_unchanged(a: Options, b: Options, tracked: Collection[Path]) -> str | None:
-    """Why two sides are the same pipeline, in words; None where they are not, or may not be.
-
-    Args:
-        tracked: What git tracks in the work tree.
-    """
+    """Why two sides are the same pipeline, by what git tracks; None where they are not, or may not be."""
     try:
         return _why(a, b, tracked)
     except OSError:
@@ -68,9 +64,8 @@ def _target(side: Options, root: Path) -> tuple[object, ...] | None:
 class _Comparison:
     """Compares the files below two folders, as they are on the disk, whatever an index of git says of them.
 
-    Attributes:
-        tracked: What git tracks in the work tree, and the folders of that; None where both are trees of refs.
-        linked: Where links lead that are the same on both sides.
+    What git tracks, and the folders of that, are None where both are trees of refs. Where links lead that are the same
+    on both sides is noted.
     """
 
     one: Path

@@ -69,22 +69,14 @@ def judged_for(a: Side, b: Side, judged: Mapping[str, Judged]) -> dict[str, Judg
 
 
 def looks_within(most: int) -> tuple[int, ...]:
-    """The numbers of pairs after which a gate looks, which ends at the last one in any case.
-
-    Example:
-        >>> looks_within(15), looks_within(8), looks_within(3)
-        ((4, 6, 8, 11, 15), (4, 6, 8), (3,))
-    """
+    """The numbers of pairs after which a gate looks, which ends at the last one in any case."""
     return (*(look for look in GATE.looks if look < most), most)
 
 
 def has_seen_enough(result: Result, most: int, *, each: bool = False) -> bool:
     """Whether the verdict is clear, at a look, or there may be no more pairs.
 
-    It is where something has regressed that must not, and where every metric that is judged is decided.
-
-    Args:
-        each: Whether every metric has to be decided, also where one has regressed.
+    It is where something has regressed that must not (unless each metric is to be decided), and where all are decided.
     """
     if len(result.pairs) >= most or len(counted(result.pairs)) not in looks_within(most):
         return len(result.pairs) >= most
@@ -122,10 +114,7 @@ def not_measured(result: Result, judged: Mapping[str, Judged]) -> list[str]:
 def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:
     """Write the verdict and the exit code into the result of a session that came to its end.
 
-    Without a pair, and where a metric that is to be judged was not measured, there is no verdict.
-
-    Args:
-        lacking: Metrics that are to be judged and that some process lacks.
+    Without a pair, and where a process lacks a metric that is to be judged, there is no verdict.
     """
     if not result.pairs or lacking:
         titles = [kind.title for kind in kinds_of(lacking) if kind.name in lacking]
@@ -162,12 +151,7 @@ def is_interrupted(result: Result) -> bool:
 
 
 def ending_of(result: Result) -> str:
-    """What a session ended with.
-
-    Returns:
-        ``no verdict``, ``interrupted`` or ``one process each, no verdict``; of a gate and its self-test ``passed``,
-        ``failed`` or ``inconclusive``, of a comparison what B is.
-    """
+    """What a session ended with, in words: of a gate and its self-test its verdict, of a comparison what B is."""
     main = main_metric(result)
     if result.errors and (main is None or result.exit_code):
         return "interrupted" if main is not None and is_interrupted(result) else "no verdict"

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pipeprof.pipelines.changes.edits import stages_of
-from pipeprof.profiles.advise.text.bound_advice import WORTH, add_save_lines, bottleneck_finding
-from pipeprof.profiles.advise.upper_bounds import outside_of, stages_at
+from pipeprof.profiles.advise.text.bound_advice import WORTH, add_save_lines, bottleneck_finding, stages_at
+from pipeprof.profiles.advise.upper_bounds import outside_of
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
@@ -23,7 +23,7 @@ from pipeprof.profiles.time.resources import step_alone_ms
 from pipeprof.profiles.tries.combine import TriedChange
 from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult
-from pipeprof.profiles.tries.result import ends_of, in_words, reason_of
+from pipeprof.profiles.tries.result import ends_of, gain_in_words, reason_of
 from pipeprof.profiles.wording import AT_LEAST, if_free, milliseconds, ratio_text, significant, stage_name, stage_place
 
 MUCH = 0.6
@@ -62,12 +62,7 @@ def is_reached(profile: Profile, stages: Iterable[str], kept: Iterable[TriedChan
 
 
 def bound_finding(profile: Profile, tried: TriedChange, others: Sequence[Finding], settle_seconds: float) -> Finding:
-    """What an upper bound says, with what can be done about its stages.
-
-    Args:
-        others: What was tried at any stage: what did not help is no advice.
-        settle_seconds: Of each block, whose steps are not counted though their CPU time is.
-    """
+    """What an upper bound says, with what can be done there that was not tried; blocks settle for some seconds."""
     proposal, result = tried.proposal, tried.result
     finding = bottleneck_finding(profile, proposal.covers, others)
     replayed = tuple(tried.contender.replay.stages) if tried.contender.replay is not None else proposal.covers
@@ -88,7 +83,7 @@ def _write(
     if _share_of_replay(evidence) > MOST_OF_REPLAY:
         _write_least(finding, evidence, name, stages)
         return
-    words = in_words(change)
+    words = gain_in_words(change)
     finding.measured = {**ends_of(change), "pairs": [round(one, 4) for one in evidence.ratios()]}
     finding.measured |= {"replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
     if change.low > 1 and change.high > WIDEST * change.low:
@@ -124,14 +119,13 @@ def _write_least(finding: Finding, evidence: Evidence, name: str, stages: Sequen
 
 def _share_of_replay(evidence: Evidence) -> float:
     """How much of the time of steps with a replay, its own included, was taken as that of handing it out."""
-    blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.arm]
+    blocks = evidence.blocks(evidence.arm)
     own = sum(block.own_seconds for block in blocks)
     left = sum(block.seconds if block.wait_seconds is None else block.wait_seconds for block in blocks)
     return own / (own + left) if own else 0.0
 
 
 def _whole(block: TurnEnded) -> TurnEnded:
-    """A block with the time of handing the replay out in it."""
     own, wait = block.own_seconds, block.wait_seconds
     waited = wait + own if wait is not None else None
     return replace(block, seconds=block.seconds + own, wait_seconds=waited, own_seconds=0.0)
@@ -143,8 +137,7 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     A replay costs CPU time of its own: of the two sums of what is left, that of the replay and that of the run without
     the stages, the smaller one is everything else.
     """
-    blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.arm]
-    others = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.base]
+    blocks, others = evidence.blocks(evidence.arm), evidence.blocks(evidence.base)
     steps, seconds = sum(block.steps for block in blocks), sum(block.seconds for block in blocks)
     spent, cores = sum(block.cpu_seconds for block in blocks), profile.host.cores
     if not steps or not seconds or not spent:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal, TypeAlias
 
 from pipeprof.pipelines.changes.edits import are_alternatives
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, effort, most_redrawn, strongest
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.race import RaceResult
 
@@ -21,26 +22,20 @@ CLEARLY_MORE = 1.2
 """Predicted over measured speed, from which another way to the same end is tried as well."""
 
 
+Taken: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
+"""`behind`: it helps, another one of the race helps more."""
+
+
 @dataclass(frozen=True)
 class Contender:
-    """What may enter a race.
-
-    Attributes:
-        replay: Stages whose outputs are handed out again, for the upper bound of what the proposal is about; None for a
-            change.
-        version: The pipeline with it, where that is not the base with its edits as a further step.
-    """
+    """A change that may enter a race, on its base or as a version of its own; with a replay, an upper bound."""
 
     proposal: Proposal
     replay: ReplayJob | None = None
     version: Version | None = None
 
     def on(self, base: Version) -> Version:
-        """The pipeline with it.
-
-        Raises:
-            PipeprofError: Its edits do not apply to the base.
-        """
+        """The pipeline with it; raises PipeprofError where its edits do not apply to the base."""
         return self.version or base.then(self.proposal.edits)
 
     @property
@@ -51,11 +46,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class TriedChange:
-    """A contender and what it is.
-
-    Attributes:
-        race: Number of the race: what has the same one was measured side by side.
-    """
+    """A contender and what it is; those of one race were measured side by side."""
 
     contender: Contender
     result: RaceResult
@@ -75,6 +66,15 @@ class TriedChange:
     def gain(self) -> float:
         """Steps per second over those of the base; 0 where nothing was measured."""
         return self.result.change.value if self.result.change is not None else 0.0
+
+
+@dataclass(frozen=True)
+class SearchStep:
+    """What a search has made of a change that it tried."""
+
+    tried: TriedChange
+    result: Taken
+    reason: str = ""
 
 
 def together(proposals: Sequence[Proposal], title: str = "All changes that helped, together") -> Proposal:
@@ -111,11 +111,7 @@ def combined(kept: Iterable[TriedChange]) -> Iterator[tuple[Proposal, list[Tried
 
 
 def on_top_of(best: Proposal, others: Sequence[Proposal], most: int) -> list[tuple[Proposal, Proposal]]:
-    """What else held in a race, on top of the change that was taken: all of it, then less of it.
-
-    Returns:
-        What is added, and the whole; so many at most.
-    """
+    """What else held in a race, on what was taken: all of it, then less; what is added, and the whole."""
     others = [one for one in others if not are_alternatives(one.edits, best.edits)]
     found = []
     for many in range(len(others), 0, -1):

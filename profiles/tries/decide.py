@@ -71,12 +71,7 @@ def rates_of(rounds: Sequence[Mapping[str, TurnEnded]], names: Collection[str]) 
 
 
 def comparisons(rates: Rates, *, one_start: bool = True) -> dict[str, Comparison]:
-    """Each entrant against the mean of both copies of the base; none before the second round.
-
-    Args:
-        rates: Of both copies of the base and the entrants, in rounds that all of them took part in.
-        one_start: Whether all rounds are of the same processes.
-    """
+    """Each entrant against the mean of both copies of the base, in their rounds; none before the second one."""
     first, last = (rates[name] for name in BASELINES)
     count = len(first)
     if count < 2:
@@ -105,7 +100,6 @@ def standings(
     """What entrants are known to be by now.
 
     Args:
-        compared: Of those that are still in the race.
         rounds: That count.
         before: The most rounds that there were until now: each look is taken once.
         others: Entrants that have left without a gain: they count for Holm's procedure.

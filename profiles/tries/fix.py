@@ -16,19 +16,29 @@ from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, different, most_redrawn
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificationError, memory_for
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team, memory_for
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import again
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender, TriedChange
-from pipeprof.profiles.tries.outcome import cannot_replay, cannot_verify, forget_best, mark_rejected, write_best
 from pipeprof.profiles.tries.pace import pace_of
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
-from pipeprof.profiles.tries.result import effect_of, fix_step, left_out, measured_of, reason_of, unfinished_of
+from pipeprof.profiles.tries.result import (
+    cannot_replay,
+    cannot_verify,
+    effect_of,
+    fix_step,
+    forget_best,
+    left_out,
+    mark_rejected,
+    measured_of,
+    reason_of,
+    unfinished_of,
+    write_best,
+)
 from pipeprof.profiles.tries.search import ManyRaces
 from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
 from pipeprof.profiles.wording import ratio_text
@@ -52,11 +62,9 @@ def find_best(
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
 ) -> None:
-    """Search for the best version of a measured pipeline, and write the result into its profile.
+    """Search for the best version of a measured pipeline, and write the result into its profile, with an exit code.
 
     Args:
-        profile: A complete one of the pipeline as it is; its `fix` is set, and its exit code where a signal came.
-        settings: Of the run; its memory limit holds for every version.
         budget: Seconds of measuring, those of the run among them; starts and builds are not.
         allow: Classes of what the changes may change of the data, in addition to `same`.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
@@ -153,7 +161,7 @@ class FindBest:
         step = self.settings.step
         return cannot_replay(step.arguments) if step.kind == RECORDED else None
 
-    def _track(self, team: CountingTeam) -> WorkerTrack:
+    def _track(self, team: Team) -> WorkerTrack:
         jobs = JobMaker(
             replace(self.settings, memory_limit=None),
             memory_limit=self.machine,
@@ -179,11 +187,9 @@ class FindBest:
         return track
 
     def _to_end(self) -> float:
-        """Seconds until the time of the whole command is over."""
         return math.inf if self.end_at is None else self.end_at - time.monotonic()
 
     def _possible(self, profile: Profile, version: Version) -> list[Proposal]:
-        """The ideas that are allowed and can be made in the target."""
         return [one for one in self._all(profile, version) if one.effect in self.allowed]
 
     def _all(self, profile: Profile, version: Version) -> list[Proposal]:
@@ -229,11 +235,7 @@ class FindBest:
         self.save()
 
     def describe(self, proof: RaceResult | None, ended: str | None = None) -> None:
-        """Write into the result what the search and the proof, None without one, have found.
-
-        Args:
-            ended: What has ended it early, in words.
-        """
+        """Write what the search and its proof have found, and what has ended it early, in words."""
         search, result, profile = self.search, self.result, self.profile
         if search is None:
             return

@@ -105,12 +105,7 @@ class RacePace:
         return processes * self.start_seconds / max(1.0, min(self.made_by, processes)) + processes * self.warm.seconds
 
     def seconds_of(self, entrants: int, *, fresh: bool = True, again: bool = True) -> float:
-        """Seconds until a race can be decided, and what it kept was seen again.
-
-        Args:
-            fresh: Whether the base has to be started as well.
-            again: Whether one has to be seen again, as upper bounds have not.
-        """
+        """Seconds until a race can be decided, with a fresh base or the old one, and what it kept was seen again."""
         every = entrants + len(BASELINES)
         if self.alone is not None:
             return self.import_seconds * fresh + self.passes * (self.ready_seconds(1) + self.turn_seconds) * every
@@ -120,13 +115,7 @@ class RacePace:
 
 
 def pace_of(profile: Profile, budget: float, limit_bytes: int | None) -> RacePace:
-    """Choose lengths from the measured run.
-
-    Args:
-        profile: Its step interval, the lengths of its phases, its peak of memory and its step count.
-        budget: Seconds that all tries may take.
-        limit_bytes: Memory that all processes may use together; None for any.
-    """
+    """Choose lengths from the measured run, for a budget in seconds and a memory limit in bytes of all processes."""
     interval = profile.steps.interval_ms.mean / 1e3 if profile.steps is not None else 0.0
     steps, settle = TRIES.block_steps, max(TRIES.settle_seconds, interval)
     if steps * interval > LONG_BLOCK:

@@ -44,13 +44,7 @@ MOST_AGAIN = 3 * AGAIN_ROUNDS
 
 @dataclass(frozen=True)
 class Entrant:
-    """A changed pipeline.
-
-    Attributes:
-        semantics: What the change may change of the data; None for an upper bound, whose data are handed out again.
-        for_memory: Whether it is to save memory, not time.
-        rounding: Whether the last digits of its numbers may be others.
-    """
+    """A changed pipeline, for time or for memory; without semantics an upper bound, whose data are handed out again."""
 
     job: Options
     semantics: Compared | None
@@ -70,14 +64,9 @@ class Entrant:
 
 @dataclass(frozen=True)
 class RaceResult:
-    """What an entrant is, with what was measured of it.
+    """What an entrant is, with what was measured of it and of its second process.
 
-    Attributes:
-        why: What failed, or why nothing was decided, in words; empty where the numbers say it.
-        compared: With the base; None before the second round.
-        evidence: Its rounds; None where none was measured.
-        again: Those of its second process.
-        late: The end of the time ended it.
+    `why` says what failed, or why nothing was decided, where the numbers do not; `late`, that the time was over.
     """
 
     status: Status
@@ -124,11 +113,9 @@ class Race:
     """Races against one base, whose two workers live on from one race to the next.
 
     Attributes:
-        left: Seconds that are left.
         tell: Receives the rounds that count, and the largest change so far.
         decided: Receives what an entrant is, once that is known.
-        found: What is known of the entrants of this race that are decided.
-        so_far: The same of those that are not.
+        found: What is known of those that are decided; `so_far` of the others.
     """
 
     team: Team
@@ -174,9 +161,8 @@ class Race:
     ) -> dict[str, RaceResult]:
         """Measure changed pipelines until each of them is decided, or the time is over.
 
-        Args:
-            base: Makes the jobs of the base, by the names in `BASELINES`.
-            others: Seconds that are left for other races, once these pipelines had a fair chance.
+        `base` makes the jobs of the base, by the names in `BASELINES`; `others` are seconds for other races, once these
+        pipelines had a fair chance.
 
         Raises:
             BaseLostError: The base could not be measured.
@@ -232,11 +218,9 @@ class Race:
 
     @property
     def _racing(self) -> list[str]:
-        """The entrants that are not decided."""
         return [name for name in self._entrants if name not in self.found]
 
     def _names(self) -> list[str]:
-        """The processes of the next round."""
         second = [second_of(name) if name in self._again else name for name in self._racing]
         return [BASELINES[0], *second, BASELINES[1]]
 
@@ -251,7 +235,6 @@ class Race:
         return turns
 
     def _look(self, turns: Sequence[Turn]) -> None:
-        """Decide what the rounds so far decide."""
         counted = undisturbed(turns)
         rounds, left_out = [dict(turn.blocks) for turn in counted], len(turns) - len(counted)
         for name in self._again:
@@ -260,7 +243,7 @@ class Race:
         rates = rates_of(rounds, [*BASELINES, *first])
         number, compared = len(rates[BASELINES[0]]), comparisons(rates)
         for name in first:
-            own = Evidence(dict(self._built), _with(name, rounds), left_out=left_out, arm=(name,))
+            own = Evidence(dict(self._built), _with(name, rounds), arm=(name,))
             data = self.so_far[name].data if name in self.so_far else None
             self.so_far[name] = RaceResult("undecided", "", compared.get(name), own, None, data)
         again = any(not self._entrants[name].is_bound for name in self._racing)
@@ -313,12 +296,10 @@ class Race:
 
     @property
     def _due(self) -> dict[str, str]:
-        """The second processes that wait to be started, each with its entrant."""
         waiting = [name for name in self._again if name not in self.found]
         return {second_of(name): name for name in waiting if second_of(name) not in self._built}
 
     def _begin_again(self) -> None:
-        """Start the second processes that are due."""
         due = self._due
         if not due:
             return
@@ -331,7 +312,6 @@ class Race:
         self._rounds.warm_up(going, self.pace.warm, self._lost)
 
     def _look_again(self, name: str, rounds: Sequence[Mapping[str, TurnEnded]], taken: int) -> None:
-        """Decide what a second process shows."""
         second = second_of(name)
         if name in self.found:
             return
@@ -347,7 +327,6 @@ class Race:
     # One at a time
 
     def _one_by_one(self, jobs: Mapping[str, Options]) -> None:
-        """Measure each process from its start to its end."""
         every = {**jobs, **{name: one.job for name, one in self._entrants.items()}}
         rounds: list[dict[str, TurnEnded]] = []
         for number in range(self.pace.passes):
@@ -402,7 +381,6 @@ class Race:
             self._end(name, "other data", f"it changes the data: {data.words}; --allow values permits that")
 
     def _end(self, name: str, status: Status, why: str = "", *, late: bool = False) -> None:
-        """Let an entrant leave."""
         known = self.so_far.get(name, RaceResult("undecided"))
         self.found[name] = replace(known, status=status, why=why, late=late)
         self.decided(name, self.found[name])
@@ -434,7 +412,6 @@ def without_comparison(job: Options) -> Options:
 
 
 def _with(name: str, rounds: Sequence[Mapping[str, TurnEnded]]) -> list[dict[str, TurnEnded]]:
-    """The rounds that a process took part in."""
     return [dict(blocks) for blocks in rounds if name in blocks]
 
 

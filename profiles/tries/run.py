@@ -19,9 +19,8 @@ from pipeprof.profiles.advise.upper_bounds import upper_bounds
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, memory_for
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.progress import RunProgress
@@ -30,17 +29,20 @@ from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
-from pipeprof.profiles.tries.outcome import (
+from pipeprof.profiles.tries.pace import RacePace, pace_of
+from pipeprof.profiles.tries.result import (
     ENDED,
     INTERRUPTED,
     OVER_BUDGET,
+    apart_of,
     cannot_try,
     cannot_verify,
+    repeats,
     to_try,
     uncovered,
+    unfinished_of,
+    write_into,
 )
-from pipeprof.profiles.tries.pace import RacePace, pace_of
-from pipeprof.profiles.tries.result import apart_of, repeats, unfinished_of, write_into
 from pipeprof.profiles.tries.search import OneRace
 from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
 from pipeprof.profiles.wording import with_name
@@ -61,13 +63,10 @@ def try_changes(
     """Race the changes of a profile's findings, and further ones, and write into the profile what they are.
 
     Args:
-        profile: A complete one; its findings and exit code are changed.
         ideas: Changes worth measuring, most promising first: what helps becomes a finding.
         budget: Seconds that it may take, starts of processes included; what has begun ends soon after.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        save: Saves the profile, after each race.
         spent: Seconds of what the user has given that were used before, and that the budget does not have.
-        early: Makes the copies, if it was begun.
     """
     began = time.monotonic()
     until = min(began + budget * OVER_BUDGET, math.inf if end_at is None else end_at)
@@ -110,12 +109,7 @@ def try_changes(
 
 @dataclass
 class RunResults:
-    """Writes what the tries of a run have found into its profile.
-
-    Attributes:
-        given: Seconds that the user has given.
-        own: Findings of the profile whose change is tried, by its edits.
-    """
+    """Writes what the tries of a run have found into its profile; `given` are the seconds that the user has given."""
 
     profile: Profile
     jobs: JobMaker
@@ -164,7 +158,7 @@ class RunResults:
     def why_not(self, finding: Finding) -> str | None:
         """Why a change cannot be tried on this pipeline, in words; None where it can."""
         cache = why_no_cache(self.profile, finding, self.limit)
-        has_edit = self.jobs.change_of(finding) is not None
+        has_edit = self.jobs.can_make(finding)
         return cannot_try(finding, has_edit=has_edit, cache=cache)
 
     def finding_for(self, proposal: Proposal) -> Finding:

@@ -1,7 +1,7 @@
 """What `run` and `fix` race: one race and the best of it together, or races until nothing helps.
 
 Neither knows where its changes come from, nor how they are measured: both get proposals, most promising first, and a
-`Track` that races them against one base. What needs another base is another race.
+track that races them against one base. What needs another base is another race.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Literal, Protocol, TypeAlias
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.claims import SLOWER
 from pipeprof.profiles.advise.proposal import Proposal, different
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.tries.combine import (
     COMBINED,
     Contender,
+    SearchStep,
+    Taken,
     TriedChange,
     best_of,
     combined,
@@ -31,63 +32,15 @@ from pipeprof.profiles.tries.combine import (
     together,
 )
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
+from pipeprof.profiles.tries.track import WorkerTrack
 from pipeprof.profiles.wording import ratio_text, size
-
-Taken: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
-"""`behind`: it helps, another one of the race helps more."""
 
 NEARLY = 0.95
 """Of the gain of a free pipeline, from which nothing is left to gain."""
 NO_TIME = "what is left of the budget is too short for another change and its proof"
 
 
-class TrackClosedError(Exception):
-    """Nothing more can be measured; the message is why, such as a file of the pipeline that has changed."""
-
-
-class Track(Protocol):
-    """Races contenders."""
-
-    @property
-    def most(self) -> int:
-        """Contenders of a race at most."""
-        ...
-
-    def fits(self, contenders: Sequence[Contender]) -> bool:
-        """Whether there is time for a race that decides about contenders."""
-        ...
-
-    def race(
-        self,
-        base: Version,
-        contenders: Mapping[str, Contender],
-        waiting: Sequence[Contender] = (),
-        *,
-        for_memory: bool = False,
-    ) -> dict[str, RaceResult]:
-        """Measure contenders against a base.
-
-        Args:
-            waiting: What may be raced next: a close answer leaves time for it.
-            for_memory: Whether they are to save memory, whatever they were proposed for.
-
-        Raises:
-            BaseLostError: The base cannot be run several times at once.
-            TrackClosedError: Nothing more can be measured.
-            InterruptedVerificationError: The user wants an end; `so_far` has what is known.
-        """
-        ...
-
-    def so_far(self) -> Mapping[str, RaceResult]:
-        """What is known of the contenders of the last race."""
-        ...
-
-    def look(self, version: Version) -> Profile | None:
-        """Measure a pipeline alone, for its stages; None where that is not possible."""
-        ...
-
-
-def fitting(track: Track, waiting: Iterable[Contender]) -> dict[str, Contender]:
+def fitting(track: WorkerTrack, waiting: Iterable[Contender]) -> dict[str, Contender]:
     """The first of what waits that the time left can decide about, by the names of their processes.
 
     One that does not fit leaves its place to a later one, which may take less time: it has no cache to fill.
@@ -119,19 +72,15 @@ def _lasting_first(waiting: Sequence[Contender]) -> list[Contender]:
 
 @dataclass
 class OneRace:
-    """The search of `run`: one race, and another one of what it kept together if the time lasts.
-
-    Changes for which the first race had no room are in the second one, as far as the time lasts.
+    """The search of `run`: one race, and another one of what it kept together, and had no room for, if the time lasts.
 
     Attributes:
         is_reached: Whether what was kept gives what is left to gain at stages: their upper bound is needless.
         most: Gain of a pipeline that costs nothing.
-        after: Called after each race.
         late: What waits; in the end what had no time.
-        lost: Why the pipeline as it is cannot be run several times at once, in words.
     """
 
-    track: Track
+    track: WorkerTrack
     start: Version
     ideas: Sequence[Contender]
     _: KW_ONLY
@@ -144,12 +93,7 @@ class OneRace:
     races: int = 0
 
     def run(self) -> None:
-        """Race what there is time for.
-
-        Raises:
-            InterruptedVerificationError: The user wants an end; `tried` has what is known.
-            TrackClosedError: Nothing more can be measured.
-        """
+        """Race what there is time for; what ends it early (as `WorkerTrack.race`) leaves in `tried` what is known."""
         self.late = list(self.ideas)
         while group := self._next_group():
             self.races += 1
@@ -198,17 +142,7 @@ class OneRace:
         return is_reached or not is_worth_a_try(contender.proposal, self.single)
 
     def _reaches_all(self, kept: Iterable[TriedChange]) -> bool:
-        """Whether one of the changes gives what a free pipeline would."""
         return any(one.gain >= NEARLY * self.most for one in kept)
-
-
-@dataclass(frozen=True)
-class SearchStep:
-    """What a search has made of a change that it tried."""
-
-    tried: TriedChange
-    result: Taken
-    reason: str = ""
 
 
 @dataclass
@@ -216,19 +150,10 @@ class ManyRaces:
     """The search of `fix`: races until nothing helps or the time is over.
 
     What helps most is taken. What else helped in the same race is raced on top of it, all together and in parts; then
-    the pipeline is looked at alone, and the search goes on from there.
-
-    Attributes:
-        profile: Of the best pipeline so far.
-        ideas: Changes of a pipeline, most promising first.
-        limit_bytes: Memory that the user allows; None for any.
-        short_of_memory: Whether memory is what the pipeline has too little of.
-        steps: Everything that was tried, in order.
-        gain: Product of the factors of what was taken.
-        reason: Why the search has ended, in words.
+    the pipeline is looked at alone, and the search goes on from there, with the profile of the best pipeline so far.
     """
 
-    track: Track
+    track: WorkerTrack
     start: Version
     profile: Profile
     ideas: Callable[[Profile, Version], Sequence[Proposal]]
@@ -236,7 +161,6 @@ class ManyRaces:
     limit_bytes: int | None = None
     short_of_memory: bool = False
     taken: Callable[[TriedChange, float], object] = lambda _one, _gain: None
-    after: Callable[[], object] = lambda: None
     steps: list[SearchStep] = field(default_factory=list)
     gain: float = 1.0
     reason: str = ""
@@ -261,12 +185,7 @@ class ManyRaces:
         return together([one.proposal for one in self.chosen])
 
     def run(self) -> None:
-        """Search.
-
-        Raises:
-            InterruptedVerificationError: The user wants an end; the best so far is known.
-            TrackClosedError: Nothing more can be measured; the best so far is known.
-        """
+        """Search; what ends it early (as `WorkerTrack.race`) leaves what is the best so far."""
         try:
             self.reason = self._run()
         except BaseLostError as error:
@@ -325,7 +244,6 @@ class ManyRaces:
             self._take(self._race(group))
 
     def _counts(self, one: TriedChange) -> bool:
-        """Whether a change helps, and costs nothing that there is too little of."""
         return one.is_kept and self._price(one) is None
 
     def _price(self, one: TriedChange) -> str | None:
@@ -356,7 +274,6 @@ class ManyRaces:
                 if one.result.change is not None and one.result.change.high >= 1:
                     self._may_help_later.add(one.proposal.key)
             self._done.add(one.proposal.key)
-        self.after()
         if best is None:
             return None
         # The pipeline with the best step has another bottleneck: what brought nothing there may help now.
@@ -376,7 +293,6 @@ class ManyRaces:
         self.steps.append(SearchStep(one, result, reason))
 
     def _why_no_more(self) -> str:
-        """Why nothing is left to try, in words."""
         measured = [step for step in self.steps if step.tried.result.change is not None]
         if self.best.steps:
             return "nothing further helps"

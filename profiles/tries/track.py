@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
@@ -18,10 +17,9 @@ from pipeprof.profiles.advise.text.in_words import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES
-from pipeprof.profiles.experiment.jobs import Change, JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificationError, Team
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.harness import run_sample
@@ -32,8 +30,7 @@ from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
-from pipeprof.profiles.tries.result import in_words
-from pipeprof.profiles.tries.search import TrackClosedError
+from pipeprof.profiles.tries.result import gain_in_words
 
 RACE_SHARE = 0.5
 """Of the time that is left, for a race of several: what is known early is said early."""
@@ -42,18 +39,18 @@ LOOK_SECONDS = 2.0
 _STOPPED = frozenset(EXIT_CODES.values())
 
 
+class TrackClosedError(Exception):
+    """Nothing more can be measured; the message is why, such as a file of the pipeline that has changed."""
+
+
 @dataclass
 class WorkerTrack:
     """Races contenders with real workers.
 
     Attributes:
-        profile: Of the pipeline as it is.
-        left: Seconds that are left.
-        counts_starts: Whether starts of processes take from them.
+        counts_starts: Whether starts of processes take from the seconds that are left.
         proves: Whether time is kept back for a proof at the end.
-        rounding: Whether the last digits of numbers may be others.
         in_calls: Whether what a spec has no form for is changed in its recorded calls.
-        save: Saves what was found until now, before each measurement.
         looked: Seconds of measuring that looks at changed pipelines alone took.
     """
 
@@ -128,7 +125,13 @@ class WorkerTrack:
         *,
         for_memory: bool = False,
     ) -> dict[str, RaceResult]:
-        """Measure contenders against a base, as `Track.race`."""
+        """Measure contenders against a base; a close answer leaves time for what is waiting.
+
+        Raises:
+            BaseLostError: The base cannot be run several times at once.
+            TrackClosedError: Nothing more can be measured.
+            InterruptedVerificationError: The user wants an end; `so_far` has what is known.
+        """
         if base is not self._base:
             self.running.rebase()
             self._base = base
@@ -167,7 +170,7 @@ class WorkerTrack:
             lock=False,
             cold=False,
             memory_limit=None,
-            edits=as_json(version.call_steps) if version.loaded is None else [],
+            edits=version.edits_of_calls,
         )
         profile = run_sample(settings, ProfileWriter(()), Silent())
         self.looked += sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "measure")
@@ -176,14 +179,7 @@ class WorkerTrack:
         return profile if profile.complete and not profile.exit_code else None
 
     def prove(self, best: Contender, *, for_memory: bool) -> RaceResult:
-        """Measure the best pipeline against the one as it is, in processes of their own.
-
-        Args:
-            best: All that was taken, with its version.
-
-        Raises:
-            BaseLostError, InterruptedVerificationError, TrackClosedError: As `Track.race`.
-        """
+        """Measure all that was taken against the pipeline as it is, in processes of their own; raises as `race`."""
         version = best.version or Version()
         self.running.rebase()
         self._base, self.proves, self._contenders = None, False, {}
@@ -195,11 +191,7 @@ class WorkerTrack:
         return found
 
     def _entrant(self, base: Version, one: Contender, *, for_memory: bool) -> Entrant:
-        """The job of a contender.
-
-        Raises:
-            PipeprofError: Its edits do not apply.
-        """
+        """The job of a contender; raises PipeprofError where its edits do not apply."""
         proposal, fill = one.proposal, self._fill(one.proposal.edits)
         for_memory = for_memory or proposal.for_memory
         if one.replay is not None:
@@ -210,17 +202,12 @@ class WorkerTrack:
             # A stage of a spec has no form for it: its recorded calls have.
             if base.steps or not self.in_calls:
                 raise
-            pairs = [(edit.variable, edit.value) for edit in proposal.edits if isinstance(edit, SetEnvironment)]
-            change = Change(edits=tuple(_in_calls(proposal.edits)), environment=tuple(pairs))
-            job = self.jobs.edited(change, fill.steps, compares=fill.compares)
+            job = self.jobs.in_calls(proposal.edits, fill.steps, compares=fill.compares)
         return Entrant(job, proposal.compared_as, for_memory, self.rounding)
 
     def _job(self, version: Version, source: ChangedSource | None = None) -> Options:
-        steps = as_json(version.call_steps) if version.loaded is None and source is None else []
         fill = self._fill([edit for step in version.steps for edit in step])
-        return self.jobs.of_version(
-            version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
-        )
+        return self.jobs.of_version(version, fill.steps, compares=fill.compares, source=source)
 
     def _base_jobs(self, base: Version) -> dict[str, Options]:
         if not base.steps:
@@ -238,7 +225,6 @@ class WorkerTrack:
             return None
 
     def _fill(self, edits: Sequence[PipelineEdit]) -> Filling:
-        """The epoch in which a cache fills."""
         return filling(self.profile, edits)
 
     def _begin(self, words: str) -> None:
@@ -255,10 +241,9 @@ class WorkerTrack:
         self.progress.tick(None, float(rounds), None)
 
     def _decided(self, name: str, result: RaceResult) -> None:
-        """Say at once what holds."""
         one, change = self._contenders.get(name), result.change
         if one is not None and not one.is_bound and result.status == "kept" and change is not None and change.low > 1:
-            self.progress.note(f"measured: {one.proposal.title}, {in_words(change)}")
+            self.progress.note(f"measured: {one.proposal.title}, {gain_in_words(change)}")
 
     def _check_files(self) -> None:
         name = self.jobs.changed_file()
@@ -266,17 +251,7 @@ class WorkerTrack:
             raise TrackClosedError(f"{name} has changed since the run: measure again")
 
 
-def as_json(steps: Sequence[Sequence[PipelineEdit]]) -> list[list[str]]:
-    """Steps of edits for a job."""
-    return [[json.dumps(to_document(edit)) for edit in step] for step in steps]
-
-
-def _in_calls(edits: Sequence[PipelineEdit]) -> list[str]:
-    return [json.dumps(to_document(edit)) for edit in edits if not isinstance(edit, SetEnvironment)]
-
-
 def _names_of(contenders: Sequence[Contender]) -> str:
-    """What is raced, in words: the first one, and how many more."""
     changes = [one for one in contenders if not one.is_bound]
     if not changes:
         return f"upper bound: the pipeline without {contenders[0].proposal.title}"
@@ -287,12 +262,10 @@ def _names_of(contenders: Sequence[Contender]) -> str:
 @contextlib.contextmanager
 def measuring(
     settings: Options, progress: RunProgress, signals: Signals, limit: int | None, copies: Copies | None = None
-) -> Iterator[CountingTeam]:
-    """Wait for other commands that measure; end all workers with the body.
+) -> Iterator[Team]:
+    """Wait for other commands that measure, or raise PipeprofError after too long; end all workers with the body.
 
-    Raises:
-        InterruptedVerificationError: The user wants an end.
-        PipeprofError: Another command measures for too long.
+    Raises InterruptedVerificationError where the user wants an end.
     """
 
     def go_on() -> None:
@@ -300,7 +273,7 @@ def measuring(
             raise InterruptedVerificationError
 
     lock = measuring_lock(progress.note, settings.patience, go_on=go_on)
-    with lock, CountingTeam(signals, limit, copies=copies).closing() as team:
+    with lock, Team(signals, limit, copies=copies).closing() as team:
         yield team
 
 

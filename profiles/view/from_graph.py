@@ -21,7 +21,7 @@ from pipeprof.pipelines.meaning.executed_ops import executed, is_dataset, writte
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.view import (
     ComponentView,
     ConstantView,
@@ -54,7 +54,6 @@ def view_of_graphs(
     cores: float = 1.0,
     memory_limit: int | None = None,
     profile: Profile | None = None,
-    headspace: Headspace | None = None,
     facts: MeasuredFacts | None = None,
     made: Sequence[MadeDict] = (),
     constants: Sequence[ConstantDict] = (),
@@ -84,7 +83,6 @@ def view_of_graphs(
         cores=cores,
         memory_limit_bytes=memory_limit,
         profile=profile,
-        headspace=headspace,
         facts=facts,
         constants=tuple(_constant_view(constant, addresses) for constant in constants),
     )

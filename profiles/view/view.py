@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Headspace, Stage
+    from pipeprof.profiles.document.stages import Stage
 
 Kept = dict[str, Any]
 """Results of a function for stages, by their ids."""
@@ -206,7 +206,6 @@ class PipelineView:
     cores: float = 1.0
     memory_limit_bytes: int | None = None
     profile: Profile | None = None
-    headspace: Headspace | None = None
     facts: MeasuredFacts | None = None
     unseen: bool = False
     constants: tuple[ConstantView, ...] = ()

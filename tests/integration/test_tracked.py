@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from unit.cli.patches import CACHE, SAVED, proven, save
 from unit.conftest import RECORDED
-from unit.judge.pairs import pairs
 
-from pipeprof.cli.commands import gate as gate_command
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.recipes import entry_name
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.result import Result
 
 TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages:\n- batch: {batch_size: 3}\n"
 WITH_DATA = """version: 1
@@ -127,31 +121,6 @@ def test_where_git_does_not_tell_a_profile_is_taken_only_by_its_name(
     assert "git does not say whether" in errors
     shutil.rmtree(work / ".git")
     assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
-
-
-def test_a_committed_self_test_does_not_count(
-    work: Path, pipeprof: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    receipt = {"target": "spec.yaml", "started": "2026", "passed": True, "slower": 0.1, "hold_bytes": 1}
-    receipt |= {"alarms": [], "missed": [], "detectable": {}, "pairs": [4, 4]}
-    Path("pipeprof-out/self-test-spec.json").write_text(json.dumps({"self_test": receipt}))
-    git(work, "add", "spec.yaml")
-
-    def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
-        result.pairs = pairs(1.0, count=6)
-        result.metrics = plan.rows(result.pairs)
-        save()
-
-    monkeypatch.setattr(gate_command, "measure", measure)
-
-    def shown() -> Any:
-        code, out, errors = pipeprof("gate", "spec.yaml", "--against", "spec.yaml", "--measure", "--json")
-        assert code == 0, errors
-        return json.loads(out)["self_test"]
-
-    assert shown() is not None
-    commit_all(work)
-    assert shown() is None
 
 
 def plant(folder: Path, spec: Path) -> Path:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from integration import forked
 
-from pipeprof.pipelines.changes.edits import SetArgument, to_document
+from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.steps.step import RECORDED
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.experiment.jobs import Change, JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import make_options
@@ -198,11 +198,11 @@ def measure_taken(script: Path) -> dict[str, Any]:
     options = make_options(target, script_args=["1000"], main=main)
     settings = replace(options, step=StepJob(RECORDED, step), dispatch="sync")
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
-    edit = json.dumps(to_document(SetArgument("stages.0", "map", "num_parallel_calls", 8)))
-    several = {"own": jobs.untouched(), "changed": jobs.edited(Change(edits=(edit,)))}
+    edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
+    several = {"own": jobs.untouched(), "changed": jobs.in_calls([edit])}
     turns: dict[str, Any] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
-        built = team.start(several, seconds=200)
+        built: Any = dict(team.start(several, seconds=200))
         for name in several:
             warmed = team.turn(name, TurnRequest("warm", 0.1), seconds=200)
             ended = team.turn(name, TurnRequest("block", 0.1, 50, 0.0), seconds=200)

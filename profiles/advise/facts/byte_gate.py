@@ -27,14 +27,7 @@ _NEARLY_ALL = 0.95
 
 @dataclass(frozen=True)
 class Weight:
-    """Bytes compared with those of the whole pipeline.
-
-    Attributes:
-        nbytes: The bytes in question.
-        peak_bytes: The worker's peak above TensorFlow's runtime; in a static view the predicted one.
-        limit_bytes: Memory that the worker may use.
-        predicted: Whether the peak is predicted.
-    """
+    """Bytes compared with the peak above TensorFlow's runtime, measured or predicted, and with the memory limit."""
 
     nbytes: float
     peak_bytes: float | None
@@ -109,12 +102,7 @@ def in_function(view: PipelineView, stage: StageView) -> bool:
 def upstream(
     view: PipelineView, stage: StageView, ends: Callable[[StageView], bool] = lambda _: False
 ) -> list[StageView]:
-    """All stages that a stage's elements come through, nearest first, those inside functions after their owner.
-
-    Args:
-        stage: Start, not part of the result.
-        ends: Whether to go no further than a stage.
-    """
+    """All stages that elements come through to `ends`, nearest first, those in functions after their owner."""
     found: dict[str, StageView] = {}
     for before in view.below(stage, ends):
         found[before.id] = before
@@ -132,12 +120,7 @@ def regrouped(view: PipelineView, stage: StageView) -> bool:
 
 @dataclass(frozen=True)
 class EarlierPlace:
-    """An earlier place where a stage could be.
-
-    Attributes:
-        element_bytes: Bytes of one element there.
-        crossed: The stages it would move past, nearest first.
-    """
+    """An earlier place where a stage could be, past others (nearest first), with the bytes of an element there."""
 
     before: StageView
     below: StageView
@@ -189,18 +172,14 @@ def _crosses(stage: StageView, *, batches: bool) -> bool:
 def order_entropy(buffer: int, elements: int, together: int = 1) -> float:
     """Return how much of a full shuffle's disorder a shuffle of a buffer gives, 0 to 1.
 
-    A buffer of B units draws each unit that comes next from B ones with equal chances, until the last B are left. Of
-    M = elements / together units that is an entropy of
+    A buffer of B units draws each unit that comes next from B ones with equal chances, until the last B are left. Of M
+    = elements / together units that is an entropy of
 
         H(B, M) = (M - B) * log2(B) + log2(B!)     bits,    B = min(buffer, M)
 
     for the neighbour that follows each one, all neighbours together; a full shuffle of N single elements has log2(N!).
-    The result is H(B, M) / log2(N!).
-
-    Args:
-        buffer: Units in the buffer.
-        elements: Of one pass.
-        together: Elements that stay neighbours in each unit: the size of a batch that is shuffled as a whole.
+    The result is H(B, M) / log2(N!). `together` elements stay neighbours: the size of a batch that is shuffled as a
+    whole.
 
     Example:
         >>> order_entropy(1000, 1000), order_entropy(1, 1000), round(order_entropy(100, 10_000), 2)
@@ -217,15 +196,11 @@ def describe_order(buffer: int, elements: int | None, together: int = 1) -> str:
     """State how far an element can move with a buffer, and how well neighbours are mixed.
 
     An element comes at most the buffer's length earlier than it is read, less the one place that it takes itself.
-
-    Args:
-        elements: Of one pass; None where that is unknown or without end, and with it the share.
+    Without a number of elements of a pass, the share is not known.
 
     Example:
         >>> describe_order(100, 10_000)
         'an element moves ahead by at most 99 of 10,000 places, neighbours are mixed 56 % as well as by a full shuffle'
-        >>> describe_order(10_000, 10_000)
-        'a full shuffle: each order of the 10,000 elements is as likely'
     """
     if elements is None or elements < 1:
         return f"an element moves ahead by at most {(buffer - 1) * together:,} places"

@@ -104,7 +104,6 @@ def _outside_functions(view: PipelineView, stage: StageView) -> StageView:
 def _edits(
     stage: StageView, shuffle: int | None, repeat: StageView | None, following: StageView | None
 ) -> tuple[PipelineEdit, ...]:
-    """A cache after a stage, then a shuffle, and then what repeats the elements before it."""
     shuffled = (InsertStage("shuffle", {"buffer_size": shuffle}, stage.id),) if shuffle is not None else ()
     cached = (InsertStage("cache", {}, stage.id), *shuffled)
     if repeat is None:
@@ -293,14 +292,7 @@ def moved_into_cache(view: PipelineView, stage: StageView) -> tuple[StageView, .
 
 @dataclass(frozen=True)
 class OtherCache:
-    """A cache in another place or kind.
-
-    Attributes:
-        nbytes: Bytes that it then takes in memory.
-        now: Bytes that it takes now, in memory or in files.
-        why: What it does now, after the name of the stage.
-        saves: Whether it saves memory, and not time.
-    """
+    """A cache in another place or kind, with the bytes that it then takes and takes now: it saves memory or time."""
 
     edits: tuple[PipelineEdit, ...]
     nbytes: float
@@ -338,10 +330,7 @@ def _in_memory(view: PipelineView, stage: StageView) -> OtherCache | None:
 
 
 def _encoded(view: PipelineView, stage: StageView, each: float) -> Iterator[EarlierPlace]:
-    """The place before a map that decodes whole pictures: nothing has passed there since the cache is complete.
-
-    Of what a function then makes smaller, a file may take more.
-    """
+    """The place before a map that decodes whole pictures, and makes them no smaller: nothing has passed there since."""
     earlier = view.input_of(stage)
     below = view.input_of(earlier) if earlier is not None else None
     ops = earlier.function.ops if earlier is not None and earlier.function is not None else None
@@ -353,7 +342,6 @@ def _encoded(view: PipelineView, stage: StageView, each: float) -> Iterator[Earl
 
 
 def _file_bytes(view: PipelineView, stage: StageView) -> float | None:
-    """Bytes of all elements of a cache in files; None if unknown."""
     path = Path(str(stage.arguments["filename"]))
     # Another cache may have a longer name that begins alike.
     written = {file.name.removeprefix(path.name): file for file in path.parent.glob(f"{glob.escape(path.name)}*")}

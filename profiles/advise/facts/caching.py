@@ -37,13 +37,7 @@ BEYOND_EPOCH = 1.1
 
 @dataclass(frozen=True)
 class Filling:
-    """What a pipeline with a cache does before it reads the cache.
-
-    Attributes:
-        steps: Of the epoch in which it fills; 0 where there is no cache to fill.
-        seconds: Of that epoch, as long as the pipeline takes without a cache.
-        compares: Two further epochs are compared before it.
-    """
+    """What a pipeline does before it reads a cache: the epoch in which it fills, after two more that are compared."""
 
     steps: int = 0
     seconds: float = 0.0
@@ -56,11 +50,7 @@ class Filling:
 
 
 def filling(profile: Profile, edits: Iterable[PipelineEdit]) -> Filling:
-    """Return the epoch in which a cache fills, where edits insert or move one, or move work before it.
-
-    Args:
-        edits: Of a finding, or several steps of a search.
-    """
+    """Return the epoch in which a cache fills, where edits insert or move one, or move work before it."""
     steps, filled = profile.steps, _filled(profile, edits)
     if steps is None or not filled:
         return Filling()
@@ -90,10 +80,7 @@ def _filled(profile: Profile, edits: Iterable[PipelineEdit]) -> set[str | None]:
 
 
 def _epochs(stage: Stage, steps: Steps) -> float:
-    """Passes over a stage's elements in the measured window, whether the loop or the pipeline repeats them.
-
-    Part of a pass, where the elements of a whole one are known.
-    """
+    """Passes over a stage's elements in the measured window, whether the loop or the pipeline repeats them."""
     count = stage.cardinality if stage.cardinality is not None else stage.pass_elements
     if steps.epochs >= LEAST_EPOCHS or not count or count < 0:
         return steps.passes
@@ -101,11 +88,7 @@ def _epochs(stage: Stage, steps: Steps) -> float:
 
 
 def why_no_cache(profile: Profile, change: Proposal | Finding, limit: int | None) -> str | None:
-    """Return why a change that keeps elements in memory is no recommendation, in words; None where it may be one.
-
-    Args:
-        limit: Memory limit in bytes; None for none.
-    """
+    """Return why a change that keeps elements in memory is no recommendation; None where it may be one."""
     kept = change.cache
     if kept is None:
         return None
@@ -140,7 +123,6 @@ def frozen_by(view: PipelineView, stage: StageView) -> StageView | None:
 
 
 def _cuts(view: PipelineView, stage: StageView) -> bool:
-    """Whether a stage may end before its input does."""
     row = traits(stage.op)
     if not row.ends_early or row.counts is None:
         return row.ends_early
@@ -156,12 +138,9 @@ READ_MB_PER_SECOND: Final = 1_100.0
 """That `tf.data.Dataset.load` gives of pictures of 150 KB from the page cache, on one thread. TensorFlow 2.21."""
 READ_US_PER_ELEMENT: Final = 10.0
 """That an element takes in addition: 98,000 per second of 784 bytes and a label. TensorFlow 2.21."""
-_ENDLESS: Final = -1
-_VARIANT: Final = "variant"
 _ROWS_OF_ARRAY: Final = re.compile(r"\w*Gather\w*|Slice")
 _TIMES_THE_BYTES: Final = 2.0
 """What a stage gives over what it gets, from which it gives the same bytes again and again."""
-_SOURCE: Final = "source"
 
 
 def can_be_saved(profile: Profile, stage: Stage) -> bool:
@@ -171,17 +150,16 @@ def can_be_saved(profile: Profile, stage: Stage) -> bool:
     """
     line = main_line(profile)
     place = next((at for at, one in enumerate(line) if one.id == stage.id), None)
-    if place is None or any(component.dtype == _VARIANT for component in stage.element_spec or ()):
+    if place is None or any(component.dtype == "variant" for component in stage.element_spec or ()):
         return False
     made = [other for one in line[: place + 1] for other in (one, *inside(profile, one))]
     return not any(map(_differs, made)) and not _multiplies(profile, made) and _saves(profile, line, place)
 
 
 def _differs(stage: Stage) -> bool:
-    """Whether a stage may give other elements, or another order, in another epoch, or gives no end of them."""
     row = traits(stage.op)
     return (
-        stage.cardinality == _ENDLESS
+        stage.cardinality == INFINITE
         or bool(stage.random)
         or runs_python(stage)
         or (stage.tf_op is not None and traits(executed(stage.tf_op).op).shuffles)
@@ -193,16 +171,12 @@ def _differs(stage: Stage) -> bool:
 
 
 def _multiplies(profile: Profile, stages: Sequence[Stage]) -> bool:
-    """Whether files would have the same rows many times: of windows that are cut out of an array, or of a sequence.
-
-    Args:
-        stages: What files would replace, in the order of the data.
-    """
+    """Whether files would have the same rows many times: of windows that are cut out of an array, or of a sequence."""
     if traits(stages[0].op).generates_numbers:
         return any(_ROWS_OF_ARRAY.fullmatch(op.op) for stage in stages for op in stage.ops or ())
     for before, stage in itertools.pairwise(one for one in stages if one.depth == 0):
         given, taken = stage.bytes_out_per_batch or 0.0, before.bytes_out_per_batch or math.inf
-        sources = [one for one in inside(profile, stage) if one.id.rpartition(".")[2] == _SOURCE]
+        sources = [one for one in inside(profile, stage) if one.id.rpartition(".")[2] == "source"]
         if (
             (stage.inputs_each or 1.0) < 1
             and given >= _TIMES_THE_BYTES * taken

@@ -17,12 +17,7 @@ from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
 @dataclass(frozen=True)
 class Moved:
-    """A stage at an earlier place.
-
-    Attributes:
-        kept: The share of the elements that it lets through.
-        crossed: The maps that it then comes before, in the order of the data.
-    """
+    """A stage at an earlier place, before maps in the order of the data; it lets a share of the elements through."""
 
     edits: tuple[PipelineEdit, ...]
     semantics: Semantics
@@ -32,13 +27,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class _Place:
-    """A place before a stage's own.
-
-    Attributes:
-        after: The stage that it then comes after.
-        crossed: The stages that it then comes before, the nearest to its own place first.
-        times: Elements there for one that it counts now.
-    """
+    """A place before a stage's own, past others (nearest first), with `times` elements for one that it counts now."""
 
     after: StageView
     op: str
@@ -151,7 +140,6 @@ def _maps_before(view: PipelineView, stage: StageView) -> Iterator[StageView]:
 
 
 def _is_pure(function: FunctionView) -> bool:
-    """Whether what a function gives depends on its input alone."""
     return function.python is False and function.random is False and function.stateful_op is None
 
 
@@ -168,10 +156,7 @@ def _within(inner: str, outer: str) -> bool:
 
 
 def shuffle_earlier(view: PipelineView, stage: StageView) -> Moved | None:
-    """Return a shuffle before the maps right before it: the same order, of smaller elements that are there sooner.
-
-    Its buffer is filled before the first element of each epoch comes out.
-    """
+    """Return a shuffle before the maps right before it, where its buffer is full sooner: the order is the same."""
     if not traits(stage.op).shuffles or stage.op != "shuffle":
         return None
     line = line_of(view, stage)

@@ -27,10 +27,8 @@ _AT_A_TIME: Final = frozenset({"num_parallel_calls", "num_parallel_reads", "cycl
 class _Part(NamedTuple):
     """A stage of a line, as far as it decides about the order of elements.
 
-    Attributes:
-        kind: `cache` repeats the order of the first epoch, `regroups` makes other elements of those that it gets.
-        buffer: Elements that a shuffle holds, infinite if it holds all of a pass; None if unknown.
-        drawn: Whether it draws an order that no other run and no other epoch has.
+    A cache repeats the order of the first epoch. The buffer of a shuffle is infinite if it holds all of a pass, None if
+    unknown; it is drawn where no other run and no other epoch has its order.
     """
 
     kind: Literal["shuffle", "cache", "regroups", "other"]
@@ -48,10 +46,7 @@ def as_redrawn(view: PipelineView, proposal: Proposal) -> Proposal:
 
 
 def _nothing_is_seeded(view: PipelineView) -> bool:
-    """Whether no run of the pipeline repeats what another one draws: neither it nor a stage has a seed.
-
-    A seed of the program (`tf.random.set_seed`) is in the graph's ops. What Python draws is not known.
-    """
+    """Whether no run repeats what another one draws, as far as known: what Python draws is not."""
     rows = [stage.measured for stage in view.stages if stage.measured is not None]
     unseeded = view.profile is not None and view.profile.seed is None
     drawn = all(row.seeded is False for row in rows if row.random)
@@ -120,7 +115,6 @@ def _before_and_after(view: PipelineView, edits: Sequence[PipelineEdit]) -> tupl
 
 
 def _places(edit: PipelineEdit) -> list[str | None]:
-    """Addresses of the stages that an edit is about; a None where it is not understood."""
     match edit:
         case InsertStage():
             return [edit.after]
@@ -156,7 +150,6 @@ def _new(view: PipelineView, line: Sequence[StageView], stage: StageView, edit: 
 
 
 def _buffer(view: PipelineView, line: Sequence[StageView], stage: StageView, size: int | None) -> float | None:
-    """Elements that a shuffle at a place holds, infinite if those are all of a pass."""
     if size is None:
         return None
     count = pass_count(view, line, stage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Final
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument
@@ -92,13 +93,7 @@ def _keeps_batches(stage: StageView) -> bool:
 
 
 def _between(view: PipelineView, stage: StageView, earlier: StageView) -> list[StageView]:
-    """The stages between two of one line, nearest to the later one first."""
-    found: list[StageView] = []
-    at = view.input_of(stage)
-    while at is not None and at.id != earlier.id:
-        found.append(at)
-        at = view.input_of(at)
-    return found
+    return list(takewhile(lambda one: one.id != earlier.id, _below_in_line(view, stage)))
 
 
 def _is_mixed(view: PipelineView, batch: StageView) -> bool:
@@ -182,7 +177,6 @@ def cache_after_shuffle(view: PipelineView) -> Iterator[Proposal]:
 
 
 def _reshuffles(stage: StageView) -> bool:
-    """Whether it gives its elements in another order in each epoch."""
     buffer = stage.arguments.get("buffer_size")
     again = stage.arguments.get("reshuffle_each_iteration") is not False
     large = isinstance(buffer, int) and buffer > 1 and stage.elements != 1
@@ -274,7 +268,6 @@ def cache_never_complete(view: PipelineView) -> Iterator[Proposal]:
 
 
 def _is_alike(stage: StageView) -> bool:
-    """Whether every epoch gets the same from it."""
     if stage.arguments.get("deterministic") is False:
         return False
     if traits(stage.op).names_files:
@@ -333,7 +326,6 @@ def _own_shards(view: PipelineView) -> list[StageView]:
 
 
 def _parts_of(stage: StageView) -> int:
-    """Number of parts that a shard divides its elements into; 0 of any other stage."""
     parts = stage.arguments.get("num_shards")
     return parts if traits(stage.op).cardinality == "share" and isinstance(parts, int) else 0
 

@@ -25,8 +25,9 @@ from pipeprof.profiles.advise.facts.byte_gate import (
     without,
 )
 from pipeprof.profiles.advise.findings.python import big_array, graph_constant
-from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
+from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.memory.predict import BufferPrediction, shuffle_overhead
 from pipeprof.profiles.time.resources import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -127,7 +128,6 @@ def _predicted_buffer(view: PipelineView, stage: StageView, entry: BufferPredict
 
 
 def _are_few(each: float | None, count: float) -> bool:
-    """Whether these are indices or labels, and not too many of them."""
     return each is not None and each < SMALL_ELEMENT and count <= SMALL_ELEMENTS
 
 
@@ -152,8 +152,9 @@ def _shuffled_before(view: PipelineView, buffer: _Buffer) -> Proposal | None:
     return Proposal(
         recommendation=f"Move it before {through}: it then holds {size(nbytes)}, and the first element comes sooner.",
         edits=edits,
-        predicted=Prediction(
-            f"{size(nbytes)} instead of {size(buffer.nbytes)}", peak_rss_delta_bytes=round(nbytes - buffer.nbytes)
+        predicted=Predicted(
+            formula=f"{size(nbytes)} instead of {size(buffer.nbytes)}",
+            peak_rss_delta_bytes=round(nbytes - buffer.nbytes),
         ),
         semantics=place.semantics,
         change_detail=f"{size(nbytes)} instead of {size(buffer.nbytes)}",
@@ -183,8 +184,8 @@ def _smaller_buffer(view: PipelineView, buffer: _Buffer) -> Proposal | None:
             f"{describe_order(wanted, count)}."
         ),
         edits=(SetArgument(stage.id, stage.op, "buffer_size", wanted),),
-        predicted=Prediction(
-            f"{wanted:,} elements instead of {buffer.elements:,.0f}", peak_rss_delta_bytes=-round(saved)
+        predicted=Predicted(
+            formula=f"{wanted:,} elements instead of {buffer.elements:,.0f}", peak_rss_delta_bytes=-round(saved)
         ),
         semantics="randomness",
     )
@@ -247,7 +248,9 @@ def _too_large(view: PipelineView, stage: StageView, below: StageView, limit: in
             "memory_limit_bytes": limit,
         },
         edits=edits,
-        predicted=Prediction(f"{size(kept)} instead of {size(nbytes)}", peak_rss_delta_bytes=-round(nbytes - kept)),
+        predicted=Predicted(
+            formula=f"{size(kept)} instead of {size(nbytes)}", peak_rss_delta_bytes=-round(nbytes - kept)
+        ),
         semantics=semantics,
     )
 
@@ -308,7 +311,9 @@ def prefetch_of_batches(view: PipelineView) -> Iterator[Proposal]:
                 recommendation="Count in batches: prefetch(tf.data.AUTOTUNE), or 2.",
                 evidence={"buffer_size": count, "batch_size": rows, "buffer_bytes": holds * each, **weight.evidence()},
                 edits=(SetArgument(stage.id, stage.op, "buffer_size", ENOUGH_BATCHES),),
-                predicted=Prediction(f"{ENOUGH_BATCHES} batches instead of {holds:,}", peak_rss_delta_bytes=-saved),
+                predicted=Predicted(
+                    formula=f"{ENOUGH_BATCHES} batches instead of {holds:,}", peak_rss_delta_bytes=-saved
+                ),
             )
 
 

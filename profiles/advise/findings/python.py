@@ -11,10 +11,10 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, calls_per_batch, interval_ms, microseconds, per_batch
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.byte_gate import Weight, weigh
-from pipeprof.profiles.advise.facts.work import cores_at_work
+from pipeprof.profiles.advise.facts.work import WAITING_CALLS, WAITING_CORES, cores_at_work
 from pipeprof.profiles.advise.predict import expected
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
-from pipeprof.profiles.advise.text.what_to_write import of_python
+from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.advise.text.bound_advice import of_python
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
     BATCH_HAND_OVER_US,
@@ -24,6 +24,7 @@ from pipeprof.profiles.constants import (
     HAND_OVER_US,
     SOURCE_CONSTANT_COPIES,
 )
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.memory.predict import memory_prediction
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
 from pipeprof.profiles.wording import count, listed, milliseconds, percent, place_of, ratio_text, significant, size
@@ -37,12 +38,8 @@ FEWEST_ELEMENTS: Final = 8
 USUAL_BATCH: Final = 64
 WAITS_FROM: Final = 0.5
 """Of the interval in which a generator is blocked."""
-WAITING_CORES: Final = 0.3
-"""Cores: a worker that uses less waits instead of computing."""
 WAITS_EACH_MS: Final = 0.2
 """Of waiting for an element: below it the transfer is the larger part."""
-WAITING_CALLS: Final = 16
-"""Calls and threads: 48 pictures of 20 ms per second from a generator, 789 with 16 of both."""
 LEAST_GAIN: Final = 1.05
 """Times as fast: as the headspace, less is within the noise of a run."""
 
@@ -57,7 +54,8 @@ def py_function_gil(view: PipelineView) -> Iterator[Proposal]:
     if facts is None or interval is None or share < MOST_TIME or verdict is None or verdict.limit != "gil":
         return
     worst = max(stages, key=lambda one: one.ms_per_batch or 0.0)
-    calls, most = calls_per_batch(view, worst), view.headspace.speedup if view.headspace is not None else None
+    calls, headspace = calls_per_batch(view, worst), view.profile.headspace if view.profile is not None else None
+    most = headspace.speedup if headspace is not None else None
     times = f" {count(calls)} times per batch" if calls is not None and calls >= LEAST_GAIN else ""
     advice = of_python(worst.measured) if worst.measured is not None else "write the function in TensorFlow ops"
     numbers = {
@@ -76,7 +74,7 @@ def py_function_gil(view: PipelineView) -> Iterator[Proposal]:
         ),
         recommendation=f"{advice[:1].upper()}{advice[1:]}.",
         evidence={name: value for name, value in numbers.items() if value is not None},
-        predicted=Prediction(f"unknown before it is written{f' (at most {ratio_text(most)})' if most else ''}"),
+        predicted=Predicted(formula=f"unknown before it is written{f' (at most {ratio_text(most)})' if most else ''}"),
     )
 
 
@@ -187,8 +185,8 @@ def big_array(view: PipelineView) -> Iterator[Proposal]:
                 f"up to the batch, and a map after it.{half}"
             ),
             evidence={"source_bytes": nbytes, "peak_bytes": round(peak), **weight.evidence()},
-            predicted=Prediction(
-                f"{size(nbytes)} of a mapped file instead of {size(peak)}",
+            predicted=Predicted(
+                formula=f"{size(nbytes)} of a mapped file instead of {size(peak)}",
                 peak_rss_delta_bytes=-max(0, round(peak - nbytes)),
             ),
         )
@@ -201,17 +199,21 @@ def _measured_most(weight: Weight) -> float:
 
 def _own_part(view: PipelineView, source: StageView, weight: Weight) -> float:
     """The source's part of the peak by the ledger, as far as the peak falls with it: what other stages hold stays."""
-    memory = view.profile.memory if view.profile is not None else None
-    ledger = (memory.ledger if memory is not None else None) or ()
-    own = sum(entry.bytes for entry in ledger if entry.owner == "source" and entry.stage == source.id)
+    own = _of_sources(view, source)
     if not own or weight.predicted or weight.peak_bytes is None:
         return math.inf
     others = sum(prediction.bytes for prediction in memory_prediction(view).held if prediction.owner != "source")
     return max(0.0, min(own, weight.peak_bytes - others))
 
 
+def _of_sources(view: PipelineView, source: StageView | None = None) -> float:
+    """Bytes at the peak that the ledger gives to data of the program, copies included; of one source if given."""
+    memory = view.profile.memory if view.profile is not None else None
+    held = [entry for entry in (memory.ledger if memory is not None else None) or () if entry.owner == "source"]
+    return float(sum(entry.bytes for entry in held if source is None or entry.stage == source.id))
+
+
 def _float64_bytes(stage: StageView, nbytes: int) -> int:
-    """Bytes of the arrays that are float64; 0 where a width is not known."""
     known = [(component.dtype, component.nbytes or 0) for component in stage.element or ()]
     total = sum(width for _, width in known)
     if not total or any(not width for _, width in known):
@@ -274,11 +276,7 @@ def _captured(
 def _constant(
     view: PipelineView, nbytes: int, copies: tuple[float, float], what: str, text: str, *, stage: StageView | None
 ) -> Proposal:
-    """One finding.
-
-    Args:
-        copies: Times the array at the peak, as it is and with the advice.
-    """
+    """One finding; `copies` are times the array at the peak, as it is and with the advice."""
     weight = weigh(copies[0] * nbytes, view)
     # At most all that was measured.
     peak = min(copies[0] * nbytes, max(_measured_most(weight), _of_sources(view)))
@@ -292,18 +290,11 @@ def _constant(
         ),
         recommendation=text,
         evidence={"constant_bytes": nbytes, "peak_bytes": round(peak), **weight.evidence()},
-        predicted=Prediction(
-            f"{copies[1]:g} times the array instead of {size(peak)}",
+        predicted=Predicted(
+            formula=f"{copies[1]:g} times the array instead of {size(peak)}",
             peak_rss_delta_bytes=-max(0, round(peak - copies[1] * nbytes)),
         ),
     )
-
-
-def _of_sources(view: PipelineView) -> float:
-    """Bytes at the peak that the ledger gives to data of the program, copies included."""
-    memory = view.profile.memory if view.profile is not None else None
-    ledger = (memory.ledger if memory is not None else None) or ()
-    return float(sum(entry.bytes for entry in ledger if entry.owner == "source"))
 
 
 def _words(array: ConstantView) -> str:

@@ -12,8 +12,9 @@ from pipeprof.pipelines.static.loops import reads_in_loop, unused_name
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.pipelines.steps.step import kind_of
 from pipeprof.profiles.advise.check import finding
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.gaps.sentences import ADVICE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import (
@@ -260,7 +261,8 @@ def validation_again(view: PipelineView) -> Iterator[Proposal]:
         location=location_of(use),
         sentence=f"Validation{at(use, ' in ')} took {share_text(seconds, training)}: its dataset {why}, so each one "
         "does the same work again.",
-        recommendation="Build the validation dataset once, with cache().prefetch(tf.data.AUTOTUNE) at its end.",
+        recommendation="Build the validation dataset once, with cache().prefetch(tf.data.AUTOTUNE) at its end if it "
+        "fits into memory.",
         evidence={"validations": count, "validation_s": seconds, "share": share, "datasets": use.datasets},
         # What remains is the model's, and the first one.
         predicted=without(share_of(fetch, training) * (count - 1) / count) if fetch is not None else None,
@@ -345,7 +347,9 @@ def idle_device(view: PipelineView) -> Iterator[Proposal]:
                 "trace_s": gaps.seconds,
                 **{f"{cause.replace('-', '_')}_share": share for cause, share in causes},
             },
-            predicted=Prediction("unknown until it is tried: the trace shows what the host did, not what would help"),
+            predicted=Predicted(
+                formula="unknown until it is tried: the trace shows what the host did, not what would help"
+            ),
         )
 
 
@@ -377,13 +381,7 @@ def location_of(place: CodePlace | DatasetUse | FunctionUse) -> Location | None:
 
 
 def at(place: CodePlace | DatasetUse | FunctionUse, before: str = "") -> str:
-    """Name the line of something of the script, after a text; empty where it has none.
-
-    Example:
-        >>> from pipeprof.profiles.document.shared import CodePlace
-        >>> at(CodePlace(name="a", file="train.py", line=3), " in "), at(CodePlace(name="a"), " in ")
-        (' in train.py:3', '')
-    """
+    """The line of something of the script, after a text; empty where it has none."""
     name = place_of(location_of(place))
     return f"{before}{name}" if name is not None else ""
 
@@ -404,21 +402,15 @@ def share_of(seconds: float | None, training: Training) -> float:
 
 
 def share_text(seconds: float, training: Training) -> str:
-    """State a part of the observed training.
-
-    Example:
-        >>> from pipeprof.profiles.document.shared import Training
-        >>> share_text(2, Training(seconds=8.0))
-        '2.00 s of 8.00 s of training (25 %)'
-    """
+    """A part of the observed training, in words."""
     whole = training.seconds or 0.0
     return f"{seconds_text(seconds)} of {seconds_text(whole)} of training ({percent(share_of(seconds, training))})"
 
 
-def without(share: float) -> Prediction:
+def without(share: float) -> Predicted:
     """Predict at most what a change gains that saves a share of the time."""
     most = 1 / max(1 - share, 0.01)
-    return Prediction(f"at most {ratio_text(most)}: {percent(share)} of the observed time", most)
+    return Predicted(speedup=most, formula=f"at most {ratio_text(most)}: {percent(share)} of the observed time")
 
 
 def begins_each_step(use: DatasetUse) -> bool:

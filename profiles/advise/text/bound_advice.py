@@ -1,4 +1,4 @@
-"""What one can do about a stage that is the limit and that no edit makes faster, by its kind: pure functions.
+"""What one can do about a stage that is the limit and that no edit makes faster, by its kind, hot line and ops.
 
 A stage that holds no code of the user's and only passes on what others make has no advice: others have it.
 """
@@ -6,34 +6,52 @@ A stage that holds no code of the user's and only passes on what others make has
 from __future__ import annotations
 
 import itertools
+import json
 import math
+import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes.edits import VectoriseMap
+from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.advise.batch_savings import is_mostly_called
+from pipeprof.pipelines.static.written_calls import HotCall, hot_call
+from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch, share_of_calls
 from pipeprof.profiles.advise.facts.caching import can_be_saved, runs_python
 from pipeprof.profiles.advise.order import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
+from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.lines import inside, line_of, on_main_line
 from pipeprof.profiles.time.top_stage import are_twins, as_one
-from pipeprof.profiles.wording import called, count, listed, milliseconds, size, stage_name, stages_in_a_row
+from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.wording import (
+    as_typed,
+    called,
+    count,
+    hot_function,
+    listed,
+    milliseconds,
+    percent,
+    size,
+    stage_name,
+    stages_in_a_row,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Stage
 
 WORTH = 1.3
 """Upper bound from which it is worth knowing: what could bring less is no advice."""
-_SOURCE = "source"
 _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
 _ABOUT_AS_COSTLY = 0.5
@@ -48,12 +66,7 @@ _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do.
-
-    Attributes:
-        text: In one sentence, without its dot; empty where nothing is known but that it costs.
-        stage: The one that it is about; None for that, or the last of those, whose advice it is.
-    """
+    """What to do; without a text, only that it costs is known. The stage is None where it is the last one asked for."""
 
     title: str
     text: str
@@ -76,7 +89,6 @@ def _mostly_copies(stage: Stage) -> bool:
 
 
 def _is_no_gain(finding: Finding) -> bool:
-    """Whether a change was measured to bring nothing, or no more than little."""
     most = (finding.measured or {}).get("high")
     return finding.status == "rejected" or (finding.status == "unverified" and most is not None and most < WORTH)
 
@@ -84,12 +96,7 @@ def _is_no_gain(finding: Finding) -> bool:
 def advice_for(
     profile: Profile, stage: Stage, tried: Sequence[Finding] = (), *, twins: Collection[str] = ()
 ) -> Advice | None:
-    """Return what one can do about a stage; None where it does nothing that could be less.
-
-    Args:
-        tried: What was tried at any stage: what did not help is no advice.
-        twins: Addresses of the stages that the same line makes.
-    """
+    """What one can do about a stage, less what was tried without a gain; None where nothing could be less."""
     batches = _may_be_on_batches({stage.id, *twins}, tried)
     name, row = stage_name(stage), traits(stage.op)
     if row.combines or (row.opens and (_costs_less_than_inside(profile, stage) or _only_reads(profile, stage))):
@@ -104,7 +111,7 @@ def advice_for(
     elif row.unbatches:
         text = "keep its batches together, or take them apart after the costly stages: each element costs a call"
         found = Advice(f"Produce fewer elements in {name}", text)
-    elif stage.id == _SOURCE and not (row.cheap or row.in_memory or row.generates_numbers or row.reorders):
+    elif stage.id == "source" and not (row.cheap or row.in_memory or row.generates_numbers or row.reorders):
         text = "read less: smaller records, no compression, or several files at a time if there are several"
         found = Advice(f"Read less in {name}", text)
     return found
@@ -186,28 +193,34 @@ def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:
     """The stage that makes many elements of one: the one before, or that whose function this stage is in."""
-    line, owner = line_of(profile, stage.id), pipeline_of(stage.id)
-    places = [at for at, one in enumerate(line) if one.id == stage.id and at]
-    near = [line[places[0] - 1]] if places else []
+    owner = pipeline_of(stage.id)
     outer = [one for one in profile.stages or () if one.id == owner]
-    return next((one for one in (*near, *outer) if traits(one.op).opens), None)
+    return next((one for one in (*around(profile, stage.id)[0][-1:], *outer) if traits(one.op).opens), None)
 
 
 def _comes_into_batches(profile: Profile, stage: Stage) -> bool:
     """Whether nothing needs what a stage gives element by element before a batch of its line: no filter, no opener."""
-    after = itertools.dropwhile(lambda one: one.id != stage.id, line_of(profile, stage.id))
-    rows = [traits(one.op) for one in itertools.islice(after, 1, None)]
+    rows = [traits(one.op) for one in around(profile, stage.id)[1]]
     before = itertools.takewhile(lambda row: not row.stacks, rows)
     return all(row.maps or row.function is None for row in before)
 
 
 def _is_batched(profile: Profile, stage: Stage) -> bool:
-    """Whether a stage gets whole batches."""
-    line = line_of(profile, stage.id)
-    before = itertools.takewhile(lambda one: one.id != stage.id, line)
-    rows = [traits(one.op) for one in before]
+    rows = [traits(one.op) for one in around(profile, stage.id)[0]]
     last = next((row for row in reversed(rows) if row.stacks or row.unbatches), None)
     return last is not None and last.stacks
+
+
+def around(profile: Profile, address: str) -> tuple[list[Stage], list[Stage]]:
+    """The stages before and after one on its line."""
+    line = line_of(profile, address)
+    place = next((place for place, stage in enumerate(line) if stage.id == address), len(line))
+    return list(line[:place]), list(line[place + 1 :])
+
+
+def stages_at(profile: Profile, addresses: Collection[str]) -> list[Stage]:
+    """The stages with these addresses, in the order of the data."""
+    return [stage for stage in profile.stages or () if stage.id in addresses]
 
 
 def add_save_lines(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:
@@ -222,7 +235,7 @@ def add_save_lines(profile: Profile, finding: Finding, stages: Sequence[str]) ->
 
 def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:
     """The finding of stages whose upper bound is measured: what is inside, and what can be done about them."""
-    stages = [stage for stage in profile.stages or () if stage.id in addresses]
+    stages = stages_at(profile, addresses)
     name, inner = name_together(stages), _inside([one for own in stages for one in (own, *inside(profile, own))])
     advice = advice_together(profile, stages, tried) if stages[1:] else advice_for(profile, stages[0], tried)
     stage = (advice.stage if advice is not None else None) or stages[-1]
@@ -263,3 +276,183 @@ def _inside(stages: Sequence[Stage]) -> str:
     lines = [f"{called(one.function)} {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
     text = [f"{listed(parts[:_OPS_NAMED])} per batch"] if parts else []
     return ", ".join([*text, f"in Python {listed(lines)}"] if lines else text)
+
+
+NAMED_FROM = 0.08
+"""Share of a map's time from which a kind of op is named."""
+_STEADY_FROM = 0.25
+"""Share from which ops that need no random numbers are worth a map of their own: layers of libraries have a few."""
+SMALL_FROM = 0.5
+"""Share of a map's time that no traced op has, from which its many small ops are what to change."""
+_HOT_FROM = 0.2
+"""Share of the time inside Python functions from which a call is named."""
+_LOCKED_FROM = 0.3
+"""Share of a function's time with the GIL from which parallel calls of it bring next to nothing: 0.99 times as much at
+0.47, with NumPy on arrays of 150 KB and 2 cores."""
+_WAITS_FROM = 0.5
+"""Share of a stage's time, blocked and not on a core, from which it waits."""
+_ONE_CALL = 1.5
+"""Calls per batch up to which a function gets whole batches already."""
+_MOST = 3
+_MUCH = 0.05
+"""Share of the time of several ops from which one of them is named."""
+_CALLED_FROM = 0.1
+"""Share of a stage's time that calls take, from which fewer of them are worth a word."""
+_STORED = re.compile(r"^store |once, before the run")
+_OF_BATCHES = re.compile(r"\bbatch(es)?\b")
+_SHORT_MS = 0.05
+"""Of an op in a call: one that computes for longer does as much for a whole batch. A call of an op costs some 5 µs."""
+_LONGEST = 60
+
+
+def of_python(stage: Stage) -> str:
+    """State what to do about the Python of a stage, with the call that takes most of it."""
+    row, name = traits(stage.op), stage_name(stage)
+    file, hot = _hot_call(stage)
+    at = f"{_place(stage, file, hot)}, {percent(hot.share)} of the Python time" if hot is not None else ""
+    if hot is not None and hot.kind == "same each time":
+        return f"{at}: it takes nothing of an element, so make it once, outside of {called(hot.function)}"
+    if hot is not None and hot.kind == "from processes":
+        return f"{at}: each element crosses a pipe to one thread, so make it in a map with parallel calls instead"
+    held = max((cost.lock_share or 0.0 for cost in stage.python or ()), default=0.0)
+    if row.wrapped and row.computes:
+        text = f"let {name} give only names or numbers, and make its elements in a map with parallel calls"
+        if held >= _LOCKED_FROM:
+            text += f", with TensorFlow's ops: it holds the GIL {percent(held)} of the time"
+    elif (stage.blocked_ms_per_batch or 0.0) >= _WAITS_FROM * (stage.active_ms or math.inf) and held < _LOCKED_FROM:
+        text = "let more calls of it wait at a time, each with a thread: options.threading.private_threadpool_size"
+    else:
+        function = hot_function(stage) or "its Python"
+        if is_mostly_called(stage):
+            return f"{once_per_batch(function)}; or as TensorFlow ops"
+        batch = ", or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"
+        many = (stage.calls_per_batch or 0.0) > _ONE_CALL
+        many = many and (not stage.ops or share_of_calls(stage) >= _CALLED_FROM)
+        text = f"write {function} as TensorFlow ops, called in the map itself{batch if many else ''}"
+    return f"{at}: {text}" if at else text
+
+
+def _hot_call(stage: Stage) -> tuple[str, HotCall | None]:
+    """The call with most of the time of a stage's Python, and its file; None where it is little, or not shown."""
+    costs = stage.python or []
+    best: tuple[str, HotCall | None] = ("", None)
+    for file in dict.fromkeys(cost.file for cost in costs if cost.file is not None):
+        own = [cost for cost in costs if cost.file == file]
+        shares: dict[int, float] = defaultdict(float)
+        for cost in own:
+            for line, share in cost.lines:
+                shares[line] += cost.share * share
+        found = hot_call(file_text(file), {cost.function.rpartition(".")[2] for cost in own}, shares)
+        if found is not None and found.share >= (best[1].share if best[1] is not None else _HOT_FROM):
+            best = file, found
+    return best
+
+
+def _place(stage: Stage, file: str, hot: HotCall) -> str:
+    here = stage.location is not None and as_typed(stage.location.file) == as_typed(file)
+    text = hot.text if len(hot.text) <= _LONGEST else f"{hot.text.partition('(')[0]}(…)"
+    return f"line {hot.line}{'' if here else f' of {PurePath(file).name}'}{f', `{text}`' if text else ''}"
+
+
+def of_ops(stage: Stage, *, batches: bool = True, opener: Stage | None = None) -> str:
+    """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
+
+    Args:
+        batches: Whether its function may be one of whole batches.
+        opener: The stage that makes many elements of one, which it gets or is a part of.
+
+    Example:
+        >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
+        >>> of_ops(Stage(id="stages.0", origin="written", op="map", time_ms_per_batch=10.0, ops=ops))
+        'DecodeCSV 90 %: parse lines after .batch(…) with tf.io.decode_csv, which takes a batch of them'
+    """
+    ops = [op for op in stage.ops or () if op.ms_per_batch > 0]
+    whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in ops))
+    if not ops or not whole:
+        return ""
+    groups: dict[str, list[OpCost]] = {}
+    shared = [op for op in ops if op.op in (stage.shared_ops or ())] if opener is not None else []
+    for op in (op for op in ops if op not in shared):
+        choices = next((choices for kind, choices in _instead() if re.fullmatch(kind, op.op)), {})
+        drawn = bool(stage.random) and stage.steady_ops is not None and op.op not in stage.steady_ops
+        on_batches = batches and _gains_on_batches(stage, op, drawn=drawn)
+        text = choices.get("batches" if on_batches and "batches" in choices else "")
+        # What is drawn anew in each epoch cannot be stored.
+        if text is not None and (on_batches or not _OF_BATCHES.search(text)) and not (drawn and _STORED.search(text)):
+            groups.setdefault(text, []).append(op)
+    costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
+    largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
+    texts = [f"{_named(groups[text], whole)}: {text}" for text in largest]
+    small = share_of_small_ops(stage)
+    if small >= SMALL_FROM and stage.loops:
+        texts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
+    elif small >= SMALL_FROM and traits(stage.op).maps and batches and (not stage.random or stage.draws_by_number):
+        texts.append(f"small ops {percent(small)}: each costs a call, so {_on_batches(stage, ops)}")
+    if opener is not None and sum(op.ms_per_batch for op in shared) >= NAMED_FROM * whole:
+        name = stage_name(opener)
+        made = f"the same for all elements that {name} makes of one, so do it once for each, before {name}"
+        return "; ".join([f"{_named(shared, whole)}: {made}", *texts])
+    return "; ".join([*_steady(stage, whole), *texts])
+
+
+def share_of_small_ops(stage: Stage) -> float:
+    """Return the part of a map's time that none of its traced ops has: calling it, small ops and copies."""
+    traced = sum(op.ms_per_batch for op in stage.ops or () if op.ms_per_batch > 0)
+    whole = max(stage.active_ms or 0.0, traced)
+    return 1 - traced / whole if whole else 0.0
+
+
+def _gains_on_batches(stage: Stage, op: OpCost, *, drawn: bool) -> bool:
+    """Whether an op on whole batches means the same, and may cost less: what computes for long does as much there.
+
+    Of records and lines it makes a tensor for each of their fields. What is drawn for a picture would be one for a
+    batch.
+    """
+    short = not stage.calls_per_batch or op.ms_per_batch < _SHORT_MS * stage.calls_per_batch
+    return (short or op.op in PARSING | DECODING) and (not drawn or bool(stage.draws_by_number))
+
+
+def _on_batches(stage: Stage, ops: Sequence[OpCost]) -> str:
+    """How many small ops are called once per batch."""
+    if stage.random:
+        # One call for a batch would draw the same numbers for all of its elements.
+        return f"apply {stage_name(stage)} after .batch(…) with tf.vectorized_map, where each row draws its own numbers"
+    decodes = [op for op in ops if op.op.startswith(("Decode", "ReadFile")) and op.op not in DECODING | PARSING]
+    if decodes:
+        return f"do what comes after {_names(decodes)} once per batch, in a map after .batch(…)"
+    return f"call {stage_name(stage)} once per batch, after .batch(…)"
+
+
+def _steady(stage: Stage, whole: float) -> list[str]:
+    """Which ops do not depend on random numbers, of a map that draws some."""
+    if not traits(stage.op).maps or stage.python:
+        return []
+    steady = [op for op in stage.ops or () if op.op in (stage.steady_ops or ()) and op.ms_per_batch > 0]
+    if sum(op.ms_per_batch for op in steady) < _STEADY_FROM * whole:
+        return []
+    return [
+        f"{_named(steady, whole)}: not dependent on the random numbers of {stage_name(stage)}, so do it in a map of "
+        "its own, with a cache after it, before any repeat or shuffle, if what that gives of all fits into memory"
+    ]
+
+
+@cache
+def _instead() -> tuple[tuple[str, dict[str, str]], ...]:
+    """Patterns of op types, and what to do instead of such an op, in the order of the file."""
+    text = resources.files(__package__).joinpath("what_to_write.json").read_text(encoding="utf-8")
+    found = json.loads(text).items()
+    return tuple((kind, {"": choices} if isinstance(choices, str) else choices) for kind, choices in found)
+
+
+def _named(ops: Sequence[OpCost], whole: float) -> str:
+    shown = _largest(ops)
+    return f"{_names(ops)} {percent(sum(op.ms_per_batch for op in shown) / whole)}"
+
+
+def _names(ops: Sequence[OpCost]) -> str:
+    return listed([op.op for op in _largest(ops)])
+
+
+def _largest(ops: Sequence[OpCost]) -> list[OpCost]:
+    much = _MUCH * sum(op.ms_per_batch for op in ops)
+    return [op for op in sorted(ops, key=lambda op: -op.ms_per_batch)[:_MOST] if op.ms_per_batch >= much]

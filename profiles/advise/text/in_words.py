@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.changes.in_source import ChangedSource, change_source
 from pipeprof.pipelines.changes.in_words import in_their_order, in_words
+from pipeprof.pipelines.host_files import read_regular
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-import hashlib
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
-from pipeprof.pipelines.changes.in_source import ChangedSource, change_source
-from pipeprof.pipelines.host_files import read_regular
-from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
-from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Target
+MadeStage: TypeAlias = Stage | StageView
+_LARGEST = 5_000_000
 
 
 def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:
-    """Return the edits in one line.
-
-    Args:
-        detail: What the change means in numbers, e.g. ``200 × 0.3 KiB instead of 200 × 588 KiB``.
-
-    Returns:
-        ``None`` where one of the edits is a rewrite that no line describes.
-
-    Example:
-        ``"num_parallel_calls: 1 → 8"``, ``"insert prefetch(buffer_size=AUTOTUNE) after decode"``
-    """
+    """The edits in one line, with `detail` in numbers; None where no line describes one of them."""
     several = len({edit.stage for edit in edits if isinstance(edit, SetArgument)}) > 1
     parts = [in_words(edit, partial(_stage_words, view), _now(view, edit), named=several) for edit in edits]
     if not parts or None in parts:
@@ -83,11 +73,7 @@ def as_change(profile: Profile, finding: Finding) -> str:
 
 
 def which_change(profile: Profile, finding: Finding) -> str:
-    """A change with the stage that it is made at, where its words name none.
-
-    Example:
-        ``batch (input.py:24): num_parallel_calls: not set → AUTOTUNE``, ``insert prefetch(…) after decode``
-    """
+    """A change with the stage that it is made at, where its words name none."""
     words = finding.change or finding.title
     stages = profile.stages or ()
     stage = next((stage for stage in stages if stage.id == finding.stage), None)
@@ -95,21 +81,12 @@ def which_change(profile: Profile, finding: Finding) -> str:
     return words if stage is None or named else f"{stage_label(stage)}: {words}"
 
 
-MadeStage: TypeAlias = Stage | StageView
-_LARGEST = 5_000_000
-
-
 def changed_source(
     target: Target | None, stages: Iterable[MadeStage], steps: Sequence[Sequence[PipelineEdit]]
 ) -> ChangedSource:
-    """Make steps of changes in the text of the files whose calls made the stages.
+    """Make steps of changes in the text of the files whose calls made the stages, which come as written, in order.
 
-    Args:
-        target: What was measured; None where nothing was.
-        stages: As written, in order.
-
-    Raises:
-        CannotChangeSourceError: The text has no place for a change, or is not what was measured.
+    Raises CannotChangeSourceError where the text has no place for a change, or is not what was measured.
     """
     calls = {stage.id: (stage.op, _call(stage)) for stage in stages if not stage.id.startswith("injected")}
     files = {call.file for _, call in calls.values() if call is not None}
@@ -143,8 +120,7 @@ def _call(stage: MadeStage) -> RecordedCall | None:
 def _text(file: str, target: Target | None) -> str | None:
     """The text of a file; None where it cannot be read.
 
-    Raises:
-        CannotChangeSourceError: It is the target's, and was edited since.
+    Raises CannotChangeSourceError where it is the target's, and was edited since.
     """
     path = Path(file).expanduser()
     try:

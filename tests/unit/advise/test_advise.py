@@ -14,9 +14,8 @@ from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.profiles.advise.advise import advise, worth_a_try
 from pipeprof.profiles.advise.check import Check, finding, sections
 from pipeprof.profiles.advise.order import ordered, worth
-from pipeprof.profiles.advise.proposal import Family, Prediction, Proposal
-from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Kept
-from pipeprof.profiles.document.findings import Predicted as PredictedEffect
+from pipeprof.profiles.advise.proposal import Family, Proposal
+from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Kept, Predicted
 from pipeprof.profiles.view.view import PipelineView
 
 ROWS = pipeline(
@@ -39,19 +38,19 @@ def advised(view: PipelineView, *checks: Check, ignore: Iterable[Ignore] = ()) -
     return findings, [f"{message.code}: {message.message}" for message in messages]
 
 
-def speedup(times: float) -> Prediction:
-    return Prediction("a formula", speedup=times)
+def speedup(times: float) -> Predicted:
+    return Predicted(formula="a formula", speedup=times)
 
 
-def saving(bytes_: int) -> Prediction:
-    return Prediction("a formula", peak_rss_delta_bytes=-bytes_)
+def saving(bytes_: int) -> Predicted:
+    return Predicted(formula="a formula", peak_rss_delta_bytes=-bytes_)
 
 
 def test_a_finding_has_everything_that_a_proposal_says() -> None:
     made = draft(
         evidence={"some_bytes": 3},
         edits=(SetArgument("stages.0", "map", "num_parallel_calls", AUTOTUNE), SetOption("threading.x", 4)),
-        predicted=Prediction("2 / 1", speedup=2.0, peak_rss_delta_bytes=5),
+        predicted=Predicted(formula="2 / 1", speedup=2.0, peak_rss_delta_bytes=5),
         semantics="randomness",
     )
     one = draft(None, title="", edits=(InsertStage("prefetch", {"buffer_size": 2}),))
@@ -67,7 +66,7 @@ def test_a_finding_has_everything_that_a_proposal_says() -> None:
     assert found.semantics == "randomness"
     assert isinstance(found.edit, list)
     assert [edit.kind for edit in found.edit] == ["SetArgument", "SetOption"]
-    assert found.predicted == PredictedEffect(speedup=2.0, peak_rss_delta_bytes=5, formula="2 / 1")
+    assert found.predicted == Predicted(speedup=2.0, peak_rss_delta_bytes=5, formula="2 / 1")
     assert (found.status, found.reason, found.measured) == ("unverified", UNVERIFIED, None)
 
 
@@ -126,8 +125,8 @@ def test_by_worth_then_by_place() -> None:
 def test_twice_the_speed_is_worth_half_the_peak_and_what_is_no_number_nothing() -> None:
     view = measured(ROWS, peak_bytes=1000)
     one = Finding(rule="a", title="", status="unverified")
-    effects = PredictedEffect(speedup=2.0), PredictedEffect(peak_rss_delta_bytes=-500)
-    unknown = PredictedEffect.model_construct(peak_rss_delta_bytes=500, speedup=float("nan"))
+    effects = Predicted(speedup=2.0), Predicted(peak_rss_delta_bytes=-500)
+    unknown = Predicted.model_construct(peak_rss_delta_bytes=500, speedup=float("nan"))
     twice, half, none = (worth(one.model_copy(update={"predicted": each}), view) for each in (*effects, unknown))
     assert (twice, none) == (pytest.approx(half), 0.0)
     assert twice > 0

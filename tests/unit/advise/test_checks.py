@@ -84,7 +84,7 @@ def _bare(view: PipelineView) -> PipelineView:
     stages = tuple(
         StageView(id=one.id, op=one.op, inputs=one.inputs, depth=one.depth, owner=one.owner) for one in view.stages
     )
-    return replace(view, stages=stages, options={}, profile=None, headspace=None, facts=None, memory_limit_bytes=None)
+    return replace(view, stages=stages, options={}, profile=None, facts=None, memory_limit_bytes=None)
 
 
 @pytest.mark.parametrize("kind", ["static", "measured"])
@@ -197,6 +197,7 @@ STEPS = st.builds(
 PROFILES = st.builds(
     Profile, tool=st.just(Tool(version="0")), target=st.just(Target(kind="spec", text="spec.yaml")),
     host=st.just(Host(system="Linux", machine="x86_64", cores=2)), steps=st.none() | STEPS,
+    headspace=st.none() | st.builds(Headspace.of, st.floats(0, 100), st.floats(0, 100), st.just(4)),
     memory=st.builds(Memory, baseline_bytes=SIZES, peak_bytes=SIZES), contention=st.none() | st.builds(
         Contention, runnable_wait_share=SHARES, worker_cores=DEGREES, steal_share=SHARES
     ),
@@ -210,7 +211,6 @@ VIEWS = st.builds(
     stages=st.integers(1, len(IDS)).flatmap(lambda count: st.tuples(*(stage_views(at, IDS) for at in range(count)))),
     options=st.dictionaries(st.sampled_from(OPTIONS), VALUES, max_size=2), memory_limit_bytes=SIZES,
     cores=st.sampled_from([0.5, 1.0, 2.0, 3.5, 64.0]), profile=st.none() | PROFILES, facts=st.none() | FACTS,
-    headspace=st.none() | st.builds(Headspace.of, st.floats(0, 100), st.floats(0, 100), st.just(4)),
 )  # fmt: skip
 
 

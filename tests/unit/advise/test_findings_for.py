@@ -90,7 +90,6 @@ def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView],
     (view,) = views
     assert (view.kind, view.profile) == ("measured", profile)
     assert (view.cores, view.memory_limit_bytes) == (profile.host.cores, profile.host.memory_limit_bytes)
-    assert view.headspace.share == 0.5
     assert (view.facts.worker_cores, view.facts.python_share) == (1.5, 0.25)
 
 

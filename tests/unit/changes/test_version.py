@@ -10,7 +10,7 @@ from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnviro
 from pipeprof.pipelines.changes.in_spec import EditError
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.load import load_spec
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 
 TEXT = """\
 # mine
@@ -70,4 +70,4 @@ def test_a_flag_stays_in_force_for_each_step(tmp_path: Path) -> None:
 def test_a_python_target_keeps_its_steps_and_its_environment() -> None:
     edits = [SetEnvironment("OMP_NUM_THREADS", "1")]
     found = Version().then(edits).then([InsertStage("cache")])
-    assert (found.environment, found.call_steps) == ({"OMP_NUM_THREADS": "1"}, [[InsertStage("cache")]])
+    assert (found.environment, len(found.edits_of_calls)) == ({"OMP_NUM_THREADS": "1"}, 1)

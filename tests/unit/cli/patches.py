@@ -16,7 +16,7 @@ from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.harness.settings import make_options, target_of
 from pipeprof.profiles.protocol.options import Options
 from tests.unit.cli.reports import finding, measured

@@ -15,7 +15,8 @@ from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise import advise, check
 from pipeprof.profiles.advise.advise import StaticAdvice, static_advice
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.memory.predict import BufferPrediction, MemoryPrediction
 from pipeprof.profiles.protocol.messages import Sketch
@@ -44,7 +45,7 @@ def mixing(view: PipelineView) -> list[Proposal]:
             recommendation="Make it smaller.",
             stage=stage.id,
             edits=(SetArgument(stage.id, stage.op, "buffer_size", 100),),
-            predicted=Prediction("900 × 9.77 KiB", peak_rss_delta_bytes=-9_000_000),
+            predicted=Predicted(formula="900 × 9.77 KiB", peak_rss_delta_bytes=-9_000_000),
         )
         for stage in view.stages
         if stage.op == "shuffle"

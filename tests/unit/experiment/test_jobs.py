@@ -11,9 +11,8 @@ from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetEnvir
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.experiment.jobs import Change, JobMaker, edits_of_calls
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.protocol.turns import TurnsJob
 
 ARGUMENT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 ARENAS = SetEnvironment("MALLOC_ARENA_MAX", "2")
@@ -39,47 +38,33 @@ def of_spec(folder: Path, *ops: tuple[str, str]) -> JobMaker:
     return JobMaker(make_options(parse_target(str(path)), load_spec(path), ["pipeprof"]), **GIVEN, ops=ops)
 
 
-def turns_of(maker: JobMaker, change: Change, warm_steps: int = 0) -> TurnsJob:
-    turns = maker.edited(change, warm_steps).turns
-    assert turns is not None
-    return turns
-
-
 def test_what_another_version_has_made_is_not_tried(maker: JobMaker) -> None:
-    known = [maker.change_of(finding(*edits)) is not None for edits in ((ARGUMENT,), ())]
-    assert known == [True, False]
+    assert [maker.can_make(finding(*edits)) for edits in ((ARGUMENT,), (ARENAS,), ())] == [True, True, False]
     unknown = finding(ARGUMENT)
     unknown.edit = Edit.model_validate({"kind": "Rewrite", "stages": ["source"]})
-    assert edits_of_calls(unknown) is None
+    assert not maker.can_make(unknown)
 
 
 def test_what_the_data_of_a_spec_cannot_say_is_made_in_its_calls(tmp_path: Path) -> None:
-    masks = finding(VectoriseMap("stages.0", "stages.1"))
-    assert of_spec(tmp_path).change_of(masks) is None
-    jobs = of_spec(tmp_path, ("source", "range"))
-    change = jobs.change_of(masks)
-    turns = turns_of(jobs, change)
-    assert (turns.edits, turns.ops) == (list(change.edits), [("source", "range")])
-    by_data = finding(SetArgument("source", "range", "stop", 9), in_spec=True)
-    change = jobs.change_of(by_data)
-    assert change == Change(in_spec=by_data.edits)
-    assert jobs.edited(change).loaded.data == {"version": 1, "source": {"range": {"stop": 9}}}
+    masks = VectoriseMap("stages.0", "stages.1")
+    jobs, without = of_spec(tmp_path, ("source", "range")), of_spec(tmp_path)
+    for edits, in_spec, known in (([masks], False, [True, False]), ([ARGUMENT], True, [True, True])):
+        assert [one.can_make(finding(*edits, in_spec=in_spec)) for one in (jobs, without)] == known
+    turns = jobs.in_calls([masks]).turns
+    assert (len(turns.edits), turns.ops) == (1, [("source", "range")])
 
 
 def test_variables_change_the_process_and_leave_the_calls_alone(maker: JobMaker) -> None:
-    change = maker.change_of(finding(ARENAS))
-    assert change == Change(environment=(("MALLOC_ARENA_MAX", "2"),))
-    turns = turns_of(maker, change)
-    assert (turns.environment, turns.edits) == ([("MALLOC_ARENA_MAX", "2")], [])
-    both = maker.change_of(finding(ARENAS, ARGUMENT))
-    assert (len(both.edits), both.environment) == (1, change.environment)
+    for job in (maker.in_calls([ARENAS]), maker.of_version(Version(((ARENAS,),)))):
+        assert (job.turns.environment, job.turns.edits, job.edits) == ([("MALLOC_ARENA_MAX", "2")], [], [])
+    job = maker.of_version(Version(((ARENAS, ARGUMENT),)))
+    assert (len(job.turns.environment), len(job.edits)) == (1, 1)
 
 
 def test_only_what_has_to_fill_warms_up_for_longer(maker: JobMaker) -> None:
-    assert [turns_of(maker, Change(), steps).warm_steps for steps in (0, 300)] == [0, 300]
     assert [job.turns.warm_steps for job in maker.as_it_is().values() if job.turns is not None] == [0, 0]
-    filled = maker.of_version(None, [["{}"]], None, 300, compares=True).turns
-    assert (filled.warm_steps, filled.compare_epochs) == (300, True)
+    for job in (maker.in_calls([ARGUMENT], 300, compares=True), maker.of_version(Version(), 300, compares=True)):
+        assert (job.turns.warm_steps, job.turns.compare_epochs) == (300, True)
 
 
 @pytest.mark.parametrize("name", ["input.py", "spec.yaml"])

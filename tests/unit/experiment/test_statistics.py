@@ -1,4 +1,4 @@
-"""The speed-up of pairs and its interval."""
+"""The speed-up of pairs, its interval, and the one decision."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.experiment.statistics import Interval, estimate, student_t, total
+from pipeprof.profiles.experiment import decision as decide
+from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison
+from pipeprof.profiles.experiment.statistics import Interval, estimate, student_t
 
 
 def ratio_of(ratios: list[float]) -> Interval | None:
@@ -51,16 +53,45 @@ def test_the_interval_covers_the_truth_in_98_of_100_sessions() -> None:
     assert 0.97 <= covered / 2000 <= 0.99
 
 
-@given(st.lists(st.floats(-1, 1), min_size=2, max_size=9), st.lists(st.floats(-1, 1), min_size=2, max_size=9))
-def test_a_sum_of_means_is_as_uncertain_as_its_parts_together(one: list[float], other: list[float]) -> None:
-    first, second = estimate(one), estimate(other)
-    found = total([first, second])
-    assert found.mean == pytest.approx(first.mean + second.mean)
-    assert found.error == pytest.approx(math.hypot(first.error, second.error))
-    assert min(first.freedom, second.freedom) <= found.freedom <= first.freedom + second.freedom or not found.error
+def test_both_processes_of_a_tell_the_spread_too():
+    worse, same = [0.09, 0.10, 0.11, 0.10], [0.01, -0.01, 0.0, 0.01]
+    alone, both = estimate(worse), estimate(worse, same)
+    assert (alone.freedom, both.freedom) == (3, 7)
+    assert both.high < alone.high
+    # B varies much more than A: only its own changes tell.
+    wild = estimate([0.0, 0.2, 0.1, 0.3], same)
+    assert wild == estimate([0.0, 0.2, 0.1, 0.3])
+    # The machine drifts within a turn, which cancels in the change alone.
+    drifting = estimate(worse, [0.1, -0.1, 0.05, 0.1])
+    assert drifting == alone
 
 
-def test_copies_of_one_pipeline_tell_the_spread_of_a_single_change_only_on_both_sides() -> None:
-    assert estimate([0.1], [0.01]) == Interval(0.1, math.inf, 0, 1)
-    both = estimate([0.1], [0.01, -0.01], 0.5)
-    assert (both.freedom, both.error) == (2, pytest.approx(math.sqrt(0.5 * 0.0002 / 2)))
+def test_what_copies_of_the_base_differ_by_is_no_change():
+    far, near = Interval(0.10, 0.005, 9, 10), Interval(0.3, 0.005, 9, 10)
+    same = Interval(0.12, 0.004, 9, 10)
+    assert Comparison(far).outcome() == "above"
+    assert Comparison(far, same).outcome() == "unclear"
+    assert Comparison(near, same).outcome() == "above"
+    # Where they differ by more than the floor, nothing is said to be no difference.
+    still = Interval(0.0, 0.001, 9, 10)
+    assert (Comparison(still).outcome(), Comparison(still, same).outcome()) == ("inside", "unclear")
+    # What may be nothing raises no floor where each pair has fresh processes.
+    wide = Interval(0.019, 0.05, 9, 10)
+    assert Comparison(far, wide).outcome() == "above"
+
+
+def test_processes_that_were_started_once_may_differ_in_every_round():
+    far = Interval(0.10, 0.005, 9, 10)
+    alike, wide, apart = (Interval(mean, error, 9, 10) for mean, error in ((0.0, 0.02), (0.019, 0.05), (0.06, 0.025)))
+    found = [Comparison(far, same, one_start=True).outcome() for same in (alike, wide, apart)]
+    assert found == ["above", "unclear", "unclear"]
+    assert Comparison(far, apart).outcome() == "above", "with fresh processes it may be nothing"
+
+
+def test_several_arms_ask_for_more_together():
+    # Beyond the floor by 4 standard errors: enough for one arm (3.75), not for the clearest of five.
+    clear = Comparison(Interval(-SPEED_FLOOR - 0.04, 0.01, 4, 5))
+    still = Comparison(Interval(0.0, 0.001, 4, 5))
+    assert decide.outcomes({"b": (clear, SPEED_FLOOR)}) == {"b": "below"}
+    together = decide.outcomes({"b": (clear, SPEED_FLOOR), **dict.fromkeys("cdef", (still, SPEED_FLOOR))})
+    assert together == {"b": "unclear", **dict.fromkeys("cdef", "inside")}

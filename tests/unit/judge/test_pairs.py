@@ -1,14 +1,15 @@
 """Sessions of pairs, with workers that are made up."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, cast
 
 import pytest
+from unit.tries.workers import Cores, Workers
 
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn, are_enough, order_of, undisturbed
-from pipeprof.profiles.host.machine import CoresClock, SystemTimes, Taken
+from pipeprof.profiles.host.machine import CoresClock, SystemTimes
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process, SideFailedError
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
@@ -19,42 +20,26 @@ UNREAD: GraphDict = {"root": None, "reason": "it was not read", "nodes": []}
 BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.5, 0.25)
 
 
-class Workers:
-    """Workers of which only so many fit into the memory, and one may fail."""
+class InPairs(Workers):
+    """Workers whose steps take so long; one may fail, and all say how they were asked for their stages."""
 
     def __init__(self, room: int = 3, interval: float = 0.01, failing: str | None = None) -> None:
+        error = MemberFailedError(failing or "", "raised: no such file")
+        fails = {failing: error} if failing is not None else {}
+        super().__init__({}, dict.fromkeys(NAMES, BUILT), room=room, fails=fails)
         self.said: list[tuple[str, TurnRequest]] = []
-        self.alive: set[str] = set()
         self.asked: list[tuple[str, int]] = []
-        self._room = room
         self._interval = interval
-        self._failing = failing
-
-    def start(self, jobs: Mapping[str, Any], *, seconds: float) -> dict[str, Built]:
-        assert seconds > 0
-        for name in jobs:
-            self.alive.add(name)
-            if len(self.alive) > self._room:
-                raise MemberFailedError(name, "reached the memory limit", crowded=True)
-        return dict.fromkeys(jobs, BUILT)
 
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
-        assert name in self.alive
-        assert seconds > 0
-        if name == self._failing:
-            raise MemberFailedError(name, "raised: no such file")
-        if request.kind == "block":
-            self.said.append((name, request))
+        super().turn(name, request, seconds=seconds)
+        self.said += [(name, request)] if request.kind == "block" else []
         return TurnEnded(request.steps, request.steps * self._interval, 0.1, 0.2, 1 << 30, read_bytes=0)
 
     def stages(self, name: str, *, seconds: float) -> Graphs:
-        assert name in self.alive
-        assert seconds > 0
+        assert (name in self.alive, seconds > 0) == (True, True)
         self.asked.append((name, len(self.said)))
         return Graphs(UNREAD, UNREAD)
-
-    def end(self, *names: str) -> None:
-        self.alive -= set(names or self.alive)
 
 
 def schedule(number: int, blocks: int = 14) -> tuple[str, ...]:
@@ -62,30 +47,16 @@ def schedule(number: int, blocks: int = 14) -> tuple[str, ...]:
     return tuple(name for turn in range(blocks) for name in order_of(turn + number, NAMES))
 
 
-class Quiet(CoresClock):
-    """The clock of a machine on which nothing else computes, but in some turns."""
-
-    def __init__(self, disturbed: Collection[int] = ()) -> None:
-        super().__init__(lambda: None)
-        self._disturbed = disturbed
-        self._turn = -1
-
-    def taken(self, cpu_seconds: float) -> Taken:
-        assert cpu_seconds == pytest.approx(0.6)
-        self._turn += 1
-        return Taken(0.4, 0.3) if self._turn in self._disturbed else Taken(0.01)
-
-
 def session(
-    workers: Workers, timed: tuple[str, ...] = (), slower: float = 0.0, disturbed: Collection[int] = ()
+    workers: InPairs, timed: tuple[str, ...] = (), slower: float = 0.0, disturbed: Collection[int] = ()
 ) -> Pairs:
     jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    team, cores = cast("Team", workers), lambda: Quiet(disturbed)
+    team, cores = cast("Team", workers), lambda: Cores(disturbed.__contains__, cpu_seconds=0.6)
     return Pairs(team, jobs, timeout=60.0, timed=timed, slower=slower, cores=cores)
 
 
 def test_a_pair_is_three_processes_in_turns():
-    workers = Workers()
+    workers = InPairs()
     pair = session(workers).pair(0)
     assert tuple(name for name, _ in workers.said) == pair.order == schedule(0)
     assert workers.alive == set()
@@ -100,7 +71,7 @@ def test_a_pair_is_three_processes_in_turns():
 
 
 def test_where_three_do_not_fit_one_runs_after_the_other():
-    workers = Workers(room=1)
+    workers = InPairs(room=1)
     one = session(workers)
     pair = one.pair(0)
     assert one.order == "one by one"
@@ -111,7 +82,7 @@ def test_where_three_do_not_fit_one_runs_after_the_other():
 
 @pytest.mark.parametrize(("failing", "side"), [(A, "a"), (AGAIN, "a"), (B, "b")])
 def test_a_side_that_fails_is_named(failing, side):
-    workers = Workers(failing=failing)
+    workers = InPairs(failing=failing)
     with pytest.raises(SideFailedError, match="raised: no such file") as error:
         session(workers).pair(0)
     assert error.value.side == side
@@ -122,7 +93,7 @@ def test_a_side_that_fails_is_named(failing, side):
     ("interval", "blocks", "seconds"), [(0.01, 14, 0.2), (0.08, 10, 0.48), (0.15, 6, 0.6), (2.0, 4, 6.0)]
 )
 def test_slow_steps_make_longer_blocks_and_fewer_of_them(interval, blocks, seconds):
-    workers = Workers(interval=interval)
+    workers = InPairs(interval=interval)
     pair = session(workers).pair(1)
     assert pair.order == schedule(1, blocks)
     assert {request.steps for _, request in workers.said} == {3}
@@ -146,7 +117,7 @@ def test_what_slows_the_machine_for_a_while_leaves_the_ratio_as_it_is():
     [((), 14, 14), ((3,), 15, 14), ((0, 1), 16, 14), (range(5, 14), 21, 12), (range(21), 14, 14)],
 )
 def test_disturbed_turns_are_left_out_and_measured_again(disturbed, measured, counted):
-    workers = Workers()
+    workers = InPairs()
     pair = session(workers, disturbed=disturbed).pair(0)
     assert len(workers.said) == 3 * measured
     assert {len(pair.processes[name].blocks) for name in NAMES} == {counted}
@@ -171,23 +142,23 @@ def test_what_went_elsewhere_is_neither_idle_nor_used_by_the_processes():
 
 @pytest.mark.parametrize(("room", "asked_at"), [(3, [42, 42, 42]), (1, [14, 28, 42])])
 def test_each_process_is_asked_for_its_stages_after_its_last_block(room, asked_at):
-    workers = Workers(room=room)
+    workers = InPairs(room=room)
     pair = session(workers, ("a", "b")).pair(0)
     assert workers.asked == list(zip(NAMES, asked_at, strict=True))
     assert None not in (pair.processes[A].graphs, pair.processes[B].graphs, pair.processes[AGAIN].graphs)
-    only_a = Workers(room=room)
+    only_a = InPairs(room=room)
     assert session(only_a, ("a",)).pair(0).processes[B].graphs is None
     assert [name for name, _ in only_a.asked] == [A, AGAIN]
 
 
 @pytest.mark.parametrize("room", [3, 1])
 def test_a_slower_b_is_slower_than_what_was_measured_before_it(room):
-    workers = Workers(room=room, interval=0.02)
+    workers = InPairs(room=room, interval=0.02)
     session(workers, slower=0.1).pair(0)
     paces = {name: {round(request.batch_seconds, 9) for one, request in workers.said if one == name} for name in NAMES}
     assert paces == {A: {0.0}, B: {0.022}, AGAIN: {0.0}}
 
 
 def test_a_pair_knows_what_went_elsewhere():
-    assert session(Workers(), disturbed=range(100)).pair(0).taken == (0.4, 0.3)
-    assert session(Workers(room=1)).pair(0).taken is None
+    assert session(InPairs(), disturbed=range(100)).pair(0).taken == (0.4, 0.3)
+    assert session(InPairs(room=1)).pair(0).taken is None

@@ -1,13 +1,11 @@
 """A gate tried on the pipeline that it is for."""
 
-import json
-
 import pytest
 
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge.metrics import BY_DEFAULT, rows_of
 from pipeprof.profiles.judge.result import PairValues, Result, Side, WorseSession
-from pipeprof.profiles.judge.self_test import conclude_self_test, faults_for, latest_receipt
+from pipeprof.profiles.judge.self_test import conclude_self_test, faults_for
 from pipeprof.profiles.judge.verdict import ending_of
 
 
@@ -65,22 +63,3 @@ def test_each_outcome(unchanged, changed, code, found):
     lists = ("alarms", "undecided", "missed", "worse_undecided")
     assert {name: names for name in lists if (names := getattr(receipt, name))} == found
     assert ending_of(result) == {0: "passed", 3: "failed", 4: "inconclusive"}[code]
-
-
-def test_the_latest_receipt_of_a_target_is_shown(tmp_path):
-    for number, started in enumerate(("2026-11-20", "2026-11-22", "2026-11-21")):
-        found = concluded(session(), session(1.1, 1.2))
-        assert found.self_test is not None
-        found.self_test.started = started
-        (tmp_path / f"self-test-{number}.json").write_text(found.model_dump_json())
-    (tmp_path / "self-test-x.json").write_text("{")
-    (tmp_path / "self-test-y.json").write_text(json.dumps({"self_test": {"target": "spec.yaml"}}))
-    text = found.model_dump_json().replace("2026-11-21", "2026-11-23")
-    assert found.self_test is not None
-    huge = text.replace(f'"hold_bytes":{found.self_test.hold_bytes}', f'"hold_bytes":{10**400}')
-    assert huge != text
-    (tmp_path / "self-test-z.json").write_text(huge)
-    receipt = latest_receipt(tmp_path, "spec.yaml")
-    assert receipt is not None
-    assert (receipt.passed, receipt.started, set(receipt.detectable)) == (True, "2026-11-22", {"step_ms", "peak_bytes"})
-    assert latest_receipt(tmp_path, "other.yaml") is None

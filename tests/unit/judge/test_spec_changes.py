@@ -1,4 +1,4 @@
-"""What differs between two specs, in words and with its line."""
+"""What differs between two specs, two files or two pipelines: in words, with its line, stage by stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.load import load_spec
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.judge.source_changes import MOST_CHANGES, changes_of_targets
 from pipeprof.profiles.judge.spec_changes import _differences, _measured, changes_of_specs
+from pipeprof.profiles.judge.stages import align, find_stage, stage_changes, stage_values, stages_without_time
 from pipeprof.profiles.wording import place_of
 
 A = {
@@ -157,3 +161,166 @@ def test_what_differs_between_two_versions_of_a_spec_and_its_files(
     changed.write_text(text)
     found = changes_of_specs(*(load_spec(tmp_path / name / "spec.yaml") for name in "ab"))
     assert [(place_of(place), text) for text, place in found] == changes
+
+
+SOURCE = '''import tensorflow as tf
+
+
+def decode(x):
+    """Decode it."""
+    x = tf.image.resize(x, [224, 224])
+    return x
+
+
+def make(n=3):
+    ds = tf.data.Dataset.range(n).map(decode, num_parallel_calls=2)
+    return ds.batch(32).prefetch(1)
+
+
+def other():
+    ds = tf.data.Dataset.range(3).map(decode, num_parallel_calls=8)
+    return ds.batch(32).prefetch(1)
+'''
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> tuple[Path, Path]:
+    paths = tmp_path / "a" / "input.py", tmp_path / "b" / "input.py"
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(SOURCE)
+    return paths
+
+
+def function(path: Path, name: str = "make") -> ParsedTarget:
+    return ParsedTarget("function", path, name)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ("num_parallel_calls=2", "num_parallel_calls=1", [("input.py:11", "map.num_parallel_calls: 2 → 1")]),
+        (", num_parallel_calls=2", "", [("input.py:11", "map.num_parallel_calls: 2 → not set")]),
+        ("batch(32).pre", "batch(32, True).pre",
+         [("input.py:12", "make: changed to ‘return ds.batch(32, True).prefetch(1)’")]),
+        ("    return ds.batch(32).prefetch(1)\n\n\ndef other", "    return ds.batch(8).prefetch(1)\n\n\ndef other",
+         [("input.py:12", "batch: 32 → 8")]),
+        ("[224, 224]", "[448, 448]", [("input.py:6", "argument 2 of resize: [224, 224] → [448, 448]")]),
+        ("    return x\n", "    x = x + 1\n    return x\n", [("input.py:7", "decode: with ‘x = x + 1’")]),
+        ("    x = tf.image.resize(x, [224, 224])\n", "",
+         [(None, "decode: without ‘x = tf.image.resize(x, [224, 224])’")]),
+        ("    return x\n", "    return -x\n", [("input.py:7", "decode: changed to ‘return -x’")]),
+        ("make(n=3)", "make(n=4)", [("input.py:10", "the file: changed to ‘def make(n=4)’")]),
+        ('"""Decode it."""', '"""Decode them."""  # all', []),
+        ("range(n)", "range(\n        n,\n    )", []),
+    ],
+)  # fmt: skip
+def test_a_change_has_its_line_and_what_it_was(
+    before: str, after: str, changes: list[tuple[str | None, str]], both: tuple[Path, Path]
+) -> None:
+    a, b = both
+    assert before in SOURCE
+    b.write_text(SOURCE.replace(before, after, 1))
+    found = changes_of_targets(function(a), function(b))
+    assert [(place_of(place), text) for text, place in found] == changes
+
+
+def test_two_functions_of_one_file_differ_in_their_own_lines(both: tuple[Path, Path]) -> None:
+    a, _ = both
+    found = changes_of_targets(function(a), function(a, "other"))
+    assert [text for text, _ in found] == ["range: n → 3", "map.num_parallel_calls: 2 → 8"]
+    assert [place.line for _, place in found if place is not None] == [16, 16]
+
+
+def test_what_cannot_be_compared_names_no_change(both: tuple[Path, Path]) -> None:
+    a, b = both
+    b.write_text(SOURCE.replace("2", "7"))
+    assert changes_of_targets(function(a), function(b, "other")) == []
+    for text in ("def make(:\n", "x = '\0'\n"):
+        b.write_text(text)
+        assert changes_of_targets(function(a), function(b)) == []
+    b.unlink()
+    assert changes_of_targets(function(a), function(b)) == []
+
+
+def test_too_many_changes_name_no_cause(both: tuple[Path, Path]) -> None:
+    a, b = both
+    lines = [f"    x = x + {number}\n" for number in range(MOST_CHANGES + 1)]
+    b.write_text(SOURCE.replace("    return x\n", "".join([*lines, "    return x\n"])))
+    assert changes_of_targets(function(a), function(b)) == []
+    b.write_text(SOURCE.replace("    return x\n", "".join([*lines[1:], "    return x\n"])))
+    assert len(changes_of_targets(function(a), function(b))) == MOST_CHANGES
+
+
+def stage(op: str, name: str | None = None, **fields) -> Stage:
+    return Stage(id="x", op=op, name=name, origin="written", **fields)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "rows"),
+    [
+        ("range decode augment batch", "range decode shuffle augment batch", "range decode -shuffle augment batch"),
+        # A function of another name is the same stage; one that was moved is one row.
+        ("range old= batch", "range new= batch", "range old=new= batch"),
+        ("range shuffle decode batch", "range decode batch shuffle", "range decode batch shuffle"),
+    ],
+)
+def test_stages_that_belong_together(a: str, b: str, rows: str) -> None:
+    def made(text: str) -> list[Stage]:
+        maps = ("decode", "augment", "old=", "new=")
+        return [stage("map", word) if word in maps else stage(word) for word in text.split()]
+
+    found = [[one and (one.name or one.op) for one in both] for both in align(made(a), made(b))]
+    assert " ".join(one if one == other else f"{one or '-'}{other or '-'}" for one, other in found) == rows
+
+
+def test_another_implementation_is_a_change():
+    a = [stage("map", "decode", tf_op="MapDataset", cpu_ms_per_batch=4.0)]
+    b = [stage("map", "decode", tf_op="ParallelMapDatasetV2", cpu_ms_per_batch=5.0)]
+    (row,) = stage_changes(a, b)
+    assert (row.status, row.a_cpu_ms_per_batch, row.b_cpu_ms_per_batch) == ("changed", 4.0, 5.0)
+    assert stage_changes(None, b) == []
+
+
+def timed(address: str, op: str, name: str | None = None, ms: float | None = None, **fields) -> Stage:
+    return Stage(id=address, op=op, name=name, origin="written", time_ms_per_batch=ms, **fields)
+
+
+ROWS = [
+    timed("source", "range", ms=0.1),
+    timed("stages.0", "map", "decode", 4.0),
+    timed("stages.1", "map", "augment", 2.0),
+    timed("stages.2", "map", "augment", 1.0),
+    timed("stages.3", "batch", None, 0.5),
+    timed("stages.4", "map", "normalise", fused_with="stages.3"),
+    timed("stages.5", "cache"),
+]
+
+
+def test_a_budget_means_a_stage_by_address_name_or_op():
+    assert [row.id for row in find_stage(ROWS, "stages.1")] == ["stages.1"]
+    assert [row.id for row in find_stage(ROWS, "decode")] == ["stages.0"]
+    assert [row.id for row in find_stage(ROWS, "augment")] == ["stages.1", "stages.2"]
+    assert [row.id for row in find_stage(ROWS, "batch")] == ["stages.3"]
+    # Several stages have this op: it names none of them.
+    assert find_stage(ROWS, "map") == []
+
+
+def test_the_values_of_stages():
+    metrics = ["step_ms", *(f"stages.{name}.time_ms" for name in ("decode", "augment", "batch", "cache", "none"))]
+    assert stage_values(ROWS, metrics) == {
+        "stages.decode.time_ms": 4.0,
+        "stages.augment.time_ms": 3.0,
+        "stages.batch.time_ms": 0.5,
+    }
+
+
+def test_why_a_stage_has_no_time():
+    names = ("decode", "decod", "normalise", "cache")
+    found = stages_without_time("b", ROWS, ["step_ms", *(f"stages.{name}.time_ms" for name in names)])
+    assert {one.code for one in found} == {"stage-not-timed"}
+    unknown, fused, hidden = (one.message for one in found)
+    assert "did you mean decode?" in unknown
+    assert "fused it with stages.3" in fused
+    assert "'cache'" in hidden
+    assert all(text.startswith("B: ") for text in (unknown, fused, hidden))

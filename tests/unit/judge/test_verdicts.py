@@ -11,7 +11,7 @@ from pipeprof.profiles.experiment import decision as decide
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.statistics import Interval, estimate
-from pipeprof.profiles.judge.metrics import BY_NAME, METRICS, rows_of, rows_of_arms
+from pipeprof.profiles.judge.metrics import BY_NAME, METRICS, rows_of_arms
 from pipeprof.profiles.judge.result import PairValues
 
 STEP = BY_NAME["step_ms"]
@@ -121,21 +121,6 @@ def test_a_change_of_the_floor_itself_is_rarely_called(noisier):
 
 def test_ten_percent_are_found():
     assert sum(verdict == "regressed" for verdict in sessions(0.10, 0.025, 1.0, count=400)) >= 380
-
-
-def test_rows_compare_b_with_both_processes_of_a():
-    rows = rows_of([pair(10.0, 12.0, 10.2), pair(10.1, 12.1, 10.0), pair(10.0, 12.0, 10.0)])
-    (row,) = rows
-    assert row.name == "step_ms"
-    assert row.change == pytest.approx(1.197, abs=0.002)
-    assert row.verdict == "regressed"
-    assert 0.03 < row.resolution < 0.2
-
-
-def test_a_metric_that_a_process_lacks_is_left_out():
-    one = pair(10.0, 12.0, 10.0)
-    one.b.pop("step_ms")
-    assert rows_of([pair(10.0, 12.0, 10.0), one]) == []
 
 
 def test_every_arm_is_compared_with_the_first():

@@ -1,32 +1,34 @@
-"""What the searches have found, in the fields of the profile."""
+"""What the searches have found, in the fields of the profile, and what an earlier run has proven."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from unit.tries.workers import change, result
 
-from pipeprof.profiles.advise.order import finding_of
+from pipeprof.cli.targets.saved import is_run_of
+from pipeprof.profiles.advise.order import finding_of, proven_changes
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, Fix, Predicted
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import ReplayJob
-from pipeprof.profiles.tries.combine import Contender, TriedChange, together
+from pipeprof.profiles.tries.combine import Contender, SearchStep, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.pace import pace_of
 from pipeprof.profiles.tries.race import RaceResult, Status
-from pipeprof.profiles.tries.result import status_of, unfinished_of, write_into
+from pipeprof.profiles.tries.result import left_out, status_of, unfinished_of, write_into
 from pipeprof.profiles.tries.run import RunResults
-from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep, TrackClosedError
+from pipeprof.profiles.tries.search import ManyRaces, OneRace
+from pipeprof.profiles.tries.track import TrackClosedError
 from pipeprof.profiles.wording import stage_name
 
 NOT_THERE: Any = None
@@ -227,3 +229,88 @@ def test_what_ends_a_search_keeps_its_steps(profile: Profile, settings: Options)
     finding = found_best(profile, settings, step("a", "taken", result(2.0)))
     finding.end(TrackClosedError("input.py has changed"), None)
     assert (finding.result.status, len(finding.result.edits), profile.exit_code) == ("interrupted", 1, 1)
+
+
+def proven(title: str, speedup: float, **changes: Any) -> Finding:
+    edit = [{"kind": "InsertStage", "op": "cache", "arguments": {}, "after": "stages.1"}]
+    measured = {"speedup": speedup, "low": speedup * 0.9, "high": speedup * 1.1}
+    given = {"rule": "measured", "title": title, "family": "speed", "semantics": "order", "status": "kept"}
+    return Finding.model_validate({**given, "edit": edit, "measured": measured, **changes})
+
+
+@pytest.fixture
+def jpegs(recorded: Callable[[str], Profile]) -> Profile:
+    return recorded("jpeg-folder")
+
+
+def test_what_was_kept_is_proven_the_fastest_first(jpegs: Profile) -> None:
+    jpegs.findings = [
+        proven("a", 1.5),
+        proven("b", 5.8),
+        proven("c", 9.0, status="unverified"),
+        proven("d", 9.0, edit=None),
+    ]
+    found = proven_changes(jpegs)
+    assert [(one.title, one.effect, one.speedup) for one in found] == [("b", "order", 5.8), ("a", "order", 1.5)]
+    assert found[0].measured == (5.8, pytest.approx(5.22), pytest.approx(6.38))
+
+
+def test_with_another_step_the_gain_of_an_earlier_run_is_not_claimed(
+    jpegs: Profile, recorded: Callable[[str], Profile]
+) -> None:
+    jpegs.findings = [proven("a", 5.8, predicted={"speedup": 3.0})]
+    assert proven_changes(jpegs, recorded("jpeg-folder"))[0].measured is not None
+    (other,) = proven_changes(jpegs, recorded("step-none"))
+    assert (other.measured, other.speedup) == (None, 3.0)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"kind": "InsertStage", "op": "map", "arguments": {"python": "os:system"}, "after": None},
+        {"kind": "InsertStage", "op": "cache", "arguments": {"filename": "/etc/x"}, "after": None},
+        {"kind": "SetArgument", "stage": "stages.0", "op": "map", "argument": "num_parallel_calls", "value": 1 << 40},
+        {"kind": "Unknown"},
+    ],
+)
+def test_of_a_profile_of_somebody_else_only_edits_that_a_plan_may_hold_are_tried(
+    jpegs: Profile, edit: dict[str, Any]
+) -> None:
+    jpegs.findings = [proven("hostile", 9.0, edit=[edit])]
+    assert proven_changes(jpegs) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"sha256": "0"}, {"text": "b.yaml"}, {"overrides": ["a=1"]}, {"arguments": {"a": "3"}}, {"resolved_sha256": "0"}],
+)
+def test_a_profile_counts_only_for_the_same_target_and_files(jpegs: Profile, other: dict[str, Any]) -> None:
+    jpegs.command = ["pipeprof", "run", "spec.yaml"]
+    target = jpegs.target.model_copy(deep=True)
+    assert is_run_of(jpegs, target)
+    assert not is_run_of(jpegs, target.model_copy(update=other))
+    assert not is_run_of(jpegs.model_copy(update={"complete": False}), target)
+    assert not is_run_of(jpegs.model_copy(update={"command": ["pipeprof", "fix", "spec.yaml"]}), target)
+
+
+def candidate(title: str, predicted: float | None, measured: float | None = None, **changes: Any) -> Proposal:
+    interval = (measured, measured * 0.9, measured * 1.1) if measured is not None else None
+    expected = Predicted(formula="", speedup=predicted) if predicted is not None else None
+    return Proposal(title, title, (title,), "order", predicted=expected, measured=interval, **changes)  # type: ignore[arg-type]
+
+
+def test_what_is_left_out_is_called_measured_or_predicted_and_names_its_flag() -> None:
+    proposed = [candidate("a", 9.0), candidate("b", 5.8, 5.8), candidate("c", None), candidate("d", 1.01)]
+    found = left_out(proposed)
+    assert [(one.title, one.speedup, one.known_by, one.allow) for one in found] == [
+        ("b", 5.8, "measured", "--allow order"),
+        ("a", 9.0, "predicted", "--allow order"),
+        ("c", None, None, "--allow order"),
+    ]
+    assert Fix.model_construct(left_out=found).best_left_out is found[0]
+    assert Fix.model_construct(left_out=found[2:]).best_left_out is None
+
+
+def test_what_gives_no_more_than_what_was_found_is_not_left_out() -> None:
+    assert left_out([candidate("a", 1.01), candidate("b", 2.0, 2.0)], gain=2.0) == []
+    assert [one.title for one in left_out([candidate("b", 2.2, 2.2)], gain=2.0)] == ["b"]

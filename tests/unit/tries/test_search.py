@@ -1,4 +1,4 @@
-"""The searches of `run` and `fix` on a track that is made up: what is raced when, what is taken, why it ends."""
+"""The searches of `run` and `fix` on a track that is made up, and which of several changes go together."""
 
 from __future__ import annotations
 
@@ -11,18 +11,26 @@ from unit.tries import workers
 from unit.tries.workers import MB, result
 
 from pipeprof.pipelines.changes.edits import InsertStage
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Proposal, Semantics
+from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.protocol.turns import ReplayJob
-from pipeprof.profiles.tries.combine import COMBINED, Contender
+from pipeprof.profiles.tries.combine import (
+    COMBINED,
+    Contender,
+    TriedChange,
+    best_of,
+    combined,
+    is_better,
+    is_worth_a_try,
+    on_top_of,
+    together,
+)
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
 from pipeprof.profiles.tries.search import NO_TIME, ManyRaces, OneRace
 
 START = Version()
-
-
-CACHE = Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),))
 
 
 def change(name: str, stage: str | None = None, **more: Any) -> Proposal:
@@ -123,7 +131,11 @@ def test_the_time_ends_it_and_what_had_none_is_known() -> None:
 
 def test_another_way_to_the_same_end_is_not_tried_once_one_helps() -> None:
     track = MadeUpTrack({"a": 1.5}, most=1)
-    ideas = [change("a"), change("b", "stages.a"), change("c", "stages.a", predicted=Prediction("", 3.0))]
+    ideas = [
+        change("a"),
+        change("b", "stages.a"),
+        change("c", "stages.a", predicted=Predicted(formula="", speedup=3.0)),
+    ]
     found = raced_once(track, *ideas)
     assert (track.raced, found.late) == ([["a"], ["c"]], [])
 
@@ -222,3 +234,71 @@ def test_over_its_limit_a_pipeline_has_to_save_memory_first(profile: Profile) ->
     assert track.for_memory[:2] == [True, False]
     assert search.chosen[0].proposal.title == "a"
     assert search.for_memory
+
+
+def calls(stage: str = "stages.0", number: int = 8, **more: object) -> Proposal:
+    return workers.change(f"calls {stage} {number}", stage, number, in_spec=True, **more)
+
+
+def prefetch(semantics: Semantics = "same") -> Proposal:
+    return Proposal("prefetch", "prefetch", (InsertStage("prefetch", {"buffer_size": -1}, "stages.2"),), semantics)
+
+
+CACHE = Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),))
+
+
+def kept(proposal: Proposal, gain: float = 1.5, **more: object) -> TriedChange:
+    return TriedChange(Contender(proposal), result(gain, "kept", **more), 1)  # type: ignore[arg-type]
+
+
+def test_several_changes_are_one() -> None:
+    whole = together([calls(), prefetch("order")])
+    assert whole.edits == (*calls().edits, *prefetch().edits)
+    assert (whole.semantics, whole.in_spec, whole.change) == ("order", False, "calls stages.0 8; prefetch")
+
+
+def test_of_two_ways_to_the_same_end_the_faster_one_is_made_with_the_others() -> None:
+    ((whole, parts),) = combined([kept(calls(number=4), 1.3), kept(calls(number=8)), kept(prefetch(), 1.2)])
+    assert [one.proposal.title for one in parts] == ["calls stages.0 8", "prefetch"]
+    assert whole.edits == (*calls(number=8).edits, *prefetch().edits)
+    assert list(combined([kept(calls(number=4)), kept(calls(number=8))])) == []
+
+
+def test_on_top_of_what_was_taken_all_others_come_first() -> None:
+    found = on_top_of(calls(), [prefetch(), calls("stages.1"), calls(number=2)], 4)
+    assert [len(more.edits) for more, _ in found] == [2, 1, 1]
+    assert all(every.edits == (*calls().edits, *more.edits) for more, every in found)
+    assert len(on_top_of(calls(), [prefetch(), calls("stages.1")], 2)) == 2
+
+
+def test_of_what_was_kept_the_best_is_taken() -> None:
+    two, by_values = together([calls(), prefetch()]), calls(semantics="values")
+    for changes, best in (
+        # Of those that are about as fast, the simplest, and the one that changes less of the data.
+        ([(two, 1.52), (calls(), 1.5)], calls()),
+        ([(two, 1.6), (calls(), 1.5)], two),
+        ([(by_values, 1.52), (two, 1.5)], two),
+        # A cache is taken where nothing else is faster.
+        ([(CACHE, 9.0), (calls(), 1.2)], calls()),
+        ([(CACHE, 9.0)], CACHE),
+    ):
+        assert best_of([kept(*one) for one in changes]).proposal == best
+    assert best_of([]) is None
+    saving = [kept(calls(), 2.0, saved=MB), kept(prefetch(), 1.0, saved=90 * MB)]
+    assert best_of(saving, for_memory=True).proposal == prefetch()
+
+
+def test_several_together_are_better_than_each_alone_for_certain_or_not_at_all() -> None:
+    assert is_better(result(2.0), [result(1.5), result(1.2)])
+    assert not is_better(result(1.52), [result(1.5), result(1.2)])
+    assert not is_better(result(2.0, error=0.2), [result(1.5)])
+    assert is_better(result(1.5, saved=90 * MB), [result(1.5, saved=30 * MB)])
+    assert not is_better(result(1.2, saved=90 * MB), [result(1.5, saved=30 * MB)])
+
+
+def test_another_way_to_the_same_end_is_tried_where_it_promises_clearly_more() -> None:
+    known = [kept(calls(number=4), 1.5)]
+    assert is_worth_a_try(prefetch(), known)
+    assert not is_worth_a_try(calls(number=8), known)
+    assert not is_worth_a_try(calls(number=8, predicted=Predicted(formula="", speedup=1.7)), known)
+    assert is_worth_a_try(calls(number=8, predicted=Predicted(formula="", speedup=1.9)), known)

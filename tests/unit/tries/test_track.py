@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from unit.tries.workers import PACE, SLOW, Workers, change
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.facts.caching import filling
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.experiment.jobs import JobMaker, Version
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.protocol.turns import ReplayJob
+from pipeprof.profiles.tries import track as session
 from pipeprof.profiles.tries.combine import Contender
-from pipeprof.profiles.tries.search import TrackClosedError
-from pipeprof.profiles.tries.track import WorkerTrack
+from pipeprof.profiles.tries.track import TrackClosedError, WorkerTrack
 
 CALLS = Contender(change("calls"))
 CACHE = Contender(Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),)))
@@ -100,3 +105,45 @@ def test_a_file_that_has_changed_closes_the_track(file: Path, profile: Profile) 
     file.write_text("def make(): return 1\n")
     with pytest.raises(TrackClosedError, match="changed"):
         track.race(Version(), {"C1": CALLS})
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (InterruptedVerificationError(), ""),
+        (TrackClosedError("input.py has changed"), "input.py has changed"),
+        (PipeprofError("another command measures"), "another command measures"),
+        (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "too many open files: a process may have "),
+    ],
+)
+def test_what_ends_races_early_is_kept(error: Exception, words: str) -> None:
+    found: list[Exception] = []
+    with session.ending(found):
+        raise error
+    assert str(found[0]).startswith(words)
+
+
+def test_a_fault_of_the_program_is_none_of_them() -> None:
+    with pytest.raises(ValueError, match="broken"), session.ending([]):
+        raise ValueError("broken")
+
+
+def test_it_is_said_for_whom_the_tries_wait_until_a_signal_ends_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Notes(Silent):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+    def lock(note: Any, _limit: float, *, go_on: Any) -> None:
+        note("waiting for pid 17")
+        go_on()
+        signals.asked = "interrupted"
+        go_on()
+
+    notes: list[str] = []
+    signals = Signals()
+    monkeypatch.setattr(session, "measuring_lock", lock)
+    settings: Any = SimpleNamespace(command=["pipeprof"], lock=True, patience=60.0)
+    with pytest.raises(InterruptedVerificationError), session.measuring(settings, Notes(), signals, None):
+        pass
+    assert len(notes) == 1
+    assert "pid 17" in notes[0]

@@ -13,8 +13,8 @@ from unit.tries.workers import MB, SLOW, Workers, change
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
-from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries import fix as fix_module
@@ -48,15 +48,6 @@ def use(monkeypatch: pytest.MonkeyPatch, profile: Profile) -> Callable[[Workers]
 
 def tried(profile: Profile, settings: Options, *ideas: Proposal, budget: float = 200.0) -> None:
     try_changes(profile, settings, ideas, budget, Silent())
-
-
-def test_a_run_reports_what_helps(profile: Profile, settings: Options, use: Any) -> None:
-    use(Workers({**SLOW, "C1": 20.0, "C2": 9.0}))
-    tried(profile, settings, A, B)
-    assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept")]
-    done = profile.verification
-    assert (done.tried, len(done.without_gain), done.mode) == (2, 1, "alternating")
-    assert not profile.exit_code
 
 
 def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, settings: Options, use: Any) -> None:

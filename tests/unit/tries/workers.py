@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -68,7 +68,7 @@ class Workers:
     def __post_init__(self) -> None:
         self._draw = random.Random(3)
 
-    def start_each(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built | MemberFailedError]:
+    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> Iterable[tuple[str, Built | MemberFailedError]]:
         assert seconds >= 60.0
         found: dict[str, Built | MemberFailedError] = {}
         for name, job in jobs.items():
@@ -79,14 +79,7 @@ class Workers:
             found[name] = self.starts.get(name, built()) if len(self.alive) <= self.room else crowded
             if isinstance(found[name], MemberFailedError):
                 self.alive.discard(name)
-        return found
-
-    def start(self, jobs: Mapping[str, Options], *, seconds: float) -> dict[str, Built]:
-        found = self.start_each(jobs, seconds=seconds)
-        for one in found.values():
-            if isinstance(one, MemberFailedError):
-                raise one
-        return {name: one for name, one in found.items() if isinstance(one, Built)}
+        return found.items()
 
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         assert name in self.alive
@@ -115,15 +108,15 @@ class Workers:
 class Cores(CoresClock):
     """The clock of a machine on which something else computes in some rounds, over all races."""
 
-    def __init__(self, disturbed: Callable[[int], bool]) -> None:
+    def __init__(self, disturbed: Callable[[int], bool], cpu_seconds: float = 0.0) -> None:
         super().__init__(lambda: None)
-        self._disturbed = disturbed
+        self._disturbed, self._cpu_seconds = disturbed, cpu_seconds
         self._round = -1
 
     def taken(self, cpu_seconds: float) -> Taken:
-        assert cpu_seconds == 0.0
+        assert math.isclose(cpu_seconds, self._cpu_seconds)
         self._round += 1
-        return Taken(0.4 if self._disturbed(self._round) else 0.05)
+        return Taken(0.4, 0.3) if self._disturbed(self._round) else Taken(0.05)
 
 
 def racing(

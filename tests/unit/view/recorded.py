@@ -72,6 +72,7 @@ def recorded_view(
         device=Device(kind="none" if dispatch is None else "simulate"),
         memory=Memory(baseline_bytes=baseline_bytes, peak_bytes=peak_bytes),
         stages=stages,
+        headspace=None if headspace is None else Headspace.of(interval, interval * (1 - headspace), 4),
         contention=Contention(worker_cores=used, runnable_wait_share=waited),
     )
     return view_of_graphs(
@@ -82,6 +83,5 @@ def recorded_view(
         cores=cores,
         memory_limit=memory_limit_bytes,
         profile=profile,
-        headspace=None if headspace is None else Headspace.of(interval, interval * (1 - headspace), 4),
         facts=facts or MeasuredFacts(worker_cores=used, runnable_wait_share=waited),
     )

@@ -210,11 +210,11 @@ def measured(
             device=Device(kind="none" if dispatch is None else "simulate"),
             memory=Memory(baseline_bytes=baseline_bytes, peak_bytes=peak_bytes),
             stages=rows,
+            headspace=None if headspace is None else Headspace.of(interval_ms, interval_ms * (1 - headspace), 4),
             contention=Contention(
                 worker_cores=worker_cores, others_cores=others_cores, runnable_wait_share=runnable_wait_share
             ),
         ),
-        headspace=None if headspace is None else Headspace.of(interval_ms, interval_ms * (1 - headspace), 4),
         facts=MeasuredFacts(
             worker_cores=worker_cores,
             others_cores=others_cores,
