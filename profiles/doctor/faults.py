@@ -92,7 +92,7 @@ def _tensorflow(facts: Facts) -> Iterator[Fault]:
 
 
 def _memory(facts: Facts) -> Iterator[Fault]:
-    run = facts.memory.run_bytes
+    run = facts.host.memory_limit_bytes
     if run is not None and run < LEAST_MEMORY:
         yield Fault(
             "fault",

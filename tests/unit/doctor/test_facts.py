@@ -8,16 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.doctor.facts import (
-    Devices,
-    Package,
-    devices,
-    find_tensorflow,
-    folders,
-    gather,
-    git_version,
-    governors,
-)
+from pipeprof.profiles.doctor.facts import Package, find_tensorflow, folders, gather, git_version, governors
 from pipeprof.profiles.host.host import versions
 
 
@@ -93,15 +84,6 @@ def test_a_damaged_package_has_no_version() -> None:
     assert versions(("keras", "numpy"), version_of) == {**versions(()), "keras": None, "numpy": "1.0"}
 
 
-def test_devices(tmp_path: Path) -> None:
-    assert devices(tmp_path / "none", lambda: None) == Devices()
-    for name in ("nvidia0", "nvidia1", "nvidiactl", "null"):
-        (tmp_path / name).touch()
-    assert devices(tmp_path, lambda: None) == Devices(("nvidia0", "nvidia1"), "device files")
-    assert devices(tmp_path, lambda: []) == Devices(("nvidia0", "nvidia1"), "device files")
-    assert devices(tmp_path, lambda: ["NVIDIA Fast"]) == Devices(("NVIDIA Fast",), "NVML")
-
-
 def test_governors(tmp_path: Path) -> None:
     for core, name in enumerate(["powersave\n", "performance\n", "powersave\n", "\n"]):
         folder = tmp_path / "devices" / "system" / "cpu" / f"cpu{core}" / "cpufreq"
@@ -144,6 +126,6 @@ def test_folders_that_do_not_exist_are_measured_at_their_parents(tmp_path: Path)
 
 def test_a_machine_without_proc(tmp_path: Path) -> None:
     facts = gather({"PATH": ""}, proc=tmp_path / "proc", root=tmp_path / "cgroup")
-    assert (facts.memory.total_bytes, facts.memory.run_bytes, facts.has_cgroup) == (None, None, False)
-    assert facts.cores.usable > 0
+    assert (facts.host.memory_bytes, facts.host.memory_limit_bytes, facts.has_cgroup) == (None, None, False)
+    assert (facts.host.cores > 0, facts.host.name) == (True, None)
     assert facts.git is None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from unit.doctor.doctor_facts import GIB, WELL, ill, tensorflow
+from unit.doctor.doctor_facts import GIB, WELL, ill, limited_to, tensorflow
 
-from pipeprof.profiles.doctor.facts import Facts, Folder, MemoryFacts
+from pipeprof.profiles.doctor.facts import Facts, Folder
 from pipeprof.profiles.doctor.faults import faults_of
 
 
@@ -51,13 +51,8 @@ def test_two_owners_of_which_none_is_tensorflow() -> None:
             "/home/ada/env/bin/python -m pip install 'tensorflow-cpu>=2.18'",
         ),
         (ill(tensorflow=tensorflow(("tensorflow", "2.99.0"))), "note", "newer than the versions", ""),
-        (
-            ill(memory=MemoryFacts(GIB, GIB // 2, None, None, GIB // 4, None)),
-            "fault",
-            "a run may take 256 MiB of memory at most",
-            "",
-        ),
-        (ill(memory=MemoryFacts(GIB, 0, None, None, -5, None)), "fault", "a run may take 0 B", ""),
+        (limited_to(GIB // 4), "fault", "a run may take 256 MiB of memory at most", ""),
+        (limited_to(-5), "fault", "a run may take 0 B", ""),
         (ill(folders=(Folder("current", None, None, writable=False),)), "fault", "no folder can be written", ""),
         (
             ill(folders=(*WELL.folders[:2], Folder("current", "/x", None, writable=False))),
