@@ -122,7 +122,6 @@ def _contention(profile: Profile) -> str:
         (found.throttled_seconds, lambda took: f"throttled {seconds(took)}"),
         (found.worker_cores, lambda cores: f"{significant(cores)} of {profile.host.cores:g} cores used"),
         (found.others_cores, lambda cores: f"{significant(cores, 2)} by others"),
-        (found.load_average, lambda load: f"load {significant(load)}"),
     )
 
 

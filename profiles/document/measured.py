@@ -76,8 +76,6 @@ class Series(Model):
     """Resident memory of the worker and its children."""
     cpu_cores: list[float | None] = Field(default_factory=list)
     """CPU seconds per second since the last."""
-    batches_per_second: list[float | None] = Field(default_factory=list)
-    """Since the sample before; `None` while no steps run."""
     phase: list[PhaseName] = Field(default_factory=list)
     """In which the sample was taken."""
     fetch_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)

@@ -199,8 +199,6 @@ class Contention(Record):
     stalled_by_files_share: float | None = None
     """Part of the time in which a task of the machine waited for a disk or a file system, at most (from the kernel's
     pressure stall information)."""
-    load_average: float | None = None
-    """Runnable tasks of the machine, mean over the last minute, when measuring ended."""
     worker_cores: float | None = None
     """CPU seconds per second of the worker while measuring."""
     others_cores: float | None = None

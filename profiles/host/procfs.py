@@ -26,7 +26,6 @@ _RESET_PEAK = b"5"
 _NETWORKS = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "nfs", "nfs4", "orangefs", "smb3", "virtiofs"}
 )
-_ESCAPED = re.compile(r"\\([0-7]{3})")
 _ACCESS = 0o3
 
 
@@ -216,22 +215,14 @@ def uncounted(pid: Pid, proc: Path = PROC) -> frozenset[str]:
     network fetches from another process or host: its reads are in no process's ``read_bytes``. Nothing here touches the
     files themselves, as a call to a dead server would hang.
     """
-    mounts = _mounts(read_text(f"{proc}/{pid}/mountinfo") or "")
+    import psutil
+
+    # The last mount of a place hides those before it.
+    mounts = {PurePosixPath(one.mountpoint): one.fstype for one in psutil.disk_partitions(all=True)}
     kinds = set()
     for path in _read_files(f"{proc}/{pid}"):
         kinds.add(next((mounts[place] for place in (path, *path.parents) if place in mounts), ""))
     return frozenset(kind for kind in kinds if kind in _NETWORKS or kind.startswith("fuse"))
-
-
-def _mounts(text: str) -> dict[PurePosixPath, str]:
-    """File system type by mount point; the last mount of a place hides those before it."""
-    mounts = {}
-    for line in text.splitlines():
-        words, _, rest = line.partition(" - ")
-        place, kind = words.split(), rest.split()
-        if len(place) >= 5 and kind:
-            mounts[PurePosixPath(_ESCAPED.sub(lambda code: chr(int(code[1], 8)), place[4]))] = kind[0]
-    return mounts
 
 
 def _read_files(folder: str) -> set[PurePosixPath]:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import linear_regression
 from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.profiles.document.shared import PhaseName
@@ -64,12 +65,11 @@ class MemorySample:
 
 @dataclass(frozen=True)
 class _Point:
-    """A stretch of the series: the largest memory in it, and the counters at its end."""
+    """A stretch of the series: the largest memory in it, and the CPU time at its end."""
 
     t: float
     rss_bytes: int
     cpu_seconds: float | None
-    batches: int | None
     phase: PhaseName
     samples: int = 1
 
@@ -103,10 +103,7 @@ def slope(points: list[tuple[float, int]]) -> float | None:
     """Return least-squares slope in bytes per second; ``None`` for fewer than three points or less than 0.2 s."""
     if len(points) < 3 or points[-1][0] - points[0][0] < _LEAST_SPAN:
         return None
-    middle_t = sum(t for t, _ in points) / len(points)
-    middle_y = sum(y for _, y in points) / len(points)
-    spread = sum((t - middle_t) ** 2 for t, _ in points)
-    return sum((t - middle_t) * (y - middle_y) for t, y in points) / spread
+    return linear_regression(*zip(*points, strict=True)).slope
 
 
 class Sampler:
@@ -139,7 +136,6 @@ class Sampler:
         self._start = clock()
         self._lock = threading.Lock()
         self._phase: PhaseName = "import"
-        self._batches: int | None = None
         self._points: list[_Point] = []
         self._samples_of_point = 1
         self._recent: deque[tuple[float, int]] = deque()
@@ -153,11 +149,6 @@ class Sampler:
         """Assign further samples to this phase; call :meth:`sample` before, for the end of the last one."""
         with self._lock:
             self._phase = phase
-
-    def count_batches(self, batches: int) -> None:
-        """Set the number of batches that the worker has had so far (never falls)."""
-        with self._lock:
-            self._batches = batches
 
     def sample(self) -> MemorySample | None:
         """Read the worker now; ``None``, and nothing kept, once it has ended."""
@@ -182,7 +173,7 @@ class Sampler:
         self._recent.append((taken.t, used))
         while self._recent[-1][0] - self._recent[0][0] > GROWTH_WINDOW:
             self._recent.popleft()
-        _add(self._points, _Point(taken.t, used, taken.cpu_seconds, self._batches, phase), self._samples_of_point)
+        _add(self._points, _Point(taken.t, used, taken.cpu_seconds, phase), self._samples_of_point)
         if len(self._points) > self._max_points:
             self._samples_of_point *= 2
             self._points = _coarser(self._points, self._samples_of_point)
@@ -282,7 +273,6 @@ class Sampler:
             earlier = before or point
             seconds = point.t - earlier.t
             found.cpu_cores.append(_rate(earlier.cpu_seconds, point.cpu_seconds, seconds))
-            found.batches_per_second.append(_rate(earlier.batches, point.batches, seconds))
             before = point
         return found
 

@@ -60,7 +60,6 @@ class World:
             cgroup,
             proc=self.proc,
             clock=lambda: self.now,
-            load=lambda: 3.5,
             own_cpu=lambda: (self.now - 50.0) / 4,
             allowed=lambda: self.allowed,
         )
@@ -91,7 +90,7 @@ def test_contention_is_what_changed(world):
     assert found.runnable_wait_share == pytest.approx(200 / 1000)
     assert found.steal_share == pytest.approx(0.1)
     assert found.throttled_seconds == pytest.approx(0.5)
-    assert (found.load_average, found.worker_cores) == (3.5, pytest.approx(1.5))
+    assert found.worker_cores == pytest.approx(1.5)
 
 
 def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
@@ -205,7 +204,7 @@ def test_what_the_system_does_not_tell_is_none(world):
     probe = world.probe()
     probe.start()
     world.now += 1
-    assert probe.stop() == Contention(load_average=3.5)
+    assert probe.stop() == Contention()
 
 
 def test_threads_that_did_nothing_have_no_share(world):

@@ -108,17 +108,13 @@ def test_system_times_unknown(tmp_path, text):
 
 
 def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_path, monkeypatch):
-    def missing(*_arguments):
-        raise FileNotFoundError(2, "No such file or directory", "/proc/meminfo")
-
     nowhere = tmp_path / "proc"
-    monkeypatch.setattr(psutil, "virtual_memory", missing)
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(nowhere))
     monkeypatch.setattr(machine, "PROC", nowhere)
     assert machine.machine_memory(nowhere) is None
     assert host_facts(proc=nowhere, cgroup=Cgroup(proc=nowhere, root=nowhere)).memory_bytes is None
     assert procfs.is_missing(nowhere) == (sys.platform == "linux")
     assert not procfs.is_missing()
-    monkeypatch.setattr(psutil, "PROCFS_PATH", str(nowhere))
     assert family(os.getpid()) == []
     probe = ContentionProbe(os.getpid(), Cgroup(proc=nowhere, root=nowhere), proc=nowhere)
     probe.start()
@@ -143,25 +139,26 @@ def test_kernel_oom_kills(tmp_path):
     assert machine.kernel_oom_kills(tmp_path) == 3
 
 
-MOUNTS = """\
-20 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-21 20 0:40 / /mnt/my\\040bucket rw shared:7 - fuse.gcsfuse bucket rw
-22 20 0:41 / /nfs rw - nfs4 server:/ rw
-23 22 254:9 / /nfs/local rw - xfs /dev/vdb rw
-24 20 0:42 / /twice rw - nfs server:/ rw
-25 20 254:9 / /twice rw - xfs /dev/vdb rw
-nonsense
+MOUNTS = r"""
+/dev/vda / ext4 rw,relatime 0 0
+bucket /mnt/my\040bucket fuse.gcsfuse rw 0 0
+server:/ /nfs nfs4 rw 0 0
+/dev/vdb /nfs/local xfs rw 0 0
+server:/ /twice nfs rw 0 0
+/dev/vdb /twice xfs rw 0 0
 """
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(tmp_path, monkeypatch):
     """A made-up /proc with one process 42 that has files open, by path and the mode they were opened in."""
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "mounts").write_text(MOUNTS.lstrip())
 
     def proc(*files):
         for name in ("fd", "fdinfo"):
             (tmp_path / "42" / name).mkdir(parents=True)
-        (tmp_path / "42" / "mountinfo").write_text(MOUNTS)
         for number, (path, flags) in enumerate(files):
             (tmp_path / "42" / "fd" / str(number)).symlink_to(path)
             (tmp_path / "42" / "fdinfo" / str(number)).write_text(f"pos:\t0\nflags:\t{flags}\nmnt_id:\t30\n")

@@ -80,14 +80,10 @@ def test_peaks_and_ends_by_phase(planted):
 class TestSeries:
     def test_rates_are_those_since_the_point_before(self, planted):
         sampler = planted.sampler()
-        for batches in (None, 10, 14):
-            if batches is not None:
-                sampler.count_batches(batches)
-            run(planted, sampler, [MB], every=0.5, cpu_per_second=1.5)
+        run(planted, sampler, [MB] * 3, every=0.5, cpu_per_second=1.5)
         series = sampler.series()
         assert series.seconds == [0.5, 1.0, 1.5]
         assert series.cpu_cores == [None, pytest.approx(1.5), pytest.approx(1.5)]
-        assert series.batches_per_second == [None, None, pytest.approx(8.0)]
 
     def test_unknown_cpu_time_is_none(self, planted):
         sampler = planted.sampler()
@@ -155,7 +151,7 @@ class TestSeries:
             sampler.enter_phase(phase)
             run(planted, sampler, [rss])
         series = sampler.series()
-        columns = {len(getattr(series, name)) for name in ("rss_bytes", "cpu_cores", "batches_per_second", "phase")}
+        columns = {len(getattr(series, name)) for name in ("rss_bytes", "cpu_cores", "phase")}
         assert columns == {len(series.seconds)}
         assert len(series.seconds) <= max_points + changes + 1
         assert series.seconds == sorted(series.seconds)
