@@ -74,8 +74,6 @@ class Series(Model):
     """Since the worker started."""
     rss_bytes: list[int] = Field(default_factory=list)
     """Resident memory of the worker and its children."""
-    cpu_cores: list[float | None] = Field(default_factory=list)
-    """CPU seconds per second since the last."""
     phase: list[PhaseName] = Field(default_factory=list)
     """In which the sample was taken."""
     fetch_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Sampler of the worker's memory and CPU time over a run, from outside.
+"""Sampler of the worker's memory over a run, from outside.
 
 :class:`Sampler` turns readings into what the profile keeps: a bounded series, the largest memory of each phase, the
 growth at the end, and the time to the limit. It owns no thread and no clock. :class:`SamplerThread` drives it.
@@ -48,28 +48,20 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class MemorySample:
-    """One reading and when it was taken.
-
-    Attributes:
-        t: Seconds since the sampler's start.
-        used_bytes: Resident memory of the worker and its descendants, shared pages counted once.
-        cpu_seconds: CPU time of both since the worker's start, also of descendants that have ended.
-    """
+    """One reading and when it was taken, in seconds since the sampler's start."""
 
     t: float
     used_bytes: int
-    cpu_seconds: float | None
     children: int
     phase: PhaseName
 
 
 @dataclass(frozen=True)
 class _Point:
-    """A stretch of the series: the largest memory in it, and the CPU time at its end."""
+    """A stretch of the series: its end, and the largest memory in it."""
 
     t: float
     rss_bytes: int
-    cpu_seconds: float | None
     phase: PhaseName
     samples: int = 1
 
@@ -91,12 +83,6 @@ def _coarser(points: list[_Point], samples: int) -> list[_Point]:
     for point in points:
         _add(merged, point, samples)
     return merged
-
-
-def _rate(before: float | None, after: float | None, seconds: float) -> float | None:
-    if before is None or after is None or seconds <= 0:
-        return None
-    return max(0.0, after - before) / seconds
 
 
 def slope(points: list[tuple[float, int]]) -> float | None:
@@ -157,7 +143,7 @@ class Sampler:
             reading = self._reader.read()
             if reading is None:
                 return None
-            self._last = MemorySample(now, reading.bytes, reading.cpu_seconds, reading.children, self._phase)
+            self._last = MemorySample(now, reading.bytes, reading.children, self._phase)
             self._keep(self._last)
             return self._last
 
@@ -173,7 +159,7 @@ class Sampler:
         self._recent.append((taken.t, used))
         while self._recent[-1][0] - self._recent[0][0] > GROWTH_WINDOW:
             self._recent.popleft()
-        _add(self._points, _Point(taken.t, used, taken.cpu_seconds, phase), self._samples_of_point)
+        _add(self._points, _Point(taken.t, used, phase), self._samples_of_point)
         if len(self._points) > self._max_points:
             self._samples_of_point *= 2
             self._points = _coarser(self._points, self._samples_of_point)
@@ -264,17 +250,11 @@ class Sampler:
         # The worker imports this module, and may have no pydantic.
         from pipeprof.profiles.document.measured import Series
 
-        found = Series()
-        before: _Point | None = None
-        for point in points:
-            found.seconds.append(round(point.t, 4))
-            found.rss_bytes.append(point.rss_bytes)
-            found.phase.append(point.phase)
-            earlier = before or point
-            seconds = point.t - earlier.t
-            found.cpu_cores.append(_rate(earlier.cpu_seconds, point.cpu_seconds, seconds))
-            before = point
-        return found
+        return Series(
+            seconds=[round(point.t, 4) for point in points],
+            rss_bytes=[point.rss_bytes for point in points],
+            phase=[point.phase for point in points],
+        )
 
 
 class SamplerThread:

@@ -17,7 +17,7 @@ class Planted:
 
     def __init__(self):
         self.now = 1000.0
-        self.reading = FamilyReading(bytes=100 * MB, cpu_seconds=0.0)
+        self.reading = FamilyReading(bytes=100 * MB)
 
     def clock(self):
         return self.now
@@ -37,22 +37,20 @@ def planted():
     return Planted()
 
 
-def run(planted, sampler, rss, *, every=0.05, cpu_per_second=0.0):
+def run(planted, sampler, rss, *, every=0.05):
     """One sample for each value of ``rss``, ``every`` seconds apart."""
     for value in rss:
         planted.now += every
-        planted.set(bytes=value, cpu_seconds=planted.reading.cpu_seconds + cpu_per_second * every)
+        planted.set(bytes=value)
         sampler.sample()
 
 
 def test_a_sample_says_what_was_read_and_when(planted):
     sampler = planted.sampler()
     planted.now += 2.5
-    planted.set(cpu_seconds=3.5)
     sampler.enter_phase("build")
     sample = sampler.sample()
-    assert (sample.t, sample.used_bytes) == (2.5, 100 * MB)
-    assert (sample.cpu_seconds, sample.phase) == (3.5, "build")
+    assert (sample.t, sample.used_bytes, sample.phase) == (2.5, 100 * MB, "build")
     assert sampler.last == sample
     assert sampler.elapsed() == 2.5
 
@@ -78,26 +76,11 @@ def test_peaks_and_ends_by_phase(planted):
 
 
 class TestSeries:
-    def test_rates_are_those_since_the_point_before(self, planted):
-        sampler = planted.sampler()
-        run(planted, sampler, [MB] * 3, every=0.5, cpu_per_second=1.5)
-        series = sampler.series()
-        assert series.seconds == [0.5, 1.0, 1.5]
-        assert series.cpu_cores == [None, pytest.approx(1.5), pytest.approx(1.5)]
-
-    def test_unknown_cpu_time_is_none(self, planted):
-        sampler = planted.sampler()
-        planted.set(cpu_seconds=None)
-        for _ in range(2):
-            planted.now += 1
-            sampler.sample()
-        assert sampler.series().cpu_cores == [None, None]
-
     def test_it_is_bounded_and_keeps_the_largest_memory(self, planted):
         sampler = planted.sampler(max_points=20)
         rss = [MB] * 500
         rss[321] = 9 * MB
-        run(planted, sampler, rss, cpu_per_second=2.0)
+        run(planted, sampler, rss)
         series = sampler.series()
         assert len(series.seconds) <= 21
         assert max(series.rss_bytes) == 9 * MB
@@ -105,7 +88,6 @@ class TestSeries:
         near = series.seconds[series.rss_bytes.index(9 * MB)]
         assert near == pytest.approx(0.05 * 322, abs=32 * 0.05)
         assert series.seconds[-1] == pytest.approx(25.0)
-        assert series.cpu_cores[1:] == pytest.approx([2.0] * (len(series.seconds) - 1))
 
     def test_a_coarser_one_keeps_phases_and_the_largest_memory(self, planted):
         sampler = planted.sampler()
@@ -151,7 +133,7 @@ class TestSeries:
             sampler.enter_phase(phase)
             run(planted, sampler, [rss])
         series = sampler.series()
-        columns = {len(getattr(series, name)) for name in ("rss_bytes", "cpu_cores", "phase")}
+        columns = {len(getattr(series, name)) for name in ("rss_bytes", "phase")}
         assert columns == {len(series.seconds)}
         assert len(series.seconds) <= max_points + changes + 1
         assert series.seconds == sorted(series.seconds)
