@@ -90,12 +90,7 @@ def _is_importable(find_spec: Callable[[str], ModuleSpec | None]) -> bool:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that pipeprof writes to.
-
-    Attributes:
-        free_bytes: Free for this user; None if unknown.
-        writable: Whether this user may write to it, or create it.
-    """
+    """A folder that pipeprof writes to, or could create; the bytes that are free for this user, None if unknown."""
 
     use: str
     path: str | None
@@ -109,9 +104,6 @@ class Facts:
 
     Attributes:
         host: The machine, with the cores and the memory that a run would have now; without its name.
-        cores: Of the machine.
-        quota: CPU quota of the control group, in cores.
-        cpuset: Number of cores of the control group.
         has_cgroup: Whether there is a control group of version 2; limits of version 1 are not read.
         governors: Number of cores by frequency governor; empty if the system names none.
     """

@@ -21,11 +21,10 @@ LEAST_DISK: Final = 256 << 20
 
 @dataclass(frozen=True)
 class Fault:
-    """Something to mend.
+    """Something to mend, with the line for a shell that does it, if there is one.
 
     Attributes:
         level: ``fault`` if a run fails or measures something else than the user thinks; ``note`` otherwise.
-        command: The line for a shell that does it; empty if there is none.
     """
 
     level: Literal["fault", "note"]

@@ -99,11 +99,7 @@ def commits_of(calls: GitCalls, repository: Repository, refs: Sequence[str]) -> 
 
 
 def _require_one(calls: GitCalls, repository: Repository, ref: str) -> None:
-    """Refuse a name that several refs have: for git a tag, which many may push, comes before a branch.
-
-    Raises:
-        ProfileError: They are at other commits; the message has their full names.
-    """
+    """Refuse a name that refs at several commits have: for git a tag, which many may push, comes before a branch."""
     name = _MORE.split(ref, maxsplit=1)[0]
     if _HEADS.fullmatch(name):
         return

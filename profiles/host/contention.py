@@ -66,7 +66,6 @@ class ContentionProbe:
     """Interference by other processes between :meth:`start` and :meth:`stop`.
 
     Args:
-        clock: Seconds, monotonic.
         own_cpu: CPU seconds of this process, excluded from the time of others.
         allowed: Numbers of the cores that the worker may run on: what others do on the rest is not in its way.
     """

@@ -34,11 +34,7 @@ class MemoryLimit:
 
 
 def memory_limit(option: int | None, cgroup: Cgroup, machine: MachineMemory | None) -> MemoryLimit | None:
-    """Return the limit to hold a worker to; ``None`` if neither the group nor the machine has a known size.
-
-    Args:
-        option: ``--memory-limit`` in bytes.
-    """
+    """Return the limit to hold a worker to, in bytes; ``None`` if no size of group or machine is known."""
     if option is not None:
         return MemoryLimit(option, "option")
     found = []

@@ -79,7 +79,6 @@ class FamilyReader:
 
     Args:
         look_share: Cores that looks may take (0.001 is 0.1 % of one).
-        clock: Seconds; only decides when to look.
         cpu: CPU seconds of this thread, for what a look costs.
     """
 

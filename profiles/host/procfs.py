@@ -30,10 +30,7 @@ _ACCESS = 0o3
 
 
 def read_text(path: Path | str) -> str | None:
-    """Read a small file; ``None`` if it cannot be read.
-
-    Uses bare system calls: at 20 samples a second the layers of ``open`` would be most of the cost.
-    """
+    """Read a small file; ``None`` if it cannot be read. Layers of ``open`` would be most of the cost of a sample."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -121,7 +118,7 @@ def own_pages(proc: Path = PROC) -> Pages | None:
 
 
 def own_rss_bytes(proc: Path = PROC) -> int | None:
-    """The bytes of it altogether."""
+    """Resident memory of this process in bytes."""
     found = own_pages(proc)
     return found.rss_bytes if found is not None else None
 
@@ -158,10 +155,7 @@ def command_line(pid: Pid, proc: Path = PROC) -> str | None:
 
 
 def io_read_bytes(pid: Pid, proc: Path = PROC) -> int | None:
-    """Return bytes fetched from storage for the process and the children it has reaped.
-
-    Some file systems (FUSE, network, 9p) do not count them.
-    """
+    """Return bytes fetched from storage for the process and the children it has reaped; see `uncounted`."""
     return fields(read_text(f"{proc}/{pid}/io")).get("read_bytes")
 
 

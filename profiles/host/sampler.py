@@ -96,8 +96,6 @@ class Sampler:
     """Samples reduced to the values of a report. May be used from several threads.
 
     Args:
-        clock: Seconds, monotonic.
-        limit_bytes: Memory that the worker may use; ``None`` for no limit.
         max_points: Length of the series at which its resolution is halved.
         interval: Seconds between two samples far from the limit; ``None`` for an interval that depends on the phase.
         calm: Seconds between two samples while steps are measured.
@@ -211,10 +209,7 @@ class Sampler:
         return slope(recent)
 
     def seconds_to_limit(self) -> float | None:
-        """Return the seconds until the limit at the current growth.
-
-        0 above it; ``None`` without a limit, without growth, or where it would take more than a day.
-        """
+        """Return seconds until the limit at the current growth, 0 above it; ``None`` without growth or above a day."""
         last, growth = self.last, self.growth()
         if last is None or self.limit_bytes is None:
             return None
