@@ -102,19 +102,7 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 
 def invoke(arguments: Sequence[str]) -> int:
-    """Run one command line and report any error.
-
-    Args:
-        arguments: The command line without the program's name.
-
-    Returns:
-        The exit code.
-
-    Example:
-        >>> invoke(["--version"])  # doctest: +SKIP
-        pipeprof 0.1.0
-        0
-    """
+    """Run a command line without the program's name, report any error, and return the exit code."""
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]

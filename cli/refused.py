@@ -31,7 +31,6 @@ class Mode(NamedTuple):
     Attributes:
         option: The one that the others have no effect beside; empty where it is the target.
         where: What follows ``has no effect``.
-        others: Names of their fields.
         holds: Whether the others have none.
     """
 
@@ -105,12 +104,8 @@ MODES = (
 def settle(given: dict[str, Any], rank: Callable[[str], int]) -> None:
     """Refuse options that have no effect; leave out those that count for less, in place.
 
-    Args:
-        given: Values of the options and arguments by their fields.
-        rank: What one counts for.
-
     Raises:
-        UsageError: One has no effect beside the target, or one that counts for as much.
+        UsageError: One has no effect beside the target, or one that counts for as much by `rank`.
     """
     for option, where, others, holds in MODES:
         for other in others:
@@ -136,11 +131,7 @@ def command_gone(name: str) -> str | None:
 
 
 def option_gone(command: str, option: str) -> str | None:
-    """Return what to do instead of an option that is gone, in one sentence; None of any other.
-
-    Args:
-        command: As typed, without the program's name.
-    """
+    """Return what to do instead of an option that is gone, in one sentence; None of any other."""
     options = gone()["options"]
     instead = options.get(command, {}).get(option) or options[""].get(option)
     return f"{command} has no {option}: {instead}" if instead is not None else None

@@ -52,11 +52,7 @@ def rendered(profile: Profile, kind: str, saved: Path | None) -> str:
 
 
 class ReportOnStdout:
-    """A run's report in text, which is written to stdout as it becomes known; other formats are written at the end.
-
-    Attributes:
-        parts: Parts of it that were written.
-    """
+    """A run's report in text, written to stdout as it becomes known; other formats are written at the end."""
 
     def __init__(self, outputs: Outputs) -> None:
         self._outputs = outputs
@@ -74,11 +70,7 @@ class ReportOnStdout:
         self.parts = parts
 
     def rest(self, profile: Profile, style: Style, saved: Path | None, parts: int | None = None) -> str:
-        """What follows.
-
-        Raises:
-            OSError: What came before could not be written.
-        """
+        """What follows; raises the OSError by which what came before could not be written."""
         if self._lost is not None:
             raise self._lost
         shown, path = prepare(profile, saved, hidden=is_redacted("text", self._outputs.redact))
@@ -90,22 +82,13 @@ class ReportOnStdout:
 
 
 def _shown_again(profile: Profile, path: str | None) -> str:
-    """The command that shows a profile again: it names the file where the user did, or where it is nowhere to be found.
-
-    Args:
-        path: Its file as it is to be shown.
-    """
+    """The command that shows a profile again: it names the file where the user did, or where it would not be found."""
     is_found = path is None or (profile.read_from is None and Path(path).parent == Path(FOLDER))
     return SHOW if is_found else f"{SHOW} {shlex.quote(str(path))}"
 
 
 def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:
-    """A document and the path of its file as they are to be shown.
-
-    Args:
-        saved: Its file, if there is one.
-        hidden: Without what tells about this machine and its user.
-    """
+    """A document and the path of its file as they are to be shown, `hidden` without what tells about this machine."""
     path = shown_path(saved)
     if not hidden:
         return document, path
@@ -120,12 +103,7 @@ def remarks_here(document: Profile | Result | GapsReport) -> Sequence[Remark]:
 def write_reports(
     profile: Profile, outputs: Outputs, saved: Path | None, *, begun: ReportOnStdout | None = None
 ) -> None:
-    """Print the report and write the files; the profile itself is saved already.
-
-    A file without any content is not written; a note says so.
-
-    Args:
-        begun: The report, a part of it on stdout already.
+    """Print the report, of which `begun` is a part that is printed, and write the files but those without any content.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.

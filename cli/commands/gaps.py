@@ -59,15 +59,7 @@ def gaps(given: GapsOptions) -> int:
 def _add(
     report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[str], *, alone: bool, progress: RunProgress
 ) -> None:
-    """Add what one argument names.
-
-    Args:
-        notes: On the rest of a folder.
-        alone: There is no other file, so that one which is no trace ends the command.
-
-    Raises:
-        TraceError: It is alone, and no trace.
-    """
+    """Add what one argument names, with `notes` on the rest of a folder; one `alone` that is no trace is an error."""
     folder = len(report.folders) if len(files) > 1 else None
     members = []
     for file in files:
@@ -91,11 +83,7 @@ def _add(
 
 
 def _limit(text: str | None) -> GapsLimit | None:
-    """Parse the value of ``--fail-on``.
-
-    Raises:
-        UsageError: It names nothing that is measured, or no share.
-    """
+    """Parse the value of ``--fail-on``, or raise a UsageError."""
     if text is None:
         return None
     name, _, value = text.partition("=")

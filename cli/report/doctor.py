@@ -28,12 +28,7 @@ def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, 
 def doctor_report(
     facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault], hide: Callable[[str], str]
 ) -> Iterator[Block]:
-    """Build the report.
-
-    Args:
-        faults: Faults, then notes.
-        hide: Takes private parts out of a text of the block for a bug report.
-    """
+    """Build the report; `hide` takes private parts out of a text of the block for a bug report."""
     yield Heading(_summary(faults))
     for number, fault in enumerate(faults, 1):
         blocks: list[Block] = [Text(fault.mend), *([Code(fault.command)] if fault.command else [])]

@@ -42,11 +42,7 @@ def build_reliability(profile: Profile, *, full: bool) -> Iterator[Block]:
 
 
 def build_footer(profile: Profile, saved: str | None, *, full: bool) -> Iterator[Block]:
-    """Build the path of the saved profile and the next command, next to the prompt.
-
-    Args:
-        saved: Its path as the user would type it, if there is one.
-    """
+    """Build the path of the saved profile, as the user would type it, and the next command, next to the prompt."""
     notes = len([message for message in profile.warnings if message.code in NOTES])
     more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
     if saved:

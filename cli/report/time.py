@@ -125,12 +125,7 @@ def _short_inside(stage: Stage) -> str:
 
 
 class Part(NamedTuple):
-    """A part of a stage's time; parts of one level never add up to more than the whole.
-
-    Attributes:
-        name: An op, a Python function, calling the stage's functions, or the rest.
-        ms: Per batch.
-    """
+    """An op, a Python function, calls or the rest: its part of a stage's milliseconds per batch, and what is inside."""
 
     name: str
     ms: float
