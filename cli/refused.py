@@ -77,6 +77,7 @@ _LENGTHS = ("seconds", "steps", "to_end", "budget")
 _NO_TEXT = ("arg", "fail_on", "memory_limit", "max_time")
 MODES = (
     Mode("json", "with --json, which names another format", ("format",), lambda one: one["format"] != "json"),
+    Mode("json", "with --json, which has all numbers", ("verbose",), lambda one: "quiet" not in one and not one["out"]),
     Mode("", "without --out, whose file it lets overwrite", ("force",), lambda one: not one["out"]),
     Mode("", "with --out -, which writes no file", ("force",), lambda one: one["out"] == "-"),
     Mode("", "without a spec, which it changes", ("set", "env"), lambda one: not _has_spec(one)),
