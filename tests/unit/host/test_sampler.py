@@ -153,25 +153,19 @@ class TestGrowth:
         assert sampler.growth() == pytest.approx(20 * MB)
         assert sampler.seconds_to_limit() == pytest.approx((1000 - 179) / 20)
 
-    def test_not_before_there_are_samples_enough(self, planted):
-        sampler = planted.sampler(limit_bytes=1000 * MB)
-        assert sampler.growth() is None
-        run(planted, sampler, [1 * MB, 2 * MB, 3 * MB])
-        assert sampler.growth() is None
-        assert sampler.seconds_to_limit() is None
-
-    def test_no_time_without_a_limit_nor_for_noise_nor_while_it_shrinks(self, planted):
-        unlimited = planted.sampler()
-        run(planted, unlimited, range(MB, 2 * MB, 10_000))
-        assert unlimited.growth() > 0
-        assert unlimited.seconds_to_limit() is None
-        noisy = planted.sampler(limit_bytes=1000 * MB)
-        run(planted, noisy, [100 * MB + index for index in range(60)])
-        assert noisy.seconds_to_limit() is None
-        shrinking = planted.sampler(limit_bytes=1000 * MB)
-        run(planted, shrinking, range(200 * MB, 100 * MB, -MB))
-        assert shrinking.growth() < 0
-        assert shrinking.seconds_to_limit() is None
+    def test_no_time_without_a_limit_nor_for_few_samples_noise_or_shrinking(self, planted):
+        for limit, rss, growth in (
+            (None, range(MB, 2 * MB, 10_000), True),
+            (1000 * MB, [100 * MB + index for index in range(60)], True),
+            (1000 * MB, range(200 * MB, 100 * MB, -MB), False),
+            (1000 * MB, [MB, 2 * MB, 3 * MB], None),
+            (1000 * MB, [], None),
+        ):
+            sampler = planted.sampler(limit_bytes=limit)
+            run(planted, sampler, rss)
+            found = sampler.growth()
+            assert (found is not None and found > 0 if growth is not None else found) is growth
+            assert sampler.seconds_to_limit() is None
 
     def test_above_the_limit_no_time_is_left(self, planted):
         sampler = planted.sampler(limit_bytes=10)
@@ -205,36 +199,29 @@ class TestLimit:
         sampler.enter_phase("build")
         assert sampler.next_interval() == INTERVAL
 
-    def test_samples_faster_above_four_fifths(self, planted):
-        sampler = planted.sampler(limit_bytes=1000)
-        assert sampler.next_interval() == INTERVAL
-        run(planted, sampler, [800] * 10)
-        assert sampler.next_interval() == INTERVAL
-        run(planted, sampler, [801] * 10)
-        assert sampler.next_interval() == FAST_INTERVAL
-
-    @pytest.mark.parametrize(("step", "interval"), [(19 * MB, INTERVAL), (21 * MB, FAST_INTERVAL)])
-    def test_samples_faster_when_the_limit_would_be_reached_in_half_a_second(self, planted, step, interval):
-        # After five steps of 0.05 s at s MB each, ten more are 0.5 s: 200 + 15 s against 500.
+    @pytest.mark.parametrize(
+        ("rss", "phase", "interval"),
+        [
+            ([], "import", INTERVAL),
+            ([400 * MB] * 10, "import", INTERVAL),
+            ([401 * MB] * 10, "import", FAST_INTERVAL),
+            ([100 * MB] * 10, "measure", MEASURE_INTERVAL),
+            ([401 * MB] * 10, "measure", FAST_INTERVAL),
+            # After five steps of 0.05 s at s MB each, ten more are 0.5 s: 200 + 15 s against 500.
+            ([200 * MB] * 100 + [200 * MB + 19 * MB * index for index in range(1, 6)], "import", INTERVAL),
+            ([200 * MB] * 100 + [200 * MB + 21 * MB * index for index in range(1, 6)], "import", FAST_INTERVAL),
+            # Slower again when the growth ends.
+            ([100 * MB, 200 * MB, 300 * MB], "import", FAST_INTERVAL),
+            ([100 * MB, 200 * MB] + [300 * MB] * 6, "import", INTERVAL),
+        ],
+    )
+    def test_samples_are_faster_near_the_limit_and_where_it_would_be_reached_in_half_a_second(
+        self, rss, phase, interval, planted
+    ):
         sampler = planted.sampler(limit_bytes=500 * MB)
-        run(planted, sampler, [200 * MB] * 100)
-        run(planted, sampler, [200 * MB + step * index for index in range(1, 6)])
+        sampler.enter_phase(phase)
+        run(planted, sampler, rss)
         assert sampler.next_interval() == interval
-
-    def test_measured_steps_are_disturbed_less_but_near_the_limit(self, planted):
-        sampler = planted.sampler(limit_bytes=500 * MB)
-        run(planted, sampler, [100 * MB] * 10)
-        sampler.enter_phase("measure")
-        assert sampler.next_interval() == MEASURE_INTERVAL
-        run(planted, sampler, [401 * MB] * 10)
-        assert sampler.next_interval() == FAST_INTERVAL
-
-    def test_and_slower_again_when_the_growth_ends(self, planted):
-        sampler = planted.sampler(limit_bytes=500 * MB)
-        run(planted, sampler, [100 * MB, 200 * MB, 300 * MB])
-        assert sampler.next_interval() == FAST_INTERVAL
-        run(planted, sampler, [300 * MB] * 5)
-        assert sampler.next_interval() == INTERVAL
 
 
 class TestChildren:
