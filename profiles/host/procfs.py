@@ -97,12 +97,8 @@ class Pages:
     mapped_bytes: int = 0
 
 
-def pages(pid: Pid, proc: Path = PROC) -> Pages | None:
-    """Resident memory from ``statm``, which newer kernels keep exact where ``stat`` lags by pages per core."""
-    return _pages(read_text(f"{proc}/{pid}/statm"))
-
-
 def _pages(text: str | None) -> Pages | None:
+    """Read ``statm``, which newer kernels keep exact where ``stat`` lags by pages per core."""
     words = (text or "").split()
     try:
         resident, mapped = int(words[1]), int(words[2])
@@ -125,7 +121,7 @@ def own_rss_bytes(proc: Path = PROC) -> int | None:
 
 def rss_bytes(pid: Pid, proc: Path = PROC) -> int | None:
     """Resident memory of a process; ``None`` once it has ended."""
-    found = pages(pid, proc)
+    found = _pages(read_text(f"{proc}/{pid}/statm"))
     return found.rss_bytes if found is not None else None
 
 

@@ -99,6 +99,11 @@ class Sampler:
         max_points: Length of the series at which its resolution is halved.
         interval: Seconds between two samples far from the limit; ``None`` for an interval that depends on the phase.
         calm: Seconds between two samples while steps are measured.
+
+    Attributes:
+        started: When the samples' time line began, by the sampler's clock.
+        had_children: Whether the worker had a child process at any sample; while traced it has one of pipeprof's own.
+        last: The latest sample.
     """
 
     def __init__(
@@ -117,7 +122,7 @@ class Sampler:
         self._max_points = max_points
         self._interval = interval
         self._calm = calm
-        self._start = clock()
+        self.started = clock()
         self._lock = threading.Lock()
         self._phase: PhaseName = "import"
         self._points: list[_Point] = []
@@ -126,8 +131,8 @@ class Sampler:
         self._peaks: dict[PhaseName, int] = {}
         self._ends: dict[PhaseName, int] = {}
         self._with_children: set[PhaseName] = set()
-        self._had_children = False
-        self._last: MemorySample | None = None
+        self.had_children = False
+        self.last: MemorySample | None = None
 
     def enter_phase(self, phase: PhaseName) -> None:
         """Assign further samples to this phase; call :meth:`sample` before, for the end of the last one."""
@@ -137,20 +142,20 @@ class Sampler:
     def sample(self) -> MemorySample | None:
         """Read the worker now; ``None``, and nothing kept, once it has ended."""
         with self._lock:
-            now = self._clock() - self._start
+            now = self._clock() - self.started
             reading = self._reader.read()
             if reading is None:
                 return None
-            self._last = MemorySample(now, reading.bytes, reading.children, self._phase)
-            self._keep(self._last)
-            return self._last
+            self.last = MemorySample(now, reading.bytes, reading.children, self._phase)
+            self._keep(self.last)
+            return self.last
 
     def _is_near_limit(self, used: int) -> bool:
         return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes
 
     def _keep(self, taken: MemorySample) -> None:
         used, phase = taken.used_bytes, taken.phase
-        self._had_children |= taken.children > 0 and phase != "trace"
+        self.had_children |= taken.children > 0 and phase != "trace"
         self._peaks[phase] = max(self._peaks.get(phase, 0), used)
         self._ends[phase] = used
         (self._with_children.add if taken.children else self._with_children.discard)(phase)
@@ -162,25 +167,9 @@ class Sampler:
             self._samples_of_point *= 2
             self._points = _coarser(self._points, self._samples_of_point)
 
-    @property
-    def started(self) -> float:
-        """When the samples' time line began, by the sampler's clock."""
-        return self._start
-
-    @property
-    def had_children(self) -> bool:
-        """Whether the worker had a child process at any sample; while traced it has one of pipeprof's own."""
-        return self._had_children
-
-    @property
-    def last(self) -> MemorySample | None:
-        """The latest sample."""
-        with self._lock:
-            return self._last
-
     def elapsed(self) -> float:
         """Return seconds since the start, on the samples' time line."""
-        return self._clock() - self._start
+        return self._clock() - self.started
 
     def peaks(self) -> dict[PhaseName, int]:
         """Return the largest sampled memory of each phase, in bytes."""
@@ -223,9 +212,9 @@ class Sampler:
         with self._lock:
             is_calm = self._phase == "measure" or (self._phase == "warmup" and self._calm >= SOAK_INTERVAL)
             calm = self._interval or (self._calm if is_calm else INTERVAL)
-            if self._last is None or self.limit_bytes is None:
+            if self.last is None or self.limit_bytes is None:
                 return calm
-            used = self._last.used_bytes
+            used = self.last.used_bytes
             soon = used + self._latest_rate() * LOOK_AHEAD > self.limit_bytes
             return FAST_INTERVAL if soon or self._is_near_limit(used) else calm
 

@@ -25,7 +25,6 @@ def proc(tmp_path):
 def test_numbers_of_a_process(proc):
     assert procfs.rss_bytes(42, proc) == 1000 * procfs.PAGE_BYTES
     assert procfs.peak_rss_bytes(42, proc) == 204800 * 1024
-    assert procfs.pages(42, proc) == procfs.Pages(1000 * procfs.PAGE_BYTES, 300 * procfs.PAGE_BYTES)
     assert procfs.io_read_bytes(42, proc) == 8192
     assert procfs.thread_times(42, proc) == {42: procfs.ThreadTimes(42000, 42), 43: procfs.ThreadTimes(43000, 43)}
 
@@ -37,6 +36,8 @@ def test_own_memory_is_read_without_giving_the_lock_away(tmp_path):
     for text, pages in [("5000 1000 300 1 0 900 0\n", 1000), ("0 0 0 0 0 0 0\n", None), ("", None), ("no\n", None)]:
         statm.write_text(text)
         assert procfs.own_rss_bytes(tmp_path) == (pages and pages * procfs.PAGE_BYTES)
+        size = procfs.PAGE_BYTES
+        assert procfs.own_pages(tmp_path) == (procfs.Pages(1000 * size, 300 * size) if pages else None)
     statm.unlink()
     statm.mkdir()
     assert procfs.own_rss_bytes(tmp_path) is None
@@ -53,7 +54,7 @@ def test_the_words_of_a_command(proc):
     assert procfs.command_line(99, proc) is None
 
 
-ALL = [procfs.rss_bytes, procfs.peak_rss_bytes, procfs.pages, procfs.io_read_bytes]
+ALL = [procfs.rss_bytes, procfs.peak_rss_bytes, procfs.io_read_bytes]
 
 
 @pytest.mark.parametrize("read", ALL)
