@@ -20,9 +20,9 @@ def installed(folder: Path, name: str, version: str, *, files: dict[str, str]) -
         (info / file).write_text(text)
 
 
-def found(folder: Path, origin: str | None = "x/__init__.py"):
+def found(*folders: Path):
     return find_tensorflow(
-        lambda: metadata.distributions(path=[str(folder)]), lambda name: ModuleSpec(name, None, origin=origin)
+        lambda: metadata.distributions(path=[*map(str, folders)]), lambda name: ModuleSpec(name, None, origin="x.py")
     )
 
 
@@ -42,19 +42,17 @@ def test_owners_are_found_in_either_file(tmp_path: Path) -> None:
 def test_the_first_of_two_installations_of_a_package_counts(tmp_path: Path) -> None:
     installed(tmp_path / "a", "tensorflow", "2.21.0", files={"RECORD": RECORD})
     installed(tmp_path / "b", "TensorFlow", "2.18.0", files={"RECORD": RECORD})
-    paths = [str(tmp_path / "a"), str(tmp_path / "b")]
-    result = find_tensorflow(lambda: metadata.distributions(path=paths), lambda _name: None)
-    assert result.owners == (Package("tensorflow", "2.21.0"),)
+    assert found(tmp_path / "a", tmp_path / "b").owners == (Package("tensorflow", "2.21.0"),)
 
 
-def test_none_is_found(tmp_path: Path) -> None:
+def test_what_cannot_be_imported_or_belongs_to_no_package(tmp_path: Path) -> None:
+    def fail(_name: str) -> None:
+        raise ValueError
+
     installed(tmp_path, "keras", "3.1", files={})
-    result = find_tensorflow(lambda: metadata.distributions(path=[str(tmp_path)]), lambda _name: None)
-    assert (result.owners, result.importable) == ((), False)
-
-
-def test_a_folder_without_code_cannot_be_imported(tmp_path: Path) -> None:
-    assert not found(tmp_path, origin=None).importable
+    for find_spec in (lambda _name: None, fail, lambda name: ModuleSpec(name, None, origin=None)):
+        result = find_tensorflow(lambda: metadata.distributions(path=[str(tmp_path)]), find_spec)
+        assert (result.owners, result.importable) == ((), False)
 
 
 def test_broken_metadata_hides_no_owner(tmp_path: Path) -> None:
@@ -66,13 +64,6 @@ def test_broken_metadata_hides_no_owner(tmp_path: Path) -> None:
     result = found(tmp_path)
     assert [owner.name for owner in result.owners] == ["tensorflow"]
     assert result.unreadable == 2
-
-
-def test_an_import_hook_that_fails_means_not_importable(tmp_path: Path) -> None:
-    def fail(_name: str) -> None:
-        raise ValueError
-
-    assert not find_tensorflow(lambda: metadata.distributions(path=[str(tmp_path)]), fail).importable
 
 
 def test_a_damaged_package_has_no_version() -> None:
