@@ -70,6 +70,8 @@ def test_limits_and_counters_of_a_group_and_its_ancestors(v2):
     assert cgroup.folders == (v2.root / "pod/worker", v2.root / "pod", v2.root)
     assert (cgroup.memory_limit(), cgroup.cpu_quota(), cgroup.cpuset()) == (512 * MIB, 1.5, {0, 1, 2, 3, 8})
     assert cgroup.memory_held() == 200 * MIB, "that of the group with the limit"
+    v2.belongs("0::/docker/0123/pod/worker\n")
+    assert v2.cgroup().folders == cgroup.folders, "of the host's path the tail that is there"
     assert cgroup.throttled_seconds() == pytest.approx(2.0)
     v2.write("pod/worker", memory__max=f"{64 * MIB}\n", cpu__max="max 100000\n")
     assert (cgroup.memory_limit(), cgroup.cpu_quota()) == (64 * MIB, 4.0)

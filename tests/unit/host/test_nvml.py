@@ -11,7 +11,7 @@ import pytest
 
 from pipeprof.profiles.document.shared import GpuUse
 from pipeprof.profiles.host import nvml
-from pipeprof.profiles.host.nvml import GpuWatch, apart, joined, visible
+from pipeprof.profiles.host.nvml import GpuWatch, apart, joined, opened, visible
 
 
 class FakeNvml:
@@ -117,6 +117,8 @@ def test_gpus_that_cannot_be_counted_have_no_row(fake: Any, watched: Any) -> Non
 @pytest.mark.parametrize("module", [None, FakeNvml(fails=("nvmlInit",))])
 def test_without_the_module_or_a_driver_nothing_is_read(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", module)
+    with opened() as found:
+        assert found is None
     one = GpuWatch()
     assert one.stop() == []
     one.start()

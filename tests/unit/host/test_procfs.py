@@ -172,7 +172,7 @@ def opened(tmp_path, monkeypatch):
     ("path", "found"),
     [
         ("/data/a.tfrecord", set()),
-        ("/mnt/my bucket/a.tfrecord", {"fuse.gcsfuse"}),
+        ("/mnt/my bucket/deep/a.tfrecord", {"fuse.gcsfuse"}),
         ("/mnt/my bucketful", set()),
         ("/nfs/a", {"nfs4"}),
         ("/nfs/local/a", set()),

@@ -174,6 +174,7 @@ class TestGrowth:
 
     def test_slope_is_that_of_a_fit_not_of_two_ends(self):
         assert slope([(0.0, 0), (0.1, 10), (0.2, 0), (0.3, 10)]) == pytest.approx(20.0)
+        assert slope([(0.0, 0), (1.0, 10)]) is None
 
 
 class TestLimit:
