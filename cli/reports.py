@@ -17,6 +17,7 @@ from pipeprof.cli.render.style import Style, style_of
 from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Block
 from pipeprof.cli.report.comparison import build_result
+from pipeprof.cli.report.gaps import build_gaps
 from pipeprof.cli.report.remarks import Checkout, Remark, remarks_on
 from pipeprof.cli.report.report import SHOW, build_page, build_parts, build_report
 from pipeprof.cli.streams import say, without_commands, write_stream
@@ -122,8 +123,8 @@ def write_reports(
     write_texts(text, replace(outputs, files=files), saved)
 
 
-def write_result(result: Result, saved: Path | None, outputs: Outputs) -> None:
-    """Print the report of a result and write the files; the result itself is saved already.
+def write_result(result: Result | GapsReport, saved: Path | None, outputs: Outputs) -> None:
+    """Print the report of a result, or of traces, and write the files; a result itself is saved already.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
@@ -131,11 +132,18 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs) -> None:
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
         shown, path = prepare(result, saved, hidden=is_redacted(kind, outputs.redact))
+        title = "Idle time of devices" if isinstance(shown, GapsReport) else shown.b.text
+
+        def build(full: bool) -> list[Block]:
+            if isinstance(shown, GapsReport):
+                return list(build_gaps(shown, full=full))
+            return list(build_result(shown, path, full=full))
+
         one = Output(
             shown,
-            lambda: build_result(shown, path, full=outputs.verbose),
+            lambda: build(outputs.verbose),
             style,
-            page=lambda: page_of(list(build_result(shown, path, full=True)), shown.b.text),
+            page=lambda: page_of(build(True), title),
             remarks=lambda: remarks_here(shown),
         )
         return render(kind, one, to_file=to_file)
