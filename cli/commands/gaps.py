@@ -79,7 +79,6 @@ def _add(
 
 
 def _limit(text: str | None) -> GapsLimit | None:
-    """Parse the value of ``--fail-on``, or raise a UsageError."""
     if text is None:
         return None
     name, _, value = text.partition("=")

@@ -154,7 +154,6 @@ def _to_settle(result: Result) -> int:
 
 
 def _conditions(result: Result, *, full: bool) -> Iterator[tuple[str, str]]:
-    """What was compared, and how."""
     yield "A", _side(result.a)
     yield "B", _side(result.b)
     yield from ((arm.name.upper(), _side(arm.side)) for arm in result.further)

@@ -47,7 +47,6 @@ def _summary(faults: Sequence[Fault]) -> str:
 
 
 def _rows(facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
-    """Labels and values of the block for a bug report."""
     versions = dict(facts.versions)
     yield "pipeprof", versions.pop("pipeprof", None) or "not installed as a package"
     yield "Python", f"{versions.pop('python', None) or 'n/a'}, {facts.executable or 'n/a'}"

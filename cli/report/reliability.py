@@ -52,7 +52,6 @@ def build_footer(profile: Profile, saved: str | None, *, full: bool) -> Iterator
 
 
 def _doubts(profile: Profile) -> Iterator[str]:
-    """Reasons to doubt the numbers of this measurement."""
     steps, contention, overhead = profile.steps, profile.contention, profile.overhead
     if any(warning.code == "not-settled" for warning in profile.warnings):
         yield "the warm-up had not settled: the step time may still be changing"

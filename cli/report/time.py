@@ -300,7 +300,6 @@ def _where(part: Part) -> str:
 
 
 def _cpu(profile: Profile) -> Iterator[Block]:
-    """The CPU time by its user."""
     cpu = profile.cpu
     if cpu is not None and cpu.total_ms > 0:
         parts = [f"stages {percent(cpu.stages_ms / cpu.total_ms)}"]

@@ -129,7 +129,6 @@ def find_targets(texts: Iterable[str]) -> Found:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """YAML files in a folder and below it, sorted."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(
             name

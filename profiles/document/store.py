@@ -248,7 +248,6 @@ def _make_folder(folder: Path, *, private: bool) -> None:
 
 
 def _remove_if_empty(path: Path) -> None:
-    """Take back the name that was claimed and never filled."""
     try:
         if path.stat().st_size == 0:
             path.unlink()

@@ -118,7 +118,6 @@ def _require_one(calls: GitCalls, repository: Repository, ref: str) -> None:
 
 
 def _remote_refs(calls: GitCalls, repository: Repository) -> list[str]:
-    """Full names of the branches of remotes."""
     listed = calls.run(repository, "rev-parse", "--symbolic-full-name", "--remotes")
     return listed.decode(errors="surrogateescape").splitlines()
 

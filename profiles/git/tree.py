@@ -342,7 +342,6 @@ def lacking(loaded: LoadedSpec, tree: RefTree) -> str | None:
 
 
 def _reason(leaf: Leaf, folder: Path, tree: RefTree) -> str | None:
-    """Why one path of a spec cannot be used."""
     text = leaf.text
     if has_scheme(text) or text.startswith("data:"):
         return None

