@@ -245,6 +245,9 @@ class SamplerThread:
 
     Args:
         on_over_limit: Called once, from the thread, with the first sample above the limit.
+
+    Attributes:
+        cpu_seconds: CPU time that the thread has used so far.
     """
 
     def __init__(self, sampler: Sampler, on_over_limit: Callable[[MemorySample], None] | None = None) -> None:
@@ -252,14 +255,9 @@ class SamplerThread:
         self._on_over_limit = on_over_limit
         self._wake = threading.Condition()
         self._stopping = False
-        self._cpu_seconds = 0.0
+        self.cpu_seconds = 0.0
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="pipeprof-sampler", daemon=True)
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU time that the thread has used so far."""
-        return self._cpu_seconds
 
     def start(self) -> None:
         """Start sampling; the first sample is taken at once."""
@@ -290,7 +288,7 @@ class SamplerThread:
                 reported = True
                 if self._on_over_limit is not None:
                     self._on_over_limit(taken)
-            self._cpu_seconds = time.thread_time()
+            self.cpu_seconds = time.thread_time()
             # Deadlines do not drift; after a stall the missed ones are not made up for.
             now = time.monotonic()
             due = max(due + self.sampler.next_interval(), now + _LEAST_PAUSE)
