@@ -23,12 +23,11 @@ def rerun(profile: Profile, *, command: str = "run", **changes: Any) -> str | No
     """Write the shell command line that measures what a profile is about, with all its flags and the given changes.
 
     Args:
-        profile: The profile of a run or a search.
         command: ``run`` or ``fix``; of the profile's own one, the options that both have are kept.
-        changes: Other options by their names in :class:`RunOptions`, as typed: ``step="simulate:12ms"``.
+        changes: Other options by their names, as typed: ``step="simulate:12ms"``; they stand last.
 
     Returns:
-        The command line, quoted for a shell, changes last; ``None`` if no command measures the same again.
+        ``None`` if no command measures the same again.
     """
     if not can_run_again(profile):
         return None
@@ -50,11 +49,7 @@ def can_run_again(profile: Profile) -> bool:
 
 
 def change_command(profile: Profile, number: int, command: str = "run", **ways: Any) -> str | None:
-    """Write the command line that takes a change of a profile by its number, as ``--change`` does.
-
-    Args:
-        command: ``run`` to measure it, ``fix`` to write it.
-        ways: Options of ``fix`` for what it writes.
+    """Write the command line that measures a change of a profile by its number (``run``), or writes it (``fix``).
 
     Returns:
         ``None`` where a number would mean another change: of a run that had one already; and as `rerun` has it.
@@ -86,12 +81,7 @@ def _saved_elsewhere(profile: Profile) -> str | None:
 
 
 def check_limit(profile: Profile, memory_limit: str) -> str:
-    """Write the command line that shows which buffers of a run's spec fit into a memory limit.
-
-    Args:
-        profile: The profile of a run of a spec.
-        memory_limit: The limit as typed, such as ``8GiB``.
-    """
+    """Write the command line that shows which buffers of a run's spec fit into a memory limit, such as ``8GiB``."""
     given = recover_options(profile)
     kept = {"targets": [given.target], "set": given.set, "env": given.env, "no_python": given.no_python}
     return _line("check", kept, {"memory_limit": memory_limit})
@@ -139,15 +129,7 @@ def _command_of(profile: Profile) -> str:
 
 
 def parse_command(name: str, words: Sequence[str]) -> Any:
-    """Parse the words after a command with its own parser; nothing runs.
-
-    Raises:
-        UsageError: The parser refuses them.
-
-    Example:
-        >>> parse_command("run", ["spec.yaml", "--seconds", "5"]).seconds
-        '5'
-    """
+    """Parse the words after a command with its own parser, or raise its UsageError; nothing runs."""
     try:
         return parse(name, tuple(words))
     except Exception as error:

@@ -66,9 +66,6 @@ class FileDefaults(NamedTuple):
 def defaults(command: str, parameters: Collection[Any], commands: Mapping[str, type[Any]]) -> FileDefaults:
     """The values that a checkout's file gives to options of a command.
 
-    Args:
-        commands: All commands, each with the class of its options.
-
     Raises:
         UsageError: A key is unknown, or not for a file; a value is of the wrong kind.
     """
@@ -149,11 +146,7 @@ def _names(kind: type[Any]) -> set[str]:
 
 
 def _check(where: str, key: str, value: Any, known: Collection[str]) -> None:
-    """Refuse what a file must not set.
-
-    Raises:
-        UsageError: There is no such option; it, or this value of it, is not for a file.
-    """
+    """Refuse an option that there is not, or that is not for a file, or not with this value."""
     if key not in known:
         name = key.replace("_", "-")
         meant = f" — did you mean {name}?" if name in known else did_you_mean(key, known)
@@ -169,11 +162,7 @@ def _check(where: str, key: str, value: Any, known: Collection[str]) -> None:
 
 
 def check_variables(command: str, names: Collection[str], commands: Collection[str]) -> None:
-    """Refuse a variable that is about no option of a command, as a slip in it would count for nothing in silence.
-
-    Raises:
-        UsageError: There is one; the message has the nearest name.
-    """
+    """Refuse a variable that is about no option of a command, as a slip in it would count for nothing in silence."""
     known = {f"{PREFIX}{command}_{name}".upper() for name in names} | _OTHER
     others = tuple(f"{PREFIX}{other}_".upper() for other in commands if other != command)
     for name in sorted(one for one in os.environ if one.startswith(PREFIX) and one not in known):

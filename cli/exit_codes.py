@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExitCode:
-    """An exit status and its meaning.
-
-    Attributes:
-        meaning: One line for a help text.
-    """
+    """An exit status, and its meaning in one line."""
 
     code: int
     meaning: str

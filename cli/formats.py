@@ -17,7 +17,7 @@ class Format:
         extensions: Extensions of its files for `--out`, with the dot; none if it is for stdout alone.
         redacted: Others may read it: what tells about a machine or a person is taken out unless the user wants it.
         exact: Programs read it: a file has its text unchanged.
-        printed: `--format` has it for stdout; else it is for files alone.
+        printed: `--format` has it for stdout.
     """
 
     name: str
@@ -44,22 +44,12 @@ BY_NAME = {one.name: one for one in FORMATS}
 
 
 def names_of(command: str) -> tuple[str, ...]:
-    """Names of the formats that a command prints, for messages and `--help`.
-
-    Example:
-        >>> names_of("run")
-        ('text', 'json', 'github', 'md', 'html', 'sarif')
-    """
+    """Names of the formats that a command prints, for messages and `--help`."""
     return tuple(one.name for one in FORMATS if command in one.commands and one.printed)
 
 
 def extensions_of(command: str) -> dict[str, str]:
-    """Names of the formats that `--out` of a command writes, by extension.
-
-    Example:
-        >>> extensions_of("gate")
-        {'.html': 'html', '.json': 'json', '.md': 'md', '.sarif': 'sarif', '.txt': 'text', '.xml': 'junit'}
-    """
+    """Names of the formats that `--out` of a command writes, by extension."""
     found = {extension: one.name for one in FORMATS if command in one.commands for extension in one.extensions}
     return dict(sorted(found.items()))
 

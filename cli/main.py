@@ -102,19 +102,7 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 
 def invoke(arguments: Sequence[str]) -> int:
-    """Run one command line and report any error.
-
-    Args:
-        arguments: The command line without the program's name.
-
-    Returns:
-        The exit code.
-
-    Example:
-        >>> invoke(["--version"])  # doctest: +SKIP
-        pipeprof 0.1.0
-        0
-    """
+    """Run a command line without the program's name, report any error, and return the exit code."""
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
@@ -203,8 +191,7 @@ def _usage_message(error: Any, command: str, arguments: Sequence[str]) -> str:
     if f".{option[2:]}" in extensions_of(name):
         return f"{refused}. A report has the format of its file's name: --out report.{option[2:]}"
     for_script = _with_dashes(option, command, arguments)
-    meant = error.possibilities or _long_forms(error, option)
-    near = difflib.get_close_matches(option, meant, n=1, cutoff=_TYPING_ERROR if for_script else 0)
+    near = difflib.get_close_matches(option, error.possibilities or (), n=1, cutoff=_TYPING_ERROR if for_script else 0)
     if near:
         return f"{refused}. Did you mean {near[0]}?"
     return f"{refused}. The script's own arguments follow `--`: {for_script}" if for_script else message
@@ -215,10 +202,3 @@ def _with_dashes(option: str, command: str, arguments: Sequence[str]) -> str:
     at = next((place for place, word in enumerate(arguments) if word.partition("=")[0] == option), 0)
     runs = command in _RUN_SCRIPTS and any(word.endswith(".py") for word in arguments[:at])
     return shlex.join(["pipeprof", *arguments[:at], "--", *arguments[at:]]) if runs else ""
-
-
-def _long_forms(error: Any, option: str) -> Sequence[str]:
-    """The option that a letter stands for, if only one of the command begins with it."""
-    parameters = getattr(getattr(getattr(error, "ctx", None), "command", None), "params", ())
-    names = [name for one in parameters for name in one.opts if name.startswith(f"--{option[1:]}")]
-    return names if len(option) == 2 and len(names) == 1 else ()

@@ -52,7 +52,6 @@ class Outputs:
 
     Attributes:
         stdout: Format for stdout, or nothing.
-        files: Files with their formats, in the order given.
         redact: Whether to take out what tells about a machine or a person; None for where the format does so.
         verbose: Whether a text is to have all numbers.
     """
@@ -89,15 +88,7 @@ def _format_of_stdout(given: ReportOptions, command: str) -> str:
 
 
 def format_of(text: str, command: str) -> str:
-    """Find the format for a file by its extension.
-
-    Raises:
-        UsageError: No format has this extension.
-
-    Example:
-        >>> format_of("a/report.txt", "run"), format_of("run.json", "run")
-        ('text', 'json')
-    """
+    """Find the format for a file by its extension, or raise a UsageError."""
     known = extensions_of(command)
     name = Path(text).name.lower()
     extension = max((one for one in known if name.endswith(one) and name != one), key=len, default="")
@@ -109,15 +100,7 @@ def format_of(text: str, command: str) -> str:
 
 
 def file_path(flag: str, text: str) -> Path:
-    """Return the path of a file that an option names.
-
-    Raises:
-        UsageError: The path can only be a folder: `Path` would drop a slash at the end.
-
-    Example:
-        >>> file_path("--out", "a/report.txt").name
-        'report.txt'
-    """
+    """Return the path of a file that an option names; that of a folder, whose slash `Path` drops, is a UsageError."""
     if text and os.path.basename(text) in ("", os.curdir):  # noqa: PTH119
         raise UsageError(f"{flag} {text}: this is the name of a folder; name a file")
     return Path(text)
@@ -126,15 +109,12 @@ def file_path(flag: str, text: str) -> Path:
 def check_file(
     flag: str, path: Path, *, force: bool, own: Callable[[Path], bool] | None = None, taken: str = _TAKEN
 ) -> None:
-    """Check that a file can be written, and may be.
+    """Check that a file can be written, and may be, or raise a UsageError.
 
     Args:
         force: Any file may be overwritten.
         own: Whether an existing file may be overwritten without it; none may if not given.
         taken: Message for a file that must stay.
-
-    Raises:
-        UsageError: The file cannot or must not be written.
     """
     try:
         mode = path.stat().st_mode
@@ -191,9 +171,6 @@ def shown_path(path: Path | None) -> str | None:
 def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete: bool) -> Outputs:
     """Put a document in place of what is in its file; what is not complete replaces nothing, and a note says so.
 
-    Args:
-        document: The whole one, as it is at the end.
-
     Returns:
         The outputs without the files that stay as they were.
     """
@@ -210,9 +187,6 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
 
 def write_texts(text: _Texts, outputs: Outputs, saved: Path | None) -> None:
     """Print a document and write the files, and name them on stderr; the document itself is saved already.
-
-    Args:
-        saved: File of the document.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.

@@ -24,11 +24,7 @@ _NO_TEXTS = frozenset({"style", "status"})
 
 
 class SpecEnvironment(ChainMap[str, str]):
-    """The environment as specs read it under ``--env``: what they look up is hidden in redacted output.
-
-    Attributes:
-        used: The variables that were looked up and are set.
-    """
+    """The environment as specs read it under ``--env``: what they look up is hidden in redacted output."""
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
         super().__init__(environment)
@@ -123,13 +119,7 @@ def hide_in(value: Any, hide: Callable[[str], str]) -> Any:
 
 
 def place_in_repository() -> tuple[str, str]:
-    """The root of the repository, and the current folder from there on, as CI systems name files.
-
-    Outside of a repository, the current folder is taken for its root.
-
-    Example:
-        ``("/srv/app", ".")`` in the root, ``("/srv/app", "training/specs")`` below it.
-    """
+    """The root of the repository, else the current folder, and that folder from there on, as CI systems name files."""
     try:
         folder = Path.cwd().resolve()
     except OSError:

@@ -31,7 +31,6 @@ class Mode(NamedTuple):
     Attributes:
         option: The one that the others have no effect beside; empty where it is the target.
         where: What follows ``has no effect``.
-        others: Names of their fields.
         holds: Whether the others have none.
     """
 
@@ -78,6 +77,7 @@ _LENGTHS = ("seconds", "steps", "to_end", "budget")
 _NO_TEXT = ("arg", "fail_on", "memory_limit", "max_time")
 MODES = (
     Mode("json", "with --json, which names another format", ("format",), lambda one: one["format"] != "json"),
+    Mode("json", "with --json, which has all numbers", ("verbose",), lambda one: "quiet" not in one and not one["out"]),
     Mode("", "without --out, whose file it lets overwrite", ("force",), lambda one: not one["out"]),
     Mode("", "with --out -, which writes no file", ("force",), lambda one: one["out"] == "-"),
     Mode("", "without a spec, which it changes", ("set", "env"), lambda one: not _has_spec(one)),
@@ -105,12 +105,8 @@ MODES = (
 def settle(given: dict[str, Any], rank: Callable[[str], int]) -> None:
     """Refuse options that have no effect; leave out those that count for less, in place.
 
-    Args:
-        given: Values of the options and arguments by their fields.
-        rank: What one counts for.
-
     Raises:
-        UsageError: One has no effect beside the target, or one that counts for as much.
+        UsageError: One has no effect beside the target, or one that counts for as much by `rank`.
     """
     for option, where, others, holds in MODES:
         for other in others:
@@ -136,11 +132,7 @@ def command_gone(name: str) -> str | None:
 
 
 def option_gone(command: str, option: str) -> str | None:
-    """Return what to do instead of an option that is gone, in one sentence; None of any other.
-
-    Args:
-        command: As typed, without the program's name.
-    """
+    """Return what to do instead of an option that is gone, in one sentence; None of any other."""
     options = gone()["options"]
     instead = options.get(command, {}).get(option) or options[""].get(option)
     return f"{command} has no {option}: {instead}" if instead is not None else None

@@ -17,6 +17,7 @@ from pipeprof.cli.render.style import Style, style_of
 from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Block
 from pipeprof.cli.report.comparison import build_result
+from pipeprof.cli.report.gaps import build_gaps
 from pipeprof.cli.report.remarks import Checkout, Remark, remarks_on
 from pipeprof.cli.report.report import SHOW, build_page, build_parts, build_report
 from pipeprof.cli.streams import say, without_commands, write_stream
@@ -52,11 +53,7 @@ def rendered(profile: Profile, kind: str, saved: Path | None) -> str:
 
 
 class ReportOnStdout:
-    """A run's report in text, which is written to stdout as it becomes known; other formats are written at the end.
-
-    Attributes:
-        parts: Parts of it that were written.
-    """
+    """A run's report in text, written to stdout as it becomes known; other formats are written at the end."""
 
     def __init__(self, outputs: Outputs) -> None:
         self._outputs = outputs
@@ -74,11 +71,7 @@ class ReportOnStdout:
         self.parts = parts
 
     def rest(self, profile: Profile, style: Style, saved: Path | None, parts: int | None = None) -> str:
-        """What follows.
-
-        Raises:
-            OSError: What came before could not be written.
-        """
+        """What follows; raises the OSError by which what came before could not be written."""
         if self._lost is not None:
             raise self._lost
         shown, path = prepare(profile, saved, hidden=is_redacted("text", self._outputs.redact))
@@ -90,22 +83,13 @@ class ReportOnStdout:
 
 
 def _shown_again(profile: Profile, path: str | None) -> str:
-    """The command that shows a profile again: it names the file where the user did, or where it is nowhere to be found.
-
-    Args:
-        path: Its file as it is to be shown.
-    """
+    """The command that shows a profile again: it names the file where the user did, or where it would not be found."""
     is_found = path is None or (profile.read_from is None and Path(path).parent == Path(FOLDER))
     return SHOW if is_found else f"{SHOW} {shlex.quote(str(path))}"
 
 
 def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:
-    """A document and the path of its file as they are to be shown.
-
-    Args:
-        saved: Its file, if there is one.
-        hidden: Without what tells about this machine and its user.
-    """
+    """A document and the path of its file as they are to be shown, `hidden` without what tells about this machine."""
     path = shown_path(saved)
     if not hidden:
         return document, path
@@ -120,12 +104,7 @@ def remarks_here(document: Profile | Result | GapsReport) -> Sequence[Remark]:
 def write_reports(
     profile: Profile, outputs: Outputs, saved: Path | None, *, begun: ReportOnStdout | None = None
 ) -> None:
-    """Print the report and write the files; the profile itself is saved already.
-
-    A file without any content is not written; a note says so.
-
-    Args:
-        begun: The report, a part of it on stdout already.
+    """Print the report, of which `begun` is a part that is printed, and write the files but those without any content.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
@@ -144,8 +123,8 @@ def write_reports(
     write_texts(text, replace(outputs, files=files), saved)
 
 
-def write_result(result: Result, saved: Path | None, outputs: Outputs) -> None:
-    """Print the report of a result and write the files; the result itself is saved already.
+def write_result(result: Result | GapsReport, saved: Path | None, outputs: Outputs) -> None:
+    """Print the report of a result, or of traces, and write the files; a result itself is saved already.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
@@ -153,11 +132,18 @@ def write_result(result: Result, saved: Path | None, outputs: Outputs) -> None:
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
         shown, path = prepare(result, saved, hidden=is_redacted(kind, outputs.redact))
+        title = "Idle time of devices" if isinstance(shown, GapsReport) else shown.b.text
+
+        def build(full: bool) -> list[Block]:
+            if isinstance(shown, GapsReport):
+                return list(build_gaps(shown, full=full))
+            return list(build_result(shown, path, full=full))
+
         one = Output(
             shown,
-            lambda: build_result(shown, path, full=outputs.verbose),
+            lambda: build(outputs.verbose),
             style,
-            page=lambda: page_of(list(build_result(shown, path, full=True)), shown.b.text),
+            page=lambda: page_of(build(True), title),
             remarks=lambda: remarks_here(shown),
         )
         return render(kind, one, to_file=to_file)

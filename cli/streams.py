@@ -47,10 +47,7 @@ def without_commands(text: str, form: str = "text") -> str:
 
 
 def write_stdout(text: str, form: str = "text") -> None:
-    """Write to stdout; a reader that ends early, such as ``head``, is no error.
-
-    Args:
-        text: Output in which a CI log must find no command.
+    """Write to stdout, without commands of CI logs; a reader that ends early, such as ``head``, is no error.
 
     Raises:
         OutputError: Stdout is full, closed or broken otherwise.

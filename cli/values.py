@@ -27,15 +27,7 @@ _DISPATCH = re.compile(r"(.*),\s*dispatch=([^,]*)", re.DOTALL)
 
 
 def choice(flag: str, value: str, choices: Sequence[str]) -> str:
-    """Return a value that is one of the choices.
-
-    Raises:
-        UsageError: The value is none of them.
-
-    Example:
-        >>> choice("--fail-on", "idle", ("idle", "input"))
-        'idle'
-    """
+    """Return a value that is one of the choices; any other is a UsageError."""
     if value in choices:
         return value
     raise UsageError(f"{flag}: got {value!r}, expected {listed(choices, 'or')}{did_you_mean(value, choices)}")
@@ -43,9 +35,6 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
 
 def classes(values: Sequence[str] | None) -> list[Semantics]:
     """Parse the values of ``--allow``, each one or several words with commas between them.
-
-    Raises:
-        UsageError: A word is no class.
 
     Example:
         >>> classes(["order,values"]), classes(None)
@@ -57,10 +46,7 @@ def classes(values: Sequence[str] | None) -> list[Semantics]:
 
 
 def duration(flag: str, text: str | None) -> float | None:
-    """Parse seconds from ``10``, ``1.5s``, ``400ms``, ``20m`` or ``1h30m``; a number alone is seconds.
-
-    Raises:
-        UsageError: The text is no duration above 0.
+    """Parse seconds from ``10``, ``1.5s``, ``400ms``, ``20m`` or ``1h30m``; all but a duration above 0 is a UsageError.
 
     Example:
         >>> duration("--seconds", "2min"), duration("--soak", "1h30m"), duration("--seconds", None)
@@ -90,15 +76,7 @@ def _seconds(text: str) -> float:
 
 
 def whole(flag: str, text: str | None) -> int | None:
-    """Parse a whole number above 0 that fits into 64 bits.
-
-    Raises:
-        UsageError: The text is no whole number, or it is too small or too large.
-
-    Example:
-        >>> whole("--pairs", "5")
-        5
-    """
+    """Parse a whole number above 0 that fits into 64 bits; any other text is a UsageError."""
     if text is None:
         return None
     if _WHOLE.fullmatch(text) and 1 <= (number := int(text)) < 2**63:
@@ -107,15 +85,7 @@ def whole(flag: str, text: str | None) -> int | None:
 
 
 def byte_size(flag: str, text: str | None) -> int | None:
-    """Parse bytes from ``8GiB``, ``500MB`` or a plain number.
-
-    Raises:
-        UsageError: The text is no size above 0.
-
-    Example:
-        >>> byte_size("--memory-limit", "8GiB")
-        8589934592
-    """
+    """Parse bytes from ``8GiB``, ``500MB`` or a plain number; all but a size above 0 is a UsageError."""
     if text is None:
         return None
     size = parsed(flag, text, lambda value: parse_size(int(value) if value.isdecimal() else value))
@@ -127,11 +97,7 @@ def byte_size(flag: str, text: str | None) -> int | None:
 
 
 def step(text: str | None) -> Step | None:
-    """Parse ``none``, or a kind with its value: ``simulate:12ms``, ``simulate:12ms,dispatch=2``.
-
-    Raises:
-        UsageError: The text is none of them.
-    """
+    """Parse ``none``, or a kind with its value: ``simulate:12ms,dispatch=2``; any other text is a UsageError."""
     if text is None:
         return None
     with_dispatch = _DISPATCH.fullmatch(text)
@@ -155,11 +121,7 @@ def step(text: str | None) -> Step | None:
 
 
 def parsed(flag: str, text: str, read: Callable[[str], T]) -> T:
-    """Read a value, with the option's name before what is wrong with it.
-
-    Raises:
-        UsageError: It cannot be read.
-    """
+    """Read a value; a UsageError has the option's name before what is wrong with it."""
     try:
         return read(text)
     except ValueError as error:

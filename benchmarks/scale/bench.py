@@ -189,7 +189,6 @@ def of_hours(profile: dict[str, Any]) -> None:
     profile["series"].update(
         seconds=[2.0 * number for number in range(samples)],
         rss_bytes=[600_000_000 + 1000 * number for number in range(samples)],
-        cpu_cores=[1.0 + number % 7 / 10 for number in range(samples)],
         batches_per_second=[20.0 + number % 5 for number in range(samples)],
         phase=["measure"] * samples,
     )

@@ -162,7 +162,6 @@ def _counted(number: int, word: str) -> str:
 
 
 def _lines(checked: Checked) -> Iterator[str]:
-    """What is said of one of several targets."""
     name, error, found = escape(checked.target), checked.error, checked.advice.findings or []
     if error is not None:
         yield str(error) if str(error).startswith(checked.target) else f"{name}: {error}"
@@ -181,7 +180,6 @@ def _list_errors(error: SpecError, style: Style, hide: Callable[[str], str]) -> 
 
 
 def _describe(checked: Checked) -> Iterator[Block]:
-    """The report on a target without errors."""
     from pipeprof.cli.report.check import describe_check
 
     return describe_check(checked.target, checked.advice, _facts(checked.loaded) if checked.loaded is not None else [])

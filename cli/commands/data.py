@@ -60,11 +60,7 @@ def _encoded(value: object) -> str:
 
 
 def choose(names: Sequence[str], entries: Sequence[CachedEntry]) -> list[CachedEntry]:
-    """Select entries by their names or the first characters of them.
-
-    Raises:
-        UsageError: A name fits no entry, or the beginning of several.
-    """
+    """Select entries by their names or the first characters of them; one that fits none, or several, is an error."""
     known = list(dict.fromkeys(entry.name for entry in entries))
     chosen: list[CachedEntry] = []
     for name in names:
@@ -83,7 +79,6 @@ def age(created: datetime, now: datetime) -> str:
     """Format the time since creation, in the largest unit that gives at least 1.
 
     Example:
-        >>> from datetime import datetime
         >>> age(datetime(2026, 1, 1, 12), datetime(2026, 1, 1, 15, 59))
         '3 h'
     """

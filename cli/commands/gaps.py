@@ -8,14 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeprof.cli.exit_codes import GATE, INCONCLUSIVE, OK, UNUSABLE
-from pipeprof.cli.formats import is_redacted
 from pipeprof.cli.options import GapsOptions
-from pipeprof.cli.output import Outputs, plan_outputs, shown_path, write_texts
-from pipeprof.cli.render.formats import Output, render
+from pipeprof.cli.output import plan_outputs, shown_path
 from pipeprof.cli.render.progress import draws_on, progress_for
-from pipeprof.cli.render.style import Style
-from pipeprof.cli.report.gaps import build_gaps
-from pipeprof.cli.reports import page_of, prepare, remarks_here
+from pipeprof.cli.reports import write_result
 from pipeprof.cli.values import choice
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.subject import Tool
@@ -52,22 +48,14 @@ def gaps(given: GapsOptions) -> int:
         named = [f"{trace.file}: {trace.sentence.partition(': ')[2]}" for trace in report.traces[:_MOST_UNREAD]]
         raise TraceError(f"none of {len(report.traces):,} files is a trace; {'; '.join(named)}")
     report.exit_code = exit_code_of(report)
-    _write(report, outputs)
+    write_result(report, None, outputs)
     return report.exit_code
 
 
 def _add(
     report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[str], *, alone: bool, progress: RunProgress
 ) -> None:
-    """Add what one argument names.
-
-    Args:
-        notes: On the rest of a folder.
-        alone: There is no other file, so that one which is no trace ends the command.
-
-    Raises:
-        TraceError: It is alone, and no trace.
-    """
+    """Add what one argument names, with `notes` on the rest of a folder; one `alone` that is no trace is an error."""
     folder = len(report.folders) if len(files) > 1 else None
     members = []
     for file in files:
@@ -91,11 +79,6 @@ def _add(
 
 
 def _limit(text: str | None) -> GapsLimit | None:
-    """Parse the value of ``--fail-on``.
-
-    Raises:
-        UsageError: It names nothing that is measured, or no share.
-    """
     if text is None:
         return None
     name, _, value = text.partition("=")
@@ -124,18 +107,3 @@ def exit_code_of(report: GapsReport) -> int:
     computing = [device for device in report.devices if device.computes]
     said = any(device.idle_share is not None or device.idle_at_most is not None for device in computing)
     return OK if said else UNUSABLE
-
-
-def _write(report: GapsReport, outputs: Outputs) -> None:
-    def text(kind: str, style: Style, *, to_file: bool) -> str:
-        shown, _ = prepare(report, None, hidden=is_redacted(kind, outputs.redact))
-        one = Output(
-            shown,
-            lambda: build_gaps(shown, full=False),
-            style,
-            page=lambda: page_of(list(build_gaps(shown, full=True)), "Idle time of devices"),
-            remarks=lambda: remarks_here(shown),
-        )
-        return render(kind, one, to_file=to_file)
-
-    write_texts(text, outputs, None)

@@ -48,12 +48,7 @@ _STAGE = "stage:"
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked about two sides, which are measured now.
-
-    Attributes:
-        settings: Of both sides.
-        unchanged: Why they are the same pipeline; None where they are not, and where they are measured anyway.
-    """
+    """What is asked about two sides; `unchanged` is why they need no measurement, as they are the same pipeline."""
 
     given: GateOptions
     sides: Sequence[GivenSide]
@@ -92,10 +87,6 @@ def limits(texts: Iterable[str]) -> dict[str, Budget | None]:
 
     Raises:
         UsageError: One names no metric, or is no budget of it.
-
-    Example:
-        >>> limits(["peak_bytes=2GiB", "stage:decode=10%"]).keys()
-        dict_keys(['peak_bytes', 'stages.decode.time_ms'])
     """
     found: dict[str, Budget | None] = {}
     for one in texts:

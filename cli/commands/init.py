@@ -35,7 +35,6 @@ def init(given: InitOptions) -> int:
 
 
 def _text(from_: str | None, folder: Path) -> str:
-    """Write the spec's text, with paths relative to a folder."""
     if from_ is None:
         return example_spec()
     if from_.endswith(".py") or ".py:" in from_:

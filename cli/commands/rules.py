@@ -44,7 +44,6 @@ def rules(given: RulesOptions) -> int:
 
 
 def _as_dict(check: Check) -> dict[str, Any]:
-    """All published fields of a finding or idea."""
     names = ("name", "kind", "family", "semantics")
     return {name: getattr(check, name) for name in names} | asdict(sections()[check.name])
 

@@ -42,11 +42,7 @@ DEFAULT_BUDGET = 30.0
 
 @dataclass(frozen=True)
 class Measuring:
-    """A measurement of one target.
-
-    Attributes:
-        end_at: When all of it has to be over, by the monotonic clock.
-    """
+    """A measurement of one target, which has to be over at a time of the monotonic clock."""
 
     settings: Options
     outputs: Outputs
@@ -105,11 +101,7 @@ def run(given: RunOptions) -> int:
 
 
 def settings_for(given: TrialOptions, **more: Any) -> partial[Options]:
-    """Parse the options of a measurement of one target, which is left to be given.
-
-    Raises:
-        UsageError: A value is wrong.
-    """
+    """Parse the options of a measurement of one target, which is left to be given."""
     return partial(
         settings_of(given),
         data_size=dataset_size(given.dataset_size),
@@ -121,11 +113,7 @@ def settings_for(given: TrialOptions, **more: Any) -> partial[Options]:
 
 
 def read_target(given: TrialOptions, outputs: Outputs, command: str) -> tuple[ParsedTarget, LoadedSpec | None] | None:
-    """Read the target with the changes of the command line; None where the functions of its file are listed instead.
-
-    Raises:
-        UsageError: It cannot be read, or it is standard input.
-    """
+    """Read the target with the changes of the command line; None where the functions of its file are listed instead."""
     if list_functions(given.target, plain=outputs.stdout == "text" and not given.out, scripts=True):
         return None
     if given.target == STDIN:
@@ -189,11 +177,7 @@ def _try_changes(profile: Profile, going: Measuring, seconds: float, early: Copi
 
 
 def finish(profile: Profile, going: Measuring, *, begun: ReportOnStdout | None = None) -> None:
-    """Print and write everything, then raise if the profile could not be saved.
-
-    Args:
-        begun: The report, a part of it on stdout already.
-    """
+    """Print and write everything but what is `begun`, then raise if the profile could not be saved."""
     outputs, writer = going.outputs, going.writer
     if profile.exit_code == USAGE and outputs.stdout == "text":
         outputs = replace(outputs, stdout=None)

@@ -187,12 +187,7 @@ def _marks_between(low: float, high: float, most: int) -> list[float]:
 
 
 def _marks_up_to(high: float) -> list[float]:
-    """Round values from 0 to the first one at or above `high`.
-
-    Example:
-        >>> _marks_up_to(52.2), _marks_up_to(0)
-        ([0.0, 20.0, 40.0, 60.0], [0.0, 1.0])
-    """
+    """Round values from 0 to the first one at or above `high`: 0, 20, 40 and 60 for 52.2."""
     step = _step(high / 4) if high > 0 else 1.0
     return [round(number * step, 12) for number in range(max(math.ceil(high / step - 1e-9), 1) + 1)]
 

@@ -28,12 +28,7 @@ _NO_FORM = "the changes have no form in the text of this file"
 
 @dataclass(frozen=True)
 class Output:
-    """What is written.
-
-    Attributes:
-        blocks: The report on it, built on first use.
-        page: The report as HTML.
-    """
+    """What is written: a document, and builders of its blocks, its page and its remarks."""
 
     document: Profile | Result | GapsReport
     blocks: Callable[[], Iterable[Block]]

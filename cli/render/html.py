@@ -29,11 +29,7 @@ _BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|[µA-Za-z]{1,3}\b)")
 
 
 class _Section(NamedTuple):
-    """A heading with what belongs to it; the first one has no heading.
-
-    Attributes:
-        parts: Blocks, and charts that follow each other as a list.
-    """
+    """A heading, but of the first one, with the blocks below it; charts that follow each other are a list."""
 
     ident: str
     heading: Heading | None

@@ -52,13 +52,7 @@ def draws_on(stream: TextIO) -> bool:
 
 @dataclass
 class _Phase:
-    """What is known of the phase that goes on.
-
-    Attributes:
-        rate: Batches per second.
-        share: How much of it is done.
-        standing: What a trial has found so far, in words.
-    """
+    """The phase that goes on: batches per second, how much is done, and what a trial has found so far, in words."""
 
     name: str
     began: float
@@ -78,7 +72,6 @@ class Progress(RunProgress):
 
     Args:
         live: Whether one line is drawn over.
-        clock: Seconds that only grow.
         ticks: Whether a thread draws the line also while nothing is heard, once a second.
     """
 

@@ -35,13 +35,7 @@ _ASCII = {
 
 @dataclass(frozen=True)
 class Style:
-    """The look of one report.
-
-    Attributes:
-        width: Columns, between 40 and 120.
-        color: Whether escape sequences are allowed; without them there is not one ESC byte.
-        unicode: Whether characters outside ASCII can be shown; else pipeprof's own are spelled in ASCII.
-    """
+    """The look of one report: columns, whether there are colours, and characters outside of ASCII."""
 
     width: int = NO_TERMINAL_WIDTH
     color: bool = False
@@ -49,12 +43,7 @@ class Style:
 
 
 def wants_color(*, is_terminal: bool, environ: Mapping[str, str]) -> bool:
-    """Whether to colour: NO_COLOR first, then FORCE_COLOR, TERM=dumb, and whether the output goes to a terminal.
-
-    Example:
-        >>> wants_color(is_terminal=True, environ={"NO_COLOR": "1"})
-        False
-    """
+    """Whether to colour: NO_COLOR first, then FORCE_COLOR, TERM=dumb, and whether the output goes to a terminal."""
     if environ.get("NO_COLOR"):
         return False
     if environ.get("FORCE_COLOR", "0") not in ("", "0"):

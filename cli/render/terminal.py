@@ -35,14 +35,7 @@ _Part: TypeAlias = tuple[RenderableType, bool]
 
 
 def paint(blocks: Iterable[Block], style: Style) -> str:
-    """Write blocks as text.
-
-    Args:
-        blocks: Their texts may be of any origin: control characters are spelled out.
-
-    Returns:
-        Lines that end with a newline, without an ESC byte unless ``style.color``.
-    """
+    """Write blocks as lines of text, without an ESC byte unless ``style.color``; control characters are spelled out."""
     out = io.StringIO()
     console = Console(
         file=out,

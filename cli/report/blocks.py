@@ -12,7 +12,7 @@ class Span(NamedTuple):
 
     Attributes:
         text: It may come from anywhere, as from a spec: whoever shows it makes it harmless.
-        style: ``bold``, ``dim``, a colour, or several of them with spaces between; empty for plain text.
+        style: ``bold``, ``dim``, a colour, or several of them with spaces between.
     """
 
     text: str
@@ -32,12 +32,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph, wrapped at words.
-
-    Attributes:
-        indent: Cells of a terminal before each line.
-        style: Look of a `text` without spans.
-    """
+    """A paragraph, wrapped at words and indented by cells of a terminal; spans have looks of their own."""
 
     text: Line
     indent: int = 2
@@ -75,7 +70,6 @@ class Column:
 
     Attributes:
         title: Its head, the unit included.
-        cells: One text a row.
         keep: Where there is no room, columns with the smallest number go first; ``None`` is never dropped.
         wrap: Its cells may be broken into lines before others are dropped.
     """
@@ -102,12 +96,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Card:
-    """A change, or something that is wrong: a title with what it gains, and what belongs to it.
-
-    Attributes:
-        gain: Follows the title.
-        status: That of a finding; empty of what is no change.
-    """
+    """A change with its gain and the status of its finding, or something that is wrong; and the blocks on it."""
 
     title: str
     gain: str = ""
@@ -117,10 +106,9 @@ class Card:
 
 
 class Layer(NamedTuple):
-    """One part of a stack over time.
+    """One part of a stack over time, with a value for each stretch between two edges.
 
     Attributes:
-        values: One for each stretch between two edges.
         tone: Name of a colour of the page: ``main``, ``wait``, ``third``, ``rest`` or ``soft``.
         text: Stands behind its name in the legend.
     """
@@ -132,12 +120,7 @@ class Layer(NamedTuple):
 
 
 class Bar(NamedTuple):
-    """One row of bars.
-
-    Attributes:
-        parts: Name, length and tone of each.
-        text: Stands at its end.
-    """
+    """One row of bars: name, length and tone of each part, and a text at its end."""
 
     name: str
     parts: Sequence[tuple[str, float, str]]

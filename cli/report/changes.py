@@ -140,8 +140,7 @@ def finding_card(
 
     Args:
         notes: What follows from its measurement, a sentence each.
-        code: With the lines to write.
-        spec: They are written into a spec.
+        code: With the lines to write, `spec` if into a spec.
         bounded: The predicted gain is the most that there can be.
         full: With the numbers behind it.
     """
@@ -220,11 +219,7 @@ def effect_on_data(
 
 
 def describe_gain(finding: Finding, *, bounded: bool = False) -> str:
-    """Effect of a change: ``1.83× faster (1.79–1.88), +5 MiB``; what was not measured is called predicted.
-
-    Args:
-        bounded: The prediction is the most that it can gain.
-    """
+    """Effect of a change: ``1.83× faster (1.79–1.88), +5 MiB``; what was not measured is predicted, or `bounded`."""
     measured, predicted = finding.measured or {}, finding.predicted
     if measured and finding.status == "kept":
         # What a change that saves memory does to the speed is a sentence of its own.
@@ -256,30 +251,20 @@ def is_of_stages(finding: Finding) -> bool:
 
 
 def describe_speedup(speedup: float, digits: int = 3) -> str:
-    """A predicted speed-up in words; empty where there is none.
-
-    Example:
-        >>> describe_speedup(1.834), describe_speedup(0.61), describe_speedup(1.0)
-        ('1.83× faster', '1.64× slower', '')
-    """
+    """A predicted speed-up in words, ``1.83× faster`` or ``1.64× slower``; empty where there is none."""
     if significant(speedup, digits) == significant(1.0, digits):
         return ""
     return f"{significant(speedup, digits)}× faster" if speedup > 1 else f"{significant(1 / speedup, digits)}× slower"
 
 
 def describe_measured(measured: Mapping[str, Any], *, rounds: bool = False) -> str:
-    """A measured effect: the speed-up with its interval, and the change of the peak.
-
-    Args:
-        rounds: Say how many rounds it is from.
+    """A measured effect: the speed-up with its interval, and in `rounds` from how many, and the change of the peak.
 
     Example:
         >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -1048576})
         '1.43× (1.38–1.49), −1.00 MiB'
         >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0] * 4}, rounds=True)
         '2.00× (1.50–2.70, 4 rounds)'
-        >>> describe_measured({"speedup": 2.6, "at_limit": "as fast as the step allows"})
-        'as fast as the step allows'
     """
     parts = []
     if measured.get("speedup") is not None:
@@ -367,10 +352,7 @@ def shell_variables(finding: Finding) -> list[str]:
 
 
 def try_command(profile: Profile, finding: Finding, number: int) -> str | None:
-    """The line for the shell that runs the pipeline with a finding's change; None where no command makes it.
-
-    The change is named by its number, else by the variables that make it.
-    """
+    """The line for the shell that runs the pipeline with a finding's change; None where no command makes it."""
     command = change_command(profile, number) if can_be_taken(profile, finding) else None
     variables = shell_variables(finding)
     if command is not None or finding.in_spec or not variables:

@@ -46,11 +46,7 @@ class Headline(NamedTuple):
 
 
 def build_result(result: Result, saved: str | None, *, full: bool = False) -> Iterator[Block]:
-    """Build the report.
-
-    Args:
-        saved: Path of the saved result as it is to be shown.
-    """
+    """Build the report; `saved` is the path of the saved result as it is to be shown."""
     headline = headline_of(result)
     yield Text((Span(f"{headline.label}:", f"bold {headline.color}".strip()), Span(f" {headline.text}")), indent=0)
     yield Pairs(list(_conditions(result, full=full)))
@@ -82,11 +78,7 @@ def build_result(result: Result, saved: str | None, *, full: bool = False) -> It
 
 
 def headline_of(result: Result) -> Headline:
-    """The result in one sentence: its first words, the rest, and a colour.
-
-    Example:
-        ``B is slower``, ``time per step 10.0 → 11.2 ms, 1.12× (1.11–1.13); peak memory unchanged``
-    """
+    """The result in one sentence: its first words, ``B is slower``, the rest, and a colour."""
     ending, main = ending_of(result), main_metric(result)
     label, color = f"B is {ending}" if ending in _OF_B else ending.capitalize(), _COLORS.get(ending, "")
     if ending == "passed" and result.unchanged is not None:
@@ -161,7 +153,6 @@ def _to_settle(result: Result) -> int:
 
 
 def _conditions(result: Result, *, full: bool) -> Iterator[tuple[str, str]]:
-    """What was compared, and how."""
     yield "A", _side(result.a)
     yield "B", _side(result.b)
     yield from ((arm.name.upper(), _side(arm.side)) for arm in result.further)

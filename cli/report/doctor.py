@@ -28,12 +28,7 @@ def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, 
 def doctor_report(
     facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault], hide: Callable[[str], str]
 ) -> Iterator[Block]:
-    """Build the report.
-
-    Args:
-        faults: Faults, then notes.
-        hide: Takes private parts out of a text of the block for a bug report.
-    """
+    """Build the report; `hide` takes private parts out of a text of the block for a bug report."""
     yield Heading(_summary(faults))
     for number, fault in enumerate(faults, 1):
         blocks: list[Block] = [Text(fault.mend), *([Code(fault.command)] if fault.command else [])]
@@ -52,21 +47,19 @@ def _summary(faults: Sequence[Fault]) -> str:
 
 
 def _rows(facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
-    """Labels and values of the block for a bug report."""
     versions = dict(facts.versions)
     yield "pipeprof", versions.pop("pipeprof", None) or "not installed as a package"
     yield "Python", f"{versions.pop('python', None) or 'n/a'}, {facts.executable or 'n/a'}"
     yield "TensorFlow", _tensorflow(facts)
     yield "packages", ", ".join(f"{name} {version or 'n/a'}" for name, version in versions.items())
-    yield "system", facts.system
+    yield "system", f"{facts.host.system} {facts.host.machine}"
     yield "cores", _cores(facts)
     yield "memory", _memory(facts)
     yield "open files", f"at most {facts.open_files:,}" if facts.open_files > 0 else "no limit"
     for folder in facts.folders:
         free = f"{size(folder.free_bytes)} free" if folder.free_bytes is not None else "n/a"
         yield folder.use, f"{free}{'' if folder.writable else ', not writable'}, {folder.path or 'none'}"
-    devices = facts.devices
-    yield "device", f"{', '.join(devices.names)} ({devices.source})" if devices.names else "none seen"
+    yield "device", ", ".join(facts.host.gpus) or "none seen"
     if set(facts.governors) - {_STEADY}:
         yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items())
     yield "git", facts.git or "not installed"
@@ -86,24 +79,23 @@ def _tensorflow(facts: Facts) -> str:
 
 
 def _cores(facts: Facts) -> str:
-    cores = facts.cores
-    parts = [f"{cores_text(cores.usable)} usable", f"{cores.machine or 'n/a'} in the machine"]
-    parts += [f"{cores.schedulable} schedulable"] if cores.schedulable is not None else []
-    parts += [f"quota {cores_text(cores.quota)}"] if cores.quota is not None else []
-    parts += [f"cpuset {cores.cpuset}"] if cores.cpuset is not None else []
+    host = facts.host
+    parts = [f"{cores_text(host.cores)} usable", f"{facts.cores or 'n/a'} in the machine"]
+    parts += [f"{host.schedulable_cores} schedulable"] if host.schedulable_cores is not None else []
+    parts += [f"quota {cores_text(facts.quota)}"] if facts.quota is not None else []
+    parts += [f"cpuset {facts.cpuset}"] if facts.cpuset is not None else []
     parts += ["cgroup v2" if facts.has_cgroup else "no cgroup v2"]
-    return ", ".join([*parts, cores.model or "model n/a"])
+    return ", ".join([*parts, host.cpu_model or "model n/a"])
 
 
 def _memory(facts: Facts) -> str:
-    memory = facts.memory
     sizes = {
-        "{} in the machine": memory.total_bytes,
-        "{} available": memory.available_bytes,
-        "cgroup limit {}": memory.cgroup_bytes,
-        "{} of that in use": memory.cgroup_held_bytes,
-        "limit of a run {}": memory.run_bytes,
-        "limit of addresses {}": memory.address_bytes,
+        "{} in the machine": facts.host.memory_bytes,
+        "{} available": facts.available_bytes,
+        "cgroup limit {}": facts.cgroup_bytes,
+        "{} of that in use": facts.cgroup_held_bytes,
+        "limit of a run {}": facts.host.memory_limit_bytes,
+        "limit of addresses {}": facts.address_bytes,
     }
     return ", ".join(text.format(size(nbytes)) for text, nbytes in sizes.items() if nbytes is not None) or "n/a"
 
@@ -111,7 +103,7 @@ def _memory(facts: Facts) -> str:
 def doctor_document(facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
     """Return everything as JSON fields."""
     return {
-        "facts": asdict(facts),
+        "facts": {**asdict(facts), "host": facts.host.model_dump()},
         "terminal": dict(terminal),
         "faults": [asdict(fault) for fault in faults],
         "hooks": [{"method": str(row), "why": row.why} for row in WRAPPED],

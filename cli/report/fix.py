@@ -80,11 +80,7 @@ def _headline(fix: Fix, *, interrupted: bool) -> Text:
 
 
 def _result(fix: Fix, *, interrupted: bool) -> tuple[str, str, str]:
-    """The result in one sentence: its label, the rest and a colour.
-
-    Args:
-        interrupted: The user ended the search.
-    """
+    """The result in one sentence: its label, the rest and a colour."""
     gain = describe_measured({**(fix.measured or {}), "peak_rss_delta_bytes": None}, rounds=True)
     ended = "Interrupted:" if interrupted else "Ended early:"
     results = {
@@ -120,14 +116,7 @@ def _headline_left_out(fix: Fix) -> LeftOut | None:
 
 
 def describe_left_out(change: LeftOut) -> str:
-    """Gain of a change that was not tried, and the flag that allows it.
-
-    Example:
-        >>> from pipeprof.profiles.document.findings import LeftOut
-        >>> order = LeftOut(title="Cache", semantics="order", speedup=5.83, known_by="measured", allow="--allow order")
-        >>> describe_left_out(order)
-        'Reordering elements was measured at 5.83×: --allow order tries it'
-    """
+    """Gain of a change that was not tried, and the flag that allows it."""
     how = "was measured at" if change.known_by == "measured" else "is predicted to give"
     return f"{_CLASSES[change.semantics]} {how} {ratio_text(change.speedup or 1.0)}: {change.allow} tries it"
 

@@ -27,11 +27,7 @@ _Named: TypeAlias = tuple[str, TraceGaps] | tuple[str, DeviceGaps]
 
 
 def build_gaps(report: GapsReport, *, full: bool) -> Iterator[Block]:
-    """Build the report: of one trace or folder all sections, of two before and after, of more a row for each.
-
-    Args:
-        full: With everything that the document has.
-    """
+    """Build the report: of one trace or folder all sections, of two before and after, of more a row for each."""
     subjects = report.subjects()
     if len(subjects) > 2:
         waiting = sum(subject.trace.verdict == "input" for subject in subjects)

@@ -33,14 +33,7 @@ def facts_of(metric: Metric) -> dict[str, str]:
 
 
 def clause_of(metric: Metric, *, limited: bool = False) -> str:
-    """A metric in a sentence.
-
-    Args:
-        limited: With what a gate allows.
-
-    Example:
-        ``time per step 10.0 → 11.2 ms, 1.12× (1.11–1.13), limit +3 %``
-    """
+    """A metric in a sentence, `limited` with what a gate allows: ``time per step 10 → 11.2 ms, 1.12× (1.11–1.13)``."""
     facts = facts_of(metric)
     limit = f"limit {facts['limit']}" if limited or metric.limit is not None else ""
     if metric.limit is not None:

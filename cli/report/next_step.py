@@ -41,9 +41,6 @@ Row = Callable[[Profile], tuple[str | None, str] | None]
 def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
     """Choose the command most useful after a run: the first fix, else what the result calls for.
 
-    Args:
-        saved: Path of the saved profile as the user would type it, if there is one.
-
     Returns:
         ``None`` where no command answers an open question, as after a healthy run.
     """

@@ -42,11 +42,7 @@ def build_reliability(profile: Profile, *, full: bool) -> Iterator[Block]:
 
 
 def build_footer(profile: Profile, saved: str | None, *, full: bool) -> Iterator[Block]:
-    """Build the path of the saved profile and the next command, next to the prompt.
-
-    Args:
-        saved: Its path as the user would type it, if there is one.
-    """
+    """Build the path of the saved profile, as the user would type it, and the next command, next to the prompt."""
     notes = len([message for message in profile.warnings if message.code in NOTES])
     more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
     if saved:
@@ -56,7 +52,6 @@ def build_footer(profile: Profile, saved: str | None, *, full: bool) -> Iterator
 
 
 def _doubts(profile: Profile) -> Iterator[str]:
-    """Reasons to doubt the numbers of this measurement."""
     steps, contention, overhead = profile.steps, profile.contention, profile.overhead
     if any(warning.code == "not-settled" for warning in profile.warnings):
         yield "the warm-up had not settled: the step time may still be changing"
@@ -122,7 +117,6 @@ def _contention(profile: Profile) -> str:
         (found.throttled_seconds, lambda took: f"throttled {seconds(took)}"),
         (found.worker_cores, lambda cores: f"{significant(cores)} of {profile.host.cores:g} cores used"),
         (found.others_cores, lambda cores: f"{significant(cores, 2)} by others"),
-        (found.load_average, lambda load: f"load {significant(load)}"),
     )
 
 

@@ -30,12 +30,7 @@ GATE, GAPS = "gate/", "gaps/"
 
 @dataclass(frozen=True)
 class Place:
-    """A line of a file.
-
-    Attributes:
-        line: 1 for the first; None if only the file is known.
-        end_column: The first one after what is meant.
-    """
+    """A line of a file, from 1, if it is known; and the columns of what is meant, the end being the first one after."""
 
     file: str
     line: int | None = None
@@ -50,7 +45,7 @@ class Remark:
     Attributes:
         code: A rule, a code of a message, or ``gate/METRIC``.
         level: A proven finding is a warning, a suspicion a note.
-        place: Where; None where no line of the repository is the cause.
+        place: None where no line of the repository is the cause.
         key: Identity that survives moved lines: the stage, the metric.
         title: Stands above the text; where it is empty, the code does.
         on_run: Whether it is about the measurement, not about the pipeline.

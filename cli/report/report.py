@@ -59,7 +59,6 @@ def build_report(
     """Build the report; it depends on its arguments alone, so a saved profile gives the same report again.
 
     Args:
-        saved: Path of the saved profile as it is to be shown, if there is one.
         again: The command that shows this profile; without a file it shows the latest one.
     """
     for part in build_parts(profile, saved, full=full, again=again):

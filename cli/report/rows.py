@@ -19,7 +19,7 @@ class Row(NamedTuple):
     """A stage, or all those that one call in the code makes, with their times and bytes together.
 
     Attributes:
-        stage: The first of them. If TensorFlow made them inside of one call of the user's, its op is the name of that.
+        stage: The first of them; with the name of the call as its op, if TensorFlow made them inside of one.
         times: How often the code made it.
     """
 
@@ -51,11 +51,7 @@ def _line_of_code(stage: Stage) -> Hashable:
 
 
 def _merged(group: Sequence[Stage], in_turn: Container[str]) -> Row:
-    """One row of all of them.
-
-    Args:
-        in_turn: Stages that read their inputs one after the other.
-    """
+    """One row of all of them; stages `in_turn` read their inputs one after the other."""
     first = min(group, key=lambda stage: stage.depth)
     ids = frozenset(stage.id for stage in group)
     if len(group) == 1:
@@ -93,11 +89,7 @@ def _inputs_of_all(group: Sequence[Stage]) -> float | None:
 
 
 def write_inputs(stage: Stage) -> str:
-    """Elements that go into a stage for those that come out, ``4:1``; empty of a batch, and of one for one.
-
-    Example:
-        ``4:1`` of a shard, ``~20:1`` of a filter that was counted over a part of an epoch, ``1:200`` of a flat_map
-    """
+    """Elements that go into a stage for those that come out: ``4:1`` of a shard, ``~20:1`` if counted over a part."""
     each = stage.inputs_each
     if not each or abs(each - 1) < _DIFFERS or traits(stage.op).stacks:
         return ""
@@ -153,12 +145,7 @@ def name_rows(stages: Sequence[Stage] | None) -> dict[str, str]:
 
 
 def write_share(share: float | None) -> str:
-    """A share as whole percent, ``<1 %`` below half a percent.
-
-    Example:
-        >>> write_share(0.957), write_share(0.001), write_share(None)
-        ('96 %', '<1 %', '')
-    """
+    """A share as whole percent, ``<1 %`` below half a percent."""
     if share is None:
         return ""
     return "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"

@@ -37,12 +37,12 @@ _PLACE = "Correct the place that the message names."
 
 @cache
 def message_codes() -> Mapping[str, MessageCode]:
-    """All codes by name, from ``codes.json``."""
+    """All codes by name, from ``codes.json``: of a run, what a code means and what to do."""
     table = read_table("pipeprof.cli.report", "codes")
     runs: tuple[Kind, ...] = ("warning of a run", "error of a run")
     return {
         **{code: MessageCode("error in a spec", text, _PLACE) for code, text in table["error in a spec"].items()},
-        **{code: MessageCode(kind, **texts) for kind in runs for code, texts in table[kind].items()},
+        **{code: MessageCode(kind, *texts) for kind in runs for code, texts in table[kind].items()},
     }
 
 

@@ -157,7 +157,6 @@ def _step(profile: Profile, steps: Steps) -> str:
 
 
 def _step_of(device: Device | None) -> Iterator[Block]:
-    """What a step computes and where."""
     if device is None:
         return
     where = {"cpu": "on the pipeline's cores", "gpu": "on the GPU", "tpu": "on the TPU"}.get(device.on or "", "")
@@ -234,7 +233,6 @@ def _each(total: float | None, count: int) -> str:
 
 
 def _describe_use(use: DatasetUse) -> str:
-    """One line on another dataset of the script."""
     where = f" ({PurePath(use.file).name}:{use.line})" if use.file is not None else ""
     if use.batches:
         fetch = f", {seconds(use.fetch_seconds)} for fetching" if use.fetch_seconds is not None else ""

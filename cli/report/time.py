@@ -125,12 +125,7 @@ def _short_inside(stage: Stage) -> str:
 
 
 class Part(NamedTuple):
-    """A part of a stage's time; parts of one level never add up to more than the whole.
-
-    Attributes:
-        name: An op, a Python function, calling the stage's functions, or the rest.
-        ms: Per batch.
-    """
+    """An op, a Python function, calls or the rest: its part of a stage's milliseconds per batch, and what is inside."""
 
     name: str
     ms: float
@@ -139,11 +134,7 @@ class Part(NamedTuple):
 
 
 def split_stage(stage: Stage) -> list[Part]:
-    """Split a stage's time into ops, calls and the rest, with Python functions inside the ops that call them.
-
-    All of it is time on a core or blocked. In documents of earlier versions, where the parts add up to more than the
-    stage, they are scaled down to it.
-    """
+    """Split a stage's time on a core or blocked into ops, calls and the rest, with functions inside an op."""
     python = [Part(called(cost.function), cost.ms_per_batch, (), cost) for cost in stage.python or []]
     calls = {op.op: op.ms_per_batch for op in stage.ops or [] if op.op in _CALLS_PYTHON}
     caller = max(calls, key=lambda op: calls[op], default="")
@@ -158,7 +149,6 @@ def split_stage(stage: Stage) -> list[Part]:
         parts.append(Part(f"{_CALLING} {many} call{'' if many == '1' else 's'}", stage.calling_ms_per_batch))
     whole = stage.active_ms
     if whole is not None and parts:
-        parts = _fit(parts, whole)
         others = _AROUND_PYTHON if traits(stage.op).python_iterator else OTHER_OPS
         parts.append(Part(others, whole - sum(part.ms for part in parts)))
     return sorted(parts, key=lambda part: -part.ms)
@@ -166,22 +156,13 @@ def split_stage(stage: Stage) -> list[Part]:
 
 def _inside_call(functions: Sequence[Part], whole: float) -> tuple[Part, ...]:
     """The functions inside of an op that calls them, and what is in none of them where that is most of it."""
-    parts = _fit(functions, whole)
+    # Those of all ops that call Python stand in the one that takes longest.
+    factor = min(1.0, whole / (sum(part.ms for part in functions) or 1.0))
+    parts = [part._replace(ms=part.ms * factor) for part in functions]
     rest = whole - sum(part.ms for part in parts)
     if parts and rest >= _MOSTLY_CALLS * whole:
         parts.append(Part(_AROUND_CALLS, rest))
     return tuple(sorted(parts, key=lambda part: -part.ms))
-
-
-def _fit(parts: Sequence[Part], whole: float) -> list[Part]:
-    """Scale parts down, with all that is inside of them, so that they do not exceed the whole."""
-    total = sum(part.ms for part in parts)
-    factor = min(1.0, whole / total) if total > 0 else 1.0
-    return [_scale(part, factor) for part in parts]
-
-
-def _scale(part: Part, factor: float) -> Part:
-    return part._replace(ms=part.ms * factor, inside=tuple(_scale(one, factor) for one in part.inside))
 
 
 def explains_stage(stage: Stage) -> bool:
@@ -319,7 +300,6 @@ def _where(part: Part) -> str:
 
 
 def _cpu(profile: Profile) -> Iterator[Block]:
-    """The CPU time by its user."""
     cpu = profile.cpu
     if cpu is not None and cpu.total_ms > 0:
         parts = [f"stages {percent(cpu.stages_ms / cpu.total_ms)}"]

@@ -15,12 +15,7 @@ _TIME = ((1e3, "s"), (1, "ms"), (1e-3, "µs"))
 
 @dataclass(frozen=True)
 class Scale:
-    """A unit and the decimals that all numbers of a column share.
-
-    Attributes:
-        factor: Divide a raw number by it.
-        decimals: Digits after the point.
-    """
+    """A unit and the decimals that all numbers of a column share; raw numbers are divided by the factor."""
 
     unit: str
     factor: float
@@ -71,12 +66,7 @@ _Value = TypeVar("_Value")
 
 
 def dotted(*parts: tuple[_Value | None, Callable[[_Value], str]]) -> str:
-    """The known ones of several values, each as its function writes it, with dots between.
-
-    Example:
-        >>> dotted((0.5, rate), (None, rate), (3, "{} cores".format))
-        '0.500 B/s · 3 cores'
-    """
+    """The known ones of several values, each as its function writes it, with dots between."""
     return " · ".join(write(value) for value, write in parts if value is not None)
 
 
@@ -107,20 +97,10 @@ def seconds(value: float | None) -> str:
 
 
 def describe_delta(delta: int) -> str:
-    """A change of the peak of memory, with its sign.
-
-    Example:
-        >>> describe_delta(-120_586_240), describe_delta(0)
-        ('−115 MiB', 'same memory')
-    """
+    """A change of the peak of memory, with its sign: ``−115 MiB``."""
     return f"{'−' if delta < 0 else '+'}{size(abs(delta))}" if delta else "same memory"
 
 
 def describe_predicted_delta(delta: int) -> str:
-    """A predicted change of the peak: what goes is the most that it can fall by, as it may then come at another time.
-
-    Example:
-        >>> describe_predicted_delta(-120_586_240), describe_predicted_delta(1 << 20)
-        ('up to −115 MiB', '+1.00 MiB')
-    """
+    """A predicted change of the peak: what goes is the most that it can fall by, as it may come at another time."""
     return f"{'up to ' if delta < 0 else ''}{describe_delta(delta)}"

@@ -26,11 +26,7 @@ def if_it_fits(profile: Profile) -> str:
 
 
 def describe_price(profile: Profile, finding: Finding) -> str | None:
-    """Describe the cost in speed of a change that saves memory, and which of the two matters at this step.
-
-    Returns:
-        None where the finding is not about memory, or was not measured.
-    """
+    """Describe the cost in speed of a change that was measured to save memory, and which of the two matters here."""
     saved = -_number(finding, "peak_rss_delta_bytes")
     if finding.family != "memory" or finding.status != "kept" or saved <= 0:
         return None
@@ -105,15 +101,9 @@ def describe_epoch(profile: Profile, finding: Finding) -> str:
 def epoch_text(seconds: float | None, speedup: float | None, *, least: str = "", later: str = "") -> str:
     """How long an epoch takes with a gain and without it; empty where one of the two is unknown.
 
-    Args:
-        seconds: How long an epoch takes now.
-        least: Goes before the shorter time.
-
     Example:
         >>> epoch_text(2520.0, 2.5), epoch_text(None, 2.0)
         ('an epoch takes 17 instead of 42 minutes', '')
-        >>> epoch_text(30.0, 3.0, later=" from the second one on")
-        'an epoch takes 10 instead of 30 seconds from the second one on'
     """
     if not seconds or not speedup or speedup <= 1:
         return ""

@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """What is known of a target without running it.
-
-    Attributes:
-        cores: Those that a run would have.
-        limit: The memory that was asked about or is there.
-        error: What is wrong with it; None for nothing.
-    """
+    """What is known of a target without running it: the cores and the memory that a run would have, or its error."""
 
     target: str
     given: CheckOptions

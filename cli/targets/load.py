@@ -24,16 +24,10 @@ from pipeprof.pipelines.target.target import SPEC_SUFFIXES, ParsedTarget, listed
 
 
 def list_functions(text: str, *, plain: bool, scripts: bool = False) -> bool:
-    """Print the functions of a file for a target such as ``file.py:`` or ``file.py``.
-
-    Args:
-        plain: Text is what stdout is for; a list is no profile.
-
-    Returns:
-        Whether it did.
+    """Print the functions of a file for a target such as ``file.py:`` or ``file.py``, and return whether it did.
 
     Raises:
-        UsageError: There is no such file, or the output format is not text.
+        UsageError: There is no such file, or not `plain`: the output format is not text.
     """
     path = listed_file(text, scripts=scripts)
     if path is None:
@@ -71,16 +65,11 @@ def load_target(
     may_read: Callable[[Path], None] | None = None,
     scripts: bool = False,
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
-    """Read the target, its spec and its arguments; nothing runs.
+    """Read the target, its spec if it is one, and its arguments; nothing runs.
 
     Args:
-        sets, env: Changes of a spec by the command line.
-        arguments: What a target that is a function is called with.
         no_python: Refuse Python code, in the target, the spec or the step.
         may_read: Raises for a file that is no data and must not be read.
-
-    Returns:
-        The target, and the spec if it is one.
 
     Raises:
         UsageError: There is no such target, or it names Python that is refused.
@@ -117,11 +106,7 @@ _OWN_KEYS = frozenset({"source", "stages", "step", "measure", "budgets"})
 
 
 class Found(NamedTuple):
-    """What is checked.
-
-    Attributes:
-        skipped: How many YAML files below folders are no specs.
-    """
+    """What is checked, and how many YAML files below folders are no specs."""
 
     targets: list[str]
     skipped: int
@@ -144,7 +129,6 @@ def find_targets(texts: Iterable[str]) -> Found:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """YAML files in a folder and below it, sorted."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(
             name

@@ -50,11 +50,7 @@ def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
 
 
 def spec_as_measured(profile: Profile) -> LoadedSpec:
-    """Read the spec that a saved profile is about.
-
-    Raises:
-        PipeprofError: It is about no spec below the current folder, or that is another one by now.
-    """
+    """Read the spec that a saved profile is about; an error if none is below this folder, or it was changed."""
     # Of other targets, nothing of what measures is needed, which takes longer to import than a report to show.
     from pipeprof.profiles.harness.settings import target_of
 
@@ -103,11 +99,7 @@ def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
 
 
 def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
-    """Write the changes of a search into the text of its spec.
-
-    Raises:
-        PipeprofError: They do not fit.
-    """
+    """Write the changes of a search into the text of its spec; raises a PipeprofError where they do not fit."""
     if loaded.overrides or loaded.variables is not None:
         raise ProfileError("flags have changed the spec that was measured: pipeprof fix with the same ones writes it")
 

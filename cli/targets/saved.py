@@ -56,11 +56,7 @@ def own_profiles(pattern: str = "*.json") -> tuple[list[Path], dict[Path, str]]:
 
 @dataclass(frozen=True)
 class SavedChange:
-    """A change of a saved profile, for the target as it is now.
-
-    Attributes:
-        edits: Its edits, which were checked.
-    """
+    """A change of a saved profile, for the target as it is now; its edits were checked."""
 
     profile: Profile
     path: Path
@@ -83,9 +79,6 @@ def saved_change(
     given: RunOptions | FixOptions, parsed: ParsedTarget, loaded: LoadedSpec | None, target: Target
 ) -> SavedChange | None:
     """Find the change that ``--change`` names, in the profile of ``FILE:N`` or else the latest run of the target.
-
-    Returns:
-        The change; None without ``--change``.
 
     Raises:
         UsageError: There is no change of this number.
@@ -116,12 +109,7 @@ def saved_change(
 
 
 def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[PipelineEdit]]:
-    """A finding by its number, and its edits.
-
-    Raises:
-        UsageError: The profile has no such finding.
-        ProfileError: Its change has to be made by hand, or may not be safe to make.
-    """
+    """A finding by its number, and its edits; an error if there is none, or its change is not safe to make."""
     count = len(profile.findings or ())
     if number > count:
         numbers = f"has changes 1 to {count}" if count > 1 else "has only change 1" if count else "has no changes"

@@ -25,11 +25,7 @@ from pipeprof.profiles.service.service import what_is_registered
 
 
 def settings_of(given: MeasuringOptions) -> partial[Options]:
-    """Parse the options; the target, and what only one command has, are left to be given.
-
-    Raises:
-        UsageError: A value is wrong.
-    """
+    """Parse the options; the target, and what only one command has, are left to be given."""
     refuse_tracked_cache()
     return partial(
         make_options,
@@ -42,15 +38,7 @@ def settings_of(given: MeasuringOptions) -> partial[Options]:
 
 
 def dataset_size(text: str | None) -> DataSize | None:
-    """Parse bytes with a unit (``1.2TB``), or elements (``500000``, ``500000 elements``).
-
-    Raises:
-        UsageError: The text is neither.
-
-    Example:
-        >>> dataset_size("1.2TB").bytes, dataset_size("500,000 elements").elements
-        (1200000000000, 500000)
-    """
+    """Parse bytes with a unit (``1.2TB``), or elements (``500,000``, ``500000 elements``); else a UsageError."""
     if text is None:
         return None
     number = text.lower().removesuffix("elements").strip().replace(",", "").replace("_", "")
@@ -64,11 +52,7 @@ def dataset_size(text: str | None) -> DataSize | None:
 
 
 def refuse_tracked_cache() -> None:
-    """Refuse generated inputs and costs of this machine that a checkout may hold.
-
-    Raises:
-        UsageError: The cache lies in a work tree, and git tracks files in it, or does not tell.
-    """
+    """Refuse generated inputs and costs of this machine that a checkout may hold: git tracks them, or does not tell."""
     folder = locate().folder
     if repository_root(folder.resolve()) is None:
         return

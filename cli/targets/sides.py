@@ -39,13 +39,7 @@ LOOK_SECONDS = 4.0
 
 @dataclass(frozen=True)
 class GivenSide:
-    """One side as it was given.
-
-    Attributes:
-        settings: Settings of its measurement; None for a saved profile.
-        profile: A saved profile; None for what is measured now.
-        withheld: Files of a git ref that its tree lacks, as sentences.
-    """
+    """One side as it was given: settings of a measurement, or a saved profile; and what the tree of its ref lacks."""
 
     shown: Side
     settings: Options | None = None
@@ -62,9 +56,6 @@ class GivenSide:
 
 def read_sides(given: MeasuringOptions, texts: Sequence[str], calls: GitCalls) -> list[GivenSide]:
     """Read two or more sides of a comparison; nothing runs.
-
-    Args:
-        calls: Call git, for targets at a ref and for changes that are not committed.
 
     Raises:
         UsageError: A target is wrong, or an option does not fit it.
@@ -85,11 +76,7 @@ def read_sides(given: MeasuringOptions, texts: Sequence[str], calls: GitCalls) -
 
 
 def _refuse_files(name: str, side: GivenSide) -> None:
-    """Refuse a spec that writes files: the processes of a comparison would write the same ones at once.
-
-    Raises:
-        UsageError: The spec writes files.
-    """
+    """Refuse a spec that writes files: the processes of a comparison would write the same ones at once."""
     loaded = side.settings.loaded if side.settings is not None else None
     leaf = next(iter(written_files(loaded.data)), None) if loaded is not None else None
     if loaded is None or leaf is None:
@@ -107,11 +94,7 @@ def _refuse_files(name: str, side: GivenSide) -> None:
 
 
 def _read(given: MeasuringOptions, text: str, other: str, calls: GitCalls, *, side: str) -> GivenSide:
-    """Read one side.
-
-    Args:
-        other: The other one, whose target a bare ``git:REF`` means.
-    """
+    """Read one side; a bare ``git:REF`` means the target of the `other` one."""
     ref = parse_ref(text)
     if ref is None and text.endswith(".json"):
         return _saved(text)
@@ -136,13 +119,7 @@ def _read(given: MeasuringOptions, text: str, other: str, calls: GitCalls, *, si
 def _load_at_ref(
     given: MeasuringOptions, file: str, *, text: str, tree: RefTree
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
-    """Read a target in the tree of a ref.
-
-    Raises:
-        UsageError: The target is wrong.
-        SpecError: The spec is wrong.
-        ProfileError: The target needs a file that is not in the tree, or that must not be read.
-    """
+    """Read a target in the tree of a ref, whose files have to be in the tree, and may be read."""
 
     def may_read(path: Path) -> None:
         if (reason := tree.refusal(path, data=False)) is not None:
@@ -226,11 +203,7 @@ def _refuse_module(text: str, path: str) -> None:
 
 
 def _saved(text: str) -> GivenSide:
-    """Read a saved profile.
-
-    Raises:
-        ProfileError: The file cannot be read, nothing was measured, or a value in it is impossible.
-    """
+    """Read a saved profile; a ProfileError if nothing was measured, or a value in it is impossible."""
     if is_result(Path(text)):
         raise ProfileError(f"{text} is a result of compare or gate, not a profile: pipeprof show {shlex.quote(text)}")
     profile = load_profile(Path(text))

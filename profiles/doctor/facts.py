@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import platform
 import re
 import shutil
 import sys
@@ -19,17 +18,15 @@ from typing import Final
 from pipeprof.pipelines.data.cache import locate
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import temporary_folder
+from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.git.calls import absolute_path
-from pipeprof.profiles.host import nvml
 from pipeprof.profiles.host.cgroup import ROOT, Cgroup
-from pipeprof.profiles.host.host import cpu_model, run_tool, versions
-from pipeprof.profiles.host.limits import address_space, affinity_cores, cores, memory_limit, open_files
+from pipeprof.profiles.host.host import host_facts, run_tool, versions
+from pipeprof.profiles.host.limits import address_space, memory_limit, open_files
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.procfs import PROC, read_text
 
 SYS: Final = Path("/sys")
-DEV: Final = Path("/dev")
-_NVIDIA: Final = re.compile(r"nvidia\d+")
 SHOWN: Final = ("pipeprof", "keras", "numpy", "protobuf", "psutil", "pydantic", "typer")
 _MODULE: Final = "tensorflow"
 _OWNED_FILE: Final = re.compile(rf"^{_MODULE}/__init__\.py,", re.MULTILINE)
@@ -92,44 +89,8 @@ def _is_importable(find_spec: Callable[[str], ModuleSpec | None]) -> bool:
 
 
 @dataclass(frozen=True)
-class Cores:
-    """Processor cores.
-
-    Attributes:
-        usable: Cores that a run can keep busy: the smallest of the limits.
-        schedulable: Cores in the affinity mask of this process; None if unknown.
-        quota: CPU quota of the control group, in cores; None without one.
-        cpuset: Number of cores of the control group; None without one.
-    """
-
-    usable: float
-    machine: int | None
-    schedulable: int | None
-    quota: float | None
-    cpuset: int | None
-    model: str | None
-
-
-@dataclass(frozen=True)
-class MemoryFacts:
-    """Memory, in bytes; None means unknown, or that there is no such limit. A run would have `run_bytes` now."""
-
-    total_bytes: int | None
-    available_bytes: int | None
-    cgroup_bytes: int | None
-    cgroup_held_bytes: int | None
-    run_bytes: int | None
-    address_bytes: int | None
-
-
-@dataclass(frozen=True)
 class Folder:
-    """A folder that pipeprof writes to.
-
-    Attributes:
-        free_bytes: Free for this user; None if unknown.
-        writable: Whether this user may write to it, or create it.
-    """
+    """A folder that pipeprof writes to, or could create; the bytes that are free for this user, None if unknown."""
 
     use: str
     path: str | None
@@ -138,22 +99,11 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Devices:
-    """Accelerators that Python sees without TensorFlow.
-
-    Attributes:
-        source: ``NVML`` or ``device files``; empty if none was seen.
-    """
-
-    names: tuple[str, ...] = ()
-    source: str = ""
-
-
-@dataclass(frozen=True)
 class Facts:
-    """All facts.
+    """All facts; bytes and cores are None where they are unknown, or there is no such limit.
 
     Attributes:
+        host: The machine, with the cores and the memory that a run would have now; without its name.
         has_cgroup: Whether there is a control group of version 2; limits of version 1 are not read.
         governors: Number of cores by frequency governor; empty if the system names none.
     """
@@ -161,54 +111,43 @@ class Facts:
     versions: Mapping[str, str | None]
     executable: str
     tensorflow: TensorFlowInstallation
-    system: str
-    cores: Cores
+    host: Host
+    cores: int | None
+    quota: float | None
+    cpuset: int | None
     has_cgroup: bool
-    memory: MemoryFacts
+    available_bytes: int | None
+    cgroup_bytes: int | None
+    cgroup_held_bytes: int | None
+    address_bytes: int | None
     open_files: int
     folders: tuple[Folder, ...]
-    devices: Devices
     governors: Mapping[str, int]
     git: str | None
 
 
 def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Path = ROOT) -> Facts:
     """Read all facts; the process file system `proc` may be missing."""
-    cgroup = Cgroup(proc=proc, root=root)
-    machine = machine_memory(proc)
-    run = memory_limit(None, cgroup, machine)
+    cgroup, machine = Cgroup(proc=proc, root=root), machine_memory(proc)
+    cpuset = cgroup.cpuset()
+    host = host_facts(memory_limit(None, cgroup, machine), cgroup, proc)
     return Facts(
         versions=versions(SHOWN),
         executable=sys.executable,
         tensorflow=find_tensorflow(),
-        system=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
-        cores=_cores(cgroup, proc),
+        host=host.model_copy(update={"name": None}),
+        cores=os.cpu_count(),
+        quota=cgroup.cpu_quota(),
+        cpuset=None if cpuset is None else len(cpuset),
         has_cgroup=bool(cgroup.folders),
-        memory=MemoryFacts(
-            total_bytes=None if machine is None else machine.total_bytes,
-            available_bytes=None if machine is None else machine.available_bytes,
-            cgroup_bytes=cgroup.memory_limit(),
-            cgroup_held_bytes=cgroup.memory_held(),
-            run_bytes=None if run is None else run.bytes,
-            address_bytes=address_space(),
-        ),
+        available_bytes=None if machine is None else machine.available_bytes,
+        cgroup_bytes=cgroup.memory_limit(),
+        cgroup_held_bytes=cgroup.memory_held(),
+        address_bytes=address_space(),
         open_files=open_files(),
         folders=folders(environ),
-        devices=devices(),
         governors=governors(),
         git=git_version(environ),
-    )
-
-
-def _cores(cgroup: Cgroup, proc: Path) -> Cores:
-    allowed = cgroup.cpuset()
-    return Cores(
-        usable=cores(cgroup),
-        machine=os.cpu_count(),
-        schedulable=affinity_cores(),
-        quota=cgroup.cpu_quota(),
-        cpuset=None if allowed is None else len(allowed),
-        model=cpu_model(proc),
     )
 
 
@@ -234,18 +173,6 @@ def _folder(use: str, path: Path | None) -> Folder:
         return Folder(use, str(path), shutil.disk_usage(existing).free, writable=os.access(existing, os.W_OK | os.X_OK))
     except (OSError, StopIteration):
         return Folder(use, str(path), None, writable=False)
-
-
-def devices(dev: Path = DEV, read_nvml: Callable[[], Sequence[str] | None] | None = None) -> Devices:
-    """Return the GPUs that NVML (here `read_nvml`, which gives None without it) names, else those with a file."""
-    names = (nvml.names if read_nvml is None else read_nvml)()
-    if names:
-        return Devices(tuple(names), "NVML")
-    try:
-        files = sorted(path.name for path in dev.iterdir() if _NVIDIA.fullmatch(path.name))
-    except OSError:
-        files = []
-    return Devices(tuple(files), "device files") if files else Devices()
 
 
 def governors(system: Path = SYS) -> dict[str, int]:

@@ -21,11 +21,10 @@ LEAST_DISK: Final = 256 << 20
 
 @dataclass(frozen=True)
 class Fault:
-    """Something to mend.
+    """Something to mend, with the line for a shell that does it, if there is one.
 
     Attributes:
         level: ``fault`` if a run fails or measures something else than the user thinks; ``note`` otherwise.
-        command: The line for a shell that does it; empty if there is none.
     """
 
     level: Literal["fault", "note"]
@@ -92,7 +91,7 @@ def _tensorflow(facts: Facts) -> Iterator[Fault]:
 
 
 def _memory(facts: Facts) -> Iterator[Fault]:
-    run = facts.memory.run_bytes
+    run = facts.host.memory_limit_bytes
     if run is not None and run < LEAST_MEMORY:
         yield Fault(
             "fault",

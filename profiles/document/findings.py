@@ -19,7 +19,7 @@ class VerdictDetail(Model):
     """One line below the verdict's headline."""
 
     label: str
-    """`because`, `limit`, `memory`, …; `bottleneck` and `at best` in documents of earlier versions."""
+    """`because`, `limit`, `memory`, …"""
     text: str
     """What stands after the label."""
 
@@ -32,15 +32,13 @@ class Verdict(Model):
     limit: Limit | None = None
     """The resource that sets the rate; `None` where no measurement shows one."""
     stage: str | None = None
-    """Address of the bottleneck; where no limit was found, of the stage with most of the work. `None` where the verdict
-    names none."""
+    """Address of the bottleneck, else of the stage with most of the work; `None` where the verdict names none."""
     headspace_share: float | None = None
     """As `headspace.share`."""
     disturbed: bool | None = None
-    """Other processes took cores that the worker's threads waited for (warning `disturbed`): what the verdict says may
-    not hold on a free machine. `None` where this is not known."""
+    """Other processes took cores that the worker's threads waited for (warning `disturbed`); `None` if unknown."""
     headline: str = ""
-    """The conclusion in one line; empty in documents of earlier versions."""
+    """The conclusion in one line."""
     details: list[VerdictDetail] = Field(default_factory=list)
     """The lines below the headline, in their order."""
     sentence: str
@@ -103,8 +101,7 @@ class Effect(Model):
     at_least: bool | None = None
     """Of an upper bound: it lies above, as handing out what the stage gave took most of the time and is counted."""
     at_limit: str | None = None
-    """Of a gain above that of a pipeline that costs nothing, as the run measured it: all numbers are cut to that, and
-    this is what it means in words."""
+    """Of a gain above that of a pipeline that costs nothing, to which all numbers are cut: what it means, in words."""
     uncut: Facts | None = None
     """Of such a gain: the numbers as they were measured."""
 
@@ -195,8 +192,7 @@ class Finding(Model):
     cache: Kept | None = None
     """Of a change that keeps elements for later epochs."""
     status: Literal["kept", "rejected", "ceiling", "unverified"]
-    """`kept`: measured, and holds. `rejected`: measured, and does not. `ceiling`: an upper bound. `unverified`: not
-    decided by measuring."""
+    """`kept`: measured, and holds. `rejected`: measured, and does not. `ceiling`: a bound. `unverified`: undecided."""
     reason: str | None = None
     """Why the status is what it is."""
     unfinished: Unfinished | None = None
@@ -244,14 +240,13 @@ class Verification(Model):
     """How long it took, starts of processes included."""
     budget_seconds: float
     """That was given: `--budget`."""
-    mode: Literal["alternating", "pairs", "sequential"]
+    mode: Literal["alternating", "sequential"]
     """`alternating`: two processes of the pipeline and one of each change take turns, block by block, in rounds.
-    `sequential`: one process exists at a time, and a round is one process of each. `pairs`: of earlier versions."""
+    `sequential`: one process exists at a time, and a round is one process of each."""
     tried: int
     """How many edits were tried."""
     without_gain: list[str] = Field(default_factory=list)
-    """Edits that were only worth a try, with what was measured: those of the rules' lower bar, and those that fit the
-    stage with most of the work."""
+    """Edits that were only worth a try, with what was measured."""
     undecided: list[str] = Field(default_factory=list)
     """The same for edits whose gain stays unknown: their interval is too wide."""
     bounds: list[str] = Field(default_factory=list)
@@ -259,8 +254,7 @@ class Verification(Model):
     not_tried: list[NotTried] = Field(default_factory=list)
     """Changes that are no findings and were not tried, by the reason."""
     needs_seconds: int | None = None
-    """The `--budget` with which the same command measures what this one had no time for: a first change, or the upper
-    bound of the stage that the verdict names."""
+    """The `--budget` with which the same command measures a first change, or the upper bound that the verdict names."""
     block_seconds: float
     """Length of a block; a pair is two of them."""
     same: list[float] | None = None
@@ -299,7 +293,7 @@ class FixStep(Model):
     speedup: float | None = None
     """Steps per second over those of the best pipeline so far."""
     low: float | None = None
-    """Lower end of the interval at 98 % (of earlier versions, at 95 %)."""
+    """Lower end of the interval at 98 %."""
     high: float | None = None
     """Upper end; `None` of a single round."""
     ratios: list[float] = Field(default_factory=list)
@@ -354,8 +348,7 @@ class Fix(Model):
     steps: list[FixStep] = Field(default_factory=list)
     """All changes that were tried, in the order of the races."""
     edits: list[list[Edit]] = Field(default_factory=list)
-    """The best pipeline's changes, step by step; the addresses of a step are those of the pipeline that the one before
-    it made."""
+    """The best pipeline's changes, step by step; the addresses are those of the pipeline that the last step made."""
     environment: dict[str, str] = Field(default_factory=dict)
     """Variables that belong to it."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None

@@ -44,14 +44,12 @@ class Device(Model):
     numpy_ms: float | None = None
     """Conversion to NumPy per batch, before the step and no part of it; `None` without one."""
     copy_ms: float | None = None
-    """Copy per batch to the memory of the device or of another library, before the step and no part of it; `None`
-    without one."""
+    """Copy per batch to the device's or another library's memory, before the step and no part of it; else `None`."""
     cpu_ms: float | None = None
     """CPU time of the whole process per step on preloaded batches: the step's own and the loop's. Of a script: that of
     its process in the measured window, without the pipeline's stages, at most."""
     too_optimistic: str | None = None
-    """Why this step leaves the pipeline more than the real one does, so that nothing is proven by it; `None` where it
-    does not."""
+    """Why this step leaves the pipeline more than the real one does, so that nothing is proven by it; else `None`."""
     from_init: Location | None = None
     """The line of a spec whose simulated step `pipeprof init` made up (`x-from: init`); `None` for any other step."""
 
@@ -74,17 +72,12 @@ class Series(Model):
     """Since the worker started."""
     rss_bytes: list[int] = Field(default_factory=list)
     """Resident memory of the worker and its children."""
-    cpu_cores: list[float | None] = Field(default_factory=list)
-    """CPU seconds per second since the last."""
-    batches_per_second: list[float | None] = Field(default_factory=list)
-    """Since the sample before; `None` while no steps run."""
     phase: list[PhaseName] = Field(default_factory=list)
     """In which the sample was taken."""
     fetch_histogram_ms: list[tuple[float, int]] = Field(default_factory=list)
-    """Of the loop blocked in `next()`: pairs of upper bound in ms and number of steps. Bounds are twenty to a factor of
-    ten; in documents of earlier versions 1, 2 and 5 times powers of ten."""
+    """Of the loop blocked in `next()`: pairs of upper bound in ms, twenty to a factor of ten, and number of steps."""
     steps: StepCourse | None = None
-    """`None` where no step was measured, and in documents of earlier versions."""
+    """`None` where no step was measured."""
 
 
 class Overhead(Model):

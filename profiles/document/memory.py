@@ -24,8 +24,7 @@ class LedgerEntry(Model):
     what: str | None = None
     """What they are, where an owner has several."""
     predicted_bytes: int | None = None
-    """What was predicted of the owner at the stage before the run; at the first of its entries. Null where the number
-    or the size of the elements was not known."""
+    """What was predicted of the owner at the stage; at the first of its entries. Null where sizes were not known."""
 
 
 class MemorySeries(Model):
@@ -102,8 +101,7 @@ class Soak(Model):
     sentence: str = ""
     """It in one or two sentences."""
     bytes_per_second: float | None = None
-    """After the warm-up: slope of Theil and Sen over the windows' minima of memory in use; of a growth, of resident
-    memory where that is steeper."""
+    """After the warm-up: Theil-Sen slope of the windows' minima in use; of a growth, of resident memory if steeper."""
     low: float | None = None
     """Lower end of its 95 % interval."""
     high: float | None = None

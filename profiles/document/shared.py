@@ -84,8 +84,7 @@ class Steps(Record):
     interval_ms: Quantiles
     """From one step's start to the next one's."""
     wait_ms: Quantiles | None
-    """Device idle because of the pipeline, less the loop's own `floor_ms`. `None` where a script's loop does not tell
-    it: see `training`."""
+    """Device idle because of the pipeline, less the loop's own `floor_ms`. `None` if a script's loop does not tell."""
     fetch_ms: Quantiles
     """The loop blocked in `next()`."""
     busy_ms: Quantiles | None = None
@@ -100,8 +99,7 @@ class Steps(Record):
     epochs: int = field(default=0, metadata={"ge": 0})
     """How often the dataset ended and was started again."""
     epoch_steps: float | None = None
-    """Steps of a whole epoch: from the first restart to the last one, over the epochs between them. `None` with fewer
-    than two restarts."""
+    """Steps of a whole epoch, mean from the first restart to the last one; `None` with fewer than two restarts."""
 
     @property
     def known_wait_ms(self) -> float:
@@ -197,10 +195,7 @@ class Contention(Record):
     throttled_seconds: float | None = None
     """In which the cgroup's quota stopped the worker."""
     stalled_by_files_share: float | None = None
-    """Part of the time in which a task of the machine waited for a disk or a file system, at most (from the kernel's
-    pressure stall information)."""
-    load_average: float | None = None
-    """Runnable tasks of the machine, mean over the last minute, when measuring ended."""
+    """Part of the time in which a task waited for a disk or a file system, at most (pressure stall information)."""
     worker_cores: float | None = None
     """CPU seconds per second of the worker while measuring."""
     others_cores: float | None = None
@@ -269,8 +264,7 @@ class DatasetUse(Record):
     caches_again: bool = False
     """Whether a cache was made for an object that was built again; one that was made before keeps its elements."""
     build_seconds: float | None = None
-    """For which an object was built again, from the first dataset that was made for it to its iteration; mean.
-    `null` if that was not seen."""
+    """For which an object was built again, from its first dataset to its iteration; mean, `null` if not seen."""
     together: int = 1
     """Iterators of it that gave batches in turn."""
     devices: int = 0
@@ -393,8 +387,7 @@ class Training(Record):
     apart_ms: float | None = None
     """Mean time from its return to its next call: Keras and callbacks."""
     own_ms: float | None = None
-    """Of a loop: time per step on a core in the script's thread, without saves; `null` where its own steps may compute
-    there."""
+    """Of a loop: time per step on a core in the script's thread, without saves; `null` if steps may compute there."""
     save_seconds: float | None = None
     """In calls that save a model or a checkpoint."""
     saver: CodePlace | None = None

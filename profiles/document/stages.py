@@ -48,8 +48,7 @@ class PythonCost(Model):
     parent: str | None = None
     """The op in `ops` that runs it, whose time contains this one; `None` where no op was traced."""
     ms_per_batch: float
-    """Time inside it per batch, without the functions that it calls in the user's files and without waiting for the
-    GIL; the same kind of time as that of ops."""
+    """As that of ops: time inside it per batch, without other functions of the user's files and waiting for the GIL."""
     share: float
     """Of the time sampled inside Python functions of the pipeline, 0 to 1."""
     lock_share: float | None = None
@@ -72,8 +71,7 @@ class Component(Model):
     """One tensor of an element, as the graph describes it."""
 
     name: str
-    """Key or index, dotted when nested, of the component of the pipeline's elements that it is or becomes; its own
-    index where it becomes none."""
+    """Key or index, dotted when nested, of the pipeline's component that it is or becomes; else its own index."""
     dtype: str
     """`variant` for ragged and sparse tensors and for datasets."""
     shape: list[int | None] | None
@@ -86,8 +84,7 @@ class Service(Model):
     address: str | None = None
     """The dispatcher's `host:port`."""
     processing_mode: str | None = None
-    """How its workers share the data, as TensorFlow's `ShardingPolicy` names it: `OFF` of `parallel_epochs`, `DYNAMIC`
-    of `distributed_epoch`, `FILE`, …"""
+    """How its workers share the data, as TensorFlow's `ShardingPolicy` names it: `OFF`, `DYNAMIC`, `FILE`, …"""
     job_name: str | None = None
     """Of a job that several readers share; `None` of a job that is this reader's alone."""
     consumer_index: int | None = None
@@ -116,8 +113,7 @@ class Stage(Model):
     id: str
     """Stable address: `source`, `stages.0`, `stages.1.source`, `injected.0`, …"""
     name: str | None = None
-    """The user's name; without one, for a Python target, that of the function which the stage was given, `decode` in
-    `map(decode)`."""
+    """The user's name; without one, for a Python target, the function that it was given, `decode` in `map(decode)`."""
     origin: Literal["written", "injected"]
     """`written` by the user, or `injected` by TensorFlow."""
     depth: int = Field(0, ge=0, le=MAX_DEPTH)
@@ -142,8 +138,7 @@ class Stage(Model):
     """Whether its random numbers are drawn for each number of an element apart, as noise is: then one draw for a whole
     batch is as many. `None` of a function that draws none."""
     shared_ops: list[str] | None = None
-    """Types of the ops in its function that give the same for all elements that the function of a `flat_map` makes of
-    one. `None` where there is none."""
+    """Types of ops in its function that give the same for all that a `flat_map` makes of one element; else `None`."""
     body: str | None = None
     """Fingerprint of the types of ops in its function. `None` without one."""
     service: Service | None = None
@@ -157,18 +152,15 @@ class Stage(Model):
     called_from: list[Caller] | None = None
     """For a Python target: the user's frames that led to `location`, from the inside out."""
     library: Caller | None = None
-    """For a Python target: the line of a library that made the stage for the user's code; its file from the package on,
-    e.g. `seqio/preprocessors.py`."""
+    """For a Python target: the line of a library that made it, from the package on, e.g. `seqio/preprocessors.py`."""
     same_as: str | None = None
-    """For a Python target: the first stage that is the same dataset of the program: what reads a dataset a second time
-    runs all of it again."""
+    """For a Python target: the first stage that is the same dataset; whatever reads it again runs all of it again."""
     element_spec: list[Component] | None = None
     """What an element of it is made of."""
     cardinality: int | None = None
     """Elements of one pass, where the graph has it; -1 without end. Inside a function, of one call."""
     pass_elements: int | None = None
-    """Elements of one pass of a stage that the pipeline repeats, as the ends of passes showed them. `None` where none
-    ended while it was measured."""
+    """Elements of one pass of a stage that is repeated, as the ends of passes showed them; `None` where none ended."""
     elements: int | None = None
     """Elements it gave during the measured window."""
     inputs_each: float | None = None
@@ -177,18 +169,15 @@ class Stage(Model):
     them has what goes into all copies of them. `None` where that is always one, of several inputs, and where unknown.
     """
     inputs_each_by: Literal["graph", "epochs", "counters"] | None = None
-    """How it is known: fixed by the graph, counted over whole epochs, or counted over a part of an epoch without what
-    was on its way."""
+    """How it is known: by the graph, over whole epochs, or over a part of one without what was on its way."""
     time_ms_per_batch: float | None = None
-    """Wall time inside the stage per batch, all threads: computing, blocked, and waiting for a core; calling its
-    functions included."""
+    """Wall time inside it per batch, all threads: computing, blocked, waiting for a core, and calling its functions."""
     timed_by: Literal["model", "trace"] | None = None
     """`trace`: its iterators had ended whenever TensorFlow's model was read. Its time is then that of an element in the
     trace window, which slows a pipeline, times the number of its elements; without a model (autotune is off) that of
     the window, so that only proportions hold. Else `model`."""
     cpu_ms_per_batch: float | None = None
-    """CPU time per batch, all threads, scaled to that of the process; threads of single ops and calling its functions
-    included."""
+    """CPU time per batch, all threads, those of single ops too, scaled to that of the process; calls included."""
     blocked_ms_per_batch: float | None = None
     """Part of the wall time in which its threads neither computed nor wanted a core: input and output, sleep, locks. By
     the threads' states in the trace window; without a trace, of a stage with nearly all of the work, the least that the
@@ -196,19 +185,15 @@ class Stage(Model):
     intra_op_ms_per_batch: float | None = None
     """Part of the CPU time: other threads on which TensorFlow splits up single ops."""
     calling_ms_per_batch: float | None = None
-    """Part of the CPU time: calling its functions, which TensorFlow's model does not count: 20 µs a
-    call, as far as the process used CPU time that no stage has."""
+    """Part of the CPU time: calling its functions, 20 µs a call, as far as the process used CPU time of no stage."""
     calls_per_batch: float | None = None
-    """Calls of its functions per batch: by the graph where that fixes it (32 before a `batch(32)`), else by the model's
-    counters, else by the trace."""
+    """Calls of its functions per batch: by the graph (32 before a `batch(32)`), else by the counters or the trace."""
     share: float | None = None
     """Its part of the pipeline's work, 0 to 1: the time inside all stages without waiting for a core."""
     threads: float | None = None
-    """Threads that may be inside it at a time, all its iterators together; `None` if unknown. Its wall time is never
-    longer than that many intervals."""
+    """Threads that may be inside it at a time, all its iterators together; `None` if unknown."""
     parallelism: float | None = None
-    """Calls that run at the same time; where TensorFlow chooses, at the end of the run. `None` where it has no
-    calls."""
+    """Calls at the same time; at the end of the run, where TensorFlow chooses. `None` where it has no calls."""
     tunable: bool | None = None
     """TensorFlow chooses its parallelism or buffer."""
     bytes_per_element: float | None = None
@@ -251,8 +236,7 @@ class Headspace(Model):
     interval_ms: float
     """Mean interval of the measured steps."""
     replayed_ms: float
-    """Mean interval with the replay, and what single long steps add, which a replay of a few batches does not have;
-    with `step: none` the loop's own floor."""
+    """Mean interval with the replay, and what single long steps add; with `step: none` the loop's own floor."""
     share: float
     """`1 - replayed_ms / interval_ms`, at least 0: what could be saved at most."""
     speedup: float
@@ -305,8 +289,7 @@ class CpuAccount(Model):
     waiting_share: float | None = None
     """Of the time in which threads wanted a core, the part without one."""
     waiting_ms: float | None = None
-    """Time inside the stages per batch in which their threads wanted a core and had none, by their states in the trace
-    window; not part of `total_ms`. `None` where too few of them were sampled."""
+    """Time inside the stages per batch in which threads had no core, beside `total_ms`; `None` if few were sampled."""
     throttled_share: float | None = None
     """Part of the measured time in which the cgroup's quota throttled the process."""
     scale: float = 1.0

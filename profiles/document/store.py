@@ -56,24 +56,15 @@ class ProfileFile:
 
 
 def slug(name: str) -> str:
-    """A user's name as a part of a file name: ASCII letters, digits, ``-``, ``_`` and ``.``, at most 60.
-
-    Example:
-        >>> slug("flowers/train ü"), slug("…")
-        ('flowers-train', 'profile')
-    """
+    """A user's name as a part of a file name: ASCII letters, digits, ``-``, ``_`` and ``.``, at most 60."""
     return _SLUG.sub("-", name)[:60].strip("-.") or "profile"
 
 
 def places(name: str, stamp: str = "", out: Path | None = None, *, cwd: Path | None = None) -> list[ProfileFile]:
-    """Folders for the profile of a run, best first.
+    """Folders for a run's profile, best first: `out`, ``pipeprof-out/``, and one of the user in the temporary folder.
 
     Args:
         stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``; empty for now.
-
-    Returns:
-        ``out``, then ``pipeprof-out/`` below the current folder, then a folder of this user's in the temporary folder,
-        if there is one.
     """
     file = f"{slug(name)}-{stamp or datetime.now(timezone.utc).strftime('%Y%m%dT%H%M%SZ')}.json"
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
@@ -87,10 +78,9 @@ def places(name: str, stamp: str = "", out: Path | None = None, *, cwd: Path | N
 class ProfileWriter:
     """Writes one document again and again to the first place that takes it.
 
-    A place that fails (read-only, full, gone) is given up for the next one, and :attr:`warnings` says so. Each write
-    is a new file moved over the old one, so a reader finds the whole earlier or the whole later profile.
-
-    A first place that is `at_end` is not among them: :meth:`deliver` replaces it, once.
+    A place that fails (read-only, full, gone) is given up for the next one. Each write is a new file moved over the old
+    one, so a reader finds the whole earlier or later profile. A first place that is `at_end` is not among them:
+    :meth:`deliver` replaces it, once.
 
     Attributes:
         path: Where the profile is; ``None`` as long as no write succeeded.
@@ -98,13 +88,7 @@ class ProfileWriter:
         warnings: One sentence for each place that was given up.
 
     Args:
-        candidates: Files or places, best first.
         transform: Applied to the document before each write, e.g. a redaction.
-
-    Example:
-        >>> writer = ProfileWriter(places("flowers"))  # doctest: +SKIP
-        >>> writer.write(profile)  # doctest: +SKIP
-        PosixPath('pipeprof-out/flowers-20260731T101112Z.json')
     """
 
     def __init__(self, candidates: Iterable[Path | ProfileFile], transform: Callable[[Any], Any] | None = None) -> None:
@@ -117,14 +101,10 @@ class ProfileWriter:
         self._transform = transform
 
     def write(self, document: Model, *, final: bool = False) -> Path | None:
-        """Save the document.
+        """Save the document; where it is now, or ``None`` if it could be written nowhere: the report can be printed.
 
         Args:
             final: Wait until the disk has it; do so once, at the end.
-
-        Returns:
-            Where it is now, or ``None`` if it could be written nowhere; this never raises for a bad disk, because
-            the report must still be printed: see :meth:`require_saved`.
         """
         data = encode(self._transform(document) if self._transform else document)
         while self._places:
@@ -141,10 +121,9 @@ class ProfileWriter:
         return None
 
     def deliver(self, document: Model) -> None:
-        """Replace the file that only a complete document may replace, by this one.
+        """Replace the file that only a complete document may replace, and remove what was written elsewhere.
 
-        What was written before, elsewhere, is removed then. If the file cannot be written, it stays as it was, and so
-        does what was written elsewhere; :attr:`warnings` says so.
+        If the file cannot be written, both stay as they were, and :attr:`warnings` says so.
         """
         if self.kept is None:
             return
@@ -162,11 +141,7 @@ class ProfileWriter:
         self.path, self.kept = self.kept, None
 
     def require_saved(self) -> Path:
-        """The path of the saved profile.
-
-        Raises:
-            ProfileNotSavedError: It could be written nowhere.
-        """
+        """The path of the saved profile; raises ProfileNotSavedError where it could be written nowhere."""
         if self.path is None:
             tried = "; ".join(self.warnings) or "no place was tried"
             msg = f"the profile could be written nowhere: {tried}; give --out a file in another place"
@@ -221,10 +196,9 @@ def encode(document: Model) -> bytes:
 
 
 def write_atomically(path: Path, data: bytes, *, sync: bool = False, follow: bool = True) -> None:
-    """Replace the file by one with these bytes, all or nothing.
+    """Replace a file by one with these bytes, all or nothing; its folder must exist.
 
     Args:
-        path: The file; its folder must exist.
         sync: Wait until the disk has it.
         follow: Replace the file that a link names, not the link.
 
@@ -274,7 +248,6 @@ def _make_folder(folder: Path, *, private: bool) -> None:
 
 
 def _remove_if_empty(path: Path) -> None:
-    """Take back the name that was claimed and never filled."""
     try:
         if path.stat().st_size == 0:
             path.unlink()
@@ -290,14 +263,10 @@ def load_profile(path: Path) -> Profile:
 
 
 def load_document(path: Path, model: type[_Document], newest: int) -> _Document:
-    """Read a saved document.
-
-    Types, ranges and required fields are those of the schema, so that a report is never about something else than what
-    the document says. Fields that another version of the same schema has are left out.
+    """Read a saved document, as strict as its schema; fields that another version of the schema has are left out.
 
     Raises:
-        ProfileError: The file is missing, is no profile, breaks the schema, or has the schema of a newer pipeprof; one
-            sentence says which.
+        ProfileError: The file is missing, is no profile, breaks the schema, or has the schema of a newer pipeprof.
     """
     from pydantic import ValidationError
 
@@ -377,8 +346,7 @@ def parse_json(raw: bytes) -> Any:
     """Parse JSON whose numbers can all be computed with: Python's reader takes NaN, and integers of any length.
 
     Raises:
-        NumberError: A number is not finite, or larger than any float.
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or (`NumberError`) a number is not finite, or larger than any float.
         RecursionError: It is nested too deeply.
     """
     return json.loads(raw, parse_constant=_refuse, parse_float=_finite, parse_int=_whole)

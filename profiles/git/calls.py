@@ -74,12 +74,7 @@ _KEPT: Final = re.compile(
 
 
 class GitCalls:
-    """Calls of git for one command of pipeprof.
-
-    Attributes:
-        end_at: The end of the command in seconds of `time.monotonic`; where it has none, all calls together have
-            `MOST_SECONDS`.
-    """
+    """Calls of git until the end of a command, in seconds of `time.monotonic`; without one, all have `MOST_SECONDS`."""
 
     def __init__(self, ending: contextlib.ExitStack, end_at: float | None = None) -> None:
         self.end_at = end_at
@@ -89,11 +84,7 @@ class GitCalls:
 
     @cached_property
     def folder(self) -> Path:
-        """A temporary folder for what git needs; a command that calls no git needs none.
-
-        Raises:
-            ProfileError: None can be made.
-        """
+        """A temporary folder for what git needs, or a ProfileError; a command that calls no git needs none."""
         try:
             return self._ending.enter_context(folder_for_trees())
         except OSError:
@@ -102,11 +93,7 @@ class GitCalls:
             ) from None
 
     def find(self, near: Path) -> Repository | None:
-        """The repository that a file or folder is in, for calls; None outside of one.
-
-        Raises:
-            ProfileError: As `enter` does.
-        """
+        """The repository that a file or folder is in, for calls; None outside of one. It is made ready by `enter`."""
         found = find_repository(near, os.environ)
         return self.enter(found) if found is not None else None
 
@@ -141,10 +128,9 @@ class GitCalls:
         work_tree: Path | None = None,
         own: bool = True,
     ) -> Iterator[IO[bytes]]:
-        """Run a command of git in a work tree; its output is a file.
+        """Run a command of git in a work tree, or outside of any; its output is a file.
 
         Args:
-            repository: None for a command outside of any.
             given: Its standard input.
             most: Seconds that it may take.
             work_tree: Another one than the repository's own: it has no index.
@@ -296,11 +282,7 @@ def _quoted(text: str) -> str:
 
 
 def _fill_directory(repository: Repository, directory: Path) -> None:
-    """Make a folder a git directory with the refs and the history of another one, and nothing that git could run.
-
-    Raises:
-        ProfileError: Its HEAD is damaged, or a device or a pipe is in place of a file.
-    """
+    """Make a folder a git directory with the refs and the history of another one, and nothing that git could run."""
     git_dir, common = repository.git_dir, repository.common_dir
     for path in (git_dir / "index", *(common / name for name in _READ_WHOLE)):
         if path.exists() and not path.is_file():
@@ -353,11 +335,7 @@ def folder_for_trees(within: Path | None = None) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _held(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder.
-
-    Raises:
-        OSError: Another process holds it, or the file system has no locks.
-    """
+    """Hold the lock of a folder, or raise `OSError`: another process holds it, or the file system has no locks."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -99,11 +99,7 @@ def commits_of(calls: GitCalls, repository: Repository, refs: Sequence[str]) -> 
 
 
 def _require_one(calls: GitCalls, repository: Repository, ref: str) -> None:
-    """Refuse a name that several refs have: for git a tag, which many may push, comes before a branch.
-
-    Raises:
-        ProfileError: They are at other commits; the message has their full names.
-    """
+    """Refuse a name that refs at several commits have: for git a tag, which many may push, comes before a branch."""
     name = _MORE.split(ref, maxsplit=1)[0]
     if _HEADS.fullmatch(name):
         return
@@ -122,7 +118,6 @@ def _require_one(calls: GitCalls, repository: Repository, ref: str) -> None:
 
 
 def _remote_refs(calls: GitCalls, repository: Repository) -> list[str]:
-    """Full names of the branches of remotes."""
     listed = calls.run(repository, "rev-parse", "--symbolic-full-name", "--remotes")
     return listed.decode(errors="surrogateescape").splitlines()
 

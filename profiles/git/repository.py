@@ -27,12 +27,7 @@ _MOST_PACKED_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Repository:
-    """A work tree and where git keeps its history.
-
-    Attributes:
-        git_dir: HEAD and index of this work tree.
-        common_dir: Objects and refs: `git_dir`, but for a linked work tree.
-    """
+    """A work tree and where git keeps its history: objects and refs are in `git_dir`, but for a linked work tree."""
 
     root: Path
     git_dir: Path

@@ -58,11 +58,7 @@ class RefTree:
     withheld: dict[str, str] = field(default_factory=dict)
 
     def current_folder(self) -> Path:
-        """The place in the tree of the current folder, or of the one above the work tree; itself where it is elsewhere.
-
-        Raises:
-            ProfileError: It is a file at the ref.
-        """
+        """The place in the tree of the current folder, or of the one above the work tree; itself if it is elsewhere."""
         here = Path.cwd()
         if here == self.work_tree.parent:
             return self.folder.parent
@@ -346,7 +342,6 @@ def lacking(loaded: LoadedSpec, tree: RefTree) -> str | None:
 
 
 def _reason(leaf: Leaf, folder: Path, tree: RefTree) -> str | None:
-    """Why one path of a spec cannot be used."""
     text = leaf.text
     if has_scheme(text) or text.startswith("data:"):
         return None
@@ -368,10 +363,8 @@ def may_match(pattern: Sequence[str], path: Sequence[str]) -> bool:
     """Whether a glob may stand for a path, or for something below it; both from the same folder on, by parts.
 
     Example:
-        >>> may_match(("img", "*.jpg"), ("img", "a.jpg")), may_match(("img", "*.jpg"), ("img",))
-        (True, True)
-        >>> may_match(("img", "*.jpg"), ("text", "a.txt"))
-        False
+        >>> may_match(("img", "*.jpg"), ("img", "a.jpg")), may_match(("img", "*.jpg"), ("text", "a.txt"))
+        (True, False)
     """
     if not path or not pattern:
         return not path

@@ -17,11 +17,7 @@ _CHANGED = " M "
 
 
 def tracked_files(calls: GitCalls, place: Path) -> list[Path]:
-    """The files that git tracks at a place and below it; none outside of a work tree.
-
-    Raises:
-        ProfileError: There is a work tree, and git does not tell.
-    """
+    """Files that git tracks at a place and below it; none outside of a work tree. ProfileError if git cannot tell."""
     place = place.resolve()
     repository = calls.find(place)
     if repository is None:

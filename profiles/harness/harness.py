@@ -351,8 +351,6 @@ class Run:
             self._progress.phase("trace", None)
         if observed.phase == "measure" and observed.final and self._outside.is_open:
             self._end_measure(sampler)
-        if observed.phase == "measure":
-            sampler.count_batches(observed.steps)
         if observed.phase in ("warmup", "measure"):
             total = self._options.seconds if observed.phase == "measure" else None
             done = observed.phase_seconds

@@ -50,14 +50,7 @@ def parse_cpus(text: str | None) -> frozenset[int] | None:
 
 
 class Cgroup:
-    """Control group of this process. Every value is ``None`` if there is no such limit, counter or group.
-
-    Args:
-        root: Where control groups are mounted.
-
-    Attributes:
-        folders: The group's folder and its ancestors, as far as they are visible from here.
-    """
+    """Control group of this process. Every value is ``None`` if there is no such limit, counter or group."""
 
     def __init__(self, proc: Path = PROC, root: Path = ROOT) -> None:
         self.folders = _folders(proc, root)
@@ -68,10 +61,7 @@ class Cgroup:
         return limit
 
     def memory_held(self) -> int | None:
-        """Return bytes charged to the folder with the smallest limit, without file pages that were not used lately.
-
-        The kernel would give those up at once.
-        """
+        """Return bytes charged to the folder with the smallest limit, without file pages that were not used lately."""
         _, folder = self._least_limit()
         current = _number(folder / "memory.current") if folder is not None else None
         if folder is None or current is None:
@@ -107,12 +97,10 @@ class Cgroup:
 
 @dataclass(frozen=True)
 class OomReport:
-    """Whether the kernel killed for lack of memory since a watch began.
+    """Whether the kernel killed for lack of memory since a watch began, and the limit that was hit.
 
     Attributes:
         killed: In the group; in the machine where groups have no counter; ``None`` if the kernel has none.
-        by: Whose limit was hit: the group's (or an ancestor's), or the memory of the whole machine.
-        limit_bytes: The limit that was hit, if it is a group's.
     """
 
     killed: bool | None
@@ -124,9 +112,6 @@ class CgroupWatch:
     """Watch for kills by the kernel for lack of memory, and whose limit was hit.
 
     Take it before the worker starts; the worker is in the same group.
-
-    Args:
-        proc: The process file system, for the machine's own counter where groups have none.
     """
 
     def __init__(self, cgroup: Cgroup, proc: Path = PROC) -> None:

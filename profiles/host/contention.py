@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +15,6 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import allowed_cores
 from pipeprof.profiles.host.machine import SystemTimes, cores_use, stalled_by_files, system_times
 from pipeprof.profiles.host.procfs import PROC, ThreadTimes, thread_times
-
-
-def load_average() -> float | None:
-    """Return processes running or ready to run, averaged over the last minute."""
-    try:
-        return os.getloadavg()[0]
-    except (OSError, AttributeError):
-        return None
 
 
 @dataclass
@@ -75,7 +66,6 @@ class ContentionProbe:
     """Interference by other processes between :meth:`start` and :meth:`stop`.
 
     Args:
-        clock: Seconds, monotonic.
         own_cpu: CPU seconds of this process, excluded from the time of others.
         allowed: Numbers of the cores that the worker may run on: what others do on the rest is not in its way.
     """
@@ -87,7 +77,6 @@ class ContentionProbe:
         *,
         proc: Path = PROC,
         clock: Callable[[], float] = time.monotonic,
-        load: Callable[[], float | None] = load_average,
         own_cpu: Callable[[], float] = time.process_time,
         allowed: Callable[[], Collection[int]] = allowed_cores,
     ) -> None:
@@ -95,7 +84,6 @@ class ContentionProbe:
         self._cgroup = cgroup
         self._proc = proc
         self._clock = clock
-        self._load = load
         self._own_cpu = own_cpu
         self._allowed = allowed
         self._threads = _ThreadTimeSum()
@@ -127,7 +115,6 @@ class ContentionProbe:
             steal_share=None if use is None else use.stolen_share,
             throttled_seconds=_difference(before.throttled, now.throttled),
             stalled_by_files_share=stalled,
-            load_average=self._load(),
             worker_cores=worker,
             others_cores=others,
         )

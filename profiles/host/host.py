@@ -65,11 +65,7 @@ def gpus(run: Run = run_tool) -> list[str]:
 
 
 def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, proc: Path = PROC) -> Host:
-    """Return the machine for the profile.
-
-    Args:
-        cgroup: This process's control group, found if not given.
-    """
+    """Return the machine for the profile; its control group is found if not given."""
     # The worker imports this module, and may have no pydantic.
     from pipeprof.profiles.document.subject import Host
 
@@ -91,10 +87,7 @@ def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, p
 def versions(
     packages: Iterable[str] = ("numpy", "psutil", "pipeprof"), version_of: Callable[[str], str] = metadata.version
 ) -> dict[str, str | None]:
-    """Return versions of Python and of packages in this process; None for one that is not installed or damaged.
-
-    TensorFlow's comes from the worker.
-    """
+    """Return versions of Python and of packages in this process; None for one that is not installed or damaged."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for package in packages:
         try:
@@ -106,11 +99,7 @@ def versions(
 
 
 def installed_allocator(folders: Iterable[Path] | None = None) -> str | None:
-    """Return the path of an allocator's library that could be loaded first; None where none is installed.
-
-    Args:
-        folders: Where libraries are; those of the system and of Python if not given.
-    """
+    """Return the path of an allocator's library that could be loaded first; None where none is installed."""
     if platform.system() != "Linux":
         return None
     places = list(allocator_folders() if folders is None else folders)

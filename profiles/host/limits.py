@@ -34,11 +34,7 @@ class MemoryLimit:
 
 
 def memory_limit(option: int | None, cgroup: Cgroup, machine: MachineMemory | None) -> MemoryLimit | None:
-    """Return the limit to hold a worker to; ``None`` if neither the group nor the machine has a known size.
-
-    Args:
-        option: ``--memory-limit`` in bytes.
-    """
+    """Return the limit to hold a worker to, in bytes; ``None`` if no size of group or machine is known."""
     if option is not None:
         return MemoryLimit(option, "option")
     found = []
@@ -56,18 +52,6 @@ def _reserve(share: float, total: int, least: int, most: int, room: int) -> int:
     return min(max(int(total * share), least), most, room // 2)
 
 
-def usable_cores(affinity: int | None, quota: float | None, cpuset: int | None) -> float:
-    """Return the number of cores that a process can keep busy: the smallest known limit, at least 0.01.
-
-    Args:
-        affinity: Number of cores that the scheduler may put it on.
-        quota: Cores' worth of time that its control group may use.
-        cpuset: Number of cores of its control group.
-    """
-    known = [float(number) for number in (affinity, quota, cpuset) if number is not None]
-    return max(min(known, default=1.0), 0.01)
-
-
 def allowed_cores() -> frozenset[int]:
     """Numbers of the cores that the scheduler may put this process on; empty where it cannot be asked (macOS)."""
     return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
@@ -79,9 +63,9 @@ def affinity_cores() -> int | None:
 
 
 def cores(cgroup: Cgroup) -> float:
-    """Return :func:`usable_cores` of this process."""
-    allowed = cgroup.cpuset()
-    return usable_cores(affinity_cores(), cgroup.cpu_quota(), None if allowed is None else len(allowed))
+    """Return the number of cores that this process can keep busy: the smallest known limit, at least 0.01."""
+    known = (affinity_cores(), cgroup.cpu_quota(), len(cgroup.cpuset() or ()) or None)
+    return max(min((float(number) for number in known if number is not None), default=1.0), 0.01)
 
 
 def address_space() -> int | None:

@@ -17,7 +17,6 @@ class SystemTimes:
 
     Attributes:
         idle: Cores with nothing to do, also while something waits for a disk.
-        cores: Number of cores.
         waiting: The part of `idle` in which something waited for a disk.
         busy: Of each core by its number, the ticks in which it computed something.
     """
@@ -49,14 +48,13 @@ def system_times(proc: Path = PROC) -> SystemTimes | None:
 
 @dataclass(frozen=True)
 class CoresUse:
-    """Use of the cores between two moments.
+    """Use of the cores between two moments: means of numbers of cores, and shares of the time.
 
     Attributes:
         ticks: Clock ticks of the kernel that passed.
-        busy: Cores that computed something, a mean.
-        waiting: Cores that had nothing to do while something waited for a disk, a mean.
-        stolen_share: Share of the cores' time that the hypervisor gave to other machines.
-        by_core: Share of the time in which each core computed something, by its number.
+        waiting: Cores that had nothing to do while something waited for a disk.
+        stolen_share: What the hypervisor gave to other machines.
+        by_core: In which each core computed something, by its number.
     """
 
     ticks: float
@@ -89,22 +87,14 @@ def cores_use(before: SystemTimes | None, after: SystemTimes | None) -> CoresUse
 
 
 class Taken(NamedTuple):
-    """Shares of the cores' time.
-
-    Attributes:
-        stolen: Of this, what the hypervisor gave to other machines.
-    """
+    """Shares of the cores' time; of this, `stolen` is what the hypervisor gave to other machines."""
 
     elsewhere: float
     stolen: float = 0.0
 
 
 class CoresClock:
-    """Tells what of the cores' time went elsewhere, from one look to the next.
-
-    Args:
-        read: Gives the times of all cores.
-    """
+    """Tells what of the cores' time went elsewhere, from one look to the next."""
 
     def __init__(
         self, read: Callable[[], SystemTimes | None] = system_times, ticks_per_second: float = os.sysconf("SC_CLK_TCK")

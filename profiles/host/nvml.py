@@ -42,17 +42,6 @@ def opened() -> Iterator[Any]:
             pynvml.nvmlShutdown()
 
 
-def names() -> list[str] | None:
-    """Return the names of all GPUs; None without NVML."""
-    with opened() as nvml:
-        if nvml is None:
-            return None
-        try:
-            return [_text(nvml.nvmlDeviceGetName(handle)) for handle in _handles(nvml)]
-        except Exception:
-            return None
-
-
 def _handles(nvml: Any) -> list[Any]:
     return [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
 

@@ -19,12 +19,7 @@ _MOST_LOOKED_AT = 200
 
 @dataclass(frozen=True)
 class Eviction:
-    """Result of a request to evict files.
-
-    Attributes:
-        cold: Whether reads now come from the disk, except for files that failed.
-        lacking: What was not evicted, in words; `None` if nothing.
-    """
+    """Whether reads now come from the disk, except for files that failed; and what was not evicted, in words."""
 
     cold: bool
     lacking: str | None = None
@@ -111,10 +106,7 @@ def evict(files: Iterable[Path]) -> Eviction:
 
 
 def in_memory(files: Sequence[Path]) -> bool:
-    """Return whether the files are in the page cache, all but a hundredth; of many files some are looked at.
-
-    False where that cannot be known.
-    """
+    """Return whether all but a hundredth of the files is known to be in the page cache; of many some are looked at."""
     looked_at = files[:: -(-len(files) // _MOST_LOOKED_AT)] if files else ()
     held, whole = 0, 0
     for path in looked_at:

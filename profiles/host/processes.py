@@ -23,15 +23,9 @@ LOOK_SHARE = 0.02
 
 @dataclass(frozen=True)
 class FamilyReading:
-    """Reading of a process and its descendants at one moment.
-
-    Attributes:
-        bytes: Resident memory of all, with the pages that they share counted once.
-        cpu_seconds: CPU time of all, also of descendants that have ended.
-    """
+    """Resident memory of a process and its descendants, with the pages that they share counted once."""
 
     bytes: int
-    cpu_seconds: float | None = None
     children: int = 0
 
 
@@ -81,12 +75,10 @@ def bytes_read(pid: int, proc: Path = PROC) -> int | None:
 class FamilyReader:
     """Reader of a process and its descendants, cheap enough for 20 (for a while 200) readings a second.
 
-    Every reading has the memory of the process and the CPU time of all; descendants are looked for, and their memory
-    read, twice a second at most.
+    Every reading has the memory of the process; descendants are looked for, and theirs read, twice a second at most.
 
     Args:
         look_share: Cores that looks may take (0.001 is 0.1 % of one).
-        clock: Seconds; only decides when to look.
         cpu: CPU seconds of this thread, for what a look costs.
     """
 
@@ -123,7 +115,7 @@ class FamilyReader:
         # Nothing alive has 0 pages: a process that ends gives its memory back first.
         if not resident:
             return None
-        return FamilyReading(resident + self._added, cpu_seconds(self._family), len(self._family) - 1)
+        return FamilyReading(resident + self._added, len(self._family) - 1)
 
     def _look(self, now: float) -> None:
         began = self._cpu()

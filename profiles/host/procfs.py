@@ -26,15 +26,11 @@ _RESET_PEAK = b"5"
 _NETWORKS = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "nfs", "nfs4", "orangefs", "smb3", "virtiofs"}
 )
-_ESCAPED = re.compile(r"\\([0-7]{3})")
 _ACCESS = 0o3
 
 
 def read_text(path: Path | str) -> str | None:
-    """Read a small file; ``None`` if it cannot be read.
-
-    Uses bare system calls: at 20 samples a second the layers of ``open`` would be most of the cost.
-    """
+    """Read a small file; ``None`` if it cannot be read. Layers of ``open`` would be most of the cost of a sample."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -101,12 +97,8 @@ class Pages:
     mapped_bytes: int = 0
 
 
-def pages(pid: Pid, proc: Path = PROC) -> Pages | None:
-    """Resident memory from ``statm``, which newer kernels keep exact where ``stat`` lags by pages per core."""
-    return _pages(read_text(f"{proc}/{pid}/statm"))
-
-
 def _pages(text: str | None) -> Pages | None:
+    """Read ``statm``, which newer kernels keep exact where ``stat`` lags by pages per core."""
     words = (text or "").split()
     try:
         resident, mapped = int(words[1]), int(words[2])
@@ -122,14 +114,14 @@ def own_pages(proc: Path = PROC) -> Pages | None:
 
 
 def own_rss_bytes(proc: Path = PROC) -> int | None:
-    """The bytes of it altogether."""
+    """Resident memory of this process in bytes."""
     found = own_pages(proc)
     return found.rss_bytes if found is not None else None
 
 
 def rss_bytes(pid: Pid, proc: Path = PROC) -> int | None:
     """Resident memory of a process; ``None`` once it has ended."""
-    found = pages(pid, proc)
+    found = _pages(read_text(f"{proc}/{pid}/statm"))
     return found.rss_bytes if found is not None else None
 
 
@@ -159,10 +151,7 @@ def command_line(pid: Pid, proc: Path = PROC) -> str | None:
 
 
 def io_read_bytes(pid: Pid, proc: Path = PROC) -> int | None:
-    """Return bytes fetched from storage for the process and the children it has reaped.
-
-    Some file systems (FUSE, network, 9p) do not count them.
-    """
+    """Return bytes fetched from storage for the process and the children it has reaped; see `uncounted`."""
     return fields(read_text(f"{proc}/{pid}/io")).get("read_bytes")
 
 
@@ -216,22 +205,14 @@ def uncounted(pid: Pid, proc: Path = PROC) -> frozenset[str]:
     network fetches from another process or host: its reads are in no process's ``read_bytes``. Nothing here touches the
     files themselves, as a call to a dead server would hang.
     """
-    mounts = _mounts(read_text(f"{proc}/{pid}/mountinfo") or "")
+    import psutil
+
+    # The last mount of a place hides those before it.
+    mounts = {PurePosixPath(one.mountpoint): one.fstype for one in psutil.disk_partitions(all=True)}
     kinds = set()
     for path in _read_files(f"{proc}/{pid}"):
         kinds.add(next((mounts[place] for place in (path, *path.parents) if place in mounts), ""))
     return frozenset(kind for kind in kinds if kind in _NETWORKS or kind.startswith("fuse"))
-
-
-def _mounts(text: str) -> dict[PurePosixPath, str]:
-    """File system type by mount point; the last mount of a place hides those before it."""
-    mounts = {}
-    for line in text.splitlines():
-        words, _, rest = line.partition(" - ")
-        place, kind = words.split(), rest.split()
-        if len(place) >= 5 and kind:
-            mounts[PurePosixPath(_ESCAPED.sub(lambda code: chr(int(code[1], 8)), place[4]))] = kind[0]
-    return mounts
 
 
 def _read_files(folder: str) -> set[PurePosixPath]:

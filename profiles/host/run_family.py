@@ -62,7 +62,6 @@ class GuardReport(TypedDict, total=False):
     """A guard's answer, or the end of a process.
 
     Attributes:
-        adopts: Whether the guard becomes the parent of orphans.
         failed: Number, text and file name of the error for which no leader could be started.
         status: Its exit status, or minus the signal.
     """
@@ -86,11 +85,7 @@ class LedProcess:
         return self.guard.status_of(self.pid, 0.0)
 
     def wait(self, seconds: float | None = None) -> int:
-        """Wait for the end; return what `poll` does.
-
-        Raises:
-            subprocess.TimeoutExpired: It still runs.
-        """
+        """Wait for the end; return what `poll` does, or raise `subprocess.TimeoutExpired`."""
         until = time.monotonic() + seconds if seconds is not None else None
         left: float | None = None
         while left != 0.0:
@@ -103,9 +98,6 @@ class LedProcess:
 
 class Guard:
     """The guard as the run's process sees it.
-
-    Args:
-        streams: Standard input, output and error of the leader.
 
     Attributes:
         adopts: Whether it becomes the parent of orphans; known once it has started a leader.
@@ -142,11 +134,7 @@ class Guard:
         self.pid = self._process.pid
 
     def start(self, mark: str, command: Sequence[str], variables: Mapping[str, str]) -> LedProcess:
-        """Start the leader.
-
-        Raises:
-            OSError: That is not possible.
-        """
+        """Start the leader, or raise `OSError`."""
         self._tell(
             GuardOrder(mark=mark, start=list(command), variables=dict(variables), descriptors=list(self._descriptors))
         )
@@ -164,22 +152,14 @@ class Guard:
         self._tell(GuardOrder(mark=mark, watch=pid))
 
     def status_of(self, pid: int, seconds: float | None) -> int | None:
-        """Return a child's exit status, or minus the signal; `None` while it runs.
-
-        Args:
-            seconds: To wait at most for news of any child; `None` for no limit.
-        """
+        """Return a child's exit status, or minus the signal, after so long at most; `None` while it runs."""
         if pid not in self._statuses and select.select([self._reports], [], [], seconds)[0] and not self._read():
             # The guard was killed, and the leader with it.
             return -signal.SIGKILL
         return self._statuses.get(pid)
 
     def close(self, *, at_once: bool) -> None:
-        """End it.
-
-        Args:
-            at_once: Whether nothing is left that it must end; it is killed before it sees the closed pipe and begins.
-        """
+        """End it; `at_once` if nothing is left for it to end: it is killed before it sees the closed pipe."""
         if at_once:
             self._process.kill()
         os.close(self._control)
@@ -211,11 +191,7 @@ class Guard:
 
 
 class RunFamily:
-    """The processes of one run.
-
-    Attributes:
-        environment: Variables of the first process, with the mark and the folder for temporary files.
-    """
+    """The processes of one run; `environment` are the variables of the first one."""
 
     def __init__(self) -> None:
         self.mark = secrets.token_hex(8)
@@ -232,11 +208,7 @@ class RunFamily:
         descriptors: Sequence[int],
         variables: Mapping[str, str] | None = None,
     ) -> LedProcess:
-        """Start the leader, in a session of its own.
-
-        Raises:
-            OSError: That is not possible.
-        """
+        """Start the leader, in a session of its own, or raise `OSError`."""
         self._guard = Guard(streams, descriptors)
         own = {name: self.environment[name] for name in (MARK, TEMPORARY)}
         return self._guard.start(self.mark, command, {**(variables or {}), **own})
@@ -257,13 +229,10 @@ class RunFamily:
 
 
 def end_family(mark: str, leader: int | None = None, guard: int | None = None) -> None:
-    """Kill the descendants of a guard, a leader's group and descendants, and all that carry the mark.
-
-    Then remove the temporary folders that they left.
+    """Kill a guard's descendants, a leader's group and descendants, and all that carry the mark; remove their folders.
 
     Args:
-        leader: Its first process, if that is known.
-        guard: The guard, which is not killed; `None` if it is not this family's own.
+        guard: It is not killed; `None` if it is not this family's own.
     """
     try:
         _kill_family(mark, leader, guard)
@@ -318,8 +287,10 @@ def _is_alive(process: Process) -> bool:
 
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+    except psutil.NoSuchProcess:
         return False
+    except psutil.AccessDenied:
+        return True
 
 
 def marked(mark: str) -> list[Process]:

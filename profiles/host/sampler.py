@@ -1,4 +1,4 @@
-"""Sampler of the worker's memory and CPU time over a run, from outside.
+"""Sampler of the worker's memory over a run, from outside.
 
 :class:`Sampler` turns readings into what the profile keeps: a bounded series, the largest memory of each phase, the
 growth at the end, and the time to the limit. It owns no thread and no clock. :class:`SamplerThread` drives it.
@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from statistics import linear_regression
 from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.profiles.document.shared import PhaseName
@@ -47,29 +48,20 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class MemorySample:
-    """One reading and when it was taken.
-
-    Attributes:
-        t: Seconds since the sampler's start.
-        used_bytes: Resident memory of the worker and its descendants, shared pages counted once.
-        cpu_seconds: CPU time of both since the worker's start, also of descendants that have ended.
-    """
+    """One reading and when it was taken, in seconds since the sampler's start."""
 
     t: float
     used_bytes: int
-    cpu_seconds: float | None
     children: int
     phase: PhaseName
 
 
 @dataclass(frozen=True)
 class _Point:
-    """A stretch of the series: the largest memory in it, and the counters at its end."""
+    """A stretch of the series: its end, and the largest memory in it."""
 
     t: float
     rss_bytes: int
-    cpu_seconds: float | None
-    batches: int | None
     phase: PhaseName
     samples: int = 1
 
@@ -86,38 +78,31 @@ def _add(points: list[_Point], point: _Point, samples: int) -> None:
 
 
 def _coarser(points: list[_Point], samples: int) -> list[_Point]:
-    """Merge points to such of so many samples."""
     merged: list[_Point] = []
     for point in points:
         _add(merged, point, samples)
     return merged
 
 
-def _rate(before: float | None, after: float | None, seconds: float) -> float | None:
-    if before is None or after is None or seconds <= 0:
-        return None
-    return max(0.0, after - before) / seconds
-
-
 def slope(points: list[tuple[float, int]]) -> float | None:
     """Return least-squares slope in bytes per second; ``None`` for fewer than three points or less than 0.2 s."""
     if len(points) < 3 or points[-1][0] - points[0][0] < _LEAST_SPAN:
         return None
-    middle_t = sum(t for t, _ in points) / len(points)
-    middle_y = sum(y for _, y in points) / len(points)
-    spread = sum((t - middle_t) ** 2 for t, _ in points)
-    return sum((t - middle_t) * (y - middle_y) for t, y in points) / spread
+    return linear_regression(*zip(*points, strict=True)).slope
 
 
 class Sampler:
     """Samples reduced to the values of a report. May be used from several threads.
 
     Args:
-        clock: Seconds, monotonic.
-        limit_bytes: Memory that the worker may use; ``None`` for no limit.
         max_points: Length of the series at which its resolution is halved.
         interval: Seconds between two samples far from the limit; ``None`` for an interval that depends on the phase.
         calm: Seconds between two samples while steps are measured.
+
+    Attributes:
+        started: When the samples' time line began, by the sampler's clock.
+        had_children: Whether the worker had a child process at any sample; while traced it has one of pipeprof's own.
+        last: The latest sample.
     """
 
     def __init__(
@@ -136,76 +121,54 @@ class Sampler:
         self._max_points = max_points
         self._interval = interval
         self._calm = calm
-        self._start = clock()
+        self.started = clock()
         self._lock = threading.Lock()
         self._phase: PhaseName = "import"
-        self._batches: int | None = None
         self._points: list[_Point] = []
         self._samples_of_point = 1
         self._recent: deque[tuple[float, int]] = deque()
         self._peaks: dict[PhaseName, int] = {}
         self._ends: dict[PhaseName, int] = {}
         self._with_children: set[PhaseName] = set()
-        self._had_children = False
-        self._last: MemorySample | None = None
+        self.had_children = False
+        self.last: MemorySample | None = None
 
     def enter_phase(self, phase: PhaseName) -> None:
         """Assign further samples to this phase; call :meth:`sample` before, for the end of the last one."""
         with self._lock:
             self._phase = phase
 
-    def count_batches(self, batches: int) -> None:
-        """Set the number of batches that the worker has had so far (never falls)."""
-        with self._lock:
-            self._batches = batches
-
     def sample(self) -> MemorySample | None:
         """Read the worker now; ``None``, and nothing kept, once it has ended."""
         with self._lock:
-            now = self._clock() - self._start
+            now = self._clock() - self.started
             reading = self._reader.read()
             if reading is None:
                 return None
-            self._last = MemorySample(now, reading.bytes, reading.cpu_seconds, reading.children, self._phase)
-            self._keep(self._last)
-            return self._last
+            self.last = MemorySample(now, reading.bytes, reading.children, self._phase)
+            self._keep(self.last)
+            return self.last
 
     def _is_near_limit(self, used: int) -> bool:
         return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes
 
     def _keep(self, taken: MemorySample) -> None:
         used, phase = taken.used_bytes, taken.phase
-        self._had_children |= taken.children > 0 and phase != "trace"
+        self.had_children |= taken.children > 0 and phase != "trace"
         self._peaks[phase] = max(self._peaks.get(phase, 0), used)
         self._ends[phase] = used
         (self._with_children.add if taken.children else self._with_children.discard)(phase)
         self._recent.append((taken.t, used))
         while self._recent[-1][0] - self._recent[0][0] > GROWTH_WINDOW:
             self._recent.popleft()
-        _add(self._points, _Point(taken.t, used, taken.cpu_seconds, self._batches, phase), self._samples_of_point)
+        _add(self._points, _Point(taken.t, used, phase), self._samples_of_point)
         if len(self._points) > self._max_points:
             self._samples_of_point *= 2
             self._points = _coarser(self._points, self._samples_of_point)
 
-    @property
-    def started(self) -> float:
-        """When the samples' time line began, by the sampler's clock."""
-        return self._start
-
-    @property
-    def had_children(self) -> bool:
-        """Whether the worker had a child process at any sample; while traced it has one of pipeprof's own."""
-        return self._had_children
-
-    @property
-    def last(self) -> MemorySample | None:
-        """The latest sample."""
-        with self._lock:
-            return self._last
-
     def elapsed(self) -> float:
         """Return seconds since the start, on the samples' time line."""
-        return self._clock() - self._start
+        return self._clock() - self.started
 
     def peaks(self) -> dict[PhaseName, int]:
         """Return the largest sampled memory of each phase, in bytes."""
@@ -234,10 +197,7 @@ class Sampler:
         return slope(recent)
 
     def seconds_to_limit(self) -> float | None:
-        """Return the seconds until the limit at the current growth.
-
-        0 above it; ``None`` without a limit, without growth, or where it would take more than a day.
-        """
+        """Return seconds until the limit at the current growth, 0 above it; ``None`` without growth or above a day."""
         last, growth = self.last, self.growth()
         if last is None or self.limit_bytes is None:
             return None
@@ -251,9 +211,9 @@ class Sampler:
         with self._lock:
             is_calm = self._phase == "measure" or (self._phase == "warmup" and self._calm >= SOAK_INTERVAL)
             calm = self._interval or (self._calm if is_calm else INTERVAL)
-            if self._last is None or self.limit_bytes is None:
+            if self.last is None or self.limit_bytes is None:
                 return calm
-            used = self._last.used_bytes
+            used = self.last.used_bytes
             soon = used + self._latest_rate() * LOOK_AHEAD > self.limit_bytes
             return FAST_INTERVAL if soon or self._is_near_limit(used) else calm
 
@@ -273,18 +233,11 @@ class Sampler:
         # The worker imports this module, and may have no pydantic.
         from pipeprof.profiles.document.measured import Series
 
-        found = Series()
-        before: _Point | None = None
-        for point in points:
-            found.seconds.append(round(point.t, 4))
-            found.rss_bytes.append(point.rss_bytes)
-            found.phase.append(point.phase)
-            earlier = before or point
-            seconds = point.t - earlier.t
-            found.cpu_cores.append(_rate(earlier.cpu_seconds, point.cpu_seconds, seconds))
-            found.batches_per_second.append(_rate(earlier.batches, point.batches, seconds))
-            before = point
-        return found
+        return Series(
+            seconds=[round(point.t, 4) for point in points],
+            rss_bytes=[point.rss_bytes for point in points],
+            phase=[point.phase for point in points],
+        )
 
 
 class SamplerThread:
@@ -292,6 +245,9 @@ class SamplerThread:
 
     Args:
         on_over_limit: Called once, from the thread, with the first sample above the limit.
+
+    Attributes:
+        cpu_seconds: CPU time that the thread has used so far.
     """
 
     def __init__(self, sampler: Sampler, on_over_limit: Callable[[MemorySample], None] | None = None) -> None:
@@ -299,14 +255,9 @@ class SamplerThread:
         self._on_over_limit = on_over_limit
         self._wake = threading.Condition()
         self._stopping = False
-        self._cpu_seconds = 0.0
+        self.cpu_seconds = 0.0
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="pipeprof-sampler", daemon=True)
-
-    @property
-    def cpu_seconds(self) -> float:
-        """CPU time that the thread has used so far."""
-        return self._cpu_seconds
 
     def start(self) -> None:
         """Start sampling; the first sample is taken at once."""
@@ -337,7 +288,7 @@ class SamplerThread:
                 reported = True
                 if self._on_over_limit is not None:
                     self._on_over_limit(taken)
-            self._cpu_seconds = time.thread_time()
+            self.cpu_seconds = time.thread_time()
             # Deadlines do not drift; after a stall the missed ones are not made up for.
             now = time.monotonic()
             due = max(due + self.sampler.next_interval(), now + _LEAST_PAUSE)

@@ -40,7 +40,6 @@ def redact(document: _Document, private: Private | None = None) -> _Document:
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """The entries of all dictionaries in a document."""
     todo = [value]
     while todo:
         part = todo.pop()

@@ -44,11 +44,9 @@ class Private:
     """Private names, places and values, to be hidden.
 
     Attributes:
-        root: The repository, else the current folder: paths in it are relative; None where it says too much.
-        folder: The current folder, to which they are relative.
+        root: The repository, else the current folder: paths in it are relative to `folder`; None if it says too much.
         home: Home folder, in addition to those under ``/home``, ``/Users`` and ``/root``.
-        values: Of variables, by their names: those that a spec took from the environment, and those that are named as
-            secrets are.
+        values: Of variables, by name: those that a spec took from the environment, and those named as secrets are.
     """
 
     root: str | None = None

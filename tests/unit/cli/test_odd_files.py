@@ -23,13 +23,14 @@ SPEC = "version: 1\nsource: {range: {stop: 100}}\n"
 
 @pytest.fixture
 def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a circle of links, a pipe and a folder, each named as a spec and as a profile."""
+    """A folder with a circle of links, a pipe, a folder and a device, each named as a spec and as a profile."""
     monkeypatch.chdir(tmp_path)
     for suffix in ("yaml", "json"):
         (tmp_path / f"one.{suffix}").symlink_to(f"two.{suffix}")
         (tmp_path / f"two.{suffix}").symlink_to(f"one.{suffix}")
         os.mkfifo(tmp_path / f"pipe.{suffix}")
         (tmp_path / f"folder.{suffix}").mkdir()
+        (tmp_path / f"device.{suffix}").symlink_to("/dev/null")
     return tmp_path
 
 
@@ -55,13 +56,14 @@ def test_init_refuses_what_cannot_be_written(force: list[str], pipeprof: Pipepro
     for name, words in {
         "one.json": "no file can be written there (too many levels of symbolic links)",
         "pipe.json": "this is a device or a pipe, not a file",
+        "device.json": "this is a device or a pipe, not a file",
         "folder.json": "this is a folder; name a file in it",
         LONG: "no file can be written there (file name too long)",
         "missing/a.json": "the folder missing does not exist",
     }.items():
         done = pipeprof("init", "--out", name, *force)
         assert (done.code, f"--out {name}: {words}" in done.err) == (2, True), done.err
-        assert ("stdout" in done.err) is (name == "pipe.json")
+        assert ("stdout" in done.err) is (name in {"pipe.json", "device.json"})
     assert sorted(odd.iterdir()) == before
 
 

@@ -13,6 +13,7 @@ from tests.unit.cli.reports import Pipeprof
 REFUSED = {
     "run s.yaml --json --format md": "--format",
     "rules --json --format md": "",
+    "show a.json --json -v": "--verbose",
     "check s.yaml --force": "--force",
     "init --out - --force": "--force",
     "run f.py:make --set a=1": "--set",

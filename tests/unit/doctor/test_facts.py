@@ -8,16 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.doctor.facts import (
-    Devices,
-    Package,
-    devices,
-    find_tensorflow,
-    folders,
-    gather,
-    git_version,
-    governors,
-)
+from pipeprof.profiles.doctor.facts import Package, find_tensorflow, folders, gather, git_version, governors
 from pipeprof.profiles.host.host import versions
 
 
@@ -29,9 +20,9 @@ def installed(folder: Path, name: str, version: str, *, files: dict[str, str]) -
         (info / file).write_text(text)
 
 
-def found(folder: Path, origin: str | None = "x/__init__.py"):
+def found(*folders: Path):
     return find_tensorflow(
-        lambda: metadata.distributions(path=[str(folder)]), lambda name: ModuleSpec(name, None, origin=origin)
+        lambda: metadata.distributions(path=[*map(str, folders)]), lambda name: ModuleSpec(name, None, origin="x.py")
     )
 
 
@@ -51,19 +42,17 @@ def test_owners_are_found_in_either_file(tmp_path: Path) -> None:
 def test_the_first_of_two_installations_of_a_package_counts(tmp_path: Path) -> None:
     installed(tmp_path / "a", "tensorflow", "2.21.0", files={"RECORD": RECORD})
     installed(tmp_path / "b", "TensorFlow", "2.18.0", files={"RECORD": RECORD})
-    paths = [str(tmp_path / "a"), str(tmp_path / "b")]
-    result = find_tensorflow(lambda: metadata.distributions(path=paths), lambda _name: None)
-    assert result.owners == (Package("tensorflow", "2.21.0"),)
+    assert found(tmp_path / "a", tmp_path / "b").owners == (Package("tensorflow", "2.21.0"),)
 
 
-def test_none_is_found(tmp_path: Path) -> None:
+def test_what_cannot_be_imported_or_belongs_to_no_package(tmp_path: Path) -> None:
+    def fail(_name: str) -> None:
+        raise ValueError
+
     installed(tmp_path, "keras", "3.1", files={})
-    result = find_tensorflow(lambda: metadata.distributions(path=[str(tmp_path)]), lambda _name: None)
-    assert (result.owners, result.importable) == ((), False)
-
-
-def test_a_folder_without_code_cannot_be_imported(tmp_path: Path) -> None:
-    assert not found(tmp_path, origin=None).importable
+    for find_spec in (lambda _name: None, fail, lambda name: ModuleSpec(name, None, origin=None)):
+        result = find_tensorflow(lambda: metadata.distributions(path=[str(tmp_path)]), find_spec)
+        assert (result.owners, result.importable) == ((), False)
 
 
 def test_broken_metadata_hides_no_owner(tmp_path: Path) -> None:
@@ -77,13 +66,6 @@ def test_broken_metadata_hides_no_owner(tmp_path: Path) -> None:
     assert result.unreadable == 2
 
 
-def test_an_import_hook_that_fails_means_not_importable(tmp_path: Path) -> None:
-    def fail(_name: str) -> None:
-        raise ValueError
-
-    assert not find_tensorflow(lambda: metadata.distributions(path=[str(tmp_path)]), fail).importable
-
-
 def test_a_damaged_package_has_no_version() -> None:
     def version_of(name: str) -> str:
         if name == "keras":
@@ -91,15 +73,6 @@ def test_a_damaged_package_has_no_version() -> None:
         return "1.0"
 
     assert versions(("keras", "numpy"), version_of) == {**versions(()), "keras": None, "numpy": "1.0"}
-
-
-def test_devices(tmp_path: Path) -> None:
-    assert devices(tmp_path / "none", lambda: None) == Devices()
-    for name in ("nvidia0", "nvidia1", "nvidiactl", "null"):
-        (tmp_path / name).touch()
-    assert devices(tmp_path, lambda: None) == Devices(("nvidia0", "nvidia1"), "device files")
-    assert devices(tmp_path, lambda: []) == Devices(("nvidia0", "nvidia1"), "device files")
-    assert devices(tmp_path, lambda: ["NVIDIA Fast"]) == Devices(("NVIDIA Fast",), "NVML")
 
 
 def test_governors(tmp_path: Path) -> None:
@@ -144,6 +117,6 @@ def test_folders_that_do_not_exist_are_measured_at_their_parents(tmp_path: Path)
 
 def test_a_machine_without_proc(tmp_path: Path) -> None:
     facts = gather({"PATH": ""}, proc=tmp_path / "proc", root=tmp_path / "cgroup")
-    assert (facts.memory.total_bytes, facts.memory.run_bytes, facts.has_cgroup) == (None, None, False)
-    assert facts.cores.usable > 0
+    assert (facts.host.memory_bytes, facts.host.memory_limit_bytes, facts.has_cgroup) == (None, None, False)
+    assert (facts.host.cores > 0, facts.host.name) == (True, None)
     assert facts.git is None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from unit.doctor.doctor_facts import GIB, WELL, ill, tensorflow
+from unit.doctor.doctor_facts import GIB, WELL, ill, limited_to, tensorflow
 
-from pipeprof.profiles.doctor.facts import Facts, Folder, MemoryFacts
+from pipeprof.profiles.doctor.facts import Facts, Folder
 from pipeprof.profiles.doctor.faults import faults_of
 
 
@@ -28,59 +28,33 @@ def test_two_owners_of_which_none_is_tensorflow() -> None:
     assert fault.command.endswith(" a-tensorflow")
 
 
+PIP = "/home/ada/env/bin/python -m pip install"
+NOWHERE = Folder("current", None, None, writable=False)
+FULL = Folder("temporary", "/tmp", 1 << 20, writable=True)
+OLD, NEW = tensorflow(("tensorflow-cpu", "2.17.1")), tensorflow(("tensorflow", "2.99.0"))
+WITHOUT_FILES = tensorflow(("tensorflow-cpu", "2.20.0"), importable=False)
+
+
 @pytest.mark.parametrize(
     ("facts", "level", "part", "command"),
     [
-        (
-            ill(tensorflow=tensorflow(importable=False)),
-            "fault",
-            "not installed",
-            "/home/ada/env/bin/python -m pip install 'tensorflow>=2.18'",
-        ),
+        (ill(tensorflow=tensorflow(importable=False)), "fault", "not installed", f"{PIP} 'tensorflow>=2.18'"),
         (ill(tensorflow=tensorflow()), "note", "no installed package owns", ""),
-        (
-            ill(tensorflow=tensorflow(("tensorflow-cpu", "2.20.0"), importable=False)),
-            "fault",
-            "files are missing",
-            "/home/ada/env/bin/python -m pip install --force-reinstall --no-deps tensorflow-cpu",
-        ),
-        (
-            ill(tensorflow=tensorflow(("tensorflow-cpu", "2.17.1"))),
-            "fault",
-            "tensorflow-cpu 2.17.1 is too old",
-            "/home/ada/env/bin/python -m pip install 'tensorflow-cpu>=2.18'",
-        ),
-        (ill(tensorflow=tensorflow(("tensorflow", "2.99.0"))), "note", "newer than the versions", ""),
-        (
-            ill(memory=MemoryFacts(GIB, GIB // 2, None, None, GIB // 4, None)),
-            "fault",
-            "a run may take 256 MiB of memory at most",
-            "",
-        ),
-        (ill(memory=MemoryFacts(GIB, 0, None, None, -5, None)), "fault", "a run may take 0 B", ""),
-        (ill(folders=(Folder("current", None, None, writable=False),)), "fault", "no folder can be written", ""),
-        (
-            ill(folders=(*WELL.folders[:2], Folder("current", "/x", None, writable=False))),
-            "note",
-            "the current folder cannot be written to",
-            "",
-        ),
-        (
-            ill(folders=(Folder("temporary", "/tmp", 1 << 20, writable=True), *WELL.folders[1:])),
-            "note",
-            "the temporary folder has 1.00 MiB free",
-            "",
-        ),
+        (ill(tensorflow=WITHOUT_FILES), "fault", "files are missing",
+         f"{PIP} --force-reinstall --no-deps tensorflow-cpu"),
+        (ill(tensorflow=OLD), "fault", "tensorflow-cpu 2.17.1 is too old", f"{PIP} 'tensorflow-cpu>=2.18'"),
+        (ill(tensorflow=NEW), "note", "newer than the versions", ""),
+        (limited_to(GIB // 4), "fault", "a run may take 256 MiB of memory at most", ""),
+        (limited_to(-5), "fault", "a run may take 0 B", ""),
+        (ill(folders=(NOWHERE,)), "fault", "no folder can be written", ""),
+        (ill(folders=(*WELL.folders[:2], NOWHERE)), "note", "the current folder cannot be written to", ""),
+        (ill(folders=(FULL, *WELL.folders[1:])), "note", "the temporary folder has 1.00 MiB free", ""),
         (ill(git=None), "note", "git is not installed", ""),
         (ill(git="2.31.9"), "note", "git 2.31.9 cannot read", ""),
-        (
-            ill(governors={"powersave": 6, "performance": 2}),
-            "note",
-            "the CPU governor is powersave",
-            "sudo cpupower frequency-set --governor performance",
-        ),
+        (ill(governors={"powersave": 6, "performance": 2}), "note", "the CPU governor is powersave",
+         "sudo cpupower frequency-set --governor performance"),
     ],
-)
+)  # fmt: skip
 def test_each(facts: Facts, level: str, part: str, command: str) -> None:
     (fault,) = faults_of(facts)
     assert fault.level == level

@@ -53,35 +53,29 @@ def failing(monkeypatch: pytest.MonkeyPatch, folder: Path, number: int) -> None:
     monkeypatch.setattr(store.os, "replace", replace)
 
 
-def test_round_trip(profile: Profile, tmp_path: Path) -> None:
-    path = tmp_path / "a.json"
-    assert ProfileWriter([path]).write(profile, final=True) == path
-    assert load_profile(path) == profile
-    assert path.read_bytes() == encode(profile)
-
-
-def test_default_folder_ignores_itself(profile: Profile, tmp_path: Path, fallback: Path) -> None:
+def test_a_profile_is_read_back_as_it_was_written_and_a_later_write_replaces_it(
+    profile: Profile, tmp_path: Path, fallback: Path
+) -> None:
     writer = ProfileWriter(places("flowers/ü", "20260731T101112Z", cwd=tmp_path))
     path = writer.write(profile)
     assert path == tmp_path / "pipeprof-out" / "flowers-20260731T101112Z.json"
-    assert (tmp_path / "pipeprof-out" / ".gitignore").read_text() == "*\n"
-    assert sorted(entry.name for entry in path.parent.iterdir()) == [".gitignore", path.name]
+    assert (load_profile(path), path.read_bytes()) == (profile, encode(profile))
+    profile.complete = False
+    assert writer.write(profile, final=True) == path
+    assert load_profile(path).complete is False
+    # The folder is ignored by git.
+    assert {entry.name for entry in path.parent.iterdir()} == {".gitignore", path.name}
+    assert (path.parent / ".gitignore").read_text() == "*\n"
     assert not any(fallback.iterdir())
 
 
-def test_a_second_run_in_the_same_second_gets_its_own_file(profile: Profile, tmp_path: Path) -> None:
-    paths = {ProfileWriter(places("a", "s", cwd=tmp_path)).write(profile) for _ in range(3)}
-    assert {path.name for path in paths if path} == {"a-s.json", "a-s-2.json", "a-s-3.json"}
-
-
-def test_later_writes_replace_the_first(profile: Profile, tmp_path: Path) -> None:
-    writer = ProfileWriter(places("a", "s", cwd=tmp_path))
-    first = writer.write(profile)
-    profile.complete = False
-    assert writer.write(profile, final=True) == first
-    assert first is not None
-    assert load_profile(first).complete is False
-    assert len(list(first.parent.glob("*.json"))) == 1
+def test_a_second_run_in_the_same_second_gets_its_own_file_and_a_missing_folder_is_not_made(
+    profile: Profile, tmp_path: Path
+) -> None:
+    for name in ("a-s.json", "a-s-2.json", "a-s-3.json"):
+        writer = ProfileWriter(places("a", "s", tmp_path / "no" / "out.json", cwd=tmp_path))
+        assert writer.write(profile) == tmp_path / "pipeprof-out" / name
+    assert not (tmp_path / "no").exists()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG])
@@ -142,12 +136,6 @@ def test_a_full_disk_while_writing_leaves_the_old_file(
         write_atomically(path, encode(profile), sync=True)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_missing_folder_is_not_made(profile: Profile, tmp_path: Path) -> None:
-    writer = ProfileWriter(places("a", "s", tmp_path / "no" / "out.json", cwd=tmp_path))
-    assert writer.write(profile) == tmp_path / "pipeprof-out" / "a-s.json"
-    assert not (tmp_path / "no").exists()
 
 
 def test_somebody_elses_temporary_folder_is_refused(profile: Profile, tmp_path: Path) -> None:

@@ -17,34 +17,14 @@ def listed(**values: str) -> bytes:
 @pytest.mark.parametrize(
     "key",
     [
-        "core.fsmonitor",
-        "core.hookspath",
-        "core.sshcommand",
-        "core.pager",
-        "core.editor",
-        "core.worktree",
-        "core.attributesfile",
-        "core.alternaterefscommand",
-        "include.path",
-        "includeif.gitdir:/.path",
-        "filter.x.clean",
-        "filter.x.smudge",
-        "filter.x.process",
-        "alias.status",
-        "diff.external",
-        "diff.x.textconv",
-        "merge.x.driver",
-        "remote.origin.url",
-        "remote.origin.uploadpack",
-        "extensions.worktreeconfig",
-        "extensions.partialclone",
-        "uploadpack.packobjectshook",
-        "credential.helper",
-        "gpg.program",
-        "trace2.eventtarget",
-        "branch.x\ny.merge",
+        "core.fsmonitor", "core.hookspath", "core.sshcommand", "core.pager", "core.editor", "core.worktree",
+        "core.attributesfile", "core.alternaterefscommand", "include.path", "includeif.gitdir:/.path",
+        "filter.x.clean", "filter.x.smudge", "filter.x.process", "alias.status", "diff.external",
+        "diff.x.textconv", "merge.x.driver", "remote.origin.url", "remote.origin.uploadpack",
+        "extensions.worktreeconfig", "extensions.partialclone", "uploadpack.packobjectshook", "credential.helper",
+        "gpg.program", "trace2.eventtarget", "branch.x\ny.merge",
     ],
-)
+)  # fmt: skip
 def test_of_a_repository_nothing_is_taken_that_names_a_command_or_a_place(key: str):
     assert fixed_config(f"{key}\n/evil\0".encode()) == fixed_config(b"")
 

@@ -65,38 +65,26 @@ def v2(tree):
     return tree
 
 
-class TestValues:
-    def test_the_smallest_limit_of_all_ancestors(self, v2):
-        cgroup = v2.cgroup()
-        assert cgroup.folders == (v2.root / "pod/worker", v2.root / "pod", v2.root)
-        assert cgroup.memory_limit() == 512 * MIB
-        v2.write("pod/worker", memory__max=f"{64 * MIB}\n")
-        assert cgroup.memory_limit() == 64 * MIB
+def test_limits_and_counters_of_a_group_and_its_ancestors(v2):
+    cgroup = v2.cgroup()
+    assert cgroup.folders == (v2.root / "pod/worker", v2.root / "pod", v2.root)
+    assert (cgroup.memory_limit(), cgroup.cpu_quota(), cgroup.cpuset()) == (512 * MIB, 1.5, {0, 1, 2, 3, 8})
+    assert cgroup.memory_held() == 200 * MIB, "that of the group with the limit"
+    v2.belongs("0::/docker/0123/pod/worker\n")
+    assert v2.cgroup().folders == cgroup.folders, "of the host's path the tail that is there"
+    assert cgroup.throttled_seconds() == pytest.approx(2.0)
+    v2.write("pod/worker", memory__max=f"{64 * MIB}\n", cpu__max="max 100000\n")
+    assert (cgroup.memory_limit(), cgroup.cpu_quota()) == (64 * MIB, 4.0)
+    for group in ("pod", "pod/worker"):
+        v2.write(group, memory__max="max\n", cpu__max="max 100000\n")
+    assert (cgroup.memory_limit(), cgroup.cpu_quota()) == (None, None)
 
-    def test_what_is_held_is_that_of_the_group_with_the_limit(self, v2):
-        assert v2.cgroup().memory_held() == 200 * MIB
 
-    def test_cpu(self, v2):
-        cgroup = v2.cgroup()
-        assert cgroup.cpu_quota() == 1.5
-        assert cgroup.cpuset() == {0, 1, 2, 3, 8}
-        assert cgroup.throttled_seconds() == pytest.approx(2.0)
-
-    def test_no_limits(self, v2):
-        v2.write("pod", memory__max="max\n", cpu__max="max 100000\n")
-        v2.write("pod/worker", cpu__max="max 100000\n")
-        assert v2.cgroup().memory_limit() is None
-        assert v2.cgroup().cpu_quota() is None
-
-    def test_a_container_with_a_name_space_of_its_own(self, tree):
-        tree.belongs("0::/\n")
-        tree.write(".", cgroup__controllers="memory\n", memory__max=f"{MIB}\n", memory__current="5\n")
-        assert tree.cgroup().memory_limit() == MIB
-
-    def test_a_path_outside_of_the_name_space(self, tree):
-        tree.belongs("0::/../../other\n")
-        tree.write(".", cgroup__controllers="memory\n", memory__max=f"{MIB}\n")
-        assert tree.cgroup().memory_limit() == MIB
+@pytest.mark.parametrize("path", ["/", "/../../other"])
+def test_a_container_sees_the_mount_in_place_of_its_path(path, tree):
+    tree.belongs(f"0::{path}\n")
+    tree.write(".", cgroup__controllers="memory\n", memory__max=f"{MIB}\n", memory__current="5\n")
+    assert (tree.cgroup().memory_limit(), tree.cgroup().memory_held()) == (MIB, 5)
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense\n", "0::\n", "4:memory:/docker/abc\n0::/\n"])
@@ -104,14 +92,9 @@ def test_nothing_to_be_known(tree, text):
     if text is not None:
         tree.belongs(text)
     cgroup = tree.cgroup()
-    assert cgroup.folders == ()
-    assert cgroup.memory_limit() is None
-    assert cgroup.memory_held() is None
-    assert cgroup.cpu_quota() is None
-    assert cgroup.cpuset() is None
-    assert cgroup.throttled_seconds() is None
+    found = (cgroup.memory_limit(), cgroup.memory_held(), cgroup.cpu_quota(), cgroup.cpuset())
+    assert (cgroup.folders, found, cgroup.throttled_seconds()) == ((), (None,) * 4, None)
     assert tree.watch().report() == OomReport(None)
-    assert tree.watch().report().killed is None
 
 
 @pytest.mark.parametrize(
@@ -122,56 +105,43 @@ def test_parse_cpus(text, cores):
     assert parse_cpus(text) == cores
 
 
-class TestWatch:
-    def test_nothing_happened(self, v2):
-        report = v2.watch().report()
-        assert report == OomReport(False)
-        assert report.killed is False
+HIT, KILLED = "max 9\noom 2\noom_kill 2\n", "oom 0\noom_kill 1\n"
 
-    def test_killed_for_an_ancestors_limit(self, v2):
-        watch = v2.watch()
-        v2.write("pod", memory__events="max 9\noom 2\noom_kill 2\n")
-        v2.write("pod/worker", memory__events="max 0\noom 0\noom_kill 1\n")
-        report = watch.report()
-        assert report == OomReport(True, "cgroup", 512 * MIB)
-        assert report.killed is True
 
-    def test_killed_for_its_own_limit_which_its_ancestors_count_too(self, v2):
-        v2.write("pod/worker", memory__max=f"{64 * MIB}\n")
-        watch = v2.watch()
-        v2.write("pod", memory__events="max 9\noom 2\noom_kill 2\n")
-        v2.write("pod/worker", memory__events="max 4\noom 1\noom_kill 1\n")
-        assert watch.report() == OomReport(True, "cgroup", 64 * MIB)
+@pytest.mark.parametrize(
+    ("before", "after", "report"),
+    [
+        ({}, {}, OomReport(False)),
+        ({}, {"pod": HIT, "pod/worker": KILLED}, OomReport(True, "cgroup", 512 * MIB)),
+        # Its ancestors count the hits of its own limit too.
+        ({"pod/worker": {"memory__max": f"{64 * MIB}\n"}}, {"pod": HIT, "pod/worker": "max 4\noom 1\noom_kill 1\n"},
+         OomReport(True, "cgroup", 64 * MIB)),
+        # A neighbour under the same ancestor was killed.
+        ({}, {"pod": HIT}, OomReport(False)),
+        ({}, {"pod/worker": KILLED}, OomReport(True, "machine")),
+        ({"pod": {"memory__max": "max\n"}}, {"pod/worker": "oom 0\noom_kill 3\n"}, OomReport(True, "machine")),
+        ({"pod/worker": {"memory__events": "oom 7\noom_kill 7\n"}}, {}, OomReport(False)),
+    ],
+)  # fmt: skip
+def test_whose_limit_was_hit_since_the_watch_began(before, after, report, v2):
+    for group, files in before.items():
+        v2.write(group, **files)
+    watch = v2.watch()
+    for group, events in after.items():
+        v2.write(group, memory__events=events)
+    assert watch.report() == report
 
-    def test_a_neighbour_under_the_same_ancestor_was_killed(self, v2):
-        watch = v2.watch()
-        v2.write("pod", memory__events="max 9\noom 2\noom_kill 2\n")
-        assert watch.report() == OomReport(False)
 
-    def test_killed_while_no_limit_was_hit(self, v2):
-        watch = v2.watch()
-        v2.write("pod/worker", memory__events="max 0\noom 0\noom_kill 1\n")
-        assert watch.report() == OomReport(True, "machine")
+def test_without_a_group_the_machine_counts(tree):
+    vmstat = tree.proc / "vmstat"
+    vmstat.write_text("oom_kill 4\n")
+    watch = tree.watch()
+    assert watch.report() == OomReport(False)
+    vmstat.write_text("oom_kill 5\n")
+    assert watch.report() == OomReport(True, "machine")
 
-    def test_killed_without_any_limit(self, v2):
-        v2.write("pod", memory__max="max\n")
-        watch = v2.watch()
-        v2.write("pod/worker", memory__events="oom 0\noom_kill 3\n")
-        assert watch.report() == OomReport(True, "machine")
 
-    def test_earlier_kills_do_not_count(self, v2):
-        v2.write("pod/worker", memory__events="oom 7\noom_kill 7\n")
-        assert v2.watch().report() == OomReport(False)
-
-    def test_without_a_group_the_machine_counts(self, tree):
-        vmstat = tree.proc / "vmstat"
-        vmstat.write_text("oom_kill 4\n")
-        watch = tree.watch()
-        assert watch.report() == OomReport(False)
-        vmstat.write_text("oom_kill 5\n")
-        assert watch.report() == OomReport(True, "machine")
-
-    def test_a_group_that_vanishes(self, v2):
-        watch = v2.watch()
-        (v2.root / "pod/worker/memory.events").unlink()
-        assert watch.report() == OomReport(None)
+def test_of_a_group_that_vanishes_nothing_is_known(v2):
+    watch = v2.watch()
+    (v2.root / "pod/worker/memory.events").unlink()
+    assert watch.report() == OomReport(None)

@@ -60,7 +60,6 @@ class World:
             cgroup,
             proc=self.proc,
             clock=lambda: self.now,
-            load=lambda: 3.5,
             own_cpu=lambda: (self.now - 50.0) / 4,
             allowed=lambda: self.allowed,
         )
@@ -91,7 +90,7 @@ def test_contention_is_what_changed(world):
     assert found.runnable_wait_share == pytest.approx(200 / 1000)
     assert found.steal_share == pytest.approx(0.1)
     assert found.throttled_seconds == pytest.approx(0.5)
-    assert (found.load_average, found.worker_cores) == (3.5, pytest.approx(1.5))
+    assert found.worker_cores == pytest.approx(1.5)
 
 
 def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
@@ -102,7 +101,8 @@ def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
     world.cores(user=2200, idle=5300, waiting=100)
     world.worker_seconds = 16.0
     # 3 of 4 cores were busy: 1.5 of them the worker, 0.25 pipeprof.
-    assert probe.stop().others_cores == pytest.approx(1.25)
+    found = probe.stop()
+    assert (found.others_cores, found.stalled_by_files_share) == (pytest.approx(1.25), None)
 
 
 def test_what_others_do_on_cores_that_the_worker_may_not_use_is_not_in_its_way(world):
@@ -123,20 +123,22 @@ def test_what_others_do_on_cores_that_the_worker_may_not_use_is_not_in_its_way(w
     assert probe.stop().others_cores == pytest.approx(0.25)
 
 
-def test_of_a_few_milliseconds_nobody_knows_the_cores(world):
+def test_what_nobody_knows_is_none(world):
     probe = world.probe()
     probe.start()
     world.now += 0.004
     found = probe.stop()
-    assert (found.worker_cores, found.others_cores) == (None, None)
-
-
-def test_without_the_machines_times_others_are_unknown(world):
-    probe = world.probe()
-    probe.start()
+    assert (found.worker_cores, found.others_cores) == (None, None), "of a few milliseconds"
     world.now += 4
     world.worker_seconds = 16.0
-    assert probe.stop().others_cores is None
+    assert probe.stop().others_cores is None, "without the machine's times"
+    world.thread(42, 10, 10)
+    probe.start()
+    assert probe.stop().runnable_wait_share is None, "of threads that did nothing"
+    world.family = []
+    probe.start()
+    world.now += 1
+    assert probe.stop() == Contention()
 
 
 def test_threads_that_start_end_or_take_over_an_id(world):
@@ -171,15 +173,6 @@ def test_waiting_for_files_is_told_also_where_other_cores_are_in_use(world, user
     assert probe.stop().stalled_by_files_share == pytest.approx(share, abs=1e-4)
 
 
-def test_where_nobody_counts_who_waits_for_files_that_is_unknown(world):
-    world.cores(user=1000, idle=5000, waiting=100)
-    probe = world.probe()
-    probe.start()
-    world.now += 4
-    world.cores(user=1000, idle=6600, waiting=100)
-    assert probe.stop().stalled_by_files_share is None
-
-
 def test_children_count(world):
     world.thread(42, 10, 10)
     probe = world.probe()
@@ -198,18 +191,3 @@ def test_a_second_start_forgets_the_first(world):
     probe.start()
     world.thread(42, 30, 1000)
     assert probe.stop().runnable_wait_share == 0.0
-
-
-def test_what_the_system_does_not_tell_is_none(world):
-    world.family = []
-    probe = world.probe()
-    probe.start()
-    world.now += 1
-    assert probe.stop() == Contention(load_average=3.5)
-
-
-def test_threads_that_did_nothing_have_no_share(world):
-    world.thread(42, 10, 10)
-    probe = world.probe()
-    probe.start()
-    assert probe.stop().runnable_wait_share is None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.limits import GIB, MIB, MemoryLimit, memory_limit, usable_cores
+from pipeprof.profiles.host.limits import GIB, MIB, MemoryLimit, memory_limit
 from pipeprof.profiles.host.machine import MachineMemory
 
 
@@ -17,6 +17,8 @@ class Group:
 
     limit: int | None = None
     held: int | None = None
+    quota: float | None = None
+    cores: int | None = None
 
     def memory_limit(self):
         return self.limit
@@ -25,10 +27,10 @@ class Group:
         return self.held
 
     def cpuset(self):
-        return frozenset({0, 1, 2})
+        return frozenset(range(self.cores)) if self.cores else None
 
     def cpu_quota(self):
-        return 2.5
+        return self.quota
 
 
 @pytest.mark.parametrize(
@@ -88,10 +90,6 @@ def test_a_limit_is_never_negative_nor_more_than_there_is(total, available, limi
     ("affinity", "quota", "cpuset", "cores"),
     [(8, None, None, 8.0), (8, 1.5, 4, 1.5), (2, 4.0, 4, 2.0), (8, None, 3, 3.0), (None, None, None, 1.0)],
 )
-def test_usable_cores(affinity, quota, cpuset, cores):
-    assert usable_cores(affinity, quota, cpuset) == cores
-
-
-def test_cores_of_a_group(monkeypatch):
-    monkeypatch.setattr(limits, "affinity_cores", lambda: 16)
-    assert limits.cores(Group()) == 2.5
+def test_the_smallest_limit_of_cores_counts(affinity, quota, cpuset, cores, monkeypatch):
+    monkeypatch.setattr(limits, "affinity_cores", lambda: affinity)
+    assert limits.cores(Group(quota=quota, cores=cpuset)) == cores

@@ -11,7 +11,7 @@ import pytest
 
 from pipeprof.profiles.document.shared import GpuUse
 from pipeprof.profiles.host import nvml
-from pipeprof.profiles.host.nvml import GpuWatch, apart, joined, names, visible
+from pipeprof.profiles.host.nvml import GpuWatch, apart, joined, opened, visible
 
 
 class FakeNvml:
@@ -109,27 +109,20 @@ def test_what_a_gpu_does_not_count_is_not_known(fake: Any, watched: Any) -> None
     assert watched(3.0) == []
 
 
-@pytest.mark.parametrize("fails", ["nvmlInit", "nvmlDeviceGetCount"])
-def test_without_a_driver_there_is_no_row_and_no_name(fails: str, fake: Any, watched: Any) -> None:
-    fake(fails=(fails,))
-    assert names() is None
-    if fails == "nvmlDeviceGetCount":
-        assert watched(3.0) == []
+def test_gpus_that_cannot_be_counted_have_no_row(fake: Any, watched: Any) -> None:
+    fake(fails=("nvmlDeviceGetCount",))
+    assert watched(3.0) == []
 
 
-def test_without_the_module_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert names() is None
+@pytest.mark.parametrize("module", [None, FakeNvml(fails=("nvmlInit",))])
+def test_without_the_module_or_a_driver_nothing_is_read(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", module)
+    with opened() as found:
+        assert found is None
     one = GpuWatch()
     assert one.stop() == []
     one.start()
     assert one.stop() == []
-
-
-def test_names_of_old_releases_are_text_too(fake: Any) -> None:
-    module = fake()
-    assert names() == ["NVIDIA New", "NVIDIA Old"]
-    assert module.open == 0
 
 
 @pytest.mark.parametrize(

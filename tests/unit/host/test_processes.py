@@ -75,26 +75,16 @@ def test_whether_a_process_is_stopped(proc, state, stopped):
     assert not is_stopped(11)
 
 
-def test_one_process_is_what_it_has_resident(proc):
+def test_a_process_is_what_it_has_resident_and_nothing_once_it_has_ended(proc):
     make_process(proc, 10, pages=700, share=500)
-    assert Reading().read() == (700, 0)
-
-
-def test_a_process_that_has_ended_has_no_reading(proc):
-    make_process(proc, 10)
+    reading = Reading()
+    assert reading.read() == (700, 0)
+    make_process(proc, 10, start=99999)
+    assert reading.read() is None, "the id is another one's now"
     reading = Reading()
     assert reading.read() == (1000, 0)
     end(proc, 10)
-    assert reading.read(0.0) is None
-    assert reading.read() is None
-
-
-def test_a_reused_id_is_not_the_same_process(proc):
-    make_process(proc, 10)
-    reading = Reading()
-    assert reading.read() is not None
-    make_process(proc, 10, start=99999)
-    assert reading.read() is None
+    assert [reading.read(seconds) for seconds in (0.0, 0.6)] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -125,37 +115,25 @@ def test_a_child_counts_from_the_second_look_on(proc):
     assert [reading.read() for _ in range(2)] == [(1000, 1), (1300, 1)]
 
 
-def test_a_child_whose_shares_are_forbidden_counts_with_all_it_has(proc, monkeypatch):
+@pytest.mark.parametrize(("has_ended", "held"), [(False, 1200), (True, 1000)])
+def test_a_child_whose_shares_are_forbidden_counts_with_all_it_has(proc, monkeypatch, has_ended, held):
     make_process(proc, 10)
     make_process(proc, 20, parent=10, pages=200)
+    plain = psutil.Process.memory_info
 
     def forbid(self):
         raise psutil.AccessDenied(self.pid)
 
-    monkeypatch.setattr(psutil.Process, "memory_full_info", forbid)
-    reading = Reading()
-    reading.read()
-    assert reading.read() == (1200, 1)
-
-
-def test_a_child_whose_shares_are_forbidden_and_that_ends_adds_nothing(proc, monkeypatch):
-    make_process(proc, 10)
-    make_process(proc, 20, parent=10, pages=200)
-    parents = psutil.Process.memory_info
-
-    def forbid(self):
-        raise psutil.AccessDenied(self.pid)
-
-    def ended(self):
-        if self.pid == 20:
+    def read(self):
+        if has_ended and self.pid == 20:
             raise psutil.NoSuchProcess(self.pid)
-        return parents(self)
+        return plain(self)
 
     monkeypatch.setattr(psutil.Process, "memory_full_info", forbid)
-    monkeypatch.setattr(psutil.Process, "memory_info", ended)
+    monkeypatch.setattr(psutil.Process, "memory_info", read)
     reading = Reading()
     reading.read()
-    assert reading.read() == (1000, 1)
+    assert reading.read() == (held, 1)
 
 
 def test_children_are_looked_for_twice_a_second_and_the_parent_is_read_each_time(proc):

@@ -25,7 +25,6 @@ def proc(tmp_path):
 def test_numbers_of_a_process(proc):
     assert procfs.rss_bytes(42, proc) == 1000 * procfs.PAGE_BYTES
     assert procfs.peak_rss_bytes(42, proc) == 204800 * 1024
-    assert procfs.pages(42, proc) == procfs.Pages(1000 * procfs.PAGE_BYTES, 300 * procfs.PAGE_BYTES)
     assert procfs.io_read_bytes(42, proc) == 8192
     assert procfs.thread_times(42, proc) == {42: procfs.ThreadTimes(42000, 42), 43: procfs.ThreadTimes(43000, 43)}
 
@@ -37,6 +36,8 @@ def test_own_memory_is_read_without_giving_the_lock_away(tmp_path):
     for text, pages in [("5000 1000 300 1 0 900 0\n", 1000), ("0 0 0 0 0 0 0\n", None), ("", None), ("no\n", None)]:
         statm.write_text(text)
         assert procfs.own_rss_bytes(tmp_path) == (pages and pages * procfs.PAGE_BYTES)
+        size = procfs.PAGE_BYTES
+        assert procfs.own_pages(tmp_path) == (procfs.Pages(1000 * size, 300 * size) if pages else None)
     statm.unlink()
     statm.mkdir()
     assert procfs.own_rss_bytes(tmp_path) is None
@@ -53,7 +54,7 @@ def test_the_words_of_a_command(proc):
     assert procfs.command_line(99, proc) is None
 
 
-ALL = [procfs.rss_bytes, procfs.peak_rss_bytes, procfs.pages, procfs.io_read_bytes]
+ALL = [procfs.rss_bytes, procfs.peak_rss_bytes, procfs.io_read_bytes]
 
 
 @pytest.mark.parametrize("read", ALL)
@@ -108,17 +109,13 @@ def test_system_times_unknown(tmp_path, text):
 
 
 def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_path, monkeypatch):
-    def missing(*_arguments):
-        raise FileNotFoundError(2, "No such file or directory", "/proc/meminfo")
-
     nowhere = tmp_path / "proc"
-    monkeypatch.setattr(psutil, "virtual_memory", missing)
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(nowhere))
     monkeypatch.setattr(machine, "PROC", nowhere)
     assert machine.machine_memory(nowhere) is None
     assert host_facts(proc=nowhere, cgroup=Cgroup(proc=nowhere, root=nowhere)).memory_bytes is None
     assert procfs.is_missing(nowhere) == (sys.platform == "linux")
     assert not procfs.is_missing()
-    monkeypatch.setattr(psutil, "PROCFS_PATH", str(nowhere))
     assert family(os.getpid()) == []
     probe = ContentionProbe(os.getpid(), Cgroup(proc=nowhere, root=nowhere), proc=nowhere)
     probe.start()
@@ -143,25 +140,26 @@ def test_kernel_oom_kills(tmp_path):
     assert machine.kernel_oom_kills(tmp_path) == 3
 
 
-MOUNTS = """\
-20 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-21 20 0:40 / /mnt/my\\040bucket rw shared:7 - fuse.gcsfuse bucket rw
-22 20 0:41 / /nfs rw - nfs4 server:/ rw
-23 22 254:9 / /nfs/local rw - xfs /dev/vdb rw
-24 20 0:42 / /twice rw - nfs server:/ rw
-25 20 254:9 / /twice rw - xfs /dev/vdb rw
-nonsense
+MOUNTS = r"""
+/dev/vda / ext4 rw,relatime 0 0
+bucket /mnt/my\040bucket fuse.gcsfuse rw 0 0
+server:/ /nfs nfs4 rw 0 0
+/dev/vdb /nfs/local xfs rw 0 0
+server:/ /twice nfs rw 0 0
+/dev/vdb /twice xfs rw 0 0
 """
 
 
 @pytest.fixture
-def opened(tmp_path):
+def opened(tmp_path, monkeypatch):
     """A made-up /proc with one process 42 that has files open, by path and the mode they were opened in."""
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "mounts").write_text(MOUNTS.lstrip())
 
     def proc(*files):
         for name in ("fd", "fdinfo"):
             (tmp_path / "42" / name).mkdir(parents=True)
-        (tmp_path / "42" / "mountinfo").write_text(MOUNTS)
         for number, (path, flags) in enumerate(files):
             (tmp_path / "42" / "fd" / str(number)).symlink_to(path)
             (tmp_path / "42" / "fdinfo" / str(number)).write_text(f"pos:\t0\nflags:\t{flags}\nmnt_id:\t30\n")
@@ -174,7 +172,7 @@ def opened(tmp_path):
     ("path", "found"),
     [
         ("/data/a.tfrecord", set()),
-        ("/mnt/my bucket/a.tfrecord", {"fuse.gcsfuse"}),
+        ("/mnt/my bucket/deep/a.tfrecord", {"fuse.gcsfuse"}),
         ("/mnt/my bucketful", set()),
         ("/nfs/a", {"nfs4"}),
         ("/nfs/local/a", set()),

@@ -8,6 +8,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 from unit.host.fake_proc import make_process, proc
 
@@ -154,6 +155,16 @@ def test_a_process_that_is_gone_or_belongs_to_somebody_else_is_no_error(proc, ki
         end_family("mine")
     # Nor is it waited for.
     assert killed == []
+
+
+def test_a_process_that_may_not_be_looked_at_is_killed(proc, killed, monkeypatch):
+    def refuse(process: psutil.Process) -> str:
+        raise psutil.AccessDenied(process.pid)
+
+    process(proc, 10, mark("mine"))
+    monkeypatch.setattr(psutil.Process, "status", refuse)
+    end_family("mine")
+    assert numbers(killed) == [10]
 
 
 def test_a_leader_that_cannot_be_started_is_an_error(monkeypatch):

@@ -17,7 +17,7 @@ class Planted:
 
     def __init__(self):
         self.now = 1000.0
-        self.reading = FamilyReading(bytes=100 * MB, cpu_seconds=0.0)
+        self.reading = FamilyReading(bytes=100 * MB)
 
     def clock(self):
         return self.now
@@ -37,22 +37,20 @@ def planted():
     return Planted()
 
 
-def run(planted, sampler, rss, *, every=0.05, cpu_per_second=0.0):
+def run(planted, sampler, rss, *, every=0.05):
     """One sample for each value of ``rss``, ``every`` seconds apart."""
     for value in rss:
         planted.now += every
-        planted.set(bytes=value, cpu_seconds=planted.reading.cpu_seconds + cpu_per_second * every)
+        planted.set(bytes=value)
         sampler.sample()
 
 
 def test_a_sample_says_what_was_read_and_when(planted):
     sampler = planted.sampler()
     planted.now += 2.5
-    planted.set(cpu_seconds=3.5)
     sampler.enter_phase("build")
     sample = sampler.sample()
-    assert (sample.t, sample.used_bytes) == (2.5, 100 * MB)
-    assert (sample.cpu_seconds, sample.phase) == (3.5, "build")
+    assert (sample.t, sample.used_bytes, sample.phase) == (2.5, 100 * MB, "build")
     assert sampler.last == sample
     assert sampler.elapsed() == 2.5
 
@@ -78,30 +76,11 @@ def test_peaks_and_ends_by_phase(planted):
 
 
 class TestSeries:
-    def test_rates_are_those_since_the_point_before(self, planted):
-        sampler = planted.sampler()
-        for batches in (None, 10, 14):
-            if batches is not None:
-                sampler.count_batches(batches)
-            run(planted, sampler, [MB], every=0.5, cpu_per_second=1.5)
-        series = sampler.series()
-        assert series.seconds == [0.5, 1.0, 1.5]
-        assert series.cpu_cores == [None, pytest.approx(1.5), pytest.approx(1.5)]
-        assert series.batches_per_second == [None, None, pytest.approx(8.0)]
-
-    def test_unknown_cpu_time_is_none(self, planted):
-        sampler = planted.sampler()
-        planted.set(cpu_seconds=None)
-        for _ in range(2):
-            planted.now += 1
-            sampler.sample()
-        assert sampler.series().cpu_cores == [None, None]
-
     def test_it_is_bounded_and_keeps_the_largest_memory(self, planted):
         sampler = planted.sampler(max_points=20)
         rss = [MB] * 500
         rss[321] = 9 * MB
-        run(planted, sampler, rss, cpu_per_second=2.0)
+        run(planted, sampler, rss)
         series = sampler.series()
         assert len(series.seconds) <= 21
         assert max(series.rss_bytes) == 9 * MB
@@ -109,7 +88,6 @@ class TestSeries:
         near = series.seconds[series.rss_bytes.index(9 * MB)]
         assert near == pytest.approx(0.05 * 322, abs=32 * 0.05)
         assert series.seconds[-1] == pytest.approx(25.0)
-        assert series.cpu_cores[1:] == pytest.approx([2.0] * (len(series.seconds) - 1))
 
     def test_a_coarser_one_keeps_phases_and_the_largest_memory(self, planted):
         sampler = planted.sampler()
@@ -155,7 +133,7 @@ class TestSeries:
             sampler.enter_phase(phase)
             run(planted, sampler, [rss])
         series = sampler.series()
-        columns = {len(getattr(series, name)) for name in ("rss_bytes", "cpu_cores", "batches_per_second", "phase")}
+        columns = {len(getattr(series, name)) for name in ("rss_bytes", "phase")}
         assert columns == {len(series.seconds)}
         assert len(series.seconds) <= max_points + changes + 1
         assert series.seconds == sorted(series.seconds)
@@ -175,25 +153,19 @@ class TestGrowth:
         assert sampler.growth() == pytest.approx(20 * MB)
         assert sampler.seconds_to_limit() == pytest.approx((1000 - 179) / 20)
 
-    def test_not_before_there_are_samples_enough(self, planted):
-        sampler = planted.sampler(limit_bytes=1000 * MB)
-        assert sampler.growth() is None
-        run(planted, sampler, [1 * MB, 2 * MB, 3 * MB])
-        assert sampler.growth() is None
-        assert sampler.seconds_to_limit() is None
-
-    def test_no_time_without_a_limit_nor_for_noise_nor_while_it_shrinks(self, planted):
-        unlimited = planted.sampler()
-        run(planted, unlimited, range(MB, 2 * MB, 10_000))
-        assert unlimited.growth() > 0
-        assert unlimited.seconds_to_limit() is None
-        noisy = planted.sampler(limit_bytes=1000 * MB)
-        run(planted, noisy, [100 * MB + index for index in range(60)])
-        assert noisy.seconds_to_limit() is None
-        shrinking = planted.sampler(limit_bytes=1000 * MB)
-        run(planted, shrinking, range(200 * MB, 100 * MB, -MB))
-        assert shrinking.growth() < 0
-        assert shrinking.seconds_to_limit() is None
+    def test_no_time_without_a_limit_nor_for_few_samples_noise_or_shrinking(self, planted):
+        for limit, rss, growth in (
+            (None, range(MB, 2 * MB, 10_000), True),
+            (1000 * MB, [100 * MB + index for index in range(60)], True),
+            (1000 * MB, range(200 * MB, 100 * MB, -MB), False),
+            (1000 * MB, [MB, 2 * MB, 3 * MB], None),
+            (1000 * MB, [], None),
+        ):
+            sampler = planted.sampler(limit_bytes=limit)
+            run(planted, sampler, rss)
+            found = sampler.growth()
+            assert (found is not None and found > 0 if growth is not None else found) is growth
+            assert sampler.seconds_to_limit() is None
 
     def test_above_the_limit_no_time_is_left(self, planted):
         sampler = planted.sampler(limit_bytes=10)
@@ -202,6 +174,7 @@ class TestGrowth:
 
     def test_slope_is_that_of_a_fit_not_of_two_ends(self):
         assert slope([(0.0, 0), (0.1, 10), (0.2, 0), (0.3, 10)]) == pytest.approx(20.0)
+        assert slope([(0.0, 0), (1.0, 10)]) is None
 
 
 class TestLimit:
@@ -227,36 +200,29 @@ class TestLimit:
         sampler.enter_phase("build")
         assert sampler.next_interval() == INTERVAL
 
-    def test_samples_faster_above_four_fifths(self, planted):
-        sampler = planted.sampler(limit_bytes=1000)
-        assert sampler.next_interval() == INTERVAL
-        run(planted, sampler, [800] * 10)
-        assert sampler.next_interval() == INTERVAL
-        run(planted, sampler, [801] * 10)
-        assert sampler.next_interval() == FAST_INTERVAL
-
-    @pytest.mark.parametrize(("step", "interval"), [(19 * MB, INTERVAL), (21 * MB, FAST_INTERVAL)])
-    def test_samples_faster_when_the_limit_would_be_reached_in_half_a_second(self, planted, step, interval):
-        # After five steps of 0.05 s at s MB each, ten more are 0.5 s: 200 + 15 s against 500.
+    @pytest.mark.parametrize(
+        ("rss", "phase", "interval"),
+        [
+            ([], "import", INTERVAL),
+            ([400 * MB] * 10, "import", INTERVAL),
+            ([401 * MB] * 10, "import", FAST_INTERVAL),
+            ([100 * MB] * 10, "measure", MEASURE_INTERVAL),
+            ([401 * MB] * 10, "measure", FAST_INTERVAL),
+            # After five steps of 0.05 s at s MB each, ten more are 0.5 s: 200 + 15 s against 500.
+            ([200 * MB] * 100 + [200 * MB + 19 * MB * index for index in range(1, 6)], "import", INTERVAL),
+            ([200 * MB] * 100 + [200 * MB + 21 * MB * index for index in range(1, 6)], "import", FAST_INTERVAL),
+            # Slower again when the growth ends.
+            ([100 * MB, 200 * MB, 300 * MB], "import", FAST_INTERVAL),
+            ([100 * MB, 200 * MB] + [300 * MB] * 6, "import", INTERVAL),
+        ],
+    )
+    def test_samples_are_faster_near_the_limit_and_where_it_would_be_reached_in_half_a_second(
+        self, rss, phase, interval, planted
+    ):
         sampler = planted.sampler(limit_bytes=500 * MB)
-        run(planted, sampler, [200 * MB] * 100)
-        run(planted, sampler, [200 * MB + step * index for index in range(1, 6)])
+        sampler.enter_phase(phase)
+        run(planted, sampler, rss)
         assert sampler.next_interval() == interval
-
-    def test_measured_steps_are_disturbed_less_but_near_the_limit(self, planted):
-        sampler = planted.sampler(limit_bytes=500 * MB)
-        run(planted, sampler, [100 * MB] * 10)
-        sampler.enter_phase("measure")
-        assert sampler.next_interval() == MEASURE_INTERVAL
-        run(planted, sampler, [401 * MB] * 10)
-        assert sampler.next_interval() == FAST_INTERVAL
-
-    def test_and_slower_again_when_the_growth_ends(self, planted):
-        sampler = planted.sampler(limit_bytes=500 * MB)
-        run(planted, sampler, [100 * MB, 200 * MB, 300 * MB])
-        assert sampler.next_interval() == FAST_INTERVAL
-        run(planted, sampler, [300 * MB] * 5)
-        assert sampler.next_interval() == INTERVAL
 
 
 class TestChildren:

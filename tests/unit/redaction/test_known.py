@@ -73,20 +73,9 @@ def test_no_path_below_the_home_folder_and_no_secret_survives(text: str) -> None
     assert " tok-0123456789 " not in Hider(PRIVATE).text(f"{text} tok-0123456789 {text}")
 
 
-@pytest.mark.parametrize(
-    ("name", "secret"),
-    [
-        ("HF_TOKEN", True),
-        ("AWS_SECRET_ACCESS_KEY", True),
-        ("db.password", True),
-        ("PWD", False),
-        ("max_tokens", False),
-        ("tokenizer", False),
-        ("key_func", False),
-    ],
-)
-def test_names_of_secrets(name: str, secret: bool) -> None:
-    assert is_secret_name(name) is secret
+def test_names_of_secrets() -> None:
+    names = ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "db.password", "PWD", "max_tokens", "tokenizer", "key_func")
+    assert [name for name in names if is_secret_name(name)] == list(names[:3])
 
 
 def test_a_path_with_spaces_is_one() -> None:

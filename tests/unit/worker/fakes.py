@@ -242,7 +242,7 @@ class FakeWorker:
 
 
 def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> MemorySample:
-    return MemorySample(t=t, used_bytes=used, cpu_seconds=1.0, children=0, phase=phase)
+    return MemorySample(t=t, used_bytes=used, children=0, phase=phase)
 
 
 class FakeSampler:
@@ -271,11 +271,7 @@ class FakeSampler:
     def series(self, most: int | None = None) -> Series:
         del most
         return Series(
-            seconds=[0.0, 0.05],
-            rss_bytes=[100, 200],
-            cpu_cores=[None, 1.0],
-            batches_per_second=[None, None],
-            phase=["import", "measure"],
+            seconds=[0.0, 0.05], rss_bytes=[100, 200], batches_per_second=[None, None], phase=["import", "measure"]
         )
 
 

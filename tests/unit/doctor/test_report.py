@@ -10,8 +10,9 @@ from unit.doctor.doctor_facts import WELL, ill, tensorflow
 
 from pipeprof.cli.commands import doctor
 from pipeprof.cli.report.doctor import doctor_report
-from pipeprof.profiles.doctor.facts import Cores, Devices, Facts, MemoryFacts
+from pipeprof.profiles.doctor.facts import Facts
 from pipeprof.profiles.doctor.faults import faults_of
+from pipeprof.profiles.document.subject import Host
 from tests.unit.cli.reports import Golden, Pipeprof, shown
 
 TERMINAL = {"is_terminal": True, "columns": 80, "encoding": "utf-8", "term": "xterm", "locale": "LANG=C.UTF-8"}
@@ -23,11 +24,10 @@ ILL = ill(
 UNKNOWN = ill(
     versions={"python": None, "pipeprof": None, "numpy": None},
     tensorflow=tensorflow(),
-    cores=Cores(1.0, None, None, None, None, None),
+    host=Host(system="Linux 6.1.0", machine="x86_64", cores=1.0),
+    **dict.fromkeys(("cores", "quota", "cpuset", "available_bytes", "cgroup_bytes", "cgroup_held_bytes")),
     has_cgroup=False,
-    memory=MemoryFacts(None, None, None, None, None, None),
     folders=(),
-    devices=Devices(),
     governors={},
 )
 
@@ -41,7 +41,7 @@ def test_golden(golden: Golden) -> None:
 
 
 def test_the_block_is_hidden_and_nothing_in_it_ends_it(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert report(ill(system="```\n\x1b[31mx")).count("```") == report(WELL).count("```")
+    assert report(ill(executable="```\n\x1b[31mx")).count("```") == report(WELL).count("```")
     assert report(ILL, unicode=False).isascii()
     monkeypatch.setattr(doctor, "gather", lambda: ILL)
     # The commands outside of the block are for the user, the block for others.
