@@ -35,10 +35,7 @@ About ten minutes. BENCHMARK_THROUGH is a command that each process is started t
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -46,9 +43,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from run import pipeprof
+
 HERE = Path(__file__).resolve().parent
 PIPELINES = HERE / "memory_pipelines.py"
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 OWNER_BYTES = 100_000_000
 OWNER, REST, PREDICTION = 0.25, 0.15, 0.20
 SECONDS = 3
@@ -102,20 +100,12 @@ CASES = {
 }
 
 
-def _run(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
-    through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
-    return subprocess.run(
-        [*through, *command], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-
-
 def rise(name: str, case: Case, without: str = "") -> dict[str, int]:
     """The plain loop's peaks above TensorFlow's own, while made and while running, and the bytes of a batch."""
-    command = [sys.executable, str(PIPELINES), name, without, str(case.step_ms / 1e3)]
+    words = (PIPELINES, name, without, str(case.step_ms / 1e3))
     with tempfile.TemporaryDirectory() as folder:
-        done = _run(command, folder)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+        done = pipeprof(*words, folder=folder, patience=PATIENCE, program=[sys.executable])
+    done.check_returncode()
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -131,9 +121,7 @@ def profile(name: str, case: Case) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "profile.json")
         options = ["--step", step, "--seconds", str(SECONDS), "--no-verify", "--quiet", "--out", str(out)]
-        done = _run([*PIPEPROF, "run", f"{PIPELINES}:{name}", *options], folder)
-        if done.returncode:
-            raise SystemExit(done.stdout + done.stderr)
+        pipeprof("run", f"{PIPELINES}:{name}", *options, folder=folder, patience=PATIENCE).check_returncode()
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found
 

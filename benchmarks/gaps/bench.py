@@ -45,7 +45,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -57,9 +56,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
 from copies import Copies
-from run import MOST_TRIES, Benchmark, is_disturbed, main, outcome_of, wait_until_quiet
+from run import MOST_TRIES, Benchmark, is_disturbed, main, outcome_of, pipeprof, wait_until_quiet
 
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 STEP_MS = 10.0
 GAP_MS = 1.5
 PERIOD = 0.1
@@ -177,34 +175,18 @@ CASES = {
 }
 
 
-def output_of(command: list[str], case: Case, folder: str) -> dict[str, Any]:
-    """The JSON object that a command prints about a case."""
-    done = subprocess.run(
-        command,
-        env=os.environ | {"BENCHMARK_CASE": json.dumps(asdict(case))},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-    printed: dict[str, Any] = json.loads(done.stdout)
-    return printed
-
-
 def attempt(case: Case, steps: int, copies: Copies) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The readings of the plain loop before and after pipeprof's run, and the profile of that run."""
     plain = [str(HERE / "plain.py"), str(steps), f"{STEP_MS:g}"]
-    environment = os.environ | {"BENCHMARK_CASE": json.dumps(asdict(case))}
+    given = {"BENCHMARK_CASE": json.dumps(asdict(case))}
     target = f"{HERE / 'pipelines.py'}:planted"
     options = f"--step simulate:{STEP_MS:g}ms,dispatch={case.dispatch} --steps {steps} --no-verify --json --quiet"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        before = copies.run(plain, folder, environment)
-        profile = output_of([*PIPEPROF, "run", target, *options.split()], case, name)
-        return [before, copies.run(plain, folder, environment)], profile
+        before = copies.run(plain, folder, os.environ | given)
+        done = pipeprof("run", target, *options.split(), folder=folder, patience=PATIENCE, **given)
+        done.check_returncode()
+        return [before, copies.run(plain, folder, os.environ | given)], json.loads(done.stdout)
 
 
 def judge(case: Case, truths: list[Plain], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:

@@ -26,6 +26,7 @@ Needs two idle cores. A case takes a minute.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import partial
@@ -111,7 +112,7 @@ def needed_of(finding: dict[str, Any]) -> float:
 
 def plain_epochs(copies: Copies, folder: Path, target: str) -> dict[str, Any]:
     """Compare two epochs: no rate is measured, so that no fresh process is asked for one."""
-    return copies.run([str(HERE / "plain.py"), target, "--epochs"], folder, environment(folder))
+    return copies.run([str(HERE / "plain.py"), target, "--epochs"], folder, os.environ | environment(folder))
 
 
 def name_of(stage: dict[str, Any]) -> str:

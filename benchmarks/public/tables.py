@@ -41,15 +41,17 @@ FEATURES = {
 }
 
 
+def hash_words(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Rows with numbers in place of words."""
+    hashed = {name: tf.strings.to_hash_bucket_fast(row[name], 10_000) for name in row if name.startswith("c")}
+    return {**row, **hashed}
+
+
 def clicks() -> tf.data.Dataset:
     """Clicks parsed one record at a time, their words hashed: advertising."""
 
     def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         return tf.io.parse_single_example(record, FEATURES)
-
-    def hash_words(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        hashed = {name: tf.strings.to_hash_bucket_fast(row[name], 10_000) for name in row if name.startswith("c")}
-        return {**row, **hashed}
 
     records = tf.data.TFRecordDataset("data/tables/clicks.tfrecord").repeat().shuffle(1000)
     rows = records.map(parse, num_parallel_calls=AUTOTUNE).batch(256, drop_remainder=True)
@@ -61,10 +63,6 @@ def clicks_batched() -> tf.data.Dataset:
 
     def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
         return tf.io.parse_example(records, FEATURES)
-
-    def hash_words(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        hashed = {name: tf.strings.to_hash_bucket_fast(row[name], 10_000) for name in row if name.startswith("c")}
-        return {**row, **hashed}
 
     records = tf.data.TFRecordDataset("data/tables/clicks.tfrecord").repeat().shuffle(1000)
     rows = records.batch(256, drop_remainder=True).map(parse, num_parallel_calls=AUTOTUNE)
@@ -138,30 +136,25 @@ def numpy_loader_arrays() -> tf.data.Dataset:
     return files.map(load_volume, num_parallel_calls=AUTOTUNE).batch(8, drop_remainder=True).prefetch(AUTOTUNE)
 
 
+def fetch(path: bytes) -> np.ndarray:
+    """An array that takes 10 ms to arrive."""
+    time.sleep(0.010)
+    return np.load(path.decode())[:32]
+
+
+def fetch_volume(path: tf.Tensor) -> tf.Tensor:
+    """The same through Python."""
+    return tf.ensure_shape(tf.numpy_function(fetch, [path], tf.float32), [32, 96, 4])
+
+
 def remote_store() -> tf.data.Dataset:
     """Arrays that take 10 ms each to arrive, fetched through Python: a bucket or a database."""
-
-    def fetch(path: bytes) -> np.ndarray:
-        time.sleep(0.010)
-        return np.load(path.decode())[:32]
-
-    def fetch_volume(path: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(fetch, [path], tf.float32), [32, 96, 4])
-
     files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
     return files.map(fetch_volume, num_parallel_calls=AUTOTUNE).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
 
 
 def remote_store_threads() -> tf.data.Dataset:
     """The same with 16 calls at once, and threads for them."""
-
-    def fetch(path: bytes) -> np.ndarray:
-        time.sleep(0.010)
-        return np.load(path.decode())[:32]
-
-    def fetch_volume(path: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(fetch, [path], tf.float32), [32, 96, 4])
-
     files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
     dataset = files.map(fetch_volume, num_parallel_calls=16).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
     options = tf.data.Options()

@@ -22,9 +22,6 @@ Needs two cores and 3 GB of memory. A case takes 50 s, and a minute more for mak
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -37,7 +34,7 @@ from cases import CASES, LEFT_ALONE, Case
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from run import Benchmark, is_disturbed, main, outcome_of, until_undisturbed
+from run import Benchmark, is_disturbed, main, outcome_of, pipeprof, read_json, until_undisturbed
 
 PIPEPROF = """
 import os
@@ -56,20 +53,10 @@ def measure(case: Case) -> tuple[int, dict[str, Any]]:
     """One run: the exit code and the profile, empty if there is none."""
     program = [sys.executable, "-c", PIPEPROF.format(cores=case.cores)]
     run = ["run", str(HERE / case.target), *case.options, "--seconds", str(SECONDS), "--quiet"]
-    through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "profile.json")
-        done = subprocess.run(
-            [*through, *program, *run, "--out", out],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        if done.returncode:
-            print(done.stderr, file=sys.stderr)
-        return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+        done = pipeprof(*run, "--out", out, folder=folder, patience=PATIENCE, program=program)
+        return done.returncode, read_json(out)
 
 
 def is_advice(finding: dict[str, Any]) -> bool:

@@ -35,8 +35,8 @@ sys.path += [str(HERE.parent), str(HERE.parent / "public")]
 
 from copies import Copies
 from labels import conclude
-from loops import pipeprof, plain, prepare, profile_of
-from run import Benchmark, Json, NotMeasuredError, is_disturbed, main, outcome_of, until_undisturbed
+from loops import plain, prepare, profile_of
+from run import Benchmark, Json, NotMeasuredError, is_disturbed, main, outcome_of, pipeprof, until_undisturbed
 from stopping import EACH_LOOK, interval, until_decided
 
 WORTH = 1.3
@@ -48,17 +48,8 @@ BUDGET = 60
 """Seconds for trying changes."""
 PATIENCE = 300
 KEPT = (
-    "rule",
-    "title",
-    "family",
-    "stage",
-    "status",
-    "reason",
-    "change",
-    "semantics",
-    "measured",
-    "predicted",
-    "python",
+    *("rule", "title", "family", "stage", "status", "reason", "change"),
+    *("semantics", "measured", "predicted", "python"),
 )
 
 
@@ -75,9 +66,7 @@ def pairs_of(case: Stranger, folder: Path, copies: Copies) -> list[float]:
 
 def report_of(folder: Path, out: Path, columns: int) -> list[str]:
     """The lines of a saved profile's report."""
-    return pipeprof(
-        folder, "show", str(out), patience=PATIENCE, variables={"COLUMNS": str(columns)}
-    ).stdout.splitlines()
+    return pipeprof("show", out, folder=folder, patience=PATIENCE, COLUMNS=str(columns)).stdout.splitlines()
 
 
 def said_of(finding: Json) -> list[str]:

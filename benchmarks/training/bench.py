@@ -54,6 +54,8 @@ from run import (
     is_disturbed,
     main,
     outcome_of,
+    read_json,
+    store,
     truth_file,
     until_undisturbed,
     wants_truth,
@@ -143,10 +145,9 @@ def cost_of(name: str, folder: Path) -> Json:
 
 def truth_of(name: str, folder: Path) -> Json:
     """What stored batches and the mend bring, by plain runs: measured again, or as kept for this machine."""
-    file = truth_file("training")
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    kept = read_json(truth_file("training")).get(name, {})
     if wants_truth():
-        case, found = SCRIPT_CASES[name], {}
+        case, kept = SCRIPT_CASES[name], {}
         for side, edits in (("stored", case.stored), ("mend", case.mend)):
             if not edits:
                 continue
@@ -156,12 +157,10 @@ def truth_of(name: str, folder: Path) -> Json:
                 rates = {text: plain(text, folder).rate for text in texts[:: 1 if number % 2 == 0 else -1]}
                 return rates[texts[1]] / rates[texts[0]]
 
-            found[side] = [round(one, 3) for one in interval(until_decided(pair, [WORTH], MOST_PAIRS))]
-            print(f"{name}: {side} {found[side]}", flush=True)
-        kept[name] = found
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    return dict(kept.get(name, {}))
+            kept[side] = [round(one, 3) for one in interval(until_decided(pair, [WORTH], MOST_PAIRS))]
+            print(f"{name}: {side} {kept[side]}", flush=True)
+        store("training", name, kept)
+    return kept
 
 
 def soak_once(name: str, folder: Path) -> tuple[Json, Json]:
