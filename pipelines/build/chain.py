@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.addresses import node_name
-from pipeprof.pipelines.build.allowlist import CALL_ARGUMENTS, TAKES_LIST, inputs, layers, reads_nothing, resolve
+from pipeprof.pipelines.build.allowlist import CALL_ARGUMENTS, TAKES_LIST, inputs, reads_nothing, resolve
 from pipeprof.pipelines.build.arguments import Making, constant, converted
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.spec.operations import OF_CALLS
+from pipeprof.pipelines.spec.operations import OF_CALLS, layers
 
 Field: TypeAlias = str | int
 """A key, dotted into nested mappings, or an index."""

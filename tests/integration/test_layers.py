@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from integration.test_ops_tensorflow import WRITTEN_FOR_THIS, is_refused, operations
 
-from pipeprof.pipelines.build.allowlist import layers, parameters
+from pipeprof.pipelines.build.allowlist import parameters
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.spec.operations import parameters_of
+from pipeprof.pipelines.spec.operations import layers, parameters_of
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
