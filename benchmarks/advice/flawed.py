@@ -113,34 +113,33 @@ def fetched(index: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.numpy_function(left, [index], tf.float32), [])
 
 
-def zip_of_slow_sides() -> tf.data.Dataset:
+def pool(threads: int) -> tf.data.Options:
+    """Options of a dataset with threads of its own."""
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = threads
+    return options
+
+
+def zip_of_slow_sides(calls: int | None = None) -> tf.data.Dataset:
     """Two sides that wait one after the other."""
-    one = tf.data.Dataset.range(1 << 40).map(fetched)
-    other = tf.data.Dataset.range(1 << 40).map(fetched)
+    one = tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=calls)
+    other = tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=calls)
     return tf.data.Dataset.zip((one, other)).batch(8)
 
 
 def zip_of_slow_sides_mended() -> tf.data.Dataset:
     """Several calls on each side."""
-    one = tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=8)
-    other = tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=8)
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = 16
-    return tf.data.Dataset.zip((one, other)).batch(8).with_options(options)
+    return zip_of_slow_sides(8).with_options(pool(16))
 
 
 def pool_too_small() -> tf.data.Dataset:
     """Many calls that wait, on a pool of two threads."""
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = 2
-    return tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=16).batch(16).with_options(options)
+    return tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=16).batch(16).with_options(pool(2))
 
 
 def pool_too_small_mended() -> tf.data.Dataset:
     """As many threads as calls."""
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = 16
-    return tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=16).batch(16).with_options(options)
+    return tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=16).batch(16).with_options(pool(16))
 
 
 def array_in_memory() -> tf.data.Dataset:

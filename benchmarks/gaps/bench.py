@@ -33,11 +33,6 @@ Where the two plain runs differ by more than these bounds the machine was not st
 them. Whatever pipeprof found, such a case is measured again, up to twice; so is one that does not hold while
 pipeprof's own report says that it was disturbed, or that the hypervisor took 2 % of the cores. Every attempt is in the
 raw result. Of a case that still does not hold, the outcome is "cannot tell".
-
-The truth was the construction before, with the same bounds but 0.03 above for the idle share, and 0.03 for a pipeline
-that is never late: room for what Python does between two steps, which the plain loop has as well. The construction
-does not say how long Python takes on a core that has just slept, nor how late the pipeline's own thread wakes: a plain
-loop is that late too.
 """
 
 from __future__ import annotations
@@ -47,7 +42,7 @@ import os
 import statistics
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -134,17 +129,8 @@ class Plain:
 
     def mean(self, other: Plain) -> Plain:
         """The middle of two runs that agree."""
-
-        def middle(a: float | None, b: float | None) -> float | None:
-            return None if a is None or b is None else (a + b) / 2
-
-        return Plain(
-            (self.wait_share + other.wait_share) / 2,
-            (self.idle_share + other.idle_share) / 2,
-            self.stalls,
-            middle(self.gap_ms, other.gap_ms),
-            middle(self.period_ms, other.period_ms),
-        )
+        both = zip(astuple(self), astuple(other), strict=True)
+        return Plain(*(None if None in pair else statistics.fmean(pair) for pair in both))
 
     def shows(self, case: Case, steps: int) -> bool:
         """Whether the planted schedule is there."""

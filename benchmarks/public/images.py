@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -86,6 +88,13 @@ def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return image, tf.reshape(tf.sparse.to_dense(parsed["boxes"]), [-1, 4])
 
 
+def detected(match_anchors: Callable[..., dict[str, tf.Tensor]]) -> tf.data.Dataset:
+    """Batches of pictures with what is matched of them."""
+    dataset = tf.data.TFRecordDataset("data/detection/train.tfrecord").repeat()
+    dataset = dataset.map(decode, num_parallel_calls=AUTOTUNE).map(match_anchors, num_parallel_calls=AUTOTUNE)
+    return dataset.padded_batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+
+
 def detection() -> tf.data.Dataset:
     """Boxes matched with anchors, one picture at a time, in loops: a one-stage detector's input."""
     anchors = all_anchors()
@@ -102,9 +111,7 @@ def detection() -> tf.data.Dataset:
             best = tf.maximum(best, overlap)
         return {"image": image, "boxes": boxes, "scores": best}
 
-    dataset = tf.data.TFRecordDataset("data/detection/train.tfrecord").repeat()
-    dataset = dataset.map(decode, num_parallel_calls=AUTOTUNE).map(match_anchors, num_parallel_calls=AUTOTUNE)
-    return dataset.padded_batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+    return detected(match_anchors)
 
 
 def detection_broadcast() -> tf.data.Dataset:
@@ -118,9 +125,7 @@ def detection_broadcast() -> tf.data.Dataset:
         scores = tf.reduce_max(tf.pad(overlap, [[0, 0], [0, 1]]), axis=1)
         return {"image": image, "boxes": boxes, "scores": scores}
 
-    dataset = tf.data.TFRecordDataset("data/detection/train.tfrecord").repeat()
-    dataset = dataset.map(decode, num_parallel_calls=AUTOTUNE).map(match_anchors, num_parallel_calls=AUTOTUNE)
-    return dataset.padded_batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+    return detected(match_anchors)
 
 
 def load(path: tf.Tensor) -> tf.Tensor:

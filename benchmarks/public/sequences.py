@@ -71,6 +71,13 @@ def vocabulary() -> tf.lookup.StaticVocabularyTable:
     return tf.lookup.StaticVocabularyTable(initializer, num_oov_buckets=1)
 
 
+def sentences() -> tf.data.Dataset:
+    """Sentences and their translations."""
+    return tf.data.Dataset.zip(
+        tuple(tf.data.TextLineDataset(f"data/texts/{side}.txt") for side in ("source", "target"))
+    )
+
+
 def translation() -> tf.data.Dataset:
     """Pairs of sentences as ids in buckets of similar length: a translation model."""
     table = vocabulary()
@@ -84,10 +91,7 @@ def translation() -> tf.data.Dataset:
     def length(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         return tf.maximum(tf.size(source), tf.size(target))
 
-    pairs = tf.data.Dataset.zip(
-        (tf.data.TextLineDataset("data/texts/source.txt"), tf.data.TextLineDataset("data/texts/target.txt"))
-    )
-    encoded = pairs.map(encode, num_parallel_calls=AUTOTUNE).filter(short_enough).shuffle(2000).repeat()
+    encoded = sentences().map(encode, num_parallel_calls=AUTOTUNE).filter(short_enough).shuffle(2000).repeat()
     return encoded.bucket_by_sequence_length(
         length, bucket_boundaries=[10, 20, 30, 40], bucket_batch_sizes=[64, 48, 32, 24, 16]
     ).prefetch(AUTOTUNE)
@@ -106,10 +110,7 @@ def translation_batched() -> tf.data.Dataset:
     def encode(source: tf.Tensor, target: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return (table.lookup(tf.strings.split(source)).to_tensor(), table.lookup(tf.strings.split(target)).to_tensor())
 
-    pairs = tf.data.Dataset.zip(
-        (tf.data.TextLineDataset("data/texts/source.txt"), tf.data.TextLineDataset("data/texts/target.txt"))
-    )
-    lines = pairs.batch(256).map(counted, num_parallel_calls=AUTOTUNE).unbatch()
+    lines = sentences().batch(256).map(counted, num_parallel_calls=AUTOTUNE).unbatch()
     lines = lines.filter(lambda _source, _target, length: length <= 50).shuffle(2000).repeat()
     buckets = lines.bucket_by_sequence_length(
         lambda _source, _target, length: length,
