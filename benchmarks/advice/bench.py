@@ -1,8 +1,7 @@
 """Known flaws, as a spec and as a Python function: ``pipeprof run`` finds each, and proves the change that mends it.
 
-Usage: ``python benchmarks/advice/bench.py --out FILE [--case NAME …]``. Each flaw of flawed.py was mended by hand, and
-plain loops tell what that is worth: as it is and mended, in pairs, copies of one imported process, until it is decided
-whether what was proven is enough. Demanded:
+Each flaw of flawed.py was mended by hand, and plain loops tell what that is worth: as it is and mended, in pairs,
+copies of one imported process, until it is decided whether what was proven is enough. Demanded:
 
 * ``kept``: a change that was measured and kept, worth at least 60 % of what the mended one is worth;
 * ``ceiling``: where no edit can mend it, an upper bound that reaches at least 60 % of it, at the stage that is slow;

@@ -1,7 +1,7 @@
 """How soon ``pipeprof run`` answers: the first sentence, the first change that was measured to help, and the prompt.
 
-Usage: ``python benchmarks/answers/bench.py --out FILE [--case NAME …]``. The JPEG example is run as a user would, its
-output read as it comes; right before each run TensorFlow is imported alone, which takes T.
+The JPEG example is run as a user would, its output read as it comes; right before each run TensorFlow is imported
+alone, which takes T.
 
 * ``soon``: five runs at the default budget. Holds if, of the medians, the first sentence is there after
   ``measure.seconds`` + 4 T, the first change that helps 20 s later, and the prompt after 60 s.

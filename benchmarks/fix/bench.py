@@ -1,9 +1,8 @@
 """`pipeprof fix` against an exhaustive grid of the same edits, and against AUTOTUNE everywhere.
 
-Usage: ``python benchmarks/fix/bench.py --out FILE [--case NAME …] [--truth]``. Each pipeline is given to `pipeprof fix`
-with its default budget. Its result, the best pipeline of the grid, the one with AUTOTUNE in each stage that takes it
-and the pipeline as it is then run in one session: two processes each, block by block, in rounds that run forwards and
-backwards, until it is decided whether the claim holds.
+Each pipeline is given to `pipeprof fix` with its default budget. Its result, the best pipeline of the grid, the one
+with AUTOTUNE in each stage that takes it and the pipeline as it is then run in one session: two processes each, block
+by block, in rounds that run forwards and backwards, until it is decided whether the claim holds.
 
 Which pipeline of the grid is the best is a truth that is stored for each machine (truth/), and measured with
 ``--truth`` alone: in a session of its own all pipelines of the grid run in a process each. Other rounds compare, as

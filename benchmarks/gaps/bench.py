@@ -1,8 +1,8 @@
 """Planted stalls: whether ``pipeprof run`` finds the idle gaps that a schedule leaves, as long as they are.
 
-Usage: ``python benchmarks/gaps/bench.py --out FILE [--case NAME …]``. Every `every`-th batch comes `late_ms` after it
-was asked for, all others at once; a step takes 10 ms. The host asks `dispatch` steps ahead of the device (none with
-sync), and a prefetch of `p` batches asks another `p` ahead of the host. So a stall leaves the device idle for
+Every `every`-th batch comes `late_ms` after it was asked for, all others at once; a step takes 10 ms. The host asks
+`dispatch` steps ahead of the device (none with sync), and a prefetch of `p` batches asks another `p` ahead of the host.
+So a stall leaves the device idle for
 
     gap = max(0, late - (dispatch + p) * step)
 

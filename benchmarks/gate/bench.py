@@ -1,11 +1,10 @@
 """Whether the gate deserves trust: false alarms, what it finds, and how long it takes.
 
-Usage: ``python benchmarks/gate/bench.py --out FILE [--case NAME …] [--truth]``. Of each of four pipelines, pairs of
-processes are recorded (three processes each, as the gate measures them) under a load of the machine that changes
-from pair to pair. From them thousands of sessions are drawn (draw.py) and decided by the gate,
-and by the rules of four other tools (rules.py); with B as it was recorded, and with its values multiplied. Then the
-gate decides ten times live on each pipeline, four times on the pipeline as it is, six times with longer
-steps and memory that is held.
+Of each of four pipelines, pairs of processes are recorded (three processes each, as the gate measures them) under a
+load of the machine that changes from pair to pair. From them thousands of sessions are drawn (draw.py) and decided by
+the gate, and by the rules of four other tools (rules.py); with B as it was recorded, and with its values multiplied.
+Then the gate decides ten times live on each pipeline, four times on the pipeline as it is, six times with longer steps
+and memory that is held.
 
 Demanded: at most 1 % of the unchanged sessions fail, drawn ones and live ones; at least 95 % of those with a slow-down
 of 10 % fail; the median live decision takes at most 90 s, the start of all processes included. The recorded pairs are

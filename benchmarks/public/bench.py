@@ -1,8 +1,8 @@
 """Pipelines of public shapes: what ``pipeprof run`` concludes about each, against plain loops without it.
 
-Usage: ``python benchmarks/public/bench.py --out FILE [--case NAME …]``. Their shapes are those of public training
-code: images, sequences, tables. Each is measured by a plain loop, then by pipeprof, then by plain loops in which one
-of its functions costs nothing: the one that gains most by that is the bottleneck. Demanded of the report:
+Their shapes are those of public training code: images, sequences, tables. Each is measured by a plain loop, then by
+pipeprof, then by plain loops in which one of its functions costs nothing: the one that gains most by that is the
+bottleneck. Demanded of the report:
 
 * the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth, or
   no more than the two plain loops differ by;

@@ -1,6 +1,6 @@
 """What a pipeline of hundreds of stages costs: check, run and show in proportion to their number.
 
-Usage: ``python benchmarks/scale/bench.py --out FILE [--case NAME …]``. Demanded:
+Demanded:
 
 * `check`, `run` and `show` of 500 stages of any kind take at most 3 times the time of as many maps;
 * from 125 to 500 stages the time of all three grows at most as the number of maps does, that of `check` as the number

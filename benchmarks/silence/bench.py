@@ -1,8 +1,8 @@
 """Silence: whether ``pipeprof run`` leaves alone what deserves it, and speaks of the near twin that does not.
 
-Usage: ``python benchmarks/silence/bench.py --out FILE [--case NAME …]``. Each case of cases.py is a real run of a spec
-or a function in this folder: ten healthy pipelines, habits that cost nothing, traps in which a rule that looks at the
-graph alone gives advice that does nothing or harms, and twins that differ in the one thing that matters. Demanded:
+Each case of cases.py is a real run of a spec or a function in this folder: ten healthy pipelines, habits that cost
+nothing, traps in which a rule that looks at the graph alone gives advice that does nothing or harms, and twins that
+differ in the one thing that matters. Demanded:
 
 * the command ends with 0, the profile is complete and no rule failed;
 * the findings and ideas that must speak do, and no other: a silent case has no finding on speed, no change that was

@@ -1,13 +1,12 @@
 """What a start of ``pipeprof`` costs: ``--help`` against a bare typer application's, ``check`` against imports.
 
-Usage: ``python benchmarks/startup/bench.py --out FILE [--case NAME …]``. Both of a pair are started by the same
-interpreter, turn and turn about (the order flips from pair to pair), after one unmeasured start of each. The libraries
-of ``check`` are the modules of other projects that it has loaded when it ends, found by running it once; they are
-imported alone, in the order in which it loads them. ``check_against_four`` compares it with ``import typer, rich,
-yaml, jsonschema``, which load much of themselves only when they are used. Reading the shorter spec once more in the
-same process takes at most 50 ms of processor time. Bytecode is kept in a folder of the benchmark's own, as installing
-the packages keeps it.
-Holds if the ratios of the pairs are at most 1.3 and 2.5: pairs are measured until their interval decides, at most 30.
+Both of a pair are started by the same interpreter, turn and turn about (the order flips from pair to pair), after one
+unmeasured start of each. The libraries of ``check`` are the modules of other projects that it has loaded when it ends,
+found by running it once; they are imported alone, in the order in which it loads them. ``check_against_four`` compares
+it with ``import typer, rich, yaml, jsonschema``, which load much of themselves only when they are used. Reading the
+shorter spec once more in the same process takes at most 50 ms of processor time. Bytecode is kept in a folder of the
+benchmark's own, as installing the packages keeps it. Holds if the ratios of the pairs are at most 1.3 and 2.5: pairs
+are measured until their interval decides, at most 30.
 """
 
 from __future__ import annotations

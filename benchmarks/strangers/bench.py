@@ -1,8 +1,7 @@
 """Strangers' pipelines: what ``pipeprof run`` says about each, beside what a person gains by hand.
 
-Usage: ``python benchmarks/strangers/bench.py --out FILE [--case NAME …]``; ``python benchmarks/strangers/table.py``
-then prints the gains beside what was said. Each pipeline was mended by hand before the rules were written (cases.py).
-Plain loops tell what that gains, in three to eight pairs, copies of one imported process. Of each report is kept: all
+Each pipeline was mended by hand before the rules were written (cases.py). Plain loops tell what that gains, in three to
+eight pairs, copies of one imported process; table.py prints the gains beside what was said. Of each report is kept: all
 of it as text, its lines at 100 and at 80 columns, and its findings with what was measured. Demanded of a case:
 
 * ``finished``: the command ends with 0, and no rule failed;

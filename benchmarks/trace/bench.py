@@ -1,6 +1,6 @@
 """What the trace costs: reading a large one, and how long a run lasts after the steps were measured.
 
-Usage: ``python benchmarks/trace/bench.py --out FILE [--case NAME …]``. Three things are demanded:
+Three things are demanded:
 
 * a trace of a million events, recorded from a detection pipeline with loops in loops, is read in 10 s and 500 MB;
 * a run of that pipeline has a complete report, and ends at most 20 s after its measuring window;

@@ -1,7 +1,5 @@
 """Training scripts as they are: what ``pipeprof run train.py`` says about each, and what it costs them.
 
-Usage: ``python benchmarks/training/bench.py --out FILE [--case NAME …] [--truth]``.
-
 * ``planted/KIND``: a script whose batches sleep 20 ms and whose steps sleep 10 ms, one for each kind of consumer
   (planted_cases.py). Each batch and step writes when it ran. Demanded: the interval within 1 % of the log's, the fetch
   between the logged sleep and what the step leaves of the interval, and ``n/a`` where the documentation's table has it.
