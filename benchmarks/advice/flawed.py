@@ -113,33 +113,34 @@ def fetched(index: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.numpy_function(left, [index], tf.float32), [])
 
 
-def pool(threads: int) -> tf.data.Options:
-    """Options of a dataset with threads of its own."""
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = threads
-    return options
-
-
-def zip_of_slow_sides(calls: int | None = None) -> tf.data.Dataset:
+def zip_of_slow_sides() -> tf.data.Dataset:
     """Two sides that wait one after the other."""
-    one = tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=calls)
-    other = tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=calls)
+    one = tf.data.Dataset.range(1 << 40).map(fetched)
+    other = tf.data.Dataset.range(1 << 40).map(fetched)
     return tf.data.Dataset.zip((one, other)).batch(8)
 
 
 def zip_of_slow_sides_mended() -> tf.data.Dataset:
     """Several calls on each side."""
-    return zip_of_slow_sides(8).with_options(pool(16))
+    one = tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=8)
+    other = tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=8)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 16
+    return tf.data.Dataset.zip((one, other)).batch(8).with_options(options)
 
 
 def pool_too_small() -> tf.data.Dataset:
     """Many calls that wait, on a pool of two threads."""
-    return tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=16).batch(16).with_options(pool(2))
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 2
+    return tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=16).batch(16).with_options(options)
 
 
 def pool_too_small_mended() -> tf.data.Dataset:
     """As many threads as calls."""
-    return tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=16).batch(16).with_options(pool(16))
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 16
+    return tf.data.Dataset.range(1 << 40).map(fetched, num_parallel_calls=16).batch(16).with_options(options)
 
 
 def array_in_memory() -> tf.data.Dataset:
