@@ -144,14 +144,25 @@ def read_json(path: Path) -> Json:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def until_undisturbed(measure: Callable[[], tuple[Json, Any]]) -> tuple[Json, Any]:
-    """Figures and raw values of a case, measured again while its figures say ``disturbed`` and not ``holds``."""
+def claimed(name: str, said: str, claims: Mapping[str, bool], *, disturbed: bool) -> Json:
+    """Figures of which claims hold; prints a line."""
+    broken = [claim for claim, holds in claims.items() if not holds]
+    print(f"{name}: {said}; {', '.join(broken) or 'holds'}", flush=True)
+    return {"claims": claims, "holds": not broken, "disturbed": disturbed}
+
+
+def until_undisturbed(measure: Callable[[], tuple[Json, Any]]) -> Json:
+    """What `Benchmark.measure` returns of a case, measured again while its figures say ``disturbed``, not ``holds``.
+
+    Args:
+        measure: Returns figures and raw values.
+    """
     before: list[Json] = []
     while True:
         wait_until_quiet()
         figures, raw = measure()
         if figures["holds"] or not figures["disturbed"] or len(before) + 1 == MOST_TRIES:
-            return figures | {"disturbed_tries": before}, raw
+            return {"outcome": outcome_of(figures), "figures": figures | {"disturbed_tries": before}, "raw": raw}
         before.append(figures)
 
 

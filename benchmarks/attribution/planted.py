@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from run import Json, is_disturbed, pipeprof, until_undisturbed
+from run import Json, claimed, is_disturbed, pipeprof, until_undisturbed
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 110
@@ -38,17 +38,13 @@ class Plan:
 
         A report that says it was disturbed claims no shares. Such a case is measured again where it does not hold.
         """
-        figures, raw = until_undisturbed(lambda: self._once(name))
-        return {"figures": figures, "raw": raw}
+        return until_undisturbed(lambda: self._once(name))
 
     def _once(self, name: str) -> tuple[Json, Json]:
         truth, profile = measure(self.kind, name, self.seconds)
         figures, claims = self.judge(truth, profile)
-        broken = [claim for claim, holds in claims.items() if not holds]
-        disturbed = is_disturbed(profile)
-        print(f"{name}: {self.sentence(figures)}; {', '.join(broken) or 'holds'}", flush=True)
         raw = {"truth": truth, **{section: profile[section] for section in self.kept}}
-        return figures | {"claims": claims, "holds": not broken, "disturbed": disturbed}, raw
+        return figures | claimed(name, self.sentence(figures), claims, disturbed=is_disturbed(profile)), raw
 
 
 def measure(kind: str, name: str, seconds: float) -> tuple[Any, Json]:

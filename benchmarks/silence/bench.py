@@ -34,7 +34,7 @@ from cases import CASES, LEFT_ALONE, Case
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from run import Benchmark, is_disturbed, main, outcome_of, pipeprof, read_json, until_undisturbed
+from run import Benchmark, claimed, is_disturbed, main, pipeprof, read_json, until_undisturbed
 
 PIPEPROF = """
 import os
@@ -110,18 +110,16 @@ def run_case(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     case, began = CASES[name], time.monotonic()
     exit_code, profile = measure(case)
     found, claims = judge(case, exit_code, profile)
-    broken, disturbed = [claim for claim, holds in claims.items() if not holds], is_disturbed(profile)
     rules = ", ".join(finding["rule"] for finding in found.get("findings", [])) or "nothing"
-    print(f"{name}: {rules}; {', '.join(broken) or 'holds'}", flush=True)
     asked = {"about": case.about, "command": " ".join(["pipeprof run", case.target, *case.options])}
-    ended = {"seconds": round(time.monotonic() - began, 1), "claims": claims, "holds": not broken}
-    return asked | found | ended | {"disturbed": disturbed}, {key: profile.get(key) for key in KEPT}
+    ended = {"seconds": round(time.monotonic() - began, 1)}
+    ended |= claimed(name, rules, claims, disturbed=is_disturbed(profile))
+    return asked | found | ended, {key: profile.get(key) for key in KEPT}
 
 
 def measured(name: str, _folder: Path) -> dict[str, Any]:
     """A case, measured again while the machine was disturbed."""
-    figures, raw = until_undisturbed(partial(run_case, name))
-    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+    return until_undisturbed(partial(run_case, name))
 
 
 BENCHMARK = Benchmark(

@@ -35,7 +35,7 @@ sys.path += [str(HERE.parent), str(HERE.parent / "public")]
 from copies import Copies
 from labels import conclude
 from loops import plain, prepare, profile_of
-from run import Benchmark, Json, NotMeasuredError, is_disturbed, main, outcome_of, pipeprof, until_undisturbed
+from run import Benchmark, Json, NotMeasuredError, claimed, is_disturbed, main, pipeprof, until_undisturbed
 from stopping import EACH_LOOK, interval, until_decided
 
 WORTH = 1.3
@@ -134,10 +134,7 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[Json, Json]:
     code, profile, out = profile_of(folder, case.target, *step, "--budget", f"{BUDGET}", patience=PATIENCE)
     reports = {str(columns): report_of(folder, out, columns) if profile else [] for columns in (WIDE, NARROW)}
     found = judge(case, code, profile, pairs, reports)
-    broken = [claim for claim, holds in found["claims"].items() if not holds]
-    disturbed = is_disturbed(profile)
-    print(f"{name}: by hand {found.get('by_hand')}, kept {found.get('kept')}, ceiling {found.get('ceiling')}; "
-          f"{', '.join(broken) or 'holds'}", flush=True)  # fmt: skip
+    said = f"by hand {found.get('by_hand')}, kept {found.get('kept')}, ceiling {found.get('ceiling')}"
     raw = {
         "pairs": pairs,
         "exit_code": code,
@@ -145,7 +142,7 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[Json, Json]:
         "findings": [{key: one.get(key) for key in KEPT} for one in profile.get("findings") or []],
         "verification": profile.get("verification"),
     }
-    return found | {"holds": not broken, "disturbed": disturbed}, raw
+    return found | claimed(name, said, found["claims"], disturbed=is_disturbed(profile)), raw
 
 
 def measured(name: str, folder: Path) -> Json:
@@ -156,8 +153,7 @@ def measured(name: str, folder: Path) -> Json:
         raise NotMeasuredError(msg)
     prepare(folder)
     with Copies() as copies:
-        figures, raw = until_undisturbed(partial(run_case, folder, copies, name))
-    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+        return until_undisturbed(partial(run_case, folder, copies, name))
 
 
 def concluded(cases: Mapping[str, Json]) -> tuple[str, Json]:

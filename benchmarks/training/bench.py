@@ -49,6 +49,7 @@ from run import (
     Benchmark,
     Json,
     NotMeasuredError,
+    claimed,
     is_disturbed,
     main,
     outcome_of,
@@ -82,14 +83,12 @@ def require(library: str | None) -> None:
 
 def tell(name: str, figures: Json, claims: dict[str, bool], ran: Ran) -> tuple[Json, Json]:
     """Figures and raw values of one try; prints a line."""
-    broken = [claim for claim, holds in claims.items() if not holds]
-    disturbed = is_disturbed(ran.profile)
     headline = (ran.profile.get("verdict") or {}).get("headline") or ran.output.strip()[-300:]
-    print(f"{name}: {headline}; {', '.join(broken) or 'holds'}", flush=True)
     raw = {"exit_code": ran.code, "times": ran.times} | {key: ran.profile.get(key) for key in KEPT}
     if not ran.profile:
         raw["output"] = ran.output[-2000:]
-    return figures | {"headline": headline, "claims": claims, "holds": not broken, "disturbed": disturbed}, raw
+    told = claimed(name, headline, claims, disturbed=is_disturbed(ran.profile))
+    return figures | {"headline": headline} | told, raw
 
 
 def planted_once(name: str, folder: Path) -> tuple[Json, Json]:
@@ -201,11 +200,9 @@ def measured(case: str, folder: Path) -> Json:
         return hooks_cost(name)
     if kind == "planted":
         require(PLANTED_CASES[name].library)
-        figures, raw = until_undisturbed(partial(planted_once, name, folder))
-        return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+        return until_undisturbed(partial(planted_once, name, folder))
     if kind == "finding":
-        figures, raw = until_undisturbed(partial(finding_once, name, folder))
-        return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+        return until_undisturbed(partial(finding_once, name, folder))
     require(SCRIPT_CASES[name].library)
     prepare(folder)
     if kind == "cost":
@@ -214,8 +211,7 @@ def measured(case: str, folder: Path) -> Json:
     if "stored" not in truth:
         msg = "this machine has no truth of it: --truth measures what stored batches bring"
         raise NotMeasuredError(msg)
-    figures, raw = until_undisturbed(partial(script_once, name, folder, truth))
-    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+    return until_undisturbed(partial(script_once, name, folder, truth))
 
 
 PLANTED_NAMES = tuple(f"planted/{name}" for name in PLANTED_CASES)

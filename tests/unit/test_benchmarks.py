@@ -108,10 +108,15 @@ def test_a_case_is_measured_again_only_where_it_was_disturbed_and_does_not_hold(
 ) -> None:
     monkeypatch.setattr(run, "wait_until_quiet", lambda: None)
     left = iter([({"holds": held, "disturbed": disturbed}, number) for number, (held, disturbed) in enumerate(each)])
-    figures, raw = run.until_undisturbed(lambda: next(left))
-    assert raw == measured - 1
-    assert (figures["holds"], figures["disturbed"]) == each[raw]
-    assert len(figures["disturbed_tries"]) == measured - 1
+    found = run.until_undisturbed(lambda: next(left))
+    assert (found["raw"], len(found["figures"]["disturbed_tries"])) == (measured - 1, measured - 1)
+    assert (found["figures"]["holds"], found["figures"]["disturbed"]) == each[measured - 1]
+    assert found["outcome"] == run.outcome_of(found["figures"])
+
+
+def test_a_line_says_which_claims_do_not_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run.claimed("case", "what was found", {"one": True, "other": False}, disturbed=False)
+    assert (found["holds"], capsys.readouterr().out) == (False, "case: what was found; other\n")
 
 
 @pytest.mark.parametrize(
