@@ -116,7 +116,9 @@ def test_where_git_does_not_tell_a_profile_is_taken_only_by_its_name(
     assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
 
 
-def test_a_committed_self_test_does_not_count(work: Path, pipeprof: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_committed_self_test_does_not_count(
+    work: Path, pipeprof: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     receipt = {"target": "spec.yaml", "started": "2026", "passed": True, "slower": 0.1, "hold_bytes": 1}
     receipt |= {"alarms": [], "missed": [], "detectable": {}, "pairs": [4, 4]}
     Path("pipeprof-out/self-test-spec.json").write_text(json.dumps({"self_test": receipt}))
