@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -38,6 +39,8 @@ OTHERS_BELOW, STOLEN_BELOW = 0.04, 0.03
 """Where a case begins: share of all cores that others use, and what the hypervisor takes of a core that computes."""
 LOOK_SECONDS, PAUSE_SECONDS, PATIENCE_SECONDS = 2.0, 5.0, 60.0
 """How long the machine is looked at, the pause between two looks, and how long a case waits for a quiet machine."""
+
+PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 
 Json = dict[str, Any]
 
@@ -113,14 +116,53 @@ def wait_until_quiet() -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-def until_undisturbed(measure: Callable[[], tuple[Json, Any]]) -> tuple[Json, Any]:
-    """Figures and raw values of a case, measured again while its figures say ``disturbed`` and not ``holds``."""
+def result(holds: bool, figures: Any, raw: Any) -> Json:
+    """What `Benchmark.measure` returns of a case that holds or does not."""
+    return {"outcome": HOLDS if holds else BROKEN, "figures": figures, "raw": raw}
+
+
+def pipeprof(
+    *words: str | Path, folder: Path | str, patience: float, program: Sequence[str] = PIPEPROF, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run pipeprof in a folder, through the command in BENCHMARK_THROUGH if there is one; failures are printed."""
+    done = subprocess.run(
+        [*shlex.split(os.environ.get("BENCHMARK_THROUGH", "")), *program, *words],
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=patience,
+        check=False,
+    )
+    if done.returncode:
+        print(done.stdout[-2000:], done.stderr, file=sys.stderr)
+    return done
+
+
+def read_json(path: Path) -> Json:
+    """A document; empty if there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def claimed(name: str, said: str, claims: Mapping[str, bool], *, disturbed: bool) -> Json:
+    """Figures of which claims hold; prints a line."""
+    broken = [claim for claim, holds in claims.items() if not holds]
+    print(f"{name}: {said}; {', '.join(broken) or 'holds'}", flush=True)
+    return {"claims": claims, "holds": not broken, "disturbed": disturbed}
+
+
+def until_undisturbed(measure: Callable[[], tuple[Json, Any]]) -> Json:
+    """What `Benchmark.measure` returns of a case, measured again while its figures say ``disturbed``, not ``holds``.
+
+    Args:
+        measure: Returns figures and raw values.
+    """
     before: list[Json] = []
     while True:
         wait_until_quiet()
         figures, raw = measure()
         if figures["holds"] or not figures["disturbed"] or len(before) + 1 == MOST_TRIES:
-            return figures | {"disturbed_tries": before}, raw
+            return {"outcome": outcome_of(figures), "figures": figures | {"disturbed_tries": before}, "raw": raw}
         before.append(figures)
 
 
@@ -162,6 +204,16 @@ def head() -> str:
 def truth_file(benchmark: str) -> Path:
     """Where a benchmark keeps what does not depend on pipeprof and takes long to measure, of this machine."""
     return HERE / benchmark / "truth" / f"{machine_name()}.json"
+
+
+def store(benchmark: str, name: str, found: Json, *, indent: int | None = 1) -> Json:
+    """Keep a truth with commit, date and machine, and return it."""
+    today = datetime.date.today().isoformat()
+    found = found | {"commit": head(), "date": today, "machine": machine_name()}
+    path = truth_file(benchmark)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(read_json(path) | {name: found}, indent=indent) + "\n", encoding="utf-8")
+    return found
 
 
 def wants_truth() -> bool:
@@ -243,7 +295,7 @@ def measure(name: str, case: str, folder: Path) -> Json:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     broken = {"outcome": BROKEN, "figures": {"exit_code": process.returncode}, "raw": {}, "seconds": 0.0}
-    return found | (json.loads(out.read_text(encoding="utf-8")) if out.exists() else broken)
+    return found | (read_json(out) or broken)
 
 
 def keep(name: str, listed: Json, cases: Json) -> None:
@@ -282,7 +334,7 @@ def run() -> int:
         for number, (name, case) in enumerate(works, 1):
             print(f"[{number}/{len(works)}] {name}: {case}", flush=True)
             path = RESULTS / f"{name}.json"
-            cases = json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else {}
+            cases = read_json(path).get("cases", {})
             found = measure(name, case, Path(folder))
             if found["outcome"] is None and case in cases:
                 continue

@@ -1,11 +1,14 @@
-"""The product's sources and their trees, read and parsed once for all tests of a process."""
+"""The product's sources and their trees, read and parsed once for all tests of a process; and scripts as modules."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("api", "cli", "pipelines", "profiles")
@@ -38,3 +41,13 @@ def statements(tree: ast.AST) -> Iterator[ast.AST]:
     for name in ("body", "orelse", "handlers", "finalbody", "cases"):
         inner = getattr(tree, name, None)
         yield from inner if isinstance(inner, list) else ()
+
+
+def script(path: str) -> ModuleType:
+    """A file of the repository that is no part of the product, as a module."""
+    spec = importlib.util.spec_from_file_location(f"script_{Path(path).stem}", ROOT / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

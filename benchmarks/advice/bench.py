@@ -1,8 +1,7 @@
 """Known flaws, as a spec and as a Python function: ``pipeprof run`` finds each, and proves the change that mends it.
 
-Usage: ``python benchmarks/advice/bench.py --out FILE [--case NAME …]``. Each flaw of flawed.py was mended by hand, and
-plain loops tell what that is worth: as it is and mended, in pairs, copies of one imported process, until it is decided
-whether what was proven is enough. Demanded:
+Each flaw of flawed.py was mended by hand, and plain loops tell what that is worth: as it is and mended, in pairs,
+copies of one imported process, until it is decided whether what was proven is enough. Demanded:
 
 * ``kept``: a change that was measured and kept, worth at least 60 % of what the mended one is worth;
 * ``ceiling``: where no edit can mend it, an upper bound that reaches at least 60 % of it, at the stage that is slow;
@@ -17,8 +16,6 @@ Needs two idle cores.
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
 from copies import Copies
-from run import Benchmark, main
+from run import Benchmark, main, pipeprof, read_json
 from stopping import EACH_LOOK, interval, until_decided
 
 SECONDS = 2.0
@@ -108,11 +105,7 @@ def profile_of(name: str, kind: str, folder: Path, step: str | None) -> tuple[in
     out = folder / f"{name}-{kind}.json"
     run = ["run", target, "--seconds", "5", "--quiet", "--out", str(out), "--force"]
     run += ["--step", f"{step},dispatch=sync"] if step is not None else []
-    program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run]
-    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    if done.returncode:
-        print(done.stderr, file=sys.stderr)
-    return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    return pipeprof(*run, folder=folder, patience=PATIENCE).returncode, read_json(out)
 
 
 def said(profile: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """How soon ``pipeprof run`` answers: the first sentence, the first change that was measured to help, and the prompt.
 
-Usage: ``python benchmarks/answers/bench.py --out FILE [--case NAME …]``. The JPEG example is run as a user would, its
-output read as it comes; right before each run TensorFlow is imported alone, which takes T.
+The JPEG example is run as a user would, its output read as it comes; right before each run TensorFlow is imported
+alone, which takes T.
 
 * ``soon``: five runs at the default budget. Holds if, of the medians, the first sentence is there after
   ``measure.seconds`` + 4 T, the first change that helps 20 s later, and the prompt after 60 s.
@@ -18,14 +18,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from run import Benchmark, main
+from run import PIPEPROF, Benchmark, main, result
 
 SPEC = Path(__file__).resolve().parents[2] / "examples" / "jpeg_folder" / "spec.yaml"
 MEASURE_SECONDS = 5.0
@@ -46,8 +45,7 @@ def import_seconds() -> float:
 def run(folder: Path, *options: str) -> dict[str, Any]:
     """One run: when something was first printed, when a change was first said to help, the end, and what is first."""
     out = folder / "run.json"
-    program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()"]
-    command = [*program, "run", str(SPEC), "--out", str(out), "--force", *options]
+    command = [*PIPEPROF, "run", str(SPEC), "--out", str(out), "--force", *options]
     begun = time.perf_counter()
     seen: dict[str, float] = {}
 
@@ -70,26 +68,14 @@ def run(folder: Path, *options: str) -> dict[str, Any]:
     return {**seen, "first": kept[0] if kept else None}
 
 
-def soon(folder: Path) -> Iterator[dict[str, Any]]:
-    """The runs of the first claim."""
-    for _ in range(SOON):
-        seconds = import_seconds()
-        yield {"import": seconds, **run(folder)}
-
-
 def measured(name: str, folder: Path) -> dict[str, Any]:
     """One of both claims."""
     if name == "alike":
         runs = [run(folder, "--budget", "40") for _ in range(ALIKE)]
         (first, many), *_ = Counter(one["first"] for one in runs).most_common(1)
         print(f"{many} of {ALIKE} name first: {first}")
-        holds = first is not None and many >= MOST_ALIKE
-        return {
-            "outcome": "holds" if holds else "does not hold",
-            "figures": {"first": first, "runs": many},
-            "raw": runs,
-        }
-    runs = list(soon(folder))
+        return result(first is not None and many >= MOST_ALIKE, {"first": first, "runs": many}, runs)
+    runs = [{"import": import_seconds(), **run(folder)} for _ in range(SOON)]
     figures = {
         key: round(median(one.get(key, PATIENCE) for one in runs), 2) for key in ("import", "sentence", "prompt")
     }
@@ -98,7 +84,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     print(f"sentence {figures['sentence']} s (at most {most:.1f}), change {figures['change']} s later, "
           f"prompt {figures['prompt']} s")  # fmt: skip
     holds = figures["sentence"] <= most and figures["change"] <= FIRST_CHANGE and figures["prompt"] <= PROMPT
-    return {"outcome": "holds" if holds else "does not hold", "figures": figures, "raw": runs}
+    return result(holds, figures, runs)
 
 
 BENCHMARK = Benchmark(

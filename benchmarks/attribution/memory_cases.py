@@ -5,15 +5,14 @@ the same loop without one owner, for each owner that is planted. A plain loop te
 the first batch is out, and while it runs. The truth of an owner is the difference of the two plain loops' peaks in that
 one of these two stretches in which pipeprof's worker had the peak that the ledger is of.
 
-The first version compared the two loops' peaks wherever each lay, which are two different moments where an owner's
-absence moves the peak. In `several` it does: with its shuffle the loop has its peak while it runs, without it while the
-array is made, when another copy of the array is there. Their difference, 130 MB, was taken for a shuffle that holds 250
-elements of 1 MB. All cases are judged by the difference within one stretch; no threshold was changed with it.
+Peaks wherever each lies are two different moments where an owner's absence moves the peak. In `several` it does: with
+its shuffle the loop has its peak while it runs, without it while the array is made, when another copy of the array is
+there. Their difference is 130 MB, with a shuffle that holds 250 elements of 1 MB.
 
 A plain loop is run three times, and its peaks are the medians: which free pieces the pool gives to whom differs from
 process to process, and of single runs the truth of `several`' shuffle came out between 201 and 249 MB, that of
-`cache_features` between 344 and 381 MB. Single runs were the truth before; no threshold was changed with that either.
-Two plain loops run side by side: their peaks are each process's own and follow from no time.
+`cache_features` between 344 and 381 MB. Two plain loops run side by side: their peaks are each process's own and follow
+from no time.
 
 Demanded, and written down before the first run:
 
@@ -35,10 +34,7 @@ About ten minutes. BENCHMARK_THROUGH is a command that each process is started t
 from __future__ import annotations
 
 import json
-import os
-import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -46,9 +42,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from run import pipeprof
+
 HERE = Path(__file__).resolve().parent
 PIPELINES = HERE / "memory_pipelines.py"
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 OWNER_BYTES = 100_000_000
 OWNER, REST, PREDICTION = 0.25, 0.15, 0.20
 SECONDS = 3
@@ -102,20 +99,12 @@ CASES = {
 }
 
 
-def _run(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
-    through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
-    return subprocess.run(
-        [*through, *command], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-
-
 def rise(name: str, case: Case, without: str = "") -> dict[str, int]:
     """The plain loop's peaks above TensorFlow's own, while made and while running, and the bytes of a batch."""
-    command = [sys.executable, str(PIPELINES), name, without, str(case.step_ms / 1e3)]
+    words = (PIPELINES, name, without, str(case.step_ms / 1e3))
     with tempfile.TemporaryDirectory() as folder:
-        done = _run(command, folder)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+        done = pipeprof(*words, folder=folder, patience=PATIENCE, program=[sys.executable])
+    done.check_returncode()
     found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -131,9 +120,7 @@ def profile(name: str, case: Case) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "profile.json")
         options = ["--step", step, "--seconds", str(SECONDS), "--no-verify", "--quiet", "--out", str(out)]
-        done = _run([*PIPEPROF, "run", f"{PIPELINES}:{name}", *options], folder)
-        if done.returncode:
-            raise SystemExit(done.stdout + done.stderr)
+        pipeprof("run", f"{PIPELINES}:{name}", *options, folder=folder, patience=PATIENCE).check_returncode()
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found
 

@@ -52,18 +52,16 @@ def array_in_graph(without: str = "") -> Dataset:
     return plain(sliced().repeat().batch(4))
 
 
-def array_captured(without: str = "") -> Dataset:
+def array_captured(without: str = "", most: int = 100) -> Dataset:
     """An array of 20 MB inside a map."""
-    rows = 1 if without == "source" else 100
+    rows = 1 if without == "source" else most
     values = np.random.default_rng(0).random((rows, 50_000), np.float32)
     return plain(Dataset.range(ENDLESS).map(lambda number: tf.gather(values, number % rows)).batch(4))
 
 
 def array_captured_large(without: str = "") -> Dataset:
     """An array of 120 MB inside a map: its graph is read without the array."""
-    rows = 1 if without == "source" else 600
-    values = np.random.default_rng(0).random((rows, 50_000), np.float32)
-    return plain(Dataset.range(ENDLESS).map(lambda number: tf.gather(values, number % rows)).batch(4))
+    return array_captured(without, most=600)
 
 
 def shuffle_images(without: str = "") -> Dataset:

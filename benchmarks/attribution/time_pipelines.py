@@ -9,6 +9,7 @@ to the file that BENCHMARK_TRUTH names, and returns the pipeline that BENCHMARK_
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import time
@@ -88,22 +89,11 @@ def wait_in_numpy_function(element: Any) -> Any:
     return element
 
 
-def numpy_op(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """One PyFunc."""
+def python_op(call: Callable[..., Any], function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """One PyFunc or EagerPyFunc, by TensorFlow's function that makes it."""
 
     def work(element: Any) -> Any:
-        found = tf.numpy_function(function, [element], tf.int64)
-        found.set_shape([])
-        return found
-
-    return work
-
-
-def py_op(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """One EagerPyFunc."""
-
-    def work(element: Any) -> Any:
-        found = tf.py_function(function, [element], tf.int64)
+        found = call(function, [element], tf.int64)
         found.set_shape([])
         return found
 
@@ -112,10 +102,8 @@ def py_op(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def counted() -> Iterator[int]:
     """A generator that computes for each element."""
-    number = 0
-    while True:
+    for number in itertools.count(1):
         count(90_000)
-        number += 1
         yield number
 
 
@@ -239,7 +227,7 @@ def python_and_op(units: Units) -> Any:
     units.python("python", lambda: count(80_000), "PyFunc", "count")
     return (
         numbers()
-        .map(numpy_op(count_in_numpy_function), name="python")
+        .map(python_op(tf.numpy_function, count_in_numpy_function), name="python")
         .map(units.stage("op", sort_op(15_000), "TopKV2"), name="op")
         .batch(BATCH)
     )
@@ -251,7 +239,7 @@ def eager_python_and_op(units: Units) -> Any:
     return (
         numbers()
         .map(units.stage("op", transcode_op(20_000), "UnicodeTranscode"), name="op")
-        .map(py_op(count_in_py_function), name="python")
+        .map(python_op(tf.py_function, count_in_py_function), name="python")
         .batch(BATCH)
     )
 
@@ -268,7 +256,7 @@ def waiting_and_op(units: Units) -> Any:
     units.python("waiting", lambda: time.sleep(0.004), "PyFunc", "wait_in_numpy_function", waits=True)
     return (
         numbers()
-        .map(numpy_op(wait_in_numpy_function), name="waiting")
+        .map(python_op(tf.numpy_function, wait_in_numpy_function), name="waiting")
         .map(units.stage("op", sort_op(14_000), "TopKV2"), name="op")
         .batch(BATCH)
     )
@@ -378,32 +366,9 @@ def filled_cache(units: Units) -> Any:
     )
 
 
-PIPELINES: dict[str, Callable[[Units], Any]] = {
-    one.__name__: one
-    for one in (
-        chain,
-        two_ops_in_one,
-        same_names,
-        python_and_op,
-        eager_python_and_op,
-        generator_and_op,
-        waiting_and_op,
-        interleaved,
-        flattened,
-        fused,
-        zipped,
-        per_batch,
-        refilled,
-        refilled_by_generator,
-        refilled_cache,
-        filled_cache,
-    )
-}
-
-
 def planted() -> Any:
     """The pipeline that the environment names; its truth is written on the way."""
     units = Units()
-    dataset = PIPELINES[os.environ["BENCHMARK_CASE"]](units)
+    dataset = globals()[os.environ["BENCHMARK_CASE"]](units)
     units.write()
     return dataset

@@ -1,9 +1,8 @@
 """Upper bounds of stages: 1.0× for cheap stages after a slow source, the known gain for a slow Python function.
 
-Usage: ``python benchmarks/ceiling/bench.py --out FILE [--case NAME …]``. Each stage is replaced by a replay of its
-outputs as a run does it, as entrants of the same race (pipelines.py), which ends as soon as the interval decides.
-Replaying the outputs without what is before them would credit a map, a batch and a filter after a slow source with all
-of the source's time, 900×, 15× and 14× in a run.
+Each stage is replaced by a replay of its outputs as a run does it, as entrants of the same race (pipelines.py), which
+ends as soon as the interval decides. Replaying the outputs without what is before them would credit a map, a batch and
+a filter after a slow source with all of the source's time, 900×, 15× and 14× in a run.
 
 Holds if a run would reject all three and their speed-up is at most 1.03, and if the Python function, replaced, reaches
 at least 60 % of the gain of the same function written in TensorFlow, and no more than 1.25 times the speed of that.

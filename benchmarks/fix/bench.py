@@ -1,9 +1,8 @@
 """`pipeprof fix` against an exhaustive grid of the same edits, and against AUTOTUNE everywhere.
 
-Usage: ``python benchmarks/fix/bench.py --out FILE [--case NAME …] [--truth]``. Each pipeline is given to `pipeprof fix`
-with its default budget. Its result, the best pipeline of the grid, the one with AUTOTUNE in each stage that takes it
-and the pipeline as it is then run in one session: two processes each, block by block, in rounds that run forwards and
-backwards, until it is decided whether the claim holds.
+Each pipeline is given to `pipeprof fix` with its default budget. Its result, the best pipeline of the grid, the one
+with AUTOTUNE in each stage that takes it and the pipeline as it is then run in one session: two processes each, block
+by block, in rounds that run forwards and backwards, until it is decided whether the claim holds.
 
 Which pipeline of the grid is the best is a truth that is stored for each machine (truth/), and measured with
 ``--truth`` alone: in a session of its own all pipelines of the grid run in a process each. Other rounds compare, as
@@ -22,10 +21,7 @@ Needs two idle cores. Two minutes for a pipeline, three with its grid.
 
 from __future__ import annotations
 
-import datetime
-import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -36,7 +32,19 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from cases import CASES, PUBLIC, Case
 from judging import AS_IT_IS, EVERYWHERE, FIXED, SELECTING_ROUNDS, as_one, best_of_grid, enough, judge, most_rounds
-from run import Benchmark, NotMeasuredError, head, machine_name, main, public_data, truth_file, wants_truth
+from run import (
+    Benchmark,
+    NotMeasuredError,
+    machine_name,
+    main,
+    pipeprof,
+    public_data,
+    read_json,
+    result,
+    store,
+    truth_file,
+    wants_truth,
+)
 
 if TYPE_CHECKING:
     from session import Session, Version
@@ -50,23 +58,13 @@ def fixed(case: Case, out: Path, folder: Path) -> dict[str, Any]:
     words = ["fix", case.target, "--step", case.step, "--out", str(out), "--force", "--quiet"]
     words += ["--budget", f"{BUDGET:g}", *(["--allow", ",".join(case.allow)] if case.allow else [])]
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    if done.returncode:
-        print(done.stdout, done.stderr, file=sys.stderr)
-    return {"exit_code": done.returncode, "seconds": round(time.monotonic() - began, 1)}
+    code = pipeprof(*words, folder=folder, patience=PATIENCE).returncode
+    return {"exit_code": code, "seconds": round(time.monotonic() - began, 1)}
 
 
 def stored_best(name: str) -> dict[str, Any]:
     """Which pipeline of the grid is the best on this machine, with when it was measured."""
-    path = truth_file("fix")
-    stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    stored = read_json(truth_file("fix"))
     if name not in stored:
         msg = f"no best pipeline of a grid is stored for {machine_name()}: run.py fix --truth measures it"
         raise NotMeasuredError(msg)
@@ -82,15 +80,8 @@ def measure_best(name: str, one: Session, entered: Mapping[str, Version]) -> dic
         "grid": len(grid) - len(left_out),
         "rates": rates,
         "left_out": left_out,
-        "commit": head(),
-        "date": datetime.date.today().isoformat(),
-        "machine": machine_name(),
     }
-    path = truth_file("fix")
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(stored | {name: found}, indent=1) + "\n", encoding="utf-8")
-    return found
+    return store("fix", name, found)
 
 
 def measured(name: str, folder: Path) -> dict[str, Any]:
@@ -107,7 +98,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     out.unlink(missing_ok=True)
     run = fixed(case, out, folder)
     if run["exit_code"] or not out.exists():
-        return {"outcome": "does not hold", "figures": {"exit_code": run["exit_code"]}, "raw": run}
+        return result(False, {"exit_code": run["exit_code"]}, run)
     profile = load_profile(out)
     found = profile.fix
     assert found is not None

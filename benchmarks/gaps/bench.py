@@ -1,8 +1,8 @@
 """Planted stalls: whether ``pipeprof run`` finds the idle gaps that a schedule leaves, as long as they are.
 
-Usage: ``python benchmarks/gaps/bench.py --out FILE [--case NAME …]``. Every `every`-th batch comes `late_ms` after it
-was asked for, all others at once; a step takes 10 ms. The host asks `dispatch` steps ahead of the device (none with
-sync), and a prefetch of `p` batches asks another `p` ahead of the host. So a stall leaves the device idle for
+Every `every`-th batch comes `late_ms` after it was asked for, all others at once; a step takes 10 ms. The host asks
+`dispatch` steps ahead of the device (none with sync), and a prefetch of `p` batches asks another `p` ahead of the host.
+So a stall leaves the device idle for
 
     gap = max(0, late - (dispatch + p) * step)
 
@@ -33,11 +33,6 @@ Where the two plain runs differ by more than these bounds the machine was not st
 them. Whatever pipeprof found, such a case is measured again, up to twice; so is one that does not hold while
 pipeprof's own report says that it was disturbed, or that the hypervisor took 2 % of the cores. Every attempt is in the
 raw result. Of a case that still does not hold, the outcome is "cannot tell".
-
-The truth was the construction before, with the same bounds but 0.03 above for the idle share, and 0.03 for a pipeline
-that is never late: room for what Python does between two steps, which the plain loop has as well. The construction
-does not say how long Python takes on a core that has just slept, nor how late the pipeline's own thread wakes: a plain
-loop is that late too.
 """
 
 from __future__ import annotations
@@ -45,10 +40,9 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -57,9 +51,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
 from copies import Copies
-from run import MOST_TRIES, Benchmark, is_disturbed, main, outcome_of, wait_until_quiet
+from run import MOST_TRIES, Benchmark, is_disturbed, main, outcome_of, pipeprof, wait_until_quiet
 
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 STEP_MS = 10.0
 GAP_MS = 1.5
 PERIOD = 0.1
@@ -136,17 +129,8 @@ class Plain:
 
     def mean(self, other: Plain) -> Plain:
         """The middle of two runs that agree."""
-
-        def middle(a: float | None, b: float | None) -> float | None:
-            return None if a is None or b is None else (a + b) / 2
-
-        return Plain(
-            (self.wait_share + other.wait_share) / 2,
-            (self.idle_share + other.idle_share) / 2,
-            self.stalls,
-            middle(self.gap_ms, other.gap_ms),
-            middle(self.period_ms, other.period_ms),
-        )
+        both = zip(astuple(self), astuple(other), strict=True)
+        return Plain(*(None if None in pair else statistics.fmean(pair) for pair in both))
 
     def shows(self, case: Case, steps: int) -> bool:
         """Whether the planted schedule is there."""
@@ -177,34 +161,18 @@ CASES = {
 }
 
 
-def output_of(command: list[str], case: Case, folder: str) -> dict[str, Any]:
-    """The JSON object that a command prints about a case."""
-    done = subprocess.run(
-        command,
-        env=os.environ | {"BENCHMARK_CASE": json.dumps(asdict(case))},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
-    printed: dict[str, Any] = json.loads(done.stdout)
-    return printed
-
-
 def attempt(case: Case, steps: int, copies: Copies) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The readings of the plain loop before and after pipeprof's run, and the profile of that run."""
     plain = [str(HERE / "plain.py"), str(steps), f"{STEP_MS:g}"]
-    environment = os.environ | {"BENCHMARK_CASE": json.dumps(asdict(case))}
+    given = {"BENCHMARK_CASE": json.dumps(asdict(case))}
     target = f"{HERE / 'pipelines.py'}:planted"
     options = f"--step simulate:{STEP_MS:g}ms,dispatch={case.dispatch} --steps {steps} --no-verify --json --quiet"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        before = copies.run(plain, folder, environment)
-        profile = output_of([*PIPEPROF, "run", target, *options.split()], case, name)
-        return [before, copies.run(plain, folder, environment)], profile
+        before = copies.run(plain, folder, os.environ | given)
+        done = pipeprof("run", target, *options.split(), folder=folder, patience=PATIENCE, **given)
+        done.check_returncode()
+        return [before, copies.run(plain, folder, os.environ | given)], json.loads(done.stdout)
 
 
 def judge(case: Case, truths: list[Plain], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:

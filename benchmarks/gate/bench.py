@@ -1,11 +1,10 @@
 """Whether the gate deserves trust: false alarms, what it finds, and how long it takes.
 
-Usage: ``python benchmarks/gate/bench.py --out FILE [--case NAME …] [--truth]``. Of each of four pipelines, pairs of
-processes are recorded (three processes each, as the gate measures them) under a load of the machine that changes
-from pair to pair. From them thousands of sessions are drawn (draw.py) and decided by the gate,
-and by the rules of four other tools (rules.py); with B as it was recorded, and with its values multiplied. Then the
-gate decides ten times live on each pipeline, four times on the pipeline as it is, six times with longer
-steps and memory that is held.
+Of each of four pipelines, pairs of processes are recorded (three processes each, as the gate measures them) under a
+load of the machine that changes from pair to pair. From them thousands of sessions are drawn (draw.py) and decided by
+the gate, and by the rules of four other tools (rules.py); with B as it was recorded, and with its values multiplied.
+Then the gate decides ten times live on each pipeline, four times on the pipeline as it is, six times with longer steps
+and memory that is held.
 
 Demanded: at most 1 % of the unchanged sessions fail, drawn ones and live ones; at least 95 % of those with a slow-down
 of 10 % fail; the median live decision takes at most 90 s, the start of all processes included. The recorded pairs are
@@ -15,8 +14,6 @@ what was recorded.
 
 from __future__ import annotations
 
-import datetime
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,7 +23,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from run import ROOT, Benchmark, NotMeasuredError, head, machine_name, main, public_data, truth_file, wants_truth
+from run import ROOT, Benchmark, NotMeasuredError, main, public_data, read_json, result, store, truth_file, wants_truth
 
 SLOWER = (0.03, 0.05, 0.10, 0.20)
 LARGER = (0.05, 0.20)
@@ -149,7 +146,6 @@ def bank_of(name: str, folder: Path) -> dict[str, Any]:
     from record import CASES, record_bank
 
     own = truth_file("gate")
-    stored = json.loads(own.read_text(encoding="utf-8")) if own.exists() else {}
     if wants_truth():
         rows: list[dict[str, Any]] = []
         number = list(PIPELINES).index(name)
@@ -157,14 +153,10 @@ def bank_of(name: str, folder: Path) -> dict[str, Any]:
         os.chdir(folder)
         record_bank(CASES[name], rows, PAIRS, 100 + number, lambda text: print(f"  {name}: {text}", flush=True))
         os.chdir(ROOT)
-        today = datetime.date.today().isoformat()
-        stored[name] = {"commit": head(), "date": today, "machine": machine_name(), "bank": rows}
-        own.parent.mkdir(exist_ok=True)
-        own.write_text(json.dumps(stored) + "\n", encoding="utf-8")
+        store("gate", name, {"bank": rows}, indent=None)
     for file in (own, *sorted(own.parent.glob("*.json"))):
-        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-        if name in kept:
-            return dict(kept[name])
+        if kept := read_json(file).get(name):
+            return dict(kept)
     msg = "no pairs are recorded: run.py gate --truth records them"
     raise NotMeasuredError(msg)
 
@@ -178,8 +170,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
         figures = of_drawn([shares])
         print(f"  {figures['false_alarms_drawn']:.2%} false alarms, found {figures['found_step']}")
         truth = {key: stored[key] for key in ("commit", "date", "machine")}
-        outcome = "holds" if drawn_holds(figures) else "does not hold"
-        return {"outcome": outcome, "figures": figures, "raw": {"curve": shares}, "truth": truth}
+        return result(drawn_holds(figures), figures, {"curve": shares}) | {"truth": truth}
     from record import CASES, LIVE, record_live, scratch
 
     place = int(turn[0]) - 1
@@ -193,11 +184,8 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     print(f"  {LIVE[place]}: {verdicts} ({found['pairs']} pairs, {found['seconds']} s)")
     # Of one decision: no false alarm. How many changes are found and how soon, all decisions say together.
     alarm = found["exit_code"] == 3 and not found["slower"] and not found["larger"]
-    return {
-        "outcome": "does not hold" if alarm or found["errors"] else "holds",
-        "figures": {key: value for key, value in found.items() if key != "values"},
-        "raw": {"values": found["values"]},
-    }
+    figures = {key: value for key, value in found.items() if key != "values"}
+    return result(not alarm and not found["errors"], figures, {"values": found["values"]})
 
 
 def live_bank(pipeline: str, folder: Path) -> list[dict[str, Any]]:

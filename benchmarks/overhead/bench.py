@@ -1,15 +1,13 @@
 """What pipeprof's step loop costs against the plainest ``for batch in dataset``.
 
-Usage: ``python benchmarks/overhead/bench.py --out FILE [--case NAME …]``. Each case is a real
-``pipeprof run`` whose worker alternates between slices of its own loop and slices of the bare one (pipelines.py), in
-ABBA order. A pair is what both did from one look at the loop to the next: half a second of each, in slices of a tenth.
-The rate of a pipeline that fills the cores wanders, by 5 to 10 % from one half second to the next, and slices side by
-side share more of it: after as long, the interval is a half to a quarter as wide as with blocks of half a second. Both
-loops end their slices by the clock. Both take from one
-iterator, so that neither finds a fuller buffer or better tuned stages; with iterators of their own, each would live off
-what its prefetch gathered during the other's turn. The parent, with its sampler at 5 Hz and the partial profiles that
-it saves, works beside pipeprof's slices only, as often in their time as in any run. With a simulated step, blocks are
-whole.
+Each case is a real ``pipeprof run`` whose worker alternates between slices of its own loop and slices of the bare one
+(pipelines.py), in ABBA order. A pair is what both did from one look at the loop to the next: half a second of each, in
+slices of a tenth. The rate of a pipeline that fills the cores wanders, by 5 to 10 % from one half second to the next,
+and slices side by side share more of it: after as long, the interval is a half to a quarter as wide as with blocks of
+half a second. Both loops end their slices by the clock. Both take from one iterator, so that neither finds a fuller
+buffer or better tuned stages; with iterators of their own, each would live off what its prefetch gathered during the
+other's turn. The parent, with its sampler at 5 Hz and the partial profiles that it saves, works beside pipeprof's
+slices only, as often in their time as in any run. With a simulated step, blocks are whole.
 
 Holds if the lower end of the interval of the paired ratio of rates, pipeprof's over the bare one's, is at
 least 0.99 on image pipelines, at least 0.95 on the fastest loops that eager TensorFlow can do, and at least 0.99 with

@@ -47,20 +47,11 @@ CLOCKED = 50
 """How often in a slice the bare loop looks at the clock."""
 
 
-class Stretch(Window):
-    """What pipeprof's loop does from one look to the next, cut into slices; the time between slices is left out.
+class Part(Window):
+    """Of a window: what looks at its batches is the window."""
 
-    The look at its end opens the next stretch. As the end of this one, its time would not be made up for by what the
-    pipeline prepares meanwhile, and the next slice would get that for nothing.
-    """
-
-    def __init__(self, window: PhaseWindow, slice_ns: int) -> None:
+    def __init__(self, window: PhaseWindow) -> None:
         self._window = window
-        self._slice_ns = slice_ns
-        self._left_ns = 0
-        self._slices: list[Chunk] = []
-        self._ended = False
-        self.check_at = 0
         self.chunk = Chunk()
 
     def see(self, batch: Any) -> None:
@@ -70,6 +61,22 @@ class Stretch(Window):
     def most(self) -> int | None:
         """How many steps the window may still take."""
         return self._window.most()
+
+
+class Stretch(Part):
+    """What pipeprof's loop does from one look to the next, cut into slices; the time between slices is left out.
+
+    The look at its end opens the next stretch. As the end of this one, its time would not be made up for by what the
+    pipeline prepares meanwhile, and the next slice would get that for nothing.
+    """
+
+    def __init__(self, window: PhaseWindow, slice_ns: int) -> None:
+        super().__init__(window)
+        self._slice_ns = slice_ns
+        self._left_ns = 0
+        self._slices: list[Chunk] = []
+        self._ended = False
+        self.check_at = 0
 
     @property
     def is_over(self) -> bool:
@@ -112,26 +119,17 @@ class Stretch(Window):
         return len(self._slices[-1].times)
 
 
-class Block(Window):
+class Block(Part):
     """With a device: a stretch of a window, from one look to another.
 
     It ends where the next look is due, which opens the next block.
     """
 
     def __init__(self, window: PhaseWindow, due: Callable[[], bool] | None) -> None:
-        self._window = window
-        self.chunk = Chunk()
+        super().__init__(window)
         self.due = due
         self.over = due is not None and due()
         self.check_at = window.check_at
-
-    def see(self, batch: Any) -> None:
-        """Look at the batch that the loop holds."""
-        self._window.see(batch)
-
-    def most(self) -> int | None:
-        """How many steps the window may still take."""
-        return self._window.most()
 
     def look(self) -> bool:
         """Put the look off; returns that the block is over."""

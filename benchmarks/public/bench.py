@@ -1,8 +1,8 @@
 """Pipelines of public shapes: what ``pipeprof run`` concludes about each, against plain loops without it.
 
-Usage: ``python benchmarks/public/bench.py --out FILE [--case NAME …]``. Their shapes are those of public training
-code: images, sequences, tables. Each is measured by a plain loop, then by pipeprof, then by plain loops in which one
-of its functions costs nothing: the one that gains most by that is the bottleneck. Demanded of the report:
+Their shapes are those of public training code: images, sequences, tables. Each is measured by a plain loop, then by
+pipeprof, then by plain loops in which one of its functions costs nothing: the one that gains most by that is the
+bottleneck. Demanded of the report:
 
 * the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth, or
   no more than the two plain loops differ by;
@@ -26,6 +26,7 @@ Needs two idle cores. A case takes a minute.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from functools import partial
@@ -39,7 +40,7 @@ sys.path.append(str(HERE.parent))
 
 from copies import Copies
 from loops import environment, plain, prepare, profile_of
-from run import Benchmark, is_disturbed, main, outcome_of, until_undisturbed
+from run import Benchmark, claimed, is_disturbed, main, until_undisturbed
 from stopping import LEAST, decided, interval, until_decided
 
 PATIENCE = 90
@@ -111,7 +112,7 @@ def needed_of(finding: dict[str, Any]) -> float:
 
 def plain_epochs(copies: Copies, folder: Path, target: str) -> dict[str, Any]:
     """Compare two epochs: no rate is measured, so that no fresh process is asked for one."""
-    return copies.run([str(HERE / "plain.py"), target, "--epochs"], folder, environment(folder))
+    return copies.run([str(HERE / "plain.py"), target, "--epochs"], folder, os.environ | environment(folder))
 
 
 def name_of(stage: dict[str, Any]) -> str:
@@ -227,25 +228,21 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[dict[str, Any], d
         found, claims = judge(CASES[name], found_all)
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         found_all, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
-    broken = [claim for claim, holds in claims.items() if not holds]
     disturbed = unsteady(found_all) or is_disturbed(found_all["profile"])
-    print(f"{name}: {found.get('headline', 'no profile')}; {', '.join(broken) or 'holds'}", flush=True)
     raw = {key: value for key, value in found_all.items() if key != "profile"}
     raw |= {key: found_all["profile"].get(key) for key in KEPT}
-    return {**found, "claims": claims, "holds": not broken, "disturbed": disturbed}, raw
+    return found | claimed(name, found.get("headline", "no profile"), claims, disturbed=disturbed), raw
 
 
 def measured(name: str, folder: Path) -> dict[str, Any]:
     """A case, measured again while the machine was disturbed."""
     prepare(folder)
     with Copies() as copies:
-        figures, raw = until_undisturbed(partial(run_case, folder, copies, name))
-    outcome = outcome_of(figures)
-    broken = {claim for claim, holds in figures["claims"].items() if not holds}
+        found = until_undisturbed(partial(run_case, folder, copies, name))
+    broken = {claim for claim, holds in found["figures"]["claims"].items() if not holds}
     # A ratio that pairs do not decide says neither that the claim holds nor that it does not.
-    in_doubt = set(figures.get("in_doubt", ()))
-    outcome = "cannot tell" if in_doubt and broken <= in_doubt else outcome
-    return {"outcome": outcome, "figures": figures, "raw": raw}
+    in_doubt = set(found["figures"].get("in_doubt", ()))
+    return found | ({"outcome": "cannot tell"} if in_doubt and broken <= in_doubt else {})
 
 
 BENCHMARK = Benchmark(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -71,17 +73,31 @@ def two_views() -> tf.data.Dataset:
     return dataset.map(two_crops, num_parallel_calls=AUTOTUNE).batch(128, drop_remainder=True).prefetch(AUTOTUNE)
 
 
+def all_anchors() -> tf.Tensor:
+    """Boxes on a grid of 20 by 20."""
+    grid = np.stack(np.meshgrid(np.linspace(0, 1, 20), np.linspace(0, 1, 20)), -1).reshape(-1, 2)
+    return tf.constant(np.concatenate([grid - 0.1, grid + 0.1], 1), tf.float32)
+
+
+def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A picture and its boxes."""
+    parsed = tf.io.parse_single_example(
+        record, {"image": tf.io.FixedLenFeature([], tf.string), "boxes": tf.io.VarLenFeature(tf.float32)}
+    )
+    image = tf.image.resize(tf.io.decode_jpeg(parsed["image"], channels=3), [160, 160])
+    return image, tf.reshape(tf.sparse.to_dense(parsed["boxes"]), [-1, 4])
+
+
+def detected(match_anchors: Callable[..., dict[str, tf.Tensor]]) -> tf.data.Dataset:
+    """Batches of pictures with what is matched of them."""
+    dataset = tf.data.TFRecordDataset("data/detection/train.tfrecord").repeat()
+    dataset = dataset.map(decode, num_parallel_calls=AUTOTUNE).map(match_anchors, num_parallel_calls=AUTOTUNE)
+    return dataset.padded_batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+
+
 def detection() -> tf.data.Dataset:
     """Boxes matched with anchors, one picture at a time, in loops: a one-stage detector's input."""
-    grid = np.stack(np.meshgrid(np.linspace(0, 1, 20), np.linspace(0, 1, 20)), -1).reshape(-1, 2)
-    anchors = tf.constant(np.concatenate([grid - 0.1, grid + 0.1], 1), tf.float32)
-
-    def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parsed = tf.io.parse_single_example(
-            record, {"image": tf.io.FixedLenFeature([], tf.string), "boxes": tf.io.VarLenFeature(tf.float32)}
-        )
-        image = tf.image.resize(tf.io.decode_jpeg(parsed["image"], channels=3), [160, 160])
-        return image, tf.reshape(tf.sparse.to_dense(parsed["boxes"]), [-1, 4])
+    anchors = all_anchors()
 
     def match_anchors(image: tf.Tensor, boxes: tf.Tensor) -> dict[str, tf.Tensor]:
         best = tf.zeros([400])
@@ -95,22 +111,12 @@ def detection() -> tf.data.Dataset:
             best = tf.maximum(best, overlap)
         return {"image": image, "boxes": boxes, "scores": best}
 
-    dataset = tf.data.TFRecordDataset("data/detection/train.tfrecord").repeat()
-    dataset = dataset.map(decode, num_parallel_calls=AUTOTUNE).map(match_anchors, num_parallel_calls=AUTOTUNE)
-    return dataset.padded_batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+    return detected(match_anchors)
 
 
 def detection_broadcast() -> tf.data.Dataset:
     """The same with all boxes matched with all anchors at once, without loops."""
-    grid = np.stack(np.meshgrid(np.linspace(0, 1, 20), np.linspace(0, 1, 20)), -1).reshape(-1, 2)
-    anchors = tf.constant(np.concatenate([grid - 0.1, grid + 0.1], 1), tf.float32)
-
-    def decode(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        parsed = tf.io.parse_single_example(
-            record, {"image": tf.io.FixedLenFeature([], tf.string), "boxes": tf.io.VarLenFeature(tf.float32)}
-        )
-        image = tf.image.resize(tf.io.decode_jpeg(parsed["image"], channels=3), [160, 160])
-        return image, tf.reshape(tf.sparse.to_dense(parsed["boxes"]), [-1, 4])
+    anchors = all_anchors()
 
     def match_anchors(image: tf.Tensor, boxes: tf.Tensor) -> dict[str, tf.Tensor]:
         low = tf.maximum(anchors[:, None, :2], boxes[:, :2])
@@ -119,31 +125,24 @@ def detection_broadcast() -> tf.data.Dataset:
         scores = tf.reduce_max(tf.pad(overlap, [[0, 0], [0, 1]]), axis=1)
         return {"image": image, "boxes": boxes, "scores": scores}
 
-    dataset = tf.data.TFRecordDataset("data/detection/train.tfrecord").repeat()
-    dataset = dataset.map(decode, num_parallel_calls=AUTOTUNE).map(match_anchors, num_parallel_calls=AUTOTUNE)
-    return dataset.padded_batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+    return detected(match_anchors)
+
+
+def load(path: tf.Tensor) -> tf.Tensor:
+    """A picture of a file, flipped at random."""
+    image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+    image = tf.image.random_flip_left_right(tf.image.resize(image, [128, 128]))
+    return tf.cast(image, tf.float32) / 255.0
 
 
 def serial_decode() -> tf.data.Dataset:
     """Pictures decoded by a map without parallel calls, which draws at random: a blog's first version."""
-
-    def load(path: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-        image = tf.image.random_flip_left_right(tf.image.resize(image, [128, 128]))
-        return tf.cast(image, tf.float32) / 255.0
-
     files = tf.data.Dataset.list_files("data/classes/*/*.jpg", seed=1)
     return files.repeat().map(load).batch(32, drop_remainder=True).prefetch(1)
 
 
 def serial_decode_parallel() -> tf.data.Dataset:
     """The same with parallel calls."""
-
-    def load(path: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
-        image = tf.image.random_flip_left_right(tf.image.resize(image, [128, 128]))
-        return tf.cast(image, tf.float32) / 255.0
-
     files = tf.data.Dataset.list_files("data/classes/*/*.jpg", seed=1)
     return files.repeat().map(load, num_parallel_calls=AUTOTUNE).batch(32, drop_remainder=True).prefetch(1)
 

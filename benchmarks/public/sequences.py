@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
 AUTOTUNE = tf.data.AUTOTUNE
 
 
+def mixed(corpus: Callable[[str], tf.data.Dataset]) -> tf.data.Dataset:
+    """Batches of three corpora."""
+    corpora = [corpus("news"), corpus("wiki"), corpus("chat")]
+    sampled = tf.data.Dataset.sample_from_datasets(corpora, [0.5, 0.3, 0.2], seed=4)
+    return sampled.batch(32, drop_remainder=True).prefetch(AUTOTUNE)
+
+
 def text_mixture() -> tf.data.Dataset:
     """Three corpora tokenised, filtered, cut into chunks and mixed: pretraining of a language model."""
-    table = tf.lookup.StaticHashTable(
-        tf.lookup.KeyValueTensorInitializer([f"ab{vowel}" for vowel in "aeiou"], tf.range(2, 7, dtype=tf.int64)), 1
-    )
 
     def normalize(line: tf.Tensor) -> tf.Tensor:
         return tf.strings.regex_replace(tf.strings.lower(line), r"[^a-z ]+|  +", " ")
 
     def tokenize(line: tf.Tensor) -> tf.Tensor:
         return tf.strings.unicode_decode(line, "UTF-8")
-
-    def to_words(line: tf.Tensor) -> tf.Tensor:
-        return table.lookup(tf.strings.split(line)) + tf.cast(tf.strings.length(line), tf.int64)
 
     def long_enough(tokens: tf.Tensor) -> tf.Tensor:
         return tf.size(tokens) > 4
@@ -35,10 +38,7 @@ def text_mixture() -> tf.data.Dataset:
         characters = lines.map(normalize, num_parallel_calls=AUTOTUNE).map(tokenize, num_parallel_calls=AUTOTUNE)
         return characters.filter(long_enough).flat_map(chunk).shuffle(200)
 
-    mixed = tf.data.Dataset.sample_from_datasets(
-        [corpus("news"), corpus("wiki"), corpus("chat")], [0.5, 0.3, 0.2], seed=4
-    )
-    return mixed.batch(32, drop_remainder=True).prefetch(AUTOTUNE)
+    return mixed(corpus)
 
 
 def text_mixture_batched() -> tf.data.Dataset:
@@ -61,18 +61,26 @@ def text_mixture_batched() -> tf.data.Dataset:
         chunks = lines.map(normalize, num_parallel_calls=AUTOTUNE).map(chunk, num_parallel_calls=AUTOTUNE)
         return chunks.unbatch().shuffle(200)
 
-    mixed = tf.data.Dataset.sample_from_datasets(
-        [corpus("news"), corpus("wiki"), corpus("chat")], [0.5, 0.3, 0.2], seed=4
+    return mixed(corpus)
+
+
+def vocabulary() -> tf.lookup.StaticVocabularyTable:
+    """Numbers of thirty words."""
+    words = tf.constant([f"{first}{last}" for first in ("ab", "con", "de", "in", "re", "trans") for last in "aeiou"])
+    initializer = tf.lookup.KeyValueTensorInitializer(words, tf.range(30, dtype=tf.int64))
+    return tf.lookup.StaticVocabularyTable(initializer, num_oov_buckets=1)
+
+
+def sentences() -> tf.data.Dataset:
+    """Sentences and their translations."""
+    return tf.data.Dataset.zip(
+        tuple(tf.data.TextLineDataset(f"data/texts/{side}.txt") for side in ("source", "target"))
     )
-    return mixed.batch(32, drop_remainder=True).prefetch(AUTOTUNE)
 
 
 def translation() -> tf.data.Dataset:
     """Pairs of sentences as ids in buckets of similar length: a translation model."""
-    words = tf.constant([f"{first}{last}" for first in ("ab", "con", "de", "in", "re", "trans") for last in "aeiou"])
-    table = tf.lookup.StaticVocabularyTable(
-        tf.lookup.KeyValueTensorInitializer(words, tf.range(30, dtype=tf.int64)), num_oov_buckets=1
-    )
+    table = vocabulary()
 
     def encode(source: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return table.lookup(tf.strings.split(source)), table.lookup(tf.strings.split(target))
@@ -83,10 +91,7 @@ def translation() -> tf.data.Dataset:
     def length(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         return tf.maximum(tf.size(source), tf.size(target))
 
-    pairs = tf.data.Dataset.zip(
-        (tf.data.TextLineDataset("data/texts/source.txt"), tf.data.TextLineDataset("data/texts/target.txt"))
-    )
-    encoded = pairs.map(encode, num_parallel_calls=AUTOTUNE).filter(short_enough).shuffle(2000).repeat()
+    encoded = sentences().map(encode, num_parallel_calls=AUTOTUNE).filter(short_enough).shuffle(2000).repeat()
     return encoded.bucket_by_sequence_length(
         length, bucket_boundaries=[10, 20, 30, 40], bucket_batch_sizes=[64, 48, 32, 24, 16]
     ).prefetch(AUTOTUNE)
@@ -94,10 +99,7 @@ def translation() -> tf.data.Dataset:
 
 def translation_batched() -> tf.data.Dataset:
     """The same with lines in buckets, by the number of their words, and encoded a batch at once."""
-    words = tf.constant([f"{first}{last}" for first in ("ab", "con", "de", "in", "re", "trans") for last in "aeiou"])
-    table = tf.lookup.StaticVocabularyTable(
-        tf.lookup.KeyValueTensorInitializer(words, tf.range(30, dtype=tf.int64)), num_oov_buckets=1
-    )
+    table = vocabulary()
 
     def count(lines: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.strings.split(lines).row_lengths(), tf.int32)
@@ -108,10 +110,7 @@ def translation_batched() -> tf.data.Dataset:
     def encode(source: tf.Tensor, target: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return (table.lookup(tf.strings.split(source)).to_tensor(), table.lookup(tf.strings.split(target)).to_tensor())
 
-    pairs = tf.data.Dataset.zip(
-        (tf.data.TextLineDataset("data/texts/source.txt"), tf.data.TextLineDataset("data/texts/target.txt"))
-    )
-    lines = pairs.batch(256).map(counted, num_parallel_calls=AUTOTUNE).unbatch()
+    lines = sentences().batch(256).map(counted, num_parallel_calls=AUTOTUNE).unbatch()
     lines = lines.filter(lambda _source, _target, length: length <= 50).shuffle(2000).repeat()
     buckets = lines.bucket_by_sequence_length(
         lambda _source, _target, length: length,
@@ -121,18 +120,19 @@ def translation_batched() -> tf.data.Dataset:
     return buckets.map(encode, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
 
 
+STEP = {
+    "states": tf.io.FixedLenSequenceFeature([64], tf.float32, allow_missing=True),
+    "actions": tf.io.FixedLenSequenceFeature([8], tf.float32, allow_missing=True),
+}
+
+
+def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+    """An episode."""
+    return tf.io.parse_single_example(record, STEP)
+
+
 def trajectories() -> tf.data.Dataset:
     """Episodes parsed and cut into steps, with noise, shuffled: learning from demonstrations."""
-
-    def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        parsed = tf.io.parse_single_example(
-            record,
-            {
-                "states": tf.io.FixedLenSequenceFeature([64], tf.float32, allow_missing=True),
-                "actions": tf.io.FixedLenSequenceFeature([8], tf.float32, allow_missing=True),
-            },
-        )
-        return {"states": parsed["states"], "actions": parsed["actions"]}
 
     def add_noise(step: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {**step, "states": step["states"] + tf.random.normal([64], stddev=0.01)}
@@ -144,16 +144,6 @@ def trajectories() -> tf.data.Dataset:
 
 def trajectories_batched() -> tf.data.Dataset:
     """The same with noise for a whole batch at once."""
-
-    def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
-        parsed = tf.io.parse_single_example(
-            record,
-            {
-                "states": tf.io.FixedLenSequenceFeature([64], tf.float32, allow_missing=True),
-                "actions": tf.io.FixedLenSequenceFeature([8], tf.float32, allow_missing=True),
-            },
-        )
-        return {"states": parsed["states"], "actions": parsed["actions"]}
 
     def add_noise(steps: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {**steps, "states": steps["states"] + tf.random.normal(tf.shape(steps["states"]), stddev=0.01)}
@@ -188,8 +178,8 @@ def windows_indexed() -> tf.data.Dataset:
     return tf.data.Dataset.range(200_000 - 32).shuffle(1000).repeat().batch(128).map(gather).prefetch(1)
 
 
-def speech() -> tf.data.Dataset:
-    """Sounds in files as spectrograms: recognition of short commands."""
+def spectrograms(files: tf.data.Dataset) -> tf.data.Dataset:
+    """Logarithms of mel spectra."""
     mel = tf.signal.linear_to_mel_weight_matrix(40, 257, 16_000)
 
     def load(path: tf.Tensor) -> tf.Tensor:
@@ -200,24 +190,17 @@ def speech() -> tf.data.Dataset:
         spectrum = tf.abs(tf.signal.stft(wave, frame_length=400, frame_step=160, fft_length=512))
         return tf.math.log(tf.matmul(spectrum, mel) + 1e-6)
 
+    return files.map(load, num_parallel_calls=AUTOTUNE).map(spectrogram, num_parallel_calls=AUTOTUNE)
+
+
+def speech() -> tf.data.Dataset:
+    """Sounds in files as spectrograms: recognition of short commands."""
     files = tf.data.Dataset.list_files("data/sounds/*.wav", seed=2).repeat()
-    waves = files.map(load, num_parallel_calls=AUTOTUNE).map(spectrogram, num_parallel_calls=AUTOTUNE)
-    return waves.batch(16, drop_remainder=True).prefetch(AUTOTUNE)
+    return spectrograms(files).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
 
 
 def speech_cached() -> tf.data.Dataset:
     """The same with every spectrogram computed once: nothing in it is random, and 16 KB are kept for each file."""
-    mel = tf.signal.linear_to_mel_weight_matrix(40, 257, 16_000)
-
-    def load(path: tf.Tensor) -> tf.Tensor:
-        wave, _ = tf.audio.decode_wav(tf.io.read_file(path), desired_channels=1, desired_samples=16_000)
-        return tf.squeeze(wave, -1)
-
-    def spectrogram(wave: tf.Tensor) -> tf.Tensor:
-        spectrum = tf.abs(tf.signal.stft(wave, frame_length=400, frame_step=160, fft_length=512))
-        return tf.math.log(tf.matmul(spectrum, mel) + 1e-6)
-
     files = tf.data.Dataset.list_files("data/sounds/*.wav", shuffle=False)
-    waves = files.map(load, num_parallel_calls=AUTOTUNE).map(spectrogram, num_parallel_calls=AUTOTUNE)
-    shuffled = waves.cache().shuffle(200, seed=2).repeat()
+    shuffled = spectrograms(files).cache().shuffle(200, seed=2).repeat()
     return shuffled.batch(16, drop_remainder=True).prefetch(AUTOTUNE)

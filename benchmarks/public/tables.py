@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,15 +41,17 @@ FEATURES = {
 }
 
 
+def hash_words(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Rows with numbers in place of words."""
+    hashed = {name: tf.strings.to_hash_bucket_fast(row[name], 10_000) for name in row if name.startswith("c")}
+    return {**row, **hashed}
+
+
 def clicks() -> tf.data.Dataset:
     """Clicks parsed one record at a time, their words hashed: advertising."""
 
     def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         return tf.io.parse_single_example(record, FEATURES)
-
-    def hash_words(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        hashed = {name: tf.strings.to_hash_bucket_fast(row[name], 10_000) for name in row if name.startswith("c")}
-        return {**row, **hashed}
 
     records = tf.data.TFRecordDataset("data/tables/clicks.tfrecord").repeat().shuffle(1000)
     rows = records.map(parse, num_parallel_calls=AUTOTUNE).batch(256, drop_remainder=True)
@@ -61,10 +63,6 @@ def clicks_batched() -> tf.data.Dataset:
 
     def parse(records: tf.Tensor) -> dict[str, tf.Tensor]:
         return tf.io.parse_example(records, FEATURES)
-
-    def hash_words(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        hashed = {name: tf.strings.to_hash_bucket_fast(row[name], 10_000) for name in row if name.startswith("c")}
-        return {**row, **hashed}
 
     records = tf.data.TFRecordDataset("data/tables/clicks.tfrecord").repeat().shuffle(1000)
     rows = records.batch(256, drop_remainder=True).map(parse, num_parallel_calls=AUTOTUNE)
@@ -106,6 +104,16 @@ def medical_parallel() -> tf.data.Dataset:
     return dataset.map(load, num_parallel_calls=AUTOTUNE).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
 
 
+def through_python(load: Callable[[bytes], np.ndarray]) -> tf.data.Dataset:
+    """Batches of arrays, loaded through Python."""
+
+    def load_volume(path: tf.Tensor) -> tf.Tensor:
+        return tf.ensure_shape(tf.numpy_function(load, [path], tf.float32), [96, 96, 4])
+
+    files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
+    return files.map(load_volume, num_parallel_calls=AUTOTUNE).batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+
+
 def numpy_loader() -> tf.data.Dataset:
     """Arrays loaded by NumPy inside a map, with a loop in Python: common in research code."""
 
@@ -116,11 +124,7 @@ def numpy_loader() -> tf.data.Dataset:
             total += value * value
         return np.asarray(volume / (total**0.5 + 1.0), np.float32)
 
-    def load_volume(path: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(load, [path], tf.float32), [96, 96, 4])
-
-    files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
-    return files.map(load_volume, num_parallel_calls=AUTOTUNE).batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+    return through_python(load)
 
 
 def numpy_loader_arrays() -> tf.data.Dataset:
@@ -131,37 +135,28 @@ def numpy_loader_arrays() -> tf.data.Dataset:
         total = float((volume[:60, :60, 0] ** 2).sum())
         return np.asarray(volume / (total**0.5 + 1.0), np.float32)
 
-    def load_volume(path: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(load, [path], tf.float32), [96, 96, 4])
+    return through_python(load)
 
-    files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
-    return files.map(load_volume, num_parallel_calls=AUTOTUNE).batch(8, drop_remainder=True).prefetch(AUTOTUNE)
+
+def fetch(path: bytes) -> np.ndarray:
+    """An array that takes 10 ms to arrive."""
+    time.sleep(0.010)
+    return np.load(path.decode())[:32]
+
+
+def fetch_volume(path: tf.Tensor) -> tf.Tensor:
+    """The same through Python."""
+    return tf.ensure_shape(tf.numpy_function(fetch, [path], tf.float32), [32, 96, 4])
 
 
 def remote_store() -> tf.data.Dataset:
     """Arrays that take 10 ms each to arrive, fetched through Python: a bucket or a database."""
-
-    def fetch(path: bytes) -> np.ndarray:
-        time.sleep(0.010)
-        return np.load(path.decode())[:32]
-
-    def fetch_volume(path: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(fetch, [path], tf.float32), [32, 96, 4])
-
     files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
     return files.map(fetch_volume, num_parallel_calls=AUTOTUNE).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
 
 
 def remote_store_threads() -> tf.data.Dataset:
     """The same with 16 calls at once, and threads for them."""
-
-    def fetch(path: bytes) -> np.ndarray:
-        time.sleep(0.010)
-        return np.load(path.decode())[:32]
-
-    def fetch_volume(path: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(fetch, [path], tf.float32), [32, 96, 4])
-
     files = tf.data.Dataset.list_files("data/arrays/*.npy", seed=2).repeat()
     dataset = files.map(fetch_volume, num_parallel_calls=16).batch(16, drop_remainder=True).prefetch(AUTOTUNE)
     options = tf.data.Options()
@@ -169,23 +164,21 @@ def remote_store_threads() -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
-def embeddings() -> tf.data.Dataset:
-    """Rows of a NumPy table used inside a map's function: it becomes a constant of the graph."""
-    table = np.random.default_rng(6).random((40_000, 128), dtype=np.float32)
+def looked_up(table: np.ndarray | tf.Tensor) -> tf.data.Dataset:
+    """Batches of a table's rows."""
 
     def look_up(rows: tf.Tensor) -> tf.Tensor:
         return tf.nn.l2_normalize(tf.gather(table, rows % 40_000), axis=-1)
 
     indices = tf.data.Dataset.range(1_000_000).repeat().batch(512, drop_remainder=True)
     return indices.map(look_up, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
+
+
+def embeddings() -> tf.data.Dataset:
+    """Rows of a NumPy table used inside a map's function: it becomes a constant of the graph."""
+    return looked_up(np.random.default_rng(6).random((40_000, 128), dtype=np.float32))
 
 
 def embeddings_tensor() -> tf.data.Dataset:
     """The same with the table as a tensor."""
-    table = tf.constant(np.random.default_rng(6).random((40_000, 128), dtype=np.float32))
-
-    def look_up(rows: tf.Tensor) -> tf.Tensor:
-        return tf.nn.l2_normalize(tf.gather(table, rows % 40_000), axis=-1)
-
-    indices = tf.data.Dataset.range(1_000_000).repeat().batch(512, drop_remainder=True)
-    return indices.map(look_up, num_parallel_calls=AUTOTUNE).prefetch(AUTOTUNE)
+    return looked_up(tf.constant(np.random.default_rng(6).random((40_000, 128), dtype=np.float32)))

@@ -1,6 +1,6 @@
 """What a pipeline of hundreds of stages costs: check, run and show in proportion to their number.
 
-Usage: ``python benchmarks/scale/bench.py --out FILE [--case NAME …]``. Demanded:
+Demanded:
 
 * `check`, `run` and `show` of 500 stages of any kind take at most 3 times the time of as many maps;
 * from 125 to 500 stages the time of all three grows at most as the number of maps does, that of `check` as the number
@@ -21,9 +21,7 @@ BENCHMARK_THROUGH is a command that each pipeprof is started through; what it wa
 from __future__ import annotations
 
 import json
-import os
 import resource
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -33,11 +31,10 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from run import MOST_TRIES, ROOT, Benchmark, main
+from run import MOST_TRIES, PIPEPROF, ROOT, Benchmark, main, pipeprof, read_json, result
 from shapes import KINDS, chain, chained_calls, many_terms, zipped
 from stopping import outcome, until_decided
 
-PIPEPROF = "from pipeprof.cli.main import main; main()"
 CLOCK = """
 import pathlib, subprocess, sys, time
 began = time.monotonic()
@@ -63,16 +60,10 @@ PATIENCE = 600
 
 def timed(folder: Path, *arguments: str) -> dict[str, Any]:
     """Run a command line: its exit code, seconds and the end of its messages."""
-    through, clock = shlex.split(os.environ.get("BENCHMARK_THROUGH", "")), folder / "seconds"
+    clock = folder / "seconds"
+    program = [sys.executable, "-c", CLOCK, str(clock), *PIPEPROF]
     try:
-        done = subprocess.run(
-            [*through, sys.executable, "-c", CLOCK, str(clock), sys.executable, "-c", PIPEPROF, *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        done = pipeprof(*arguments, folder=folder, patience=PATIENCE, program=program)
     except subprocess.TimeoutExpired:
         return {"exit_code": None, "seconds": PATIENCE, "messages": "no end"}
     seconds = round(float(clock.read_text()), 2)
@@ -103,7 +94,7 @@ class Chains:
             "run": self._seconds(f"run of {name}", timed(self.folder, "run", str(spec), *options)),
             "show": self._seconds(f"show of {name}", timed(self.folder, "show", str(profile), "-v")),
         }
-        written = json.loads(profile.read_text(encoding="utf-8")) if profile.exists() else {}
+        written = read_json(profile)
         stages = sum(one["origin"] == "written" for one in written.get("stages") or [])
         if not written.get("complete") or stages < count:
             self.faults.append(f"the report of {name} is not complete")
@@ -212,8 +203,7 @@ def measure_reports(folder: Path, name: str) -> dict[str, Any]:
     seconds = {extension: min(taken) for extension, taken in tries.items() if taken}
     holds = not faults and max(seconds.values()) <= REPORT_SECONDS
     print(f"{name}: {seconds} s of CPU {'; '.join(faults)}", flush=True)
-    outcome = "holds" if holds else "does not hold"
-    return {"outcome": outcome, "figures": {"cpu_seconds": seconds, "faults": faults}, "raw": {"tries": tries}}
+    return result(holds, {"cpu_seconds": seconds, "faults": faults}, {"tries": tries})
 
 
 def measured(name: str, _folder: Path) -> dict[str, Any]:
@@ -227,7 +217,7 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
             found = measure_large(folder, name)
             holds = found["exit_code"] == 0 and found["seconds"] <= LARGE_SECONDS
             print(f"{name}: {found['seconds']} s", flush=True)
-            return {"outcome": "holds" if holds else "does not hold", "figures": found, "raw": {}}
+            return result(holds, found, {})
         command, _, kind = name.partition(" ")
         chains = Chains(folder)
         shares, rounds = (check_kind if command == "check" else run_kind)(chains, kind)

@@ -1,8 +1,8 @@
 """Silence: whether ``pipeprof run`` leaves alone what deserves it, and speaks of the near twin that does not.
 
-Usage: ``python benchmarks/silence/bench.py --out FILE [--case NAME …]``. Each case of cases.py is a real run of a spec
-or a function in this folder: ten healthy pipelines, habits that cost nothing, traps in which a rule that looks at the
-graph alone gives advice that does nothing or harms, and twins that differ in the one thing that matters. Demanded:
+Each case of cases.py is a real run of a spec or a function in this folder: ten healthy pipelines, habits that cost
+nothing, traps in which a rule that looks at the graph alone gives advice that does nothing or harms, and twins that
+differ in the one thing that matters. Demanded:
 
 * the command ends with 0, the profile is complete and no rule failed;
 * the findings and ideas that must speak do, and no other: a silent case has no finding on speed, no change that was
@@ -22,9 +22,6 @@ Needs two cores and 3 GB of memory. A case takes 50 s, and a minute more for mak
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -37,7 +34,7 @@ from cases import CASES, LEFT_ALONE, Case
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from run import Benchmark, is_disturbed, main, outcome_of, until_undisturbed
+from run import Benchmark, claimed, is_disturbed, main, pipeprof, read_json, until_undisturbed
 
 PIPEPROF = """
 import os
@@ -56,20 +53,10 @@ def measure(case: Case) -> tuple[int, dict[str, Any]]:
     """One run: the exit code and the profile, empty if there is none."""
     program = [sys.executable, "-c", PIPEPROF.format(cores=case.cores)]
     run = ["run", str(HERE / case.target), *case.options, "--seconds", str(SECONDS), "--quiet"]
-    through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "profile.json")
-        done = subprocess.run(
-            [*through, *program, *run, "--out", out],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        if done.returncode:
-            print(done.stderr, file=sys.stderr)
-        return done.returncode, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+        done = pipeprof(*run, "--out", out, folder=folder, patience=PATIENCE, program=program)
+        return done.returncode, read_json(out)
 
 
 def is_advice(finding: dict[str, Any]) -> bool:
@@ -123,18 +110,16 @@ def run_case(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     case, began = CASES[name], time.monotonic()
     exit_code, profile = measure(case)
     found, claims = judge(case, exit_code, profile)
-    broken, disturbed = [claim for claim, holds in claims.items() if not holds], is_disturbed(profile)
     rules = ", ".join(finding["rule"] for finding in found.get("findings", [])) or "nothing"
-    print(f"{name}: {rules}; {', '.join(broken) or 'holds'}", flush=True)
     asked = {"about": case.about, "command": " ".join(["pipeprof run", case.target, *case.options])}
-    ended = {"seconds": round(time.monotonic() - began, 1), "claims": claims, "holds": not broken}
-    return asked | found | ended | {"disturbed": disturbed}, {key: profile.get(key) for key in KEPT}
+    ended = {"seconds": round(time.monotonic() - began, 1)}
+    ended |= claimed(name, rules, claims, disturbed=is_disturbed(profile))
+    return asked | found | ended, {key: profile.get(key) for key in KEPT}
 
 
 def measured(name: str, _folder: Path) -> dict[str, Any]:
     """A case, measured again while the machine was disturbed."""
-    figures, raw = until_undisturbed(partial(run_case, name))
-    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+    return until_undisturbed(partial(run_case, name))
 
 
 BENCHMARK = Benchmark(

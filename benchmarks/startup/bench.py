@@ -1,13 +1,12 @@
 """What a start of ``pipeprof`` costs: ``--help`` against a bare typer application's, ``check`` against imports.
 
-Usage: ``python benchmarks/startup/bench.py --out FILE [--case NAME …]``. Both of a pair are started by the same
-interpreter, turn and turn about (the order flips from pair to pair), after one unmeasured start of each. The libraries
-of ``check`` are the modules of other projects that it has loaded when it ends, found by running it once; they are
-imported alone, in the order in which it loads them. ``check_against_four`` compares it with ``import typer, rich,
-yaml, jsonschema``, which load much of themselves only when they are used. Reading the shorter spec once more in the
-same process takes at most 50 ms of processor time. Bytecode is kept in a folder of the benchmark's own, as installing
-the packages keeps it.
-Holds if the ratios of the pairs are at most 1.3 and 2.5: pairs are measured until their interval decides, at most 30.
+Both of a pair are started by the same interpreter, turn and turn about (the order flips from pair to pair), after one
+unmeasured start of each. The libraries of ``check`` are the modules of other projects that it has loaded when it ends,
+found by running it once; they are imported alone, in the order in which it loads them. ``check_against_four`` compares
+it with ``import typer, rich, yaml, jsonschema``, which load much of themselves only when they are used. Reading the
+shorter spec once more in the same process takes at most 50 ms of processor time. Bytecode is kept in a folder of the
+benchmark's own, as installing the packages keeps it. Holds if the ratios of the pairs are at most 1.3 and 2.5: pairs
+are measured until their interval decides, at most 30.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from run import Benchmark, main
+from run import Benchmark, main, result
 from stopping import interval, outcome, until_decided
 
 MOST_PAIRS, LEAST_PAIRS = 30, 6
@@ -152,12 +151,8 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
         taken = [float(row) for row in done.stdout.split()]
         again_ms = round(statistics.median(taken), 2)
         print(f"a spec read again: {again_ms} ms (limit {LOAD_LIMIT_MS:g})")
-        holds = again_ms <= LOAD_LIMIT_MS
-        return {
-            "outcome": "holds" if holds else "does not hold",
-            "figures": {"load_again_ms": again_ms, "limit": LOAD_LIMIT_MS},
-            "raw": {"load_again_ms": taken},
-        }
+        figures = {"load_again_ms": again_ms, "limit": LOAD_LIMIT_MS}
+        return result(again_ms <= LOAD_LIMIT_MS, figures, {"load_again_ms": taken})
     with tempfile.TemporaryDirectory(dir=folder) as own:
         place = Path(own)
         env = environment(place / "bytecode")

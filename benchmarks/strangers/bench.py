@@ -1,8 +1,7 @@
 """Strangers' pipelines: what ``pipeprof run`` says about each, beside what a person gains by hand.
 
-Usage: ``python benchmarks/strangers/bench.py --out FILE [--case NAME …]``; ``python benchmarks/strangers/table.py``
-then prints the gains beside what was said. Each pipeline was mended by hand before the rules were written (cases.py).
-Plain loops tell what that gains, in three to eight pairs, copies of one imported process. Of each report is kept: all
+Each pipeline was mended by hand before the rules were written (cases.py). Plain loops tell what that gains, in three to
+eight pairs, copies of one imported process; table.py prints the gains beside what was said. Of each report is kept: all
 of it as text, its lines at 100 and at 80 columns, and its findings with what was measured. Demanded of a case:
 
 * ``finished``: the command ends with 0, and no rule failed;
@@ -35,8 +34,8 @@ sys.path += [str(HERE.parent), str(HERE.parent / "public")]
 
 from copies import Copies
 from labels import conclude
-from loops import pipeprof, plain, prepare, profile_of
-from run import Benchmark, Json, NotMeasuredError, is_disturbed, main, outcome_of, until_undisturbed
+from loops import plain, prepare, profile_of
+from run import Benchmark, Json, NotMeasuredError, claimed, is_disturbed, main, pipeprof, until_undisturbed
 from stopping import EACH_LOOK, interval, until_decided
 
 WORTH = 1.3
@@ -48,17 +47,8 @@ BUDGET = 60
 """Seconds for trying changes."""
 PATIENCE = 300
 KEPT = (
-    "rule",
-    "title",
-    "family",
-    "stage",
-    "status",
-    "reason",
-    "change",
-    "semantics",
-    "measured",
-    "predicted",
-    "python",
+    *("rule", "title", "family", "stage", "status", "reason", "change"),
+    *("semantics", "measured", "predicted", "python"),
 )
 
 
@@ -75,9 +65,7 @@ def pairs_of(case: Stranger, folder: Path, copies: Copies) -> list[float]:
 
 def report_of(folder: Path, out: Path, columns: int) -> list[str]:
     """The lines of a saved profile's report."""
-    return pipeprof(
-        folder, "show", str(out), patience=PATIENCE, variables={"COLUMNS": str(columns)}
-    ).stdout.splitlines()
+    return pipeprof("show", out, folder=folder, patience=PATIENCE, COLUMNS=str(columns)).stdout.splitlines()
 
 
 def said_of(finding: Json) -> list[str]:
@@ -146,10 +134,7 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[Json, Json]:
     code, profile, out = profile_of(folder, case.target, *step, "--budget", f"{BUDGET}", patience=PATIENCE)
     reports = {str(columns): report_of(folder, out, columns) if profile else [] for columns in (WIDE, NARROW)}
     found = judge(case, code, profile, pairs, reports)
-    broken = [claim for claim, holds in found["claims"].items() if not holds]
-    disturbed = is_disturbed(profile)
-    print(f"{name}: by hand {found.get('by_hand')}, kept {found.get('kept')}, ceiling {found.get('ceiling')}; "
-          f"{', '.join(broken) or 'holds'}", flush=True)  # fmt: skip
+    said = f"by hand {found.get('by_hand')}, kept {found.get('kept')}, ceiling {found.get('ceiling')}"
     raw = {
         "pairs": pairs,
         "exit_code": code,
@@ -157,7 +142,7 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[Json, Json]:
         "findings": [{key: one.get(key) for key in KEPT} for one in profile.get("findings") or []],
         "verification": profile.get("verification"),
     }
-    return found | {"holds": not broken, "disturbed": disturbed}, raw
+    return found | claimed(name, said, found["claims"], disturbed=is_disturbed(profile)), raw
 
 
 def measured(name: str, folder: Path) -> Json:
@@ -168,8 +153,7 @@ def measured(name: str, folder: Path) -> Json:
         raise NotMeasuredError(msg)
     prepare(folder)
     with Copies() as copies:
-        figures, raw = until_undisturbed(partial(run_case, folder, copies, name))
-    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+        return until_undisturbed(partial(run_case, folder, copies, name))
 
 
 def concluded(cases: Mapping[str, Json]) -> tuple[str, Json]:

@@ -1,6 +1,6 @@
 """What the trace costs: reading a large one, and how long a run lasts after the steps were measured.
 
-Usage: ``python benchmarks/trace/bench.py --out FILE [--case NAME …]``. Three things are demanded:
+Three things are demanded:
 
 * a trace of a million events, recorded from a detection pipeline with loops in loops, is read in 10 s and 500 MB;
 * a run of that pipeline has a complete report, and ends at most 20 s after its measuring window;
@@ -26,10 +26,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from run import Benchmark, main
+from run import PIPEPROF, Benchmark, main, read_json, result
 
 EXAMPLES = HERE.parents[1] / "examples"
-PIPEPROF = "from pipeprof.cli.main import main; main()"
 EVENTS = 1_000_000
 READ_SECONDS, READ_BYTES = 10.0, 500_000_000
 EXAMPLE_SECONDS, LONGEST_SECONDS = 12.0, 20.0
@@ -54,7 +53,7 @@ def run(folder: Path, target: str, *options: str) -> dict[str, Any]:
     out = folder / "profile.json"
     out.unlink(missing_ok=True)
     through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
-    command = [*through, sys.executable, "-c", PIPEPROF, "run", target, *options, "--no-verify", "--out", str(out)]
+    command = [*through, *PIPEPROF, "run", target, *options, "--no-verify", "--out", str(out)]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     window_ended = None
@@ -63,7 +62,7 @@ def run(folder: Path, target: str, *options: str) -> dict[str, Any]:
             window_ended = time.monotonic()
     code = process.wait(PATIENCE)
     ended = time.monotonic()
-    profile = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    profile = read_json(out)
     stages = profile.get("stages") or []
     phases = {one["name"]: one["seconds"] for one in profile.get("phases") or []}
     return {
@@ -102,7 +101,7 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
             found = run(Path(own), str(EXAMPLES / name), "--seconds", str(WINDOW_SECONDS)) | {"target": name}
             holds = in_time(found, EXAMPLE_SECONDS)
     print(f"  {name}: {found.get('after_window_seconds', found.get('seconds'))} s", flush=True)
-    return {"outcome": "holds" if holds else "does not hold", "figures": found, "raw": {}}
+    return result(holds, found, {})
 
 
 READING, DETECTION = "reading a million events", "detection"

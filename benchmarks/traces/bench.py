@@ -79,7 +79,7 @@ def judge(name: str, path: Path) -> run.Json:
         device["name"]: {"idle": device["idle_share"], "by_cause": device["gaps"]["by_cause"] if device["gaps"] else {}}
         for device in document["devices"]
     }
-    return {"outcome": run.BROKEN if wrong else run.HOLDS, "figures": figures, "raw": {"devices": rows}}
+    return run.result(not wrong, figures, {"devices": rows})
 
 
 def _measure_fit() -> run.Json:
@@ -89,7 +89,7 @@ def _measure_fit() -> run.Json:
     share = spent.get("pipeline", 0.0) / sum(spent.values()) if spent else 0.0
     figures = {"verdict": said["verdict"], "stage": said["stage"], "share_of_pipeline": round(share, 4)}
     holds = share >= OF_THE_PIPELINE and (said["verdict"], said["stage"]) == ("input", "map")
-    return {"outcome": run.HOLDS if holds else run.BROKEN, "figures": figures, "raw": said}
+    return run.result(holds, figures, said)
 
 
 def _measure_size(form: str, folder: Path) -> run.Json:
@@ -112,11 +112,7 @@ def _measure_size(form: str, folder: Path) -> run.Json:
     figures = json.loads(done.stdout) | {"file_mb": path.stat().st_size / 1e6}
     seconds, megabytes = LIMITS[form]
     holds = figures["cpu_s"] <= seconds and figures["peak_mb"] <= megabytes and figures["events"] >= EVENTS
-    return {
-        "outcome": run.HOLDS if holds else run.BROKEN,
-        "figures": figures,
-        "raw": {"wall_s": time.monotonic() - began},
-    }
+    return run.result(holds, figures, {"wall_s": time.monotonic() - began})
 
 
 BENCHMARK = run.Benchmark(

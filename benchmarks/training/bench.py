@@ -1,7 +1,5 @@
 """Training scripts as they are: what ``pipeprof run train.py`` says about each, and what it costs them.
 
-Usage: ``python benchmarks/training/bench.py --out FILE [--case NAME …] [--truth]``.
-
 * ``planted/KIND``: a script whose batches sleep 20 ms and whose steps sleep 10 ms, one for each kind of consumer
   (planted_cases.py). Each batch and step writes when it ran. Demanded: the interval within 1 % of the log's, the fetch
   between the logged sleep and what the step leaves of the interval, and ``n/a`` where the documentation's table has it.
@@ -51,9 +49,12 @@ from run import (
     Benchmark,
     Json,
     NotMeasuredError,
+    claimed,
     is_disturbed,
     main,
     outcome_of,
+    read_json,
+    store,
     truth_file,
     until_undisturbed,
     wants_truth,
@@ -82,14 +83,12 @@ def require(library: str | None) -> None:
 
 def tell(name: str, figures: Json, claims: dict[str, bool], ran: Ran) -> tuple[Json, Json]:
     """Figures and raw values of one try; prints a line."""
-    broken = [claim for claim, holds in claims.items() if not holds]
-    disturbed = is_disturbed(ran.profile)
     headline = (ran.profile.get("verdict") or {}).get("headline") or ran.output.strip()[-300:]
-    print(f"{name}: {headline}; {', '.join(broken) or 'holds'}", flush=True)
     raw = {"exit_code": ran.code, "times": ran.times} | {key: ran.profile.get(key) for key in KEPT}
     if not ran.profile:
         raw["output"] = ran.output[-2000:]
-    return figures | {"headline": headline, "claims": claims, "holds": not broken, "disturbed": disturbed}, raw
+    told = claimed(name, headline, claims, disturbed=is_disturbed(ran.profile))
+    return figures | {"headline": headline} | told, raw
 
 
 def planted_once(name: str, folder: Path) -> tuple[Json, Json]:
@@ -143,10 +142,9 @@ def cost_of(name: str, folder: Path) -> Json:
 
 def truth_of(name: str, folder: Path) -> Json:
     """What stored batches and the mend bring, by plain runs: measured again, or as kept for this machine."""
-    file = truth_file("training")
-    kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    kept = read_json(truth_file("training")).get(name, {})
     if wants_truth():
-        case, found = SCRIPT_CASES[name], {}
+        case, kept = SCRIPT_CASES[name], {}
         for side, edits in (("stored", case.stored), ("mend", case.mend)):
             if not edits:
                 continue
@@ -156,12 +154,10 @@ def truth_of(name: str, folder: Path) -> Json:
                 rates = {text: plain(text, folder).rate for text in texts[:: 1 if number % 2 == 0 else -1]}
                 return rates[texts[1]] / rates[texts[0]]
 
-            found[side] = [round(one, 3) for one in interval(until_decided(pair, [WORTH], MOST_PAIRS))]
-            print(f"{name}: {side} {found[side]}", flush=True)
-        kept[name] = found
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    return dict(kept.get(name, {}))
+            kept[side] = [round(one, 3) for one in interval(until_decided(pair, [WORTH], MOST_PAIRS))]
+            print(f"{name}: {side} {kept[side]}", flush=True)
+        store("training", name, kept)
+    return kept
 
 
 def soak_once(name: str, folder: Path) -> tuple[Json, Json]:
@@ -204,11 +200,9 @@ def measured(case: str, folder: Path) -> Json:
         return hooks_cost(name)
     if kind == "planted":
         require(PLANTED_CASES[name].library)
-        figures, raw = until_undisturbed(partial(planted_once, name, folder))
-        return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+        return until_undisturbed(partial(planted_once, name, folder))
     if kind == "finding":
-        figures, raw = until_undisturbed(partial(finding_once, name, folder))
-        return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+        return until_undisturbed(partial(finding_once, name, folder))
     require(SCRIPT_CASES[name].library)
     prepare(folder)
     if kind == "cost":
@@ -217,8 +211,7 @@ def measured(case: str, folder: Path) -> Json:
     if "stored" not in truth:
         msg = "this machine has no truth of it: --truth measures what stored batches bring"
         raise NotMeasuredError(msg)
-    figures, raw = until_undisturbed(partial(script_once, name, folder, truth))
-    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+    return until_undisturbed(partial(script_once, name, folder, truth))
 
 
 PLANTED_NAMES = tuple(f"planted/{name}" for name in PLANTED_CASES)

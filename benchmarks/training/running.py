@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -10,16 +9,14 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from run import PIPEPROF, Json, read_json
 
 HERE = Path(__file__).resolve().parent
 TIMES = "times.txt"
 PATIENCE = 480.0
 """Seconds after which a command hangs."""
 SAID = re.compile(r"(\d+) steps in ([\d.]+) s")
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def run(command: list[str], folder: Path) -> Ran:
         return Ran(
             done.returncode,
             (place / "output.txt").read_text(encoding="utf-8", errors="replace"),
-            json.loads(out.read_text(encoding="utf-8")) if out.exists() else {},
+            read_json(out),
             [(int(steps), float(seconds)) for steps, seconds in said],
             log.read_bytes() if log.exists() else b"",
         )

@@ -1,6 +1,6 @@
 """The functions and layers that ``ops:`` may call: an allowlist of public TensorFlow functions.
 
-They stand in ``signatures.json``, one line for each: its name and its signature as TensorFlow has it. None of them
+They stand in ``signatures.json``, behind the signature that TensorFlow has for each. None of them
 writes files, opens sockets or runs Python; a test traces every one and looks. ``layers.json`` has the constructors of
 Keras's preprocessing layers without their further keyword arguments.
 """
@@ -13,8 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from pipeprof.pipelines.errors import PlainError
-from pipeprof.pipelines.spec.operations import parameters_of
-from pipeprof.pipelines.tables import read_table
+from pipeprof.pipelines.spec.operations import functions, layers, parameters_of
 
 WRITTEN_FOR: Final = "2.21"
 """The TensorFlow whose signatures the tables repeat; others may have more parameters."""
@@ -44,20 +43,6 @@ CALL_ARGUMENTS: Final = ("training",)
 
 class UnknownFunctionError(PlainError, AttributeError):
     """The installed TensorFlow is older than the tables."""
-
-
-@functools.cache
-def functions() -> Mapping[str, str]:
-    """Signatures of the functions by name."""
-    rows: dict[str, str] = read_table("pipeprof.pipelines.build", "signatures")
-    return rows
-
-
-@functools.cache
-def layers() -> Mapping[str, str]:
-    """Signatures of the layers' constructors by name."""
-    rows: dict[str, str] = read_table("pipeprof.pipelines.build", "layers")
-    return rows
 
 
 @functools.cache

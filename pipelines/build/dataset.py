@@ -19,12 +19,13 @@ from typing import Any, Final
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.arguments import converted, options, padding, tensorflow_datasets
 from pipeprof.pipelines.build.arrays import BuildContext, arrays_in
-from pipeprof.pipelines.build.chain import CallChain, FieldError, describe, pick
+from pipeprof.pipelines.build.chain import CallChain
+from pipeprof.pipelines.build.fields import FieldError, describe, pick
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.build.python_files import dataset_of, imported, traceable
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.spec.operations import DATASET, Operation, is_pipeline, placed, sources, stages
-from pipeprof.pipelines.target.python_ref import split_reference
+from pipeprof.pipelines.target.target import split_reference
 
 
 def load_arrays(data: Mapping[str, Any], context: BuildContext) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from pipeprof.pipelines.build.pinned import remember_lines
 from pipeprof.pipelines.spec.paths import PathError
-from pipeprof.pipelines.target.python_ref import filled_call, split_reference
 from pipeprof.pipelines.target.running import import_file, is_dataset, leave_defaults
+from pipeprof.pipelines.target.target import filled_call, split_reference
 
 
 def imported(path: Path, reference: str) -> Callable[..., Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -252,16 +251,6 @@ def traits(op: str) -> Traits:
 def runs_ahead(op: str | None) -> bool:
     """Whether an executed op makes its elements on threads of its own, ahead of its reader; False without one."""
     return op is not None and (traits(op).prefetches or executed(op).asynchronous)
-
-
-def ops_with(question: Callable[[Traits], object]) -> frozenset[str]:
-    """Return the sources and stages, by their spec names, for which ``question`` is true.
-
-    Example:
-        >>> sorted(ops_with(lambda row: row.in_memory))
-        ['from_tensor_slices', 'from_tensors']
-    """
-    return frozenset(op for op, row in (SOURCES | STAGES).items() if question(row))
 
 
 @functools.cache

@@ -79,10 +79,22 @@ def stages() -> Mapping[str, Operation]:
 
 
 @functools.cache
+def functions() -> Mapping[str, str]:
+    """Signatures of the functions that `ops:` may call, by name; the table has the functions of each signature."""
+    rows: dict[str, list[str]] = read_table("pipeprof.pipelines.build", "signatures")
+    return dict(sorted((name, signature) for signature, names in rows.items() for name in names))
+
+
+@functools.cache
+def layers() -> Mapping[str, str]:
+    """Signatures of the constructors of layers by name."""
+    return dict(read_table("pipeprof.pipelines.build", "layers"))
+
+
+@functools.cache
 def kinds() -> Mapping[str, str]:
     """What a value of each kind is, by the name of the kind."""
-    found: dict[str, str] = _parameters()["kinds"]
-    return found
+    return dict(_parameters()["kinds"])
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from pipeprof.pipelines.spec.set_value import operation_key
 from pipeprof.pipelines.spec.yaml_text import Address
 from pipeprof.pipelines.steps.step import RECORDED, StepError, kind_of, parse_step
 from pipeprof.pipelines.target.names_in_file import missing_name
-from pipeprof.pipelines.target.python_ref import filled_call, split_reference
+from pipeprof.pipelines.target.target import filled_call, split_reference
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _SYNTHESISED: Final = "data:"

@@ -16,7 +16,9 @@ from pipeprof.pipelines.spec.operations import (
     OF_CALLS,
     Operation,
     Parameter,
+    functions,
     kinds,
+    layers,
     mappings,
     parameters_of,
     sources,
@@ -40,9 +42,11 @@ _OPTIONS: Final = ("options", "autotune", "threading", "optimization", "distribu
 def spec_schema() -> dict[str, Any]:
     """The schema of a spec, closed but for ``x-…`` keys, with a description of every key."""
     table = read_table("pipeprof.pipelines.spec", "top_level")
+    # A kind that is written as another one has only a description of its own.
+    forms = {kind: table["kinds"][rest] if isinstance(rest, str) else rest for kind, rest in table["kinds"].items()}
     definitions: dict[str, Any] = {
         **table["definitions"],
-        **{kind: {"$comment": KIND, "description": kinds()[kind], **rest} for kind, rest in table["kinds"].items()},
+        **{kind: {"$comment": KIND, "description": kinds()[kind], **form} for kind, form in forms.items()},
         **{name if name not in kinds() else f"{name}_array": _mapping(name, rows) for name, rows in mappings().items()},
         "array_or_tensors": _array_or(
             {"minProperties": 1, "additionalProperties": _ref("tensors")}, {"type": ["number", "string", "boolean"]}
@@ -129,18 +133,13 @@ def _one_way(ways: Iterable[Iterable[str]]) -> dict[str, Any]:
 
 def _call(own: Mapping[str, Any]) -> dict[str, Any]:
     """A function of the allowlist by its name, or with its keyword arguments."""
-    package = "pipeprof.pipelines.build"
-    signatures = {**read_table(package, "signatures"), **read_table(package, "layers")}
-    parameters = {name: parameters_of(signature) for name, signature in signatures.items()}
-    functions = {name: _function(name, signatures[name], found) for name, found in parameters.items()}
+    signatures = {**functions(), **layers()}
+    known = {name: _function(name, one, parameters_of(one)) for name, one in signatures.items()}
     return {
         "description": "A function's name, or its name with keyword arguments.",
         "if": {"type": "string"},
-        "then": {
-            "$comment": "function",
-            "enum": sorted(name for name in functions if "null" in functions[name]["type"]),
-        },
-        "else": {"type": "object", "$comment": "function", "properties": {**own, **functions}, **_ONE_KEY},
+        "then": {"$comment": "function", "enum": sorted(name for name in known if "null" in known[name]["type"])},
+        "else": {"type": "object", "$comment": "function", "properties": {**own, **known}, **_ONE_KEY},
     }
 
 

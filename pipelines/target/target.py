@@ -1,11 +1,14 @@
-"""Targets of commands: a spec, a function in a Python file or module, or a training script."""
+"""Targets of commands: a spec, a function in a Python file or module, or a training script; and references in specs."""
 
 from __future__ import annotations
 
+import ast
+import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import broken_link, did_you_mean
@@ -15,6 +18,8 @@ from pipeprof.pipelines.target.names_in_file import functions_in, missing_name, 
 STDIN = "-"
 """A spec on standard input."""
 SPEC_SUFFIXES = (".yaml", ".yml")
+_NAME: Final = r"[^\d\W]\w*"
+_REFERENCE: Final = rf"(?P<file>.*?\.py):(?P<function>{_NAME}(?:\.{_NAME})*)(?P<arguments>\(.*\))?"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,19 @@ class ParsedTarget:
 
     def __str__(self) -> str:
         return f"{self.module or self.path}:{self.function}" if self.function else str(self.path)
+
+
+class FilledCall(NamedTuple):
+    """Arguments in a reference.
+
+    Attributes:
+        partial: They are filled in and the rest comes later, as by ``functools.partial``; else the function is called
+            with them once, and returns the function.
+    """
+
+    partial: bool
+    positional: tuple[Any, ...]
+    named: Mapping[str, Any]
 
 
 def parse_target(text: str, *, scripts: bool = False) -> ParsedTarget:
@@ -100,3 +118,39 @@ def _existing_file(text: str) -> Path:
     if not stat.S_ISREG(mode):
         raise UsageError(f"{text} is not a file")
     return path
+
+
+def split_reference(text: str) -> tuple[str, str, str] | None:
+    """Split into file, function and arguments; None for any other text.
+
+    Example:
+        >>> split_reference("a.py:make(size=2)"), split_reference("a.py:Rows.parse"), split_reference("a.yaml")
+        (('a.py', 'make', '(size=2)'), ('a.py', 'Rows.parse', ''), None)
+    """
+    found = re.fullmatch(_REFERENCE, text, re.DOTALL)
+    return (found["file"], found["function"], found["arguments"] or "") if found is not None else None
+
+
+def filled_call(arguments: str) -> FilledCall:
+    """Read arguments in parentheses, which are literals.
+
+    Raises:
+        ValueError: They are not.
+
+    Example:
+        >>> filled_call("(..., size=224)")
+        FilledCall(partial=True, positional=(), named={'size': 224})
+    """
+    try:
+        node = ast.parse(f"f{arguments}", mode="eval").body
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            raise ValueError(arguments)
+        partial = [*map(ast.unparse, node.args[:1])] == ["..."]
+        values = [*node.args[partial:], *(keyword.value for keyword in node.keywords)]
+        constants = [part for value in values for part in ast.walk(value) if isinstance(part, ast.Constant)]
+        if any(part.value is ... for part in constants) or any(keyword.arg is None for keyword in node.keywords):
+            raise ValueError(arguments)
+        positional = tuple(ast.literal_eval(one) for one in node.args[partial:])
+        return FilledCall(partial, positional, {str(one.arg): ast.literal_eval(one.value) for one in node.keywords})
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as problem:
+        raise ValueError(arguments) from problem

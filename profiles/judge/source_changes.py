@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from pipeprof.pipelines.target.python_ref import split_reference
-from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.pipelines.target.target import ParsedTarget, split_reference
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.wording import as_typed, listed
 

@@ -14,7 +14,7 @@ from pipeprof.pipelines.changes.in_spec import SOURCE, STAGES, same
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob, leaves
 from pipeprof.pipelines.spec.set_value import operation_key
-from pipeprof.pipelines.target.python_ref import split_reference
+from pipeprof.pipelines.target.target import split_reference
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.judge.source_changes import change_of_reference, cut, is_same_function
 from pipeprof.profiles.judge.stages import paired

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipeprof.pipelines.build.allowlist import functions
+from pipeprof.pipelines.spec.operations import functions
 
 JPEG = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
 PNG = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))

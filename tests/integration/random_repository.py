@@ -6,6 +6,8 @@ import random
 import subprocess
 from pathlib import Path
 
+from tests.integration.repositories import USER
+
 
 class RandomRepository:
     """A repository with what a stranger's checkout may hold.
@@ -48,9 +50,8 @@ class RandomRepository:
         self._configuration()
 
     def _git(self, *arguments: str) -> None:
-        user = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
         safe = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
-        subprocess.run(["git", *user, *safe, *arguments], cwd=self._root, check=False, capture_output=True)
+        subprocess.run(["git", *USER, *safe, *arguments], cwd=self._root, check=False, capture_output=True)
 
     def _write(self, name: str, text: str) -> None:
         path = self._root / name

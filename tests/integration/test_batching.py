@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
+
+from source_trees import script
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 
-RECORDER = Path(__file__).parents[1] / "recorded" / "record_batching.py"
-
 
 def test_batches_of_all_ops_have_as_many_elements_as_are_long(tmp_path: Path) -> None:
-    found = importlib.util.spec_from_file_location("record_batching", RECORDER)
-    assert found is not None
-    assert found.loader is not None
-    recorder = importlib.util.module_from_spec(found)
-    found.loader.exec_module(recorder)
+    recorder = script("tests/recorded/record_batching.py")
     recorder.make_files(tmp_path)
     expected: dict[str, float | None] = {}
     elements: dict[str, float | None] = {}

@@ -13,8 +13,9 @@ import yaml
 
 from pipeprof.pipelines.addresses import find_address
 from pipeprof.pipelines.build.arrays import BuildContext
-from pipeprof.pipelines.build.chain import PYTHON, STRUCTURE, VECTORIZED
+from pipeprof.pipelines.build.chain import PYTHON, VECTORIZED
 from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.build.fields import STRUCTURE
 from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.graph.error_stage import call_path
 from pipeprof.pipelines.spec.operations import sources, stages

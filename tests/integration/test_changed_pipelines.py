@@ -9,6 +9,7 @@ import runpy
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,6 @@ from pipeprof.pipelines.changes.edits import (
 )
 
 PREFETCH = InsertStage("prefetch", {"buffer_size": 2})
-
-
-@pytest.fixture
-def records(tmp_path: Path) -> list[str]:
-    """Two files of numbers as texts."""
-    files = []
-    for number in range(2):
-        files.append(str(tmp_path / f"{number}.tfrecord"))
-        with tf.io.TFRecordWriter(files[-1]) as writer:
-            for value in range(4):
-                writer.write(str(10 * number + value).encode())
-    return files
 
 
 def number(record: Any) -> Any:
@@ -76,16 +65,6 @@ def test_a_shuffle_keeps_its_order(seed: int | None) -> None:
     assert [first(moved), first(moved)] == expected
 
 
-def test_a_shuffle_in_a_function_keeps_its_order() -> None:
-    def make() -> Any:
-        tf.random.set_seed(7)
-        numbers = tf.data.Dataset.range(4)
-        return numbers.flat_map(lambda x: tf.data.Dataset.range(x, x + 9).shuffle(9).map(lambda y: y * 2)).batch(5)
-
-    found = changed(make, InsertStage("prefetch", {"buffer_size": 1}, "stages.0.source"))
-    assert first(found) == first(make())
-
-
 @pytest.mark.parametrize("mix", ["zip", "sample"])
 def test_each_line_of_a_mix_is_changed(mix: str) -> None:
     tf.random.set_seed(7)
@@ -106,73 +85,122 @@ def test_each_line_of_a_mix_is_changed(mix: str) -> None:
     assert first(found) == expected[:3]
 
 
-def test_an_interleave_of_records_is_changed_inside(records: list[str]) -> None:
-    def make() -> Any:
-        files = tf.data.Dataset.from_tensor_slices(records)
-        return files.interleave(lambda file: tf.data.TFRecordDataset(file).map(number), cycle_length=2).batch(3)
-
-    expected = Recorded(make).made
-    found = changed(
-        make,
-        SetArgument("stages.0", "interleave", "num_parallel_calls", 2),
-        SetArgument("stages.0.source", "TFRecordDataset", "buffer_size", 1000),
-        SetArgument("stages.0.stages.0", "map", "num_parallel_calls", 2),
-        InsertStage("prefetch", {"buffer_size": 1}, "stages.0.source"),
-    )
-    assert first(found) == first(expected)
+def parallel(stage: str, op: str = "map") -> PipelineEdit:
+    return SetArgument(stage, op, "num_parallel_calls", 2)
 
 
-def test_the_calls_inside_a_librarys_function_are_changed(tmp_path: Path) -> None:
+# What users write: what makes a dataset, in a folder with files, and the changes.
+
+
+def a_shuffle_in_a_function() -> Any:
+    tf.random.set_seed(7)
+    numbers = tf.data.Dataset.range(4)
+    return numbers.flat_map(lambda x: tf.data.Dataset.range(x, x + 9).shuffle(9).map(lambda y: y * 2)).batch(5)
+
+
+def an_interleave_of_records() -> Any:
+    """Of two files of numbers as texts."""
+    files = [f"{index}.tfrecord" for index in range(2)]
+    for index, file in enumerate(files):
+        with tf.io.TFRecordWriter(file) as writer:
+            for value in range(4):
+                writer.write(str(10 * index + value).encode())
+    named = tf.data.Dataset.from_tensor_slices(files)
+    return named.interleave(lambda file: tf.data.TFRecordDataset(file).map(number), cycle_length=2).batch(3)
+
+
+def the_calls_of_a_library() -> Any:
     for kind in ("a", "b"):
-        (tmp_path / kind).mkdir()
+        Path("images", kind).mkdir(parents=True, exist_ok=True)
         for one in range(3):
             image = tf.io.encode_png(tf.fill([4, 4, 3], tf.constant(10 * one, tf.uint8)))
-            tf.io.write_file(str(tmp_path / kind / f"{one}.png"), image)
-
-    def make() -> Any:
-        return tf.keras.utils.image_dataset_from_directory(
-            str(tmp_path), image_size=(4, 4), batch_size=2, seed=1, verbose=False
-        )
-
-    found = changed(
-        make,
-        SetArgument("stages.1", "map", "num_parallel_calls", 3),
-        SetArgument("stages.2", "batch", "num_parallel_calls", 2),
-        InsertStage("prefetch", {"buffer_size": 1}, "source.inputs.1.source"),
-    )
-    assert first(found) == first(make())
+            tf.io.write_file(f"images/{kind}/{one}.png", image)
+    return tf.keras.utils.image_dataset_from_directory("images", image_size=(4, 4), batch_size=2, seed=1, verbose=False)
 
 
-def test_a_loop_that_concatenates_is_changed_in_each_part() -> None:
-    def make() -> Any:
-        made = tf.data.Dataset.range(3).map(lambda x: x)
-        for part in range(1, 3):
-            numbers = tf.data.Dataset.range(3).map(lambda x: x + 10 * part)  # noqa: B023 - read as it is traced
-            made = made.concatenate(numbers)
-        return made.batch(2)
-
-    found = changed(
-        make,
-        SetArgument("stages.0", "map", "num_parallel_calls", 2),
-        SetArgument("stages.1.inputs.1.stages.0", "map", "num_parallel_calls", 2),
-        SetArgument("stages.2.inputs.1.stages.0", "map", "num_parallel_calls", 2),
-    )
-    assert first(found) == first(make())
+def a_loop_that_concatenates() -> Any:
+    made = tf.data.Dataset.range(3).map(lambda x: x)
+    for part in range(1, 3):
+        numbers = tf.data.Dataset.range(3).map(lambda x: x + 10 * part)  # noqa: B023 - read as it is traced
+        made = made.concatenate(numbers)
+    return made.batch(2)
 
 
-def test_a_loop_of_a_script_is_changed_in_each_part(tmp_path: Path) -> None:
+def a_loop_of_a_script() -> Any:
     """Its variable has another value when the functions are traced again."""
-    script = tmp_path / "train.py"
+    script = Path("train.py")
     script.write_text(
         "import tensorflow as tf\n\nmade = tf.data.Dataset.range(4)\nfor part in (1, 10, 100):\n"
         "    made = made.map(lambda x: x + part if part > 1 else x + tf.cast(part, x.dtype))\n"
     )
+    return runpy.run_path(str(script.resolve()))["made"].batch(2)
 
-    def make() -> Any:
-        return runpy.run_path(str(script))["made"].batch(2)
 
-    found = changed(make, SetArgument("stages.0", "map", "num_parallel_calls", 2))
-    assert first(found) == first(make()) == [[111, 112], [113, 114]]
+def another_module() -> Any:
+    Path("other_module_of_a_user.py").write_text(
+        "import tensorflow as tf\n\n\ndef load(count):\n    def keep(x):\n        if x > 2:\n            x = x * 10\n"
+        "        return x\n\n    return tf.data.Dataset.range(count).map(keep)\n"
+    )
+    import other_module_of_a_user  # type: ignore[import-not-found]
+
+    return other_module_of_a_user.load(6).batch(2)
+
+
+def control_flow() -> Any:
+    def steps(x: Any) -> Any:
+        total = x
+        while total < 10:
+            total += 3
+        return total
+
+    return tf.data.Dataset.range(4).map(steps).flat_map(lambda x: tf.data.Dataset.range(x, x + 2).map(steps))
+
+
+def columns_430() -> Any:
+    """Stacked by a map, which runs on whole batches."""
+    numbers = np.arange(430 * 8, dtype=np.float32).reshape(8, 430)
+    Path("wide.csv").write_text("\n".join(",".join(f"{value:g}" for value in row) for row in numbers))
+    rows = tf.data.experimental.CsvDataset("wide.csv", [tf.float32] * 430)
+    return rows.map(lambda *fields: (tf.stack(fields[:-1]), fields[-1])).batch(4)
+
+
+WRITTEN: list[tuple[Callable[[], Any], list[PipelineEdit]]] = [
+    (a_shuffle_in_a_function, [InsertStage("prefetch", {"buffer_size": 1}, "stages.0.source")]),
+    (
+        an_interleave_of_records,
+        [
+            parallel("stages.0", "interleave"),
+            SetArgument("stages.0.source", "TFRecordDataset", "buffer_size", 1000),
+            parallel("stages.0.stages.0"),
+            InsertStage("prefetch", {"buffer_size": 1}, "stages.0.source"),
+        ],
+    ),
+    (
+        the_calls_of_a_library,
+        [
+            parallel("stages.1"),
+            parallel("stages.2", "batch"),
+            InsertStage("prefetch", {"buffer_size": 1}, "source.inputs.1.source"),
+        ],
+    ),
+    (
+        a_loop_that_concatenates,
+        [parallel(stage) for stage in ("stages.0", "stages.1.inputs.1.stages.0", "stages.2.inputs.1.stages.0")],
+    ),
+    (a_loop_of_a_script, [parallel("stages.0")]),
+    (another_module, [parallel("stages.0"), PREFETCH]),
+    (control_flow, [parallel("stages.0"), parallel("stages.1.stages.0")]),
+    (columns_430, [VectoriseMap("stages.0", "stages.1")]),
+]
+
+
+@pytest.mark.parametrize(("make", "changes"), WRITTEN, ids=lambda one: getattr(one, "__name__", ""))
+def test_what_users_write_gives_the_same_with_changes(
+    make: Callable[[], Any], changes: list[PipelineEdit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert first(changed(make, *changes)) == first(make())
 
 
 def test_a_cache_is_moved_and_filled_once() -> None:
@@ -228,59 +256,7 @@ def test_the_dataset_of_a_strategy_is_changed() -> None:
     assert [batch.numpy().tolist() for batch in per_replica] == [[0, 3, 6, 9], [12, 15, 18, 21]]
 
 
-def test_a_dataset_that_another_module_builds_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "other_module_of_a_user.py").write_text(
-        "import tensorflow as tf\n\n\ndef load(count):\n    def keep(x):\n        if x > 2:\n            x = x * 10\n"
-        "        return x\n\n    return tf.data.Dataset.range(count).map(keep)\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def make() -> Any:
-        import other_module_of_a_user  # type: ignore[import-not-found]
-
-        return other_module_of_a_user.load(6).batch(2)
-
-    found = changed(make, SetArgument("stages.0", "map", "num_parallel_calls", 2), PREFETCH)
-    assert first(found) == [[0, 1], [2, 30], [40, 50]]
-
-
-def test_a_map_of_430_columns_runs_on_whole_batches(tmp_path: Path) -> None:
-    columns, rows = 430, 8
-    numbers = np.arange(columns * rows, dtype=np.float32).reshape(rows, columns)
-    file = tmp_path / "wide.csv"
-    file.write_text("\n".join(",".join(f"{value:g}" for value in row) for row in numbers))
-
-    def stack(*fields: Any) -> Any:
-        return tf.stack(fields[:-1]), fields[-1]
-
-    def make() -> Any:
-        return tf.data.experimental.CsvDataset(str(file), [tf.float32] * columns).map(stack).batch(4)
-
-    found = changed(make, VectoriseMap("stages.0", "stages.1"))
-    for (features, label), expected in zip(found, numbers.reshape(2, 4, columns), strict=True):
-        assert features.numpy().tolist() == expected[:, :-1].tolist()
-        assert label.numpy().tolist() == expected[:, -1].tolist()
-
-
 # What the twelve have in common.
-
-
-def test_functions_of_the_users_keep_their_control_flow() -> None:
-    def steps(x: Any) -> Any:
-        total = x
-        while total < 10:
-            total += 3
-        return total
-
-    def make() -> Any:
-        return tf.data.Dataset.range(4).map(steps).flat_map(lambda x: tf.data.Dataset.range(x, x + 2).map(steps))
-
-    found = changed(
-        make,
-        SetArgument("stages.0", "map", "num_parallel_calls", 2),
-        SetArgument("stages.1.stages.0", "map", "num_parallel_calls", 2),
-    )
-    assert first(found) == first(make())
 
 
 def test_what_a_function_draws_while_it_is_traced_is_drawn_again() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from integration.repositories import commit_all, git
 
 from pipeprof import __version__
 
@@ -45,17 +46,6 @@ def recipe(title: str) -> dict[Any, Any]:
     found = re.search(rf"^{title}.*?^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert found is not None
     return dict(yaml.safe_load(found[1]))
-
-
-def git(folder: Path, *arguments: str) -> str:
-    user = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", *user, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
-
-
-def commit_all(folder: Path) -> None:
-    git(folder, "add", "-f", ".")
-    git(folder, "commit", "-qm", "x", "--allow-empty")
 
 
 class Runner:

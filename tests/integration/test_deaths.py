@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from integration import forked
-from integration.test_environment_faults import misbehaving, target, wait_for
+from integration.test_environment_faults import begun, misbehaving, target, wait_for
 
 from pipeprof.profiles.document.profile import Profile
 
@@ -280,12 +280,15 @@ pids = {pids!r}
 subprocess.Popen([sys.executable, "-c", {stranger!r}, pids + ".stranger"], env={{}}, start_new_session=True).wait()
 while not os.path.exists(pids + ".stranger"):
     time.sleep(0.01)
-child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+waiting = [sys.executable, "-c", "import signal; signal.pause()"]
+children = [subprocess.Popen(waiting, start_new_session=own).pid for own in (False, True)]
 with open(pids + ".part", "w") as file:
-    print(open(pids + ".stranger").read(), os.getpid(), child.pid, file=file)
+    print(open(pids + ".stranger").read(), os.getpid(), *children, file=file)
 os.rename(pids + ".part", pids)
 """
-"""A stranger, the worker and a child of it, and a file with their numbers."""
+"""A stranger, the worker and two children of it, and a file with their numbers."""
+STUBBORN = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nctypes.PyDLL(None).sleep(3600)"
+"""A hang-up is ignored and Python's lock held."""
 
 
 @dataclass
@@ -300,35 +303,29 @@ class Running:
         assert [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
 
 
-def program(folder: Path, end: str) -> list[str]:
-    """A command whose worker leaves processes, and ends so or not at all; that it has a pipeline counts for nothing."""
-    leaving = LEAVING.format(pids=str(folder / "pids"), stranger=STRANGER)
-    return [sys.executable, "-c", misbehaving(f"{leaving}{end}"), *command(target(folder))]
+def leaving(folder: Path, end: str) -> str:
+    """What a worker does that leaves processes, and ends so or not at all."""
+    return LEAVING.format(pids=str(folder / "pids"), stranger=STRANGER) + end
 
 
-def started(folder: Path) -> Running:
-    process = subprocess.Popen(
-        program(folder, "time.sleep(3600)"), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stderr:
-        if "building" in line:
-            break
+def started(folder: Path, end: str) -> Running:
+    process = begun(folder, leaving(folder, end))
     wait_for(folder / "pids")
     return Running(process, [psutil.Process(int(pid)) for pid in (folder / "pids").read_text().split()])
 
 
-def test_nothing_outlives_a_killed_parent_neither_a_grandchild_nor_a_stranger(tmp_path: Path) -> None:
-    running = started(tmp_path)
+def test_nothing_outlives_a_killed_parent_however_stubborn_neither_a_grandchild_nor_a_stranger(tmp_path: Path) -> None:
+    running = started(tmp_path, STUBBORN)
     running.process.kill()
     running.process.communicate()
-    assert len(running.family) == 3
+    assert len(running.family) == 4
     running.assert_all_end()
-    saved = list((tmp_path / "pipeprof-out").glob("*.json"))
-    assert json.loads(saved[0].read_text())["complete"] is False
+    (saved,) = (tmp_path / "pipeprof-out").glob("*.json")
+    assert json.loads(saved.read_text())["complete"] is False
 
 
 def test_such_a_process_ends_with_a_run_that_was_stopped_with_all_its_processes_and_killed(tmp_path: Path) -> None:
-    running = started(tmp_path)
+    running = started(tmp_path, "time.sleep(3600)")
     running.family += psutil.Process(running.process.pid).children(recursive=True)
     for process in running.family:
         process.suspend()
@@ -340,7 +337,8 @@ def test_such_a_process_ends_with_a_run_that_was_stopped_with_all_its_processes_
 
 def test_such_a_process_ends_with_a_run_that_ends_by_itself(tmp_path: Path) -> None:
     """The command has ended it: there is nothing to wait for."""
-    done = subprocess.run(program(tmp_path, "os._exit(3)"), cwd=tmp_path, capture_output=True, text=True)
+    program = [sys.executable, "-c", misbehaving(leaving(tmp_path, "os._exit(3)")), *command(target(tmp_path))]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 5, done.stderr
     if forked.LINUX:
         for pid in map(int, (tmp_path / "pids").read_text().split()):

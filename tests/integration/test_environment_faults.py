@@ -6,7 +6,6 @@ process, channel and diagnosis are the real ones.
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
@@ -15,9 +14,10 @@ import sys
 import textwrap
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import psutil
 import pytest
 from integration import forked
 from integration.left_over import MARK, left
@@ -111,6 +111,16 @@ def run_misbehaving(folder: Path, body: str, *arguments: str, **options: object)
     if options:
         return run(folder, [sys.executable, "-c", misbehaving(body)], *words, **options)
     return run_copied(folder, worker(body), *words)
+
+
+def begun(folder: Path, body: str, **options: Any) -> subprocess.Popen[str]:
+    """A command with such a worker, which has come to the pipeline."""
+    words = [sys.executable, "-c", misbehaving(body), "run", target(folder), "--no-verify"]
+    environment = {**os.environ, MARK: str(folder)}
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, **options}
+    process = subprocess.Popen(words, cwd=folder, env=environment, **options)
+    next(line for line in process.stderr if "building" in line)
+    return process
 
 
 @dataclass(frozen=True)
@@ -210,39 +220,6 @@ def test_children_in_sessions_of_their_own_do_not_outlive_the_run(tmp_path: Path
     run(tmp_path, [sys.executable, "-c", misbehaving(body)], target(tmp_path))
 
 
-STUBBORN = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nctypes.PyDLL(None).sleep(3600)"
-"""A hang-up is ignored and Python's lock held."""
-
-
-def test_nothing_outlives_a_killed_parent_however_stubborn(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    sleeping = "[sys.executable, '-c', 'import signal; signal.pause()']"
-    body = (
-        f"children = [subprocess.Popen({sleeping}, start_new_session=own) for own in (False, True)]\n"
-        "numbers = [os.getpid(), *[child.pid for child in children]]\n"
-        f"open({str(pids)!r} + '~', 'w').write(' '.join(map(str, numbers)))\n"
-        f"os.rename({str(pids)!r} + '~', {str(pids)!r})\n{STUBBORN}"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", misbehaving(body), "run", target(tmp_path), "--no-verify", "-v"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stderr:
-        if "building" in line:
-            break
-    wait_for(pids)
-    family = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
-    process.kill()
-    process.communicate()
-    _, alive = psutil.wait_procs(family, timeout=PATIENCE)
-    assert [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
-    (saved,) = (tmp_path / "pipeprof-out").glob("*.json")
-    assert json.loads(saved.read_text())["complete"] is False
-
-
 def test_a_signal_when_all_was_measured_costs_no_report(tmp_path: Path) -> None:
     late = (
         "import os, signal\nfrom pipeprof.profiles.harness import harness\nfind = harness.findings_for\n"
@@ -269,27 +246,9 @@ def wait_for(path: Path) -> None:
 
 
 def test_a_closed_terminal_keeps_the_profile_and_has_a_code_of_its_own(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            misbehaving("print('ready')\ntime.sleep(3600)"),
-            "run",
-            target(tmp_path),
-            "--no-verify",
-            "--no-verify",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, MARK: str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Tests that were started under nohup ignore it, and so would this.
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
-    )
-    for line in process.stderr:
-        if "building" in line:
-            break
+    # Tests that were started under nohup ignore it, and so would this.
+    listening = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)
+    process = begun(tmp_path, "print('ready')\ntime.sleep(3600)", stdout=subprocess.PIPE, preexec_fn=listening)
     # Nobody reads what it still has to say.
     process.stdout.close()
     process.stderr.close()

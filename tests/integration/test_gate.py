@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from integration import forked
+from integration.repositories import begin, commit_all
 
 from pipeprof.cli.commands.schema import schema_of
 
@@ -60,34 +61,14 @@ def run(folder: Path, *arguments: str, script: str = GATE) -> subprocess.Complet
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    (tmp_path / "spec.yaml").write_text(SPEC)
-    user = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run(["git", *user, *arguments], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path
+    return begin(tmp_path, spec_yaml=SPEC)
 
 
 def test_a_spec_against_its_commit(repository: Path) -> None:
     (repository / "spec.yaml").write_text(SPEC.replace("batch_size: 8", "batch_size: 16"))
-    done = run(
-        repository,
-        "gate",
-        "spec.yaml",
-        "--against",
-        "git:HEAD",
-        "--max-pairs",
-        "1",
-        "--limit",
-        "stage:double=50%",
-        "--out",
-        "gate.json",
-        "--out",
-        "gate.xml",
-        "--out",
-        "gate.sarif",
-        "--out",
-        "gate.html",
-    )
+    words = "gate spec.yaml --against git:HEAD --max-pairs 1 --limit stage:double=50%"
+    outputs = "--out gate.json --out gate.xml --out gate.sarif --out gate.html"
+    done = run(repository, *words.split(), *outputs.split())
     # One pair says nothing about the spread.
     assert done.returncode == 4, done.stderr
     assert done.stdout.startswith("Inconclusive: ")
@@ -202,9 +183,7 @@ def write_files_to_read(repository: Path, size: str) -> None:
 
 def test_a_function_at_a_ref_reads_and_imports_the_files_of_the_ref(repository: Path) -> None:
     write_files_to_read(repository, "3")
-    user = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-    for arguments in (["add", "."], ["commit", "-qm", "second"]):
-        subprocess.run(["git", *user, *arguments], cwd=repository, check=True, capture_output=True)
+    commit_all(repository)
     write_files_to_read(repository, "5")
     (repository / "jobs" / "untracked").mkdir()
     (repository / "jobs" / "untracked" / "x.txt").write_text("same")
@@ -269,9 +248,7 @@ def make():
 
 def test_a_gate_of_a_function_names_the_line_that_is_likely_the_cause(repository: Path) -> None:
     (repository / "input.py").write_text(INPUT)
-    user = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-    for arguments in (["add", "."], ["commit", "-qm", "second"]):
-        subprocess.run(["git", *user, *arguments], cwd=repository, check=True, capture_output=True)
+    commit_all(repository)
     (repository / "input.py").write_text(INPUT.replace("0.001", "0.008"))
     done = run(repository, "gate", "input.py:make", "--against", "git:HEAD", "--step", "none")
     assert done.returncode == 3, done.stdout + done.stderr

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from integration.composite_action import Ended, run_action
+from integration.repositories import begin
 
 ROOT = Path(__file__).parents[2]
 ACTION = Path(".github", "actions", "pipeprof-gate")
@@ -253,9 +253,7 @@ def hostile_checkout(job: Job) -> Path:
         path.chmod(0o755)
     (job.folder / "elsewhere").mkdir()
     (job.checkout / "pipeprof-out").symlink_to(job.folder / "elsewhere")
-    user = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
-    for arguments in (["init", "-q"], ["add", "-f", "."], ["commit", "-qm", "first"]):
-        subprocess.run(["git", *user, *arguments], cwd=job.checkout, check=True, capture_output=True)
+    begin(job.checkout)
     return pwned
 
 

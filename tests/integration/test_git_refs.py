@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from integration.repositories import begin, commit_all, git
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git import calls as git_module
@@ -21,18 +22,6 @@ from pipeprof.profiles.git.calls import TREES, git_calls
 from pipeprof.profiles.git.refs import RefTarget, commit_of, parse_ref
 from pipeprof.profiles.git.tree import RefTree, check_out
 from pipeprof.profiles.git.work_tree import is_dirty
-
-USER = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
-
-
-def git(folder, *arguments):
-    allowed = ["-c", "protocol.file.allow=always"]
-    subprocess.run(["git", *USER, *allowed, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def commit_all(folder, message="more"):
-    git(folder, "add", "-A", "-f", ".")
-    git(folder, "commit", "-qm", message)
 
 
 @pytest.fixture(autouse=True)
@@ -61,10 +50,7 @@ def committed(tmp_path_factory):
     root = tmp_path_factory.mktemp("committed")
     (root / "specs").mkdir()
     (root / "specs" / "a.yaml").write_text("one")
-    (root / "code.py").write_text("VALUE = 1")
-    git(root, "init", "-q")
-    commit_all(root, "first")
-    return root
+    return begin(root, code_py="VALUE = 1")
 
 
 @pytest.fixture
@@ -171,11 +157,6 @@ def commit_named(name, repository):
         return commit_of(calls, view, name)
 
 
-def hash_of(repository, name):
-    found = subprocess.run(["git", "rev-parse", name], cwd=repository, capture_output=True, text=True, check=True)
-    return found.stdout.strip()
-
-
 @pytest.fixture
 def two_commits(repository):
     """A branch `main`, that of a remote one commit behind, and a detached HEAD one commit ahead of both."""
@@ -217,7 +198,7 @@ def test_a_tag_is_not_the_branch_of_a_remote_that_has_no_branch_here(two_commits
 
 
 def test_a_ref_called_like_a_commit_is_not_taken_for_it(two_commits):
-    first = hash_of(two_commits, "HEAD~1")
+    first = git(two_commits, "rev-parse", "HEAD~1")
     git(two_commits, "tag", first[:8])
     with pytest.raises(ProfileError, match=r"is ambiguous"):
         commit_named(first[:8], two_commits)
@@ -228,13 +209,13 @@ def test_a_name_of_one_commit_is_that_commit(two_commits):
     git(two_commits, "tag", "v1", "main")
     git(two_commits, "branch", "v1", "main")
     git(two_commits, "update-ref", "refs/tags/HEAD", "HEAD~2")
-    assert commit_named("v1", two_commits) == hash_of(two_commits, "refs/heads/main")
-    assert commit_named("HEAD", two_commits) == hash_of(two_commits, "@")
-    assert commit_named("origin/main", two_commits) == hash_of(two_commits, "refs/remotes/origin/main")
+    assert commit_named("v1", two_commits) == git(two_commits, "rev-parse", "refs/heads/main")
+    assert commit_named("HEAD", two_commits) == git(two_commits, "rev-parse", "@")
+    assert commit_named("origin/main", two_commits) == git(two_commits, "rev-parse", "refs/remotes/origin/main")
 
 
 def test_a_commit_is_not_replaced_by_another_one(two_commits):
-    first, second = hash_of(two_commits, "main~1"), hash_of(two_commits, "main")
+    first, second = git(two_commits, "rev-parse", "main~1"), git(two_commits, "rev-parse", "main")
     git(two_commits, "replace", first, second)
     with git_calls() as calls:
         tree = check_out(calls, first, two_commits, calls.folder / "a")
@@ -350,7 +331,7 @@ def promised(root, planted):
     git(root, "config", "remote.origin.url", f"ext::{planted}")
     git(root, "config", "remote.origin.promisor", "true")
     git(root, "config", "protocol.ext.allow", "always")
-    blob = subprocess.run(["git", "rev-parse", "HEAD:code.py"], cwd=root, capture_output=True, text=True).stdout.strip()
+    blob = git(root, "rev-parse", "HEAD:code.py")
     (root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
 
 
@@ -395,11 +376,7 @@ def test_the_plants_run_under_plain_git(plant, repository, planted, tmp_path):
 
 
 def test_a_submodule_is_looked_into_without_its_configuration(repository, planted, calls, tmp_path):
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    (inner / "lib.txt").write_text("one")
-    git(inner, "init", "-q")
-    commit_all(inner)
+    inner = begin(tmp_path / "inner", lib_txt="one")
     git(repository, "submodule", "add", "-q", str(inner), "sub")
     commit_all(repository)
     fsmonitor(repository / "sub", planted)
@@ -412,11 +389,7 @@ def test_a_submodule_is_looked_into_without_its_configuration(repository, plante
 
 
 def test_a_submodule_that_is_not_here_is_named(repository, tmp_path, calls):
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    (inner / "lib.txt").write_text("one")
-    git(inner, "init", "-q")
-    commit_all(inner)
+    inner = begin(tmp_path / "inner", lib_txt="one")
     git(repository, "submodule", "add", "-q", str(inner), "sub")
     commit_all(repository)
     clone = tmp_path / "clone"
@@ -536,18 +509,13 @@ def test_the_users_configuration_that_includes_a_file_of_the_checkout_names_no_f
 def tree_object(root, *entries):
     """Store a tree as it is, and a commit with it; return the commit."""
     data = b"".join(b"%s %s\0%s" % (mode, name, bytes.fromhex(found)) for mode, name, found in entries)
-
-    def asked(*words, given=b""):
-        done = subprocess.run(["git", *USER, *words], cwd=root, check=True, capture_output=True, input=given)
-        return done.stdout.decode().strip()
-
-    tree = asked("hash-object", "-t", "tree", "--literally", "-w", "--stdin", given=data)
-    return tree, asked("commit-tree", tree, "-m", "x")
+    tree = git(root, "hash-object", "-t", "tree", "--literally", "-w", "--stdin", given=data)
+    return tree, git(root, "commit-tree", tree, "-m", "x")
 
 
 @pytest.mark.parametrize("name", [b"..", b".", b".git", b".GIT", b"../../x", b""])
 def test_a_path_that_leads_out_of_the_tree_is_refused(name, repository, calls, tmp_path):
-    blob = hash_of(repository, "HEAD:code.py")
+    blob = git(repository, "rev-parse", "HEAD:code.py")
     inner, _ = tree_object(repository, (b"100644", b"x", blob))
     for entry in ((b"40000", name, inner), (b"100644", name, blob)):
         _, commit = tree_object(repository, entry)
@@ -558,16 +526,11 @@ def test_a_path_that_leads_out_of_the_tree_is_refused(name, repository, calls, t
 
 @pytest.mark.parametrize("below", [b"100644", b"120000"])
 def test_nothing_is_written_through_a_link_of_the_same_tree(below, repository, calls, tmp_path):
-    blob = hash_of(repository, "HEAD:code.py")
-    done = subprocess.run(
-        ["git", "hash-object", "-w", "--stdin"],
-        cwd=repository,
-        input=str(tmp_path / "out").encode(),
-        capture_output=True,
-    )
+    blob = git(repository, "rev-parse", "HEAD:code.py")
+    link = git(repository, "hash-object", "-w", "--stdin", given=str(tmp_path / "out").encode())
     (tmp_path / "out").mkdir()
     inner, _ = tree_object(repository, (below, b"x", blob))
-    _, commit = tree_object(repository, (b"120000", b"a", done.stdout.decode().strip()), (b"40000", b"a", inner))
+    _, commit = tree_object(repository, (b"120000", b"a", link), (b"40000", b"a", inner))
     with pytest.raises(ProfileError, match=r"cannot be written|behind a link"):
         check_out(calls, commit, repository, calls.folder / "a")
     assert list((tmp_path / "out").iterdir()) == []

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from integration.test_ops_tensorflow import WRITTEN_FOR_THIS, is_refused, operations
 
-from pipeprof.pipelines.build.allowlist import layers, parameters
+from pipeprof.pipelines.build.allowlist import parameters
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.spec.operations import parameters_of
+from pipeprof.pipelines.spec.operations import layers, parameters_of
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -81,13 +81,9 @@ def test_layers_write_nothing_and_run_no_python(name: str) -> None:
     arguments = {key: value for each in needed if each not in given for key, value in ARGUMENTS[each].items()}
     dataset = made(tensors, {name: arguments | given})
     assert next(iter(dataset)) is not None
-    for operation in operations(_map_graph(dataset).as_graph_def()):
+    # TensorFlow shows the graph of a stage's function nowhere else.
+    for operation in operations(dataset._map_func.function.graph.as_graph_def()):
         assert operation in STATE or not is_refused(operation), operation
-
-
-def _map_graph(dataset: Any) -> Any:
-    """The graph of the function of a dataset's last stage."""
-    return dataset._map_func.function.graph  # TensorFlow shows it nowhere else
 
 
 def test_training_decides_whether_layers_draw() -> None:

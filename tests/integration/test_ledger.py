@@ -6,15 +6,12 @@ How exact it is, `benchmarks/attribution` measures.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from integration import forked
 
-PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 CODE = """
 import numpy as np
 import tensorflow as tf
@@ -29,14 +26,10 @@ def views():
 """
 
 
-def run(folder: Path, function: str, *, copied: bool = False) -> dict[str, Any]:
+def run(folder: Path, function: str) -> dict[str, Any]:
     (folder / "input.py").write_text(CODE, encoding="utf-8")
     options = ["--step", "simulate:10ms", "--seconds", "0.5", "--no-verify", "--quiet", "--json"]
-    words = ["run", f"input.py:{function}", *options]
-    if copied:
-        done = forked.run(words, folder)
-    else:
-        done = subprocess.run([*PIPEPROF, *words], cwd=folder, capture_output=True, text=True, check=False)
+    done = forked.run(["run", f"input.py:{function}", *options], folder)
     assert done.returncode == 0, done.stderr
     memory: dict[str, Any] = json.loads(done.stdout)["memory"]
     return memory
@@ -51,12 +44,12 @@ def owners(memory: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("mixed"), "mixed", copied=True)
+    return run(tmp_path_factory.mktemp("mixed"), "mixed")
 
 
 @pytest.fixture(scope="module")
 def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("views"), "views", copied=True)
+    return run(tmp_path_factory.mktemp("views"), "views")
 
 
 def test_owners_and_the_unexplained_make_up_the_peak(mixed, views):

@@ -12,15 +12,8 @@ import tensorflow as tf
 from integration.function_samples import BY_NAME, INPUTS, SAMPLES, modules_of_functions
 from tensorflow.python.framework import op_def_registry  # the only place that knows which ops have state
 
-from pipeprof.pipelines.build.allowlist import (
-    TAKES_LIST,
-    WRITTEN_FOR,
-    UnknownFunctionError,
-    functions,
-    parameters,
-    resolve,
-)
-from pipeprof.pipelines.spec.operations import mappings, parameters_of, sources, stages
+from pipeprof.pipelines.build.allowlist import TAKES_LIST, WRITTEN_FOR, UnknownFunctionError, parameters, resolve
+from pipeprof.pipelines.spec.operations import functions, mappings, parameters_of, sources, stages
 from pipeprof.pipelines.tables import read_table
 
 WRITTEN_FOR_THIS = tf.__version__.startswith(WRITTEN_FOR + ".")

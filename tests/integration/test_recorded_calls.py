@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import tensorflow as tf
 from integration.changed_datasets import BUILDING, assert_addresses, first
+from integration.test_constructs import CONSTRUCTS, NAMES
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.in_calls import build_again
@@ -15,12 +14,6 @@ from pipeprof.profiles.worker.load_function import call_target
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
-CONSTRUCTS = Path(__file__).parent / "pipelines_of_users" / "constructs.py"
-NAMES = [
-    line[4:].partition("(")[0]
-    for line in CONSTRUCTS.read_text().splitlines()
-    if line.startswith("def ") and not line.startswith("def _")
-]
 UNSEEN = {"two_traced"}
 """A function of TensorFlow's made the datasets: their calls cannot be made outside of it."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from integration import forked
+from source_trees import script
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -21,16 +20,7 @@ MEASURED = "loops.py"
 """Of what scripts print: times."""
 
 
-def _recorder() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_record", ROOT / "docs" / "record.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-recorder = _recorder()
+recorder = script("docs/record.py")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").glob("*/*.md"))]
 BLOCKS = {
     f"{path.relative_to(ROOT)}: {commands[0]}": (found[0], commands)

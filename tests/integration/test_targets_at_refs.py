@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from integration.repositories import begin, commit_all, git
 
 from pipeprof.cli.commands import compare as compare_command
 from pipeprof.cli.commands import gate as gate_command
@@ -26,17 +27,6 @@ SPEC = "version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n"
 TEXT = 'version: 1\nsource: {TextLineDataset: {filenames: "%s"}}\nstep: none\n'
 READ = 77
 """Exit code where both sides were read."""
-
-
-def git(folder, *arguments):
-    user = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
-    allowed = ["-c", "protocol.file.allow=always"]
-    subprocess.run(["git", *user, *allowed, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def commit_all(folder):
-    git(folder, "add", "-A", "-f", ".")
-    git(folder, "commit", "-qm", "x")
 
 
 @pytest.fixture(autouse=True)
@@ -176,11 +166,7 @@ def no_longer_tracked(repository):
 )  # fmt: skip
 @pytest.mark.parametrize("target", ["train.py:make", "spec.yaml"])
 def test_any_file_that_differs_is_measured(change, target, repository, pipeprof, tmp_path):
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    (inner / "config.json").write_text("{}")
-    git(inner, "init", "-q")
-    commit_all(inner)
+    inner = begin(tmp_path / "inner", config_json="{}")
     git(repository, "submodule", "add", "-q", str(inner), "sub")
     write_function(repository)
     assert pipeprof("gate", target, "--against", "git:main")[0] == 0
@@ -312,11 +298,7 @@ def test_an_object_of_lfs_that_is_not_here_is_no_data(repository, pipeprof):
 
 
 def test_data_in_a_submodule(repository, pipeprof, tmp_path):
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    (inner / "x.txt").write_text("line\n")
-    git(inner, "init", "-q")
-    commit_all(inner)
+    inner = begin(tmp_path / "inner", x_txt="line\n")
     git(repository, "submodule", "add", "-q", str(inner), "sub")
     (repository / "spec.yaml").write_text(TEXT % "sub/x.txt")
     commit_all(repository)
@@ -405,12 +387,8 @@ def test_code_is_that_of_the_ref_alone(repository, pipeprof, tmp_path, calls):
 
 
 def test_a_submodule_in_the_place_of_a_link_is_not_looked_for_elsewhere(repository, pipeprof, tmp_path):
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "rows.py").write_text("def private(x):\n    return x\n")
-    git(other, "init", "-q")
-    commit_all(other)
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=other, capture_output=True, text=True).stdout.strip()
+    other = begin(tmp_path / "other", rows_py="def private(x):\n    return x\n")
+    head = git(other, "rev-parse", "HEAD")
     (repository / "at.yaml").write_text(f"{SPEC}stages: [{{map: {{python: 'sm/rows.py:private'}}}}]\n")
     (repository / "own.yaml").write_text(SPEC)
     git(repository, "add", "-A")

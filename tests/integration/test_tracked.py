@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from integration.repositories import commit_all, git
 from unit.cli.patches import CACHE, SAVED, proven, save
 from unit.conftest import RECORDED
 
@@ -23,16 +23,10 @@ WITH_DATA = """version: 1
 data: {rows: {csv: {rows: 1000, columns: 20}}}
 source: {TextLineDataset: {filenames: "data:rows/*.csv"}}
 """
-USER = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
 
 
-def git(folder: Path, *arguments: str) -> None:
-    subprocess.run(["git", *USER, *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def commit_all(folder: Path) -> None:
-    git(folder, "add", "-A", "-f", ".")
-    git(folder, "commit", "-qm", "x")
+Command = Callable[..., tuple[int, str, str]]
+Recorded = Callable[[str], Profile]
 
 
 @pytest.fixture(autouse=True)
@@ -48,12 +42,12 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def recorded() -> Callable[[str], Profile]:
+def recorded() -> Recorded:
     return lambda name: load_profile(RECORDED / f"{name}.json")
 
 
 @pytest.fixture
-def pipeprof(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+def pipeprof(capsys: pytest.CaptureFixture[str]) -> Command:
     def call(*words: str) -> tuple[int, str, str]:
         code = invoke(words)
         said = capsys.readouterr()
@@ -62,9 +56,7 @@ def pipeprof(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str
     return call
 
 
-def test_a_committed_profile_is_taken_only_by_its_name(
-    work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
-) -> None:
+def test_a_committed_profile_is_taken_only_by_its_name(work: Path, pipeprof: Command, recorded: Recorded) -> None:
     save(recorded("input-bound"), proven(CACHE))
     git(work, "add", "spec.yaml")
     assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
@@ -82,7 +74,7 @@ def test_a_committed_profile_is_taken_only_by_its_name(
 
 
 def test_a_profile_of_ones_own_beside_a_committed_one_is_taken(
-    work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
+    work: Path, pipeprof: Command, recorded: Recorded
 ) -> None:
     own = SAVED.replace("2026", "2025")
     save(recorded("input-bound"), proven(CACHE, title="Theirs"))
@@ -94,9 +86,7 @@ def test_a_profile_of_ones_own_beside_a_committed_one_is_taken(
 
 
 @pytest.mark.parametrize("how", ["link to the file", "link to the folder"])
-def test_a_committed_profile_behind_a_link_is_one(
-    how: str, work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
-) -> None:
+def test_a_committed_profile_behind_a_link_is_one(how: str, work: Path, pipeprof: Command, recorded: Recorded) -> None:
     save(recorded("input-bound"), proven(CACHE))
     if how == "link to the file":
         Path(SAVED).rename("other.json")
@@ -109,10 +99,7 @@ def test_a_committed_profile_behind_a_link_is_one(
 
 
 def test_where_git_does_not_tell_a_profile_is_taken_only_by_its_name(
-    work: Path,
-    pipeprof: Callable[..., tuple[int, str, str]],
-    recorded: Callable[[str], Profile],
-    monkeypatch: pytest.MonkeyPatch,
+    work: Path, pipeprof: Command, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(recorded("input-bound"), proven(CACHE))
     monkeypatch.setenv("PATH", "/nowhere")
@@ -135,7 +122,7 @@ def plant(folder: Path, spec: Path) -> Path:
 
 @pytest.mark.parametrize("words", [("run",), ("gate", "--against", "git:main"), ("data",)])
 def test_generated_data_of_a_checkout_are_refused(
-    words: tuple[str, ...], work: Path, pipeprof: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], work: Path, pipeprof: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (work / "spec.yaml").write_text(WITH_DATA)
     cache = work / ".pipeprof-cache"

@@ -62,31 +62,32 @@ if __name__ == "__main__":
 """
 
 
-def run(folder: Path, *words: str, copied: bool = False) -> tuple[int, dict[str, Any], str]:
-    """Run the script; returns the exit code, the profile and the report."""
-    (folder / "train.py").write_text(SCRIPT)
+def run(folder: Path, script: str, *words: str, code: str | None = forked.COMMAND) -> tuple[dict[str, Any], str]:
+    """Run a script, in a copy that runs `code` or in a process of its own; its profile and report."""
+    (folder / "train.py").write_text(script)
     words = ("run", "train.py", "--no-verify", "--out", "profile.json", *words)
-    if copied:
-        done = forked.run(words, folder)
+    if code is not None:
+        done = forked.run(words, folder, code)
     else:
         command = [sys.executable, "-m", "pipeprof", *words]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
-    return done.returncode, json.loads((folder / "profile.json").read_text()), done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return json.loads((folder / "profile.json").read_text()), said
 
 
 @pytest.fixture(scope="module")
-def looped(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Any], str]:
-    return run(tmp_path_factory.mktemp("loop"), "--steps", "60", "--", "loop", "40")
+def looped(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    return run(tmp_path_factory.mktemp("loop"), SCRIPT, "--steps", "60", "--", "loop", "40", code=None)
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Any], str]:
-    return run(tmp_path_factory.mktemp("fit"), "--steps", "60", "--", "fit", "40", copied=True)
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    return run(tmp_path_factory.mktemp("fit"), SCRIPT, "--steps", "60", "--", "fit", "40")
 
 
-def test_a_loop_is_measured(looped: tuple[int, dict[str, Any], str]) -> None:
-    code, profile, report = looped
-    assert code == 0
+def test_a_loop_is_measured(looped: tuple[dict[str, Any], str]) -> None:
+    profile, report = looped
     assert profile["complete"]
     assert profile["target"]["kind"] == "script"
     assert profile["target"]["script_arguments"] == ["loop", "40"]
@@ -107,8 +108,8 @@ def test_a_loop_is_measured(looped: tuple[int, dict[str, Any], str]) -> None:
     assert "never printed" not in report
 
 
-def test_its_pipeline_has_lines_and_costs(looped: tuple[int, dict[str, Any], str]) -> None:
-    _, profile, _ = looped
+def test_its_pipeline_has_lines_and_costs(looped: tuple[dict[str, Any], str]) -> None:
+    profile, _ = looped
     stages = {stage["op"]: stage for stage in profile["stages"]}
     assert Path(stages["map"]["location"]["file"]).name == "train.py"
     assert profile["memory"]["peak_bytes"] > profile["memory"]["baseline_bytes"] > 0
@@ -127,11 +128,7 @@ model.fit(train.repeat().batch(2), steps_per_epoch=20, epochs=100000, validation
 
 
 def test_all_epochs_of_a_dataset_without_an_end_are_measured(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(ENDLESS)
-    words = ["run", "train.py", "--no-verify", "--steps", "100", "--out", "profile.json"]
-    done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
-    assert done.returncode == 0, done.stderr
-    profile = json.loads((tmp_path / "profile.json").read_text())
+    profile, _ = run(tmp_path, ENDLESS, "--steps", "100", code=forked.AS_FOR_USERS)
     main, _ = profile["training"]["datasets"]
     assert (main["iterators"], main["epochs"], profile["steps"]["count"]) == (1, 1, 100)
     assert main["batches"] >= 20 * (profile["training"]["validations"] - 1) > 100
@@ -156,18 +153,13 @@ for epoch in range(1000):
 @pytest.mark.parametrize("last", ["train.batch(2)", "train.take(9)"])
 def test_a_dataset_that_is_made_anew_in_each_epoch_has_the_lines_of_an_equal_one(tmp_path: Path, last: str) -> None:
     """Only the first one's creation is observed."""
-    (tmp_path / "train.py").write_text(ANEW.replace("LAST", last))
-    words = ["run", "train.py", "--no-verify", "--steps", "100", "--out", "profile.json"]
-    done = forked.run(words, tmp_path)
-    assert done.returncode == 0, done.stderr
-    profile = json.loads((tmp_path / "profile.json").read_text())
+    profile, _ = run(tmp_path, ANEW.replace("LAST", last), "--steps", "100")
     places = [stage["location"] and stage["location"]["line"] for stage in profile["stages"][:3]]
     assert places == ([5, 7, 11] if last == "train.batch(2)" else [None] * 3)
 
 
-def test_fit_is_measured_by_means(fitted: tuple[int, dict[str, Any], str]) -> None:
-    code, profile, _ = fitted
-    assert code == 0
+def test_fit_is_measured_by_means(fitted: tuple[dict[str, Any], str]) -> None:
+    profile, _ = fitted
     training, steps = profile["training"], profile["steps"]
     assert (training["consumer"], training["interval"], training["fetch"]) == ("fit", "exact", "mean")
     assert steps["count"] == 60
@@ -252,15 +244,11 @@ for epoch in range(100_000):
 
 
 def test_a_soak_tells_growth(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(GROWS)
-    words = ["run", "train.py", "--no-verify", "--out", "p.json", "--soak", "12s"]
-    done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    profile = json.loads((tmp_path / "p.json").read_text())
+    profile, said = run(tmp_path, GROWS, "--soak", "12s", code=forked.AS_FOR_USERS)
     soak = profile["memory"]["soak"]
     assert soak["state"] == "growth"
     assert "memory-grows" in [finding["rule"] for finding in profile["findings"]]
     assert soak["series"]["epoch"][-1] > 3
     assert soak["owner"] == "python"
     assert soak["bytes_per_epoch"] == pytest.approx(1e6, rel=0.2)
-    assert "Memory grows by" in done.stdout
+    assert "Memory grows by" in said

@@ -17,7 +17,7 @@ from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
 
 ROWS = {
-    "signatures": {"tf.added.scale": "image, factor, name=None"},
+    "signatures": {"image, factor, name=None": ["tf.added.scale"]},
     "operations": {"pairs": {"signature": "count, name=None", "about": "Puts elements into pairs."}},
 }
 SPEC = """\
@@ -27,7 +27,7 @@ stages:
   - map: {ops: [{tf.cast: {dtype: float32}}, {tf.added.scale: {factor: 2}}]}
   - pairs: {count: 2}
 """
-CACHES = (operations.sources, operations.stages, schema.spec_schema, traits.traits)
+CACHES = (operations.sources, operations.stages, operations.functions, schema.spec_schema, traits.traits)
 
 
 @pytest.fixture

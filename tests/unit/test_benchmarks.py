@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from random import Random
 from types import ModuleType
 
 import pytest
+from source_trees import script
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 if str(BENCHMARKS) not in sys.path:
     sys.path.append(str(BENCHMARKS))
 
 
-def loaded(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{Path(path).stem}", BENCHMARKS / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-sequential, run = loaded("overhead/sequential.py"), loaded("run.py")
+sequential, run = script("benchmarks/overhead/sequential.py"), script("benchmarks/run.py")
 PAIRS = 200
 
 
@@ -65,7 +55,7 @@ def test_pairs_without_their_cores_do_not_count_and_too_few_of_the_others_tell_n
 
 
 def test_a_fix_is_held_against_the_best_of_the_grid_and_against_autotune() -> None:
-    judging = loaded("fix/judging.py")
+    judging = script("benchmarks/fix/judging.py")
     steady = {"as it is": [10.0, 10.1, 9.9], "calls=2": [20.0, 20.2, 19.8], "AUTOTUNE everywhere": [19.0, 19.2, 18.8]}
     assert judging.best_of_grid(steady) == "calls=2"
     found = judging.judge("calls=2", {**steady, "fix": [19.6, 19.79, 19.41]})
@@ -91,7 +81,7 @@ def together(name: str, *beside: str) -> ModuleType:
     before = {other: sys.modules.pop(other, None) for other in beside}
     sys.path.insert(0, folder)
     try:
-        bench = loaded(f"{name}/bench.py")
+        bench = script(f"benchmarks/{name}/bench.py")
     finally:
         while folder in sys.path:
             sys.path.remove(folder)
@@ -118,10 +108,15 @@ def test_a_case_is_measured_again_only_where_it_was_disturbed_and_does_not_hold(
 ) -> None:
     monkeypatch.setattr(run, "wait_until_quiet", lambda: None)
     left = iter([({"holds": held, "disturbed": disturbed}, number) for number, (held, disturbed) in enumerate(each)])
-    figures, raw = run.until_undisturbed(lambda: next(left))
-    assert raw == measured - 1
-    assert (figures["holds"], figures["disturbed"]) == each[raw]
-    assert len(figures["disturbed_tries"]) == measured - 1
+    found = run.until_undisturbed(lambda: next(left))
+    assert (found["raw"], len(found["figures"]["disturbed_tries"])) == (measured - 1, measured - 1)
+    assert (found["figures"]["holds"], found["figures"]["disturbed"]) == each[measured - 1]
+    assert found["outcome"] == run.outcome_of(found["figures"])
+
+
+def test_a_line_says_which_claims_do_not_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run.claimed("case", "what was found", {"one": True, "other": False}, disturbed=False)
+    assert (found["holds"], capsys.readouterr().out) == (False, "case: what was found; other\n")
 
 
 @pytest.mark.parametrize(

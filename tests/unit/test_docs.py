@@ -1,6 +1,5 @@
 """What is generated from the code is whole, and what is written points at what exists."""
 
-import importlib.util
 import itertools
 import json
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from source_trees import script
 
 from pipeprof.cli.parser import COMMANDS, parse
 
@@ -28,14 +28,7 @@ PROSE = [
 STORIES = sorted((ROOT / "examples").glob("*/README.md"))
 
 
-def _generator():
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-generate = _generator()
+generate = script("docs/generate.py")
 SCHEMAS = generate.schemas()
 
 

@@ -1,23 +1,16 @@
 """What the action for CI installs, given what the job has."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from source_trees import script
 
 FILE = Path(__file__).resolve().parents[2] / ".github" / "actions" / "pipeprof-gate" / "install.py"
 
 
-def _module():
-    spec = importlib.util.spec_from_file_location("gate_install", FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-gate_install = _module()
+gate_install = script(".github/actions/pipeprof-gate/install.py")
 REQUIRES = ["numpy>=1.26", "tensorflow>=2.18", "typer<1,>=0.26", 'tensorflow-docs; extra == "dev"', "PyYAML>=6.0.1"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -125,3 +126,20 @@ def test_the_values_of_both_sides_have_one_unit(kind: tuple[str, str], a: float,
 def test_what_is_no_number_is_not_known(value: float) -> None:
     for write in (wording.significant, wording.percent, wording.size, units.seconds, units.rate):
         assert write(value) == "n/a"
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "expected"),
+    [
+        (wording.significant, 9.996, "10.0"),
+        (wording.significant, 999.6, "1,000"),
+        (wording.significant, -12.345, "-12.3"),
+        (wording.significant, float("inf"), "n/a"),
+        (wording.percent, 0.0994, "9.9 %"),
+        (wording.percent, 0.0996, "10 %"),
+        (wording.percent, 1.0, "100 %"),
+        (wording.milliseconds, 0.0, "0 ms"),
+    ],
+)
+def test_rounding(function: Callable[[float], str], value: float, expected: str) -> None:
+    assert function(value) == expected

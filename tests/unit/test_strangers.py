@@ -7,13 +7,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from source_trees import script
 
 from pipeprof.cli.report.blocks import Text
 from pipeprof.cli.report.report import build_report
 from tests.unit.cli.reports import NAMES, Recorded, of, shown
-from tests.unit.test_benchmarks import BENCHMARKS, loaded, together
+from tests.unit.test_benchmarks import BENCHMARKS, together
 
-labels = loaded("strangers/labels.py")
+labels = script("benchmarks/strangers/labels.py")
 REPORT = [
     "The device waits for data 56 % of the time. Read files once,",
     "before the map.",

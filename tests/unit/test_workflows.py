@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from source_trees import script
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,6 +21,7 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+released = script(".ci/released.py")
 USES = re.compile(r"uses: ([\w.-]+/[\w.-]+)@(\S+) +# (v[\d.]+)")
 
 
@@ -123,16 +123,6 @@ def test_the_citation_agrees_with_the_project() -> None:
     assert all(set(author) == {"name"} for author in citation["authors"])
 
 
-@pytest.fixture(scope="module")
-def released() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("released", ROOT / ".ci" / "released.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
@@ -141,12 +131,12 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_release_whose_parts_agree(released: ModuleType, checkout: Path) -> None:
+def test_a_release_whose_parts_agree(checkout: Path) -> None:
     assert released.faults(checkout, "v1.2.3") == []
 
 
 @pytest.mark.parametrize("tag", ["1.2.3", "v1.2.4", "v1.2.3.post1", "v1.2"])
-def test_a_tag_that_is_not_the_version(released: ModuleType, checkout: Path, tag: str) -> None:
+def test_a_tag_that_is_not_the_version(checkout: Path, tag: str) -> None:
     (fault,) = released.faults(checkout, tag)
     assert "pyproject.toml, 1.2.3" in fault
 
@@ -159,7 +149,7 @@ def test_a_tag_that_is_not_the_version(released: ModuleType, checkout: Path, tag
         ("CHANGELOG.md", "## 1.2.34\n", "no section 1.2.3"),
     ],
 )
-def test_a_release_whose_parts_disagree(released: ModuleType, checkout: Path, name: str, text: str, part: str) -> None:
+def test_a_release_whose_parts_disagree(checkout: Path, name: str, text: str, part: str) -> None:
     (checkout / name).write_text(text)
     (fault,) = released.faults(checkout, "v1.2.3")
     assert part in fault

@@ -28,32 +28,15 @@ def augment(image):
     return tf.expand_dims(out, -1)
 
 
-def through(function):
-    def mapped(image, label):
-        out = tf.numpy_function(function, [image], tf.float32)
-        out.set_shape([28, 28, 1])
-        return out, label
-
-    return mapped
+def mapped(image, label):
+    out = tf.numpy_function(augment, [image], tf.float32)
+    out.set_shape([28, 28, 1])
+    return out, label
 
 
 def pipeline():
     dataset = tf.data.Dataset.from_tensor_slices(arrays()).shuffle(6000)
-    dataset = dataset.map(through(augment), num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(64).prefetch(tf.data.AUTOTUNE)
-
-
-ONCE = transforms()
-
-
-def augment_once(image):
-    return (ONCE(image=image)["image"] / 255.0).astype(np.float32)[..., None]
-
-
-def built_once():
-    """The transforms built once, and no TensorFlow inside of the Python function."""
-    dataset = tf.data.Dataset.from_tensor_slices(arrays()).shuffle(6000)
-    dataset = dataset.map(through(augment_once), num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(mapped, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.batch(64).prefetch(tf.data.AUTOTUNE)
 
 

@@ -24,12 +24,6 @@ def pipeline():
     return dataset.shuffle(4000).batch(64).prefetch(tf.data.AUTOTUNE)
 
 
-def plain():
-    """The reporter's comparison: the map on single elements."""
-    dataset = tf.data.Dataset.from_tensor_slices(arrays()).map(scale, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.shuffle(4000).batch(64).prefetch(tf.data.AUTOTUNE)
-
-
 def fixed():
     """Shuffle the small elements, batch once, then the map: the same elements in the same distribution."""
     dataset = tf.data.Dataset.from_tensor_slices(arrays()).shuffle(4000).batch(64)

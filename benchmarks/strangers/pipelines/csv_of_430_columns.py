@@ -43,13 +43,3 @@ def fixed():
     """Lines by the batch, decoded in one call for each."""
     lines = tf.data.TextLineDataset(PATH).batch(128)
     return lines.map(pack_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)
-
-
-def split_numbers():
-    """The same through string_to_number, which has no columns at all."""
-
-    def numbers(lines):
-        table = tf.strings.to_number(tf.strings.split(lines, " ").to_tensor())
-        return table[:, :-1], tf.one_hot(tf.cast(table[:, -1], tf.int32), CLASSES)
-
-    return tf.data.TextLineDataset(PATH).batch(128).map(numbers, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)

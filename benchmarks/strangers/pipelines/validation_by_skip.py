@@ -28,23 +28,10 @@ def load(path):
     return picture, label
 
 
-def held_out():
-    photos = tf.data.Dataset.list_files(str(FOLDER / "*.jpg"), shuffle=False)
-    return photos.map(load, num_parallel_calls=tf.data.AUTOTUNE).skip(TRAIN)
-
-
 def pipeline():
-    return held_out().batch(16).prefetch(tf.data.AUTOTUNE)
-
-
-def repeated():
-    """What a report on costly restarts may advise: no gain is expected, as every epoch skips again."""
-    return held_out().repeat().batch(16).prefetch(tf.data.AUTOTUNE)
-
-
-def cached():
-    """A cache of what is left after skip()."""
-    return held_out().cache().batch(16).prefetch(tf.data.AUTOTUNE)
+    photos = tf.data.Dataset.list_files(str(FOLDER / "*.jpg"), shuffle=False)
+    dataset = photos.map(load, num_parallel_calls=tf.data.AUTOTUNE).skip(TRAIN)
+    return dataset.batch(16).prefetch(tf.data.AUTOTUNE)
 
 
 def fixed():

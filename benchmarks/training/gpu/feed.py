@@ -33,6 +33,13 @@ def batches(milliseconds, count=400):
     return tf.data.Dataset.range(count).map(load).with_options(options)
 
 
+def spin(seconds):
+    """Run Python for so long."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
 def arguments():
     """What both loops are given."""
     parser = argparse.ArgumentParser()

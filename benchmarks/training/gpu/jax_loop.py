@@ -2,6 +2,7 @@
 
 import os
 import time
+from itertools import repeat
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import feed
@@ -44,19 +45,13 @@ def timed(count, batches):
     return round(1e3 * (time.perf_counter() - began) / count, 2), round(1e3 * fetch / count, 2)
 
 
-def forever(batch):
-    """The same batch again and again."""
-    while True:
-        yield batch
-
-
 if given.truth:
     import traced
 
     fed, held = feed.batches(given.stall).repeat().as_numpy_iterator(), feed.picture()
     timed(10, fed)
-    alone, _ = timed(50, forever(jax.device_put(held)))
-    copied, _ = timed(50, forever(held))
+    alone, _ = timed(50, repeat(jax.device_put(held)))
+    copied, _ = timed(50, repeat(held))
     with feed.nvml() as utilisation:
         interval, fetch = timed(200, fed)
         nvml = utilisation()

@@ -27,13 +27,6 @@ def products(side, extra):
     return product[0, 0].astype(jnp.float32) + extra.sum()
 
 
-def spin(seconds):
-    """Run Python for so long."""
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        pass
-
-
 SHAPES = iter(range(64, 10_000))
 ZERO = jnp.zeros(8)
 
@@ -41,7 +34,7 @@ ZERO = jnp.zeros(8)
 def python():
     """Python between steps that are waited for."""
     products(side, ZERO).block_until_ready()
-    spin(0.015)
+    feed.spin(0.015)
 
 
 def recompiled():

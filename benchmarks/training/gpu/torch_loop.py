@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from itertools import repeat
 
 import feed
 import torch
@@ -49,16 +50,10 @@ def timed(count, batches):
     return round(interval, 2), round(statistics.median(before.elapsed_time(after) for before, after in waits), 4)
 
 
-def forever(batch):
-    """The same batch again and again."""
-    while True:
-        yield batch
-
-
 if given.truth:
     fed = feed.batches(given.stall).repeat().as_numpy_iterator()
     timed(10, fed)
-    copied, _ = timed(50, forever(feed.picture()))
+    copied, _ = timed(50, repeat(feed.picture()))
     with feed.nvml() as utilisation:
         interval, wait = timed(200, fed)
         nvml = utilisation()

@@ -41,13 +41,6 @@ def products(count):
     return product
 
 
-def spin(seconds):
-    """Run Python for so long."""
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        pass
-
-
 def tiny(count):
     """Many small kernels."""
     value = small
@@ -78,7 +71,7 @@ def loops():
 
     def python():
         products(4).sum().item()
-        spin(STALL)
+        feed.spin(STALL)
 
     def item():
         for _ in range(10):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.build.allowlist import parameters
-from pipeprof.pipelines.build.chain import STRUCTURE, FieldError, _key, pick, put
+from pipeprof.pipelines.build.fields import STRUCTURE, FieldError, index_of, pick, put
 from pipeprof.pipelines.errors import PlainError
 
 ELEMENT = {"a.b": 1, "c": {"d": (2, 3)}}
@@ -38,7 +38,7 @@ def test_structures_that_do_not_fit(call: str, written: Any) -> None:
 @pytest.mark.parametrize("text", ["", "f()", "0] + x[1", "'a'", "1.5", "True", "n + 1"])
 def test_keys_hold_no_code(text: str) -> None:
     with pytest.raises(PlainError, match=r"expected an index|no field"):
-        _key(text, {"n": 5})
+        index_of(text, {"n": 5})
 
 
 def test_layers_take_a_dtype_and_training() -> None:

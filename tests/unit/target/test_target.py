@@ -11,7 +11,7 @@ import pytest
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.modules import find_module, top_folder
 from pipeprof.pipelines.target.names_in_file import functions_in, missing_name, names_of
-from pipeprof.pipelines.target.target import ParsedTarget, listed_file, parse_target
+from pipeprof.pipelines.target.target import ParsedTarget, filled_call, listed_file, parse_target, split_reference
 
 SOURCE = """
 raise RuntimeError("not to be run")
@@ -143,3 +143,28 @@ def test_functions_that_return_datasets_are_likely(folder: Path) -> None:
     ]  # fmt: skip
     names = names_of(ast.parse("def f(): ...\nif x:\n    f = g\nelse:\n    def f(): ...\n"))
     assert names["f"].lineno == 5  # type: ignore[attr-defined]  # where it is bound at last
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("../a b/steps.py:Rows.parse", ("../a b/steps.py", "Rows.parse", "")),
+        ("steps.py:make(224, mode='a:b')", ("steps.py", "make", "(224, mode='a:b')")),
+        ("steps:train", None),
+        ("steps.py:1a", None),
+        ("steps.py:a.", None),
+    ],
+)
+def test_a_reference_is_split(text: str, parts: tuple[str, str, str] | None) -> None:
+    assert split_reference(text) == parts
+
+
+@pytest.mark.parametrize("text", ["(size)", "(b())", "(**{})", "(1)(2)", "(1, ...)", "() or b()", "(1"])
+def test_arguments_of_references_are_literals(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        filled_call(text)
+
+
+def test_arguments_of_references_have_values() -> None:
+    assert filled_call("(1, b=[2])") == (False, (1,), {"b": [2]})
+    assert filled_call("(..., 1)") == (True, (1,), {})

@@ -11,7 +11,7 @@ import pytest
 
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.meaning.traits import ops_with
+from pipeprof.pipelines.meaning.traits import SOURCES, STAGES
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 
@@ -20,6 +20,7 @@ RECORDED: dict[str, dict[str, Any]] = json.loads(
 )
 BATCHES = sorted(name for name in RECORDED if ":" not in name)
 LENGTH = 3.75
+BATCHING = sorted(op for op, row in (SOURCES | STAGES).items() if (row.batches or row.loads_batches) and not row.opaque)
 
 
 def elements(graph: Any, length: float = LENGTH, stages: Sequence[Stage] = ()) -> float | None:
@@ -36,7 +37,7 @@ def followed_by(name: str, *ops: str) -> dict[str, Any]:
     return {**graph, "nodes": nodes, "root": root}
 
 
-@pytest.mark.parametrize("op", sorted(ops_with(lambda row: (row.batches or row.loads_batches) and not row.opaque)))
+@pytest.mark.parametrize("op", BATCHING)
 def test_all_ops_that_batch_are_recorded(op: str) -> None:
     assert op in RECORDED, f"no recorded graph of {op}: add it to tests/recorded/record_batching.py"
     assert RECORDED[op]["length"] > 1
