@@ -173,12 +173,17 @@ def test_a_trace_that_cannot_tell_leaves_the_gaps_of_the_loop_and_says_why():
         ([measured(drained())], 130, False),
         ([measured(drained()), error()], 5, False),
         ([drained()], 0, False),
+        ([measured(drained(0)), error()], 5, False),
         ([], 5, False),
     ],
 )
 def test_complete_is_a_whole_measurement_that_ended_well(messages, exit_code, complete):
-    profile = assemble(facts(), observed(phase("measure"), *messages), exit_code=exit_code)
+    seen = observed(phase("measure"), *messages)
+    profile = assemble(facts(), seen, exit_code=exit_code)
     assert (profile.complete, profile.exit_code) == (complete, exit_code)
+    # A measurement without a step is none.
+    has_steps = seen.measured is not None and seen.measured.steps.count > 0
+    assert (profile.steps is not None, profile.throughput is not None) == (has_steps, has_steps)
 
 
 def test_what_the_worker_says_of_itself_replaces_what_was_known():
