@@ -38,15 +38,9 @@ os.environ.update(
     }
 )
 for _name in (
-    "NO_COLOR",
-    "FORCE_COLOR",
-    "TTY_COMPATIBLE",
-    "TTY_INTERACTIVE",
-    "GITHUB_ACTIONS",
-    "GITHUB_BASE_REF",
-    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME",
-    "LINES",
-):
+    "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GITHUB_ACTIONS", "GITHUB_BASE_REF",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "LINES",
+):  # fmt: skip
     os.environ.pop(_name, None)
 
 # No test may fail because the machine is slow.

@@ -20,18 +20,10 @@ STAGE_WITHIN, OWN_WITHIN = 0.20, 0.15
 CALLING_WITHIN = (1 / 3, 1.5)
 SECONDS = 4
 CASES = (
-    "short_ops_5",
-    "short_ops_50",
-    "short_ops_500",
-    "python_generator_computes",
-    "python_generator_sleeps",
-    "python_generator_of_batches",
-    "python_numpy_function_computes",
-    "python_numpy_function_sleeps",
-    "python_py_function_computes",
-    "python_py_function_sleeps",
-    "python_at_once",
-)
+    "short_ops_5", "short_ops_50", "short_ops_500", "python_generator_computes", "python_generator_sleeps",
+    "python_generator_of_batches", "python_numpy_function_computes", "python_numpy_function_sleeps",
+    "python_py_function_computes", "python_py_function_sleeps", "python_at_once",
+)  # fmt: skip
 
 
 def judge(truth: dict[str, dict[str, float]], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:

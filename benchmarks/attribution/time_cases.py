@@ -27,23 +27,10 @@ SHARE_WITHIN = 0.10
 WINDOW_BELOW = 0.01
 SECONDS = 5
 CASES = (
-    "chain",
-    "two_ops_in_one",
-    "same_names",
-    "python_and_op",
-    "eager_python_and_op",
-    "generator_and_op",
-    "waiting_and_op",
-    "interleaved",
-    "flattened",
-    "fused",
-    "zipped",
-    "per_batch",
-    "refilled",
-    "refilled_by_generator",
-    "refilled_cache",
-    "filled_cache",
-)
+    "chain", "two_ops_in_one", "same_names", "python_and_op", "eager_python_and_op", "generator_and_op",
+    "waiting_and_op", "interleaved", "flattened", "fused", "zipped", "per_batch", "refilled", "refilled_by_generator",
+    "refilled_cache", "filled_cache",
+)  # fmt: skip
 
 
 def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bool]]:

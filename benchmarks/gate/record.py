@@ -60,17 +60,9 @@ CASES = {
     "csv_lines": Case(f"{PUBLIC}/tables.py:csv_lines_batched", "simulate:2ms"),
 }
 LIVE: tuple[tuple[float, float], ...] = (
-    (0.0, 0.0),
+    (0.0, 0.0), (0.10, 0.20), (0.0, 0.0), (0.05, 0.05), (0.20, 0.20), (0.0, 0.0), (0.10, 0.05), (0.03, 0.0), (0.0, 0.0),
     (0.10, 0.20),
-    (0.0, 0.0),
-    (0.05, 0.05),
-    (0.20, 0.20),
-    (0.0, 0.0),
-    (0.10, 0.05),
-    (0.03, 0.0),
-    (0.0, 0.0),
-    (0.10, 0.20),
-)
+)  # fmt: skip
 """Of each pipeline: what its step interval and its peak memory are made larger by, as shares."""
 
 

@@ -12,23 +12,10 @@ from integration import forked
 from integration.example_data import Store
 
 LONGEST = (
-    "test_gate",
-    "test_training_findings",
-    "test_training_script",
-    "test_environment_faults",
-    "test_watch",
-    "test_service",
-    "test_fix",
-    "test_gate_action",
-    "test_targets",
-    "test_targets_at_refs",
-    "test_deaths",
-    "test_verification",
-    "test_data",
-    "test_git_refs",
-    "test_fuzz",
-    "test_guarded",
-)
+    "test_gate", "test_training_findings", "test_training_script", "test_environment_faults", "test_watch",
+    "test_service", "test_fix", "test_gate_action", "test_targets", "test_targets_at_refs", "test_deaths",
+    "test_verification", "test_data", "test_git_refs", "test_fuzz", "test_guarded",
+)  # fmt: skip
 """Modules that take longest come first, so that all processes end at about the same time."""
 
 

@@ -30,15 +30,9 @@ class RandomRepository:
     def fill(self) -> None:
         """Two commits, and changes that are not committed."""
         plants = [
-            self._embedded,
-            self._links,
-            self._attributes,
-            self._names,
-            self._submodule,
-            self._lfs,
-            self._python,
+            self._embedded, self._links, self._attributes, self._names, self._submodule, self._lfs, self._python,
             self._results,
-        ]
+        ]  # fmt: skip
         for commit in ("one", "two"):
             self._specs()
             for plant in self._chance.sample(plants, self._chance.randint(1, 4)):

@@ -336,20 +336,9 @@ def promised(root, planted):
 
 
 PLANTED = [
-    embedded,
-    fsmonitor,
-    hooks,
-    hooks_path,
-    filters,
-    attributes_of_the_repository,
-    included,
-    included_if,
-    work_tree_config,
-    drivers,
-    pointer_to_a_planted_repository,
-    pointer_in_a_folder,
-    promised,
-]
+    embedded, fsmonitor, hooks, hooks_path, filters, attributes_of_the_repository, included, included_if,
+    work_tree_config, drivers, pointer_to_a_planted_repository, pointer_in_a_folder, promised,
+]  # fmt: skip
 REFUSED = {promised: "this clone is partial", pointer_in_a_folder: "no such branch, tag or commit"}
 
 

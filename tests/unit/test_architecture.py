@@ -32,15 +32,9 @@ ALLOWED = {
 }
 # Folders whose modules import TensorFlow, and only inside functions: they run in a process of their own.
 TENSORFLOW = (
-    "pipelines/build",
-    "pipelines/graph/observe",
-    "pipelines/graph/costs",
-    "pipelines/changes",
-    "pipelines/data",
-    "pipelines/steps",
-    "profiles/worker",
-    "api",
-)
+    "pipelines/build", "pipelines/graph/observe", "pipelines/graph/costs", "pipelines/changes", "pipelines/data",
+    "pipelines/steps", "profiles/worker", "api",
+)  # fmt: skip
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "jax", "torch"}
 # What start-up must not pay for: a command's module is imported when it is called.
 SLOW = FRAMEWORKS | {"jinja2", "markupsafe", "numpy", "psutil", "pydantic", "rich", "yaml"}

@@ -12,16 +12,10 @@ from pipeprof.profiles.lines import inside, is_outside_functions, line_of, lines
 
 Recorded = Callable[[str], Profile]
 ADDRESSES = (
-    "source",
-    "source.choice_dataset.source",
-    "source.datasets.0.source",
-    "source.datasets.0.stages.0",
-    "source.datasets.0.stages.0.source",
-    "source.datasets.1.source",
-    "stages.0",
-    "stages.0.functions.1.source",
+    "source", "source.choice_dataset.source", "source.datasets.0.source", "source.datasets.0.stages.0",
+    "source.datasets.0.stages.0.source", "source.datasets.1.source", "stages.0", "stages.0.functions.1.source",
     "stages.1",
-)
+)  # fmt: skip
 
 
 def run_of(recorded: Recorded, *addresses: str) -> Profile:
