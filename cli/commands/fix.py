@@ -30,7 +30,7 @@ from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import target_of
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.fix import find_best
-from pipeprof.profiles.tries.result import proposed_by, taken
+from pipeprof.profiles.tries.outcome import proposed_by, taken
 
 DEFAULT_BUDGET = 60.0
 """Seconds of measuring."""

@@ -24,7 +24,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.tries.result import write_best
+from pipeprof.profiles.tries.outcome import write_best
 
 
 def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:

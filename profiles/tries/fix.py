@@ -16,31 +16,19 @@ from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, different, most_redrawn
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.jobs import JobMaker, Version
+from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team, memory_for
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import again
-from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender, TriedChange
+from pipeprof.profiles.tries.outcome import cannot_replay, cannot_verify, forget_best, mark_rejected, write_best
 from pipeprof.profiles.tries.pace import pace_of
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
-from pipeprof.profiles.tries.result import (
-    cannot_replay,
-    cannot_verify,
-    effect_of,
-    fix_step,
-    forget_best,
-    left_out,
-    mark_rejected,
-    measured_of,
-    reason_of,
-    unfinished_of,
-    write_best,
-)
+from pipeprof.profiles.tries.result import effect_of, fix_step, left_out, measured_of, reason_of, unfinished_of
 from pipeprof.profiles.tries.search import ManyRaces
-from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
+from pipeprof.profiles.tries.track import WorkerTrack, ending, job_maker, measuring
 from pipeprof.profiles.wording import ratio_text
 
 Ideas: TypeAlias = "Callable[[Profile, Version], Sequence[Proposal]]"
@@ -162,14 +150,8 @@ class FindBest:
         return cannot_replay(step.arguments) if step.kind == RECORDED else None
 
     def _track(self, team: Team) -> WorkerTrack:
-        jobs = JobMaker(
-            replace(self.settings, memory_limit=None),
-            memory_limit=self.machine,
-            digest_seconds=self.pace.digest_seconds,
-            data_progress=self.progress.data,
-            sha256=self.profile.target.sha256,
-            ops=written_ops(self.profile),
-        )
+        alone = replace(self.settings, memory_limit=None)
+        jobs = job_maker(self.profile, alone, self.machine, self.pace, self.progress)
         track = WorkerTrack(
             team,
             self.pace,

@@ -24,27 +24,23 @@ from pipeprof.profiles.experiment.team import InterruptedVerificationError, memo
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
-from pipeprof.profiles.tries.pace import RacePace, pace_of
-from pipeprof.profiles.tries.result import (
+from pipeprof.profiles.tries.outcome import (
     ENDED,
     INTERRUPTED,
     OVER_BUDGET,
-    apart_of,
     cannot_try,
     cannot_verify,
-    repeats,
     to_try,
     uncovered,
-    unfinished_of,
-    write_into,
 )
+from pipeprof.profiles.tries.pace import RacePace, pace_of
+from pipeprof.profiles.tries.result import apart_of, repeats, unfinished_of, write_into
 from pipeprof.profiles.tries.search import OneRace
-from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
+from pipeprof.profiles.tries.track import WorkerTrack, ending, job_maker, measuring
 from pipeprof.profiles.wording import with_name
 
 
@@ -72,14 +68,7 @@ def try_changes(
     until = min(began + budget * OVER_BUDGET, math.inf if end_at is None else end_at)
     limit = memory_for(settings.memory_limit)
     pace = pace_of(profile, budget, limit)
-    jobs = JobMaker(
-        settings,
-        memory_limit=limit,
-        digest_seconds=pace.digest_seconds,
-        data_progress=progress.data,
-        sha256=profile.target.sha256,
-        ops=written_ops(profile),
-    )
+    jobs = job_maker(profile, settings, limit, pace, progress)
     writing = RunResults(profile, jobs, limit, pace, budget + spent, began)
     contenders = writing.contenders(ideas)
     stopped: list[Exception] = []

@@ -26,6 +26,7 @@ from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock
 from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
 from pipeprof.profiles.host.system_faults import system_fault
+from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
@@ -257,6 +258,20 @@ def _names_of(contenders: Sequence[Contender]) -> str:
         return f"upper bound: the pipeline without {contenders[0].proposal.title}"
     first, more = changes[0].proposal.title, len(contenders) - 1
     return f"trying {first[:1].lower()}{first[1:]}" + (f" and {more} more side by side" if more else "")
+
+
+def job_maker(
+    profile: Profile, settings: Options, limit: int | None, pace: RacePace, progress: RunProgress
+) -> JobMaker:
+    """Makes the jobs of a measured pipeline; `limit` is of the memory that all workers may use together."""
+    return JobMaker(
+        settings,
+        memory_limit=limit,
+        digest_seconds=pace.digest_seconds,
+        data_progress=progress.data,
+        sha256=profile.target.sha256,
+        ops=written_ops(profile),
+    )
 
 
 @contextlib.contextmanager

@@ -10,20 +10,30 @@ from typing import Any
 import pytest
 from unit.advise.checks import found, only, short
 from unit.advise.made_up import (
+    GB,
+    MB,
+    batch,
+    cache,
     direct_then_sharded,
     divided,
     generator,
     idling,
+    indices,
+    line,
+    load,
     mapped_then_sharded,
     names,
+    passing,
     python_map,
     read_then_sharded,
+    run,
     sharded_then_read,
+    shuffle,
     shuffled_names,
+    slices,
     soaked,
     texts,
 )
-from unit.advise.memory_views import GB, MB, batch, cache, indices, line, load, passing, run, shuffle, slices
 from unit.advise.training_views import CALLBACK_OF_KERAS, FLAWS, TWINS
 from unit.view.views import Built, function, measured, pipeline, stage, tensor
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -183,23 +182,12 @@ def test_what_one_side_has_taken_of_the_time_the_other_has_not(
 
 
 def test_it_is_said_for_whom_a_comparison_waits(side: live.LiveSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[str] = []
-
-    @contextmanager
-    def held_by_another(note: Callable[[str], None], limit: float) -> Iterator[None]:
-        assert limit == 60.0
-        note("waiting for pid 17")
-        yield None
-
-    class Comparison:
-        def __init__(self, *_given: object) -> None: ...
-
-        def run(self) -> None:
-            ran.append("run")
+    def held_by_another(note: Callable[[str], None], limit: float) -> None:
+        note(f"waiting {limit:g} s for pid 17")
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(live, "measuring_lock", held_by_another)
-    monkeypatch.setattr(live, "_Comparison", Comparison)
-    told = Told()
-    live.measure({"a": side, "b": side}, new_result(), live.SessionPlan(lambda _: True), cast("Any", told), list)
-    assert ran == ["run"]
-    assert told.notes == ["waiting for pid 17"]
+    told, plan = Told(), live.SessionPlan(lambda _: True)
+    with pytest.raises(KeyboardInterrupt):
+        live.measure({"a": side, "b": side}, new_result(), plan, cast("Any", told), list)
+    assert told.notes == ["waiting 60 s for pid 17"]

@@ -19,7 +19,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.tries.result import (
+from pipeprof.profiles.tries.outcome import (
     cannot_try,
     cannot_verify,
     forget_best,
