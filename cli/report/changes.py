@@ -76,19 +76,20 @@ def build_changes(profile: Profile, *, full: bool, next_line: str = "") -> Itera
     }
     bounds = profile.verification.bounds if profile.verification is not None else []
     sections = (
-        ("What to change", "measured", by_status["kept"]),
+        ("What to change", "measured, with 98 % intervals", by_status["kept"]),
         ("Suspected", _how_far(profile, by_status["unverified"]), by_status["unverified"]),
-        ("Upper bounds", "measured with the stage's output stored", by_status["ceiling"]),
+        ("Upper bounds", "if the stage cost nothing: measured with its output stored", by_status["ceiling"]),
     )
     for title, rest, shown in sections:
+        if title == "Upper bounds":
+            if not by_status["kept"] and not by_status["unverified"]:
+                yield from _none(profile)
+            yield from _in_vain(profile, full=full)
         if shown:
             yield Heading(title, rest)
         for place, (number, finding) in enumerate(shown):
             yield run_card(profile, finding, number, full=full, first=not place, hidden=next_line)
-    if not any(shown for *_, shown in sections):
-        yield from _none(profile)
     yield from _bounds(bounds if full else bounds[:_MOST], full=full)
-    yield from _in_vain(profile, full=full)
 
 
 def run_card(
@@ -230,8 +231,9 @@ def describe_gain(finding: Finding, *, bounded: bool = False) -> str:
         # Not what the change gains: that may leave a part of the work, or save more than the stage.
         if measured.get("at_limit"):
             return describe_measured(measured)
-        least = f"{ratio_text(measured['low'])} or more" if measured.get(AT_LEAST) else describe_measured(measured)
-        return f"up to {least}"
+        if measured.get(AT_LEAST):
+            return f"{ratio_text(measured['low'])} or more"
+        return f"up to {describe_measured(measured)}"
     if finding.unfinished is not None:
         return describe_so_far(finding)
     if predicted is None:
@@ -262,7 +264,7 @@ def describe_measured(measured: Mapping[str, Any], *, rounds: bool = False) -> s
 
     Example:
         >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -1048576})
-        '1.43× (1.38–1.49), −1.00 MiB'
+        '1.43× (1.38–1.49), peak −1.00 MiB'
         >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0] * 4}, rounds=True)
         '2.00× (1.50–2.70, 4 rounds)'
     """
@@ -276,7 +278,7 @@ def describe_measured(measured: Mapping[str, Any], *, rounds: bool = False) -> s
             text += f" ({span_text(low, high)}{many})"
         parts.append(text)
     if measured.get("peak_rss_delta_bytes") is not None:
-        parts.append(describe_delta(measured["peak_rss_delta_bytes"]))
+        parts.append(f"peak {describe_delta(measured['peak_rss_delta_bytes'])}")
     return ", ".join(parts)
 
 

@@ -25,7 +25,7 @@ OWNERS: Mapping[Owner, str] = {
     "batch": "batches in flight",
     "consumer": "batch in the step",
     "python": "child processes",
-    "slack": "freed, kept by the allocator",
+    "slack": "kept by the allocator",
 }
 REST = "the rest (Python, libraries)"
 HOW: Mapping[How, str] = {
@@ -74,7 +74,8 @@ def _owners(profile: Profile) -> str:
     shown = [("TensorFlow itself", memory.baseline_bytes), *groups[:_OWNERS]]
     rest = memory.peak_bytes - sum(nbytes for _, nbytes in shown)
     parts = [f"{name} {write(nbytes)}" for name, nbytes in shown]
-    parts += [f"{write(rest)} other"] if rest >= _SMALL else []
+    small = "in smaller parts" if any(name == REST for name, _ in shown) else "other"
+    parts += [f"{write(rest)} {small}"] if rest >= _SMALL else []
     return f": {', '.join(parts)}"
 
 

@@ -14,7 +14,7 @@ from pipeprof.cli.report.units import seconds as in_words
 from pipeprof.cli.values import duration
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.wording import milliseconds, significant
+from pipeprof.profiles.wording import significant
 
 FEW_STEPS = 20
 SHORT_SECONDS = 1.0
@@ -158,7 +158,7 @@ def _add_step(profile: Profile) -> tuple[str | None, str] | None:
     # No training step is shorter than a millisecond.
     step_ms = max(math.ceil(batch_ms / unit) * unit, 1.0)
     step = f"{significant(step_ms, 2 if step_ms > 1 else 1).replace(',', '')}ms"
-    purpose = f"a batch takes {milliseconds(batch_ms)}: replace {step} with your step time to see whether it would wait"
+    purpose = f"with the time of your training step in place of {step}: shows how long it would wait"
     return rerun(profile, step=f"simulate:{step}"), purpose
 
 

@@ -69,7 +69,7 @@ def build_time(profile: Profile, *, full: bool) -> Iterator[Block]:
         yield from _cpu(profile)
     elif any(stage.inside_ms is not None for stage in stages):
         yield from _costly(profile, stages)
-    elif profile.steps and not any(warning.code == "no-model" for warning in profile.warnings):
+    elif profile.steps and not any(warning.code == "stages-no-model" for warning in profile.warnings):
         yield Heading("Time per batch", _NO_COST)
 
 
@@ -107,12 +107,12 @@ def _label(row: Row) -> str:
 def _note(stages: Sequence[Stage]) -> str:
     traced = any(stage.timed_by == "trace" for stage in stages)
     if traced and not any(stage.timed_by == "model" for stage in stages):
-        return "all threads added up, while traced, which takes longer"
-    return "all threads added up"
+        return "elapsed, added up over threads, while traced, which takes longer"
+    return "elapsed, added up over threads"
 
 
 def _short_inside(stage: Stage) -> str:
-    """The two largest parts of a costly stage, ``DecodeJpeg 62 %, ReadFile 21 %``; empty if they explain little."""
+    """The two largest parts of a costly stage, ``of it DecodeJpeg 62 %``; empty if they explain little."""
     whole = stage.active_ms
     if not whole or (stage.share or 0.0) < _INSIDE_FROM or not explains_stage(stage):
         return ""
@@ -121,7 +121,8 @@ def _short_inside(stage: Stage) -> str:
         for inner in part.inside or (part,):
             spent[inner.name] += inner.ms  # type: ignore[assignment]
     del spent[OTHER_OPS]
-    return ", ".join(f"{name} {ms / whole * 100:.0f} %" for name, ms in spent.most_common(2) if ms >= _EXPLAINS * whole)
+    parts = [f"{name} {ms / whole * 100:.0f} %" for name, ms in spent.most_common(2) if ms >= _EXPLAINS * whole]
+    return f"of it {', '.join(parts)}" if parts else ""
 
 
 class Part(NamedTuple):

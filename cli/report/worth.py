@@ -22,7 +22,7 @@ _UNITS = ((7200.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "secon
 def if_it_fits(profile: Profile) -> str:
     """State for which data a cache is advice."""
     known = profile.data_size is not None
-    return "as the whole data set fits into memory" if known else "if your data is no larger than this sample"
+    return "as the whole data set fits into memory" if known else "for as much data as was measured"
 
 
 def describe_price(profile: Profile, finding: Finding) -> str | None:
@@ -85,7 +85,7 @@ def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) 
         held += f" (the other {size(more_bytes - kept.sample_bytes)}: overhead, batches ahead, memory freed late)"
     if profile.data_size is not None:
         return f"{held} for this sample; --dataset-size N elements says how much for all of it"
-    return f"{held} {if_it_fits(profile)} (if it is larger: --dataset-size)"
+    return f"{held} {if_it_fits(profile)} (for more: --dataset-size N)"
 
 
 def describe_epoch(profile: Profile, finding: Finding) -> str:

@@ -47,7 +47,7 @@ def in_words(
         case SetOption():
             words = f"options.{edit.path}: {_shown(now)} → {_shown(edit.value)}"
         case MoveStage():
-            words = f"move {name(edit.stage)} before {name(edit.before)}"
+            words = f"move {name(edit.stage)} to just before {name(edit.before)}"
         case InsertStage():
             where = f"after {name(edit.after)}" if edit.after else "at the end"
             words = f"insert {_call(edit.op, edit.arguments)} {where}"
@@ -58,7 +58,7 @@ def in_words(
             new = " and ".join(_call(stage.op, stage.arguments) for stage in edit.by)
             words = f"replace {old} with {new}" if new else f"remove {old}"
         case VectoriseMap():
-            words = f"vectorise {name(edit.stage)} after {name(edit.batch)}"
+            words = f"apply {name(edit.stage)} to whole batches, after {name(edit.batch)}"
         case SetEnvironment():
             words = f"{edit.variable}={edit.value} in the environment"
     return words

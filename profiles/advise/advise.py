@@ -114,7 +114,7 @@ def findings_for(
     elif profile.steps is not None and all(stage.ms_per_batch is None for stage in view.stages):
         missing = (
             "TensorFlow keeps no counters of this pipeline, as with autotune off, so the cost of each stage is "
-            "unknown: what compares costs was not judged"
+            "unknown: findings that compare costs were not looked for"
         )
     if missing and not (view is None and profile.errors):
         messages.append(_not_judged(profile, missing))

@@ -141,7 +141,7 @@ def write_into(finding: Finding, result: RaceResult, unfinished: Unfinished | No
         if result.built.reordered and finding.semantics == "same" and finding.redrawn is None:
             # A cache keeps the order that the user's Python drew in the first epoch.
             finding.semantics = "order"
-        order = "in another order" if result.built.reordered else "in one order"
+        order = "in another order" if result.built.reordered else "in the same order"
         elements = f"two epochs had the same {result.built.compared:,} elements, {order}"
         finding.change = f"{finding.change}; {elements}"
     if (restarts := finding.measured.get("restarts", 0)) > 0:

@@ -33,6 +33,7 @@ from pipeprof.profiles.time.top_stage import are_twins, as_one
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import (
     as_typed,
+    call_around,
     called,
     count,
     hot_function,
@@ -317,6 +318,9 @@ def of_python(stage: Stage) -> str:
     held = max((cost.lock_share or 0.0 for cost in stage.python or ()), default=0.0)
     if row.wrapped and row.computes:
         text = f"let {name} give only names or numbers, and make its elements in a map with parallel calls"
+        if call_around(stage.op, stage.location):
+            # There is no map that the user could write: Keras makes the dataset of what it is given.
+            return f"let {name} compute less; a keras.utils.PyDataset may get workers=2, use_multiprocessing=True"
         if held >= _LOCKED_FROM:
             text += f", with TensorFlow's ops: it holds the GIL {percent(held)} of the time"
     elif (stage.blocked_ms_per_batch or 0.0) >= _WAITS_FROM * (stage.active_ms or math.inf) and held < _LOCKED_FROM:
@@ -328,7 +332,7 @@ def of_python(stage: Stage) -> str:
         batch = ", or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"
         many = (stage.calls_per_batch or 0.0) > _ONE_CALL
         many = many and (not stage.ops or share_of_calls(stage) >= _CALLED_FROM)
-        text = f"write {function} as TensorFlow ops, called in the map itself{batch if many else ''}"
+        text = f"write {function} as TensorFlow ops, without a call of Python{batch if many else ''}"
     return f"{at}: {text}" if at else text
 
 

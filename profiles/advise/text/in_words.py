@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption, VectoriseMap
 from pipeprof.pipelines.changes.in_source import ChangedSource, change_source
 from pipeprof.pipelines.changes.in_words import in_their_order, in_words
 from pipeprof.pipelines.host_files import read_regular
@@ -18,7 +18,7 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
+from pipeprof.profiles.wording import listed, size, stage_label, stage_name, stage_place
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -30,11 +30,23 @@ _LARGEST = 5_000_000
 def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:
     """The edits in one line, with `detail` in numbers; None where no line describes one of them."""
     several = len({edit.stage for edit in edits if isinstance(edit, SetArgument)}) > 1
-    parts = [in_words(edit, partial(_stage_words, view), _now(view, edit), named=several) for edit in edits]
+    parts = [
+        _on_whole_batches(view, edits, edit.batch)
+        if isinstance(edit, VectoriseMap)
+        else in_words(edit, partial(_stage_words, view), _now(view, edit), named=several)
+        for edit in edits
+    ]
     if not parts or None in parts:
         return None
     line = ", ".join(dict.fromkeys(filter(None, in_their_order(edits, parts))))
     return f"{line}: {detail}" if detail else line
+
+
+def _on_whole_batches(view: PipelineView, edits: Sequence[PipelineEdit], batch: str) -> str:
+    """The maps that are moved after the same batch, the last of which is moved first, in their order."""
+    moved = [edit.stage for edit in reversed(edits) if isinstance(edit, VectoriseMap) and edit.batch == batch]
+    names = listed([_stage_words(view, stage) for stage in moved])
+    return f"apply {names} to whole batches, after {_stage_words(view, batch)}"
 
 
 def _now(view: PipelineView, edit: PipelineEdit) -> Any:

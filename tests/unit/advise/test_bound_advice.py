@@ -307,8 +307,8 @@ OF_PYTHON: list[tuple[list[tuple[str, int, float]], dict[str, Any], str]] = [
         "line 22, `np.load(name)`, 80 % of the Python time: let load give only names or numbers, and make its elements "
         "in a map with parallel calls, with TensorFlow's ops: it holds the GIL 43 % of the time"),
     # Python of a map is called once per batch.
-    ([("augment", 12, 0.8)], {}, f"line 12, `np.asarray(out)`, 80 % of the Python time: {AS_OPS}, called in the map "
-        "itself, or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"),
+    ([("augment", 12, 0.8)], {}, f"line 12, `np.asarray(out)`, 80 % of the Python time: {AS_OPS}, without a call of "
+        "Python, or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"),
     ([("augment", 12, 0.1)], {}, AS_OPS),
 ]  # fmt: skip
 
@@ -322,5 +322,5 @@ def test_what_python_does_has_advice(
 
 
 def test_python_whose_code_is_unknown_has_it_too() -> None:
-    text = "write its Python as TensorFlow ops, called in the map itself"
+    text = "write its Python as TensorFlow ops, without a call of Python"
     assert of_python(a_map(python=[PythonCost(function="f", ms_per_batch=9.0, share=1.0)])) == text

@@ -71,17 +71,17 @@ def prefetch(after: str | None = None) -> InsertStage:
         ((CALLS,), "num_parallel_calls: 1 → 8"),
         ((SetArgument("stages.2", "map", "num_parallel_calls", 8),), "num_parallel_calls: not set → 8"),
         ((CALLS, WIDER), "decode: num_parallel_calls: 1 → 8, batch: num_parallel_calls: not set → 2"),
-        ((MoveStage("stages.1", "shuffle", "stages.0"),), "move shuffle before decode"),
+        ((MoveStage("stages.1", "shuffle", "stages.0"),), "move shuffle to just before decode"),
         (
             (LARGER, MoveStage("stages.3", "flat_map", "stages.2"), EARLY),
-            "batch_size: 32 → 64, move flat_map before map, move batch before map",
+            "batch_size: 32 → 64, move flat_map to just before map, move batch to just before map",
         ),
         ((prefetch("stages.0"), prefetch()), f"{INSERTED} after decode, {INSERTED} at the end"),
         ((prefetch("source"),), f"{INSERTED} after range (spec.yaml:2)"),
         ((prefetch("stages.3.stages.0"),), f"{INSERTED} after repeat"),
         ((SetOption("autotune.cpu_budget", 16),), "options.autotune.cpu_budget: not set → 16"),
         ((ReplaceStages(("stages.1",)),), "remove shuffle"),
-        ((EARLY, ABS), "move batch before map, abs"),
+        ((EARLY, ABS), "move batch to just before map, abs"),
     ],
 )
 def test_a_change_has_a_line_and_a_diff(tmp_path: Path, edits: tuple[PipelineEdit, ...], change: str) -> None:
@@ -100,5 +100,5 @@ def test_the_line_of_a_change_has_its_numbers() -> None:
     view = pipeline(stage("source", "range"), stage("stages.0", "map", name="decode"), stage("stages.1", "shuffle"))
     edits = (MoveStage("stages.1", "shuffle", "stages.0"),)
     line = describe_change(view, edits, "200 × 0.3 KiB instead of 200 × 588 KiB")
-    assert line == "move shuffle before decode: 200 × 0.3 KiB instead of 200 × 588 KiB"
+    assert line == "move shuffle to just before decode: 200 × 0.3 KiB instead of 200 × 588 KiB"
     assert describe_change(view, ()) is None

@@ -119,16 +119,16 @@ def test_parts_of_a_stage_never_exceed_it(ops: dict[str, float], python: list[fl
 @pytest.mark.parametrize(
     ("one", "inside"),
     [
-        (costly(ops=[("DecodeJpeg", 60.0), ("ReadFile", 20.0), ("Mul", 9.0)]), "DecodeJpeg 60 %, ReadFile 20 %"),
+        (costly(ops=[("DecodeJpeg", 60.0), ("ReadFile", 20.0), ("Mul", 9.0)]), "of it DecodeJpeg 60 %, ReadFile 20 %"),
         (costly(ops=[("DecodeJpeg", 60.0)], share=0.2), ""),
         # That it calls a function says something where nothing takes longer.
         (costly(ops=[("Pack", 2.0)], calling_ms_per_batch=20.0), ""),
-        (costly(ops=[("Pack", 2.0)], calling_ms_per_batch=80.0), "overhead of 32 calls 80 %"),
+        (costly(ops=[("Pack", 2.0)], calling_ms_per_batch=80.0), "of it overhead of 32 calls 80 %"),
         (costly(ops=[("PyFunc", 90.0)], python=[("load", 1, 60.0)]), ""),
-        (costly(ops=[("PyFunc", 90.0)], python=[("load", 1, 9.9), ("parse", 2, 50.0)]), "parse() 50 %"),
-        (costly(ops=[("PyFunc", 90.0)], python=[("read", 3, 30.0), ("read", 4, 20.0)]), "read() 50 %"),
+        (costly(ops=[("PyFunc", 90.0)], python=[("load", 1, 9.9), ("parse", 2, 50.0)]), "of it parse() 50 %"),
+        (costly(ops=[("PyFunc", 90.0)], python=[("read", 3, 30.0), ("read", 4, 20.0)]), "of it read() 50 %"),
         (costly(ops=[("PyFunc", 90.0)], python=[("read", 1, 15.0), ("scale", 2, 4.0)]),
-         "calling Python and waiting for the GIL 71 %, read() 15 %"),
+         "of it calling Python and waiting for the GIL 71 %, read() 15 %"),
     ],
 )  # fmt: skip
 def test_what_is_inside_a_stage_is_named_where_it_explains_something(one: Stage, inside: str) -> None:
