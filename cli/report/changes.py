@@ -231,9 +231,8 @@ def describe_gain(finding: Finding, *, bounded: bool = False) -> str:
         # Not what the change gains: that may leave a part of the work, or save more than the stage.
         if measured.get("at_limit"):
             return describe_measured(measured)
-        if measured.get(AT_LEAST):
-            return f"{ratio_text(measured['low'])} or more"
-        return f"up to {describe_measured(measured)}"
+        at_least = measured.get(AT_LEAST)
+        return f"{ratio_text(measured['low'])} or more" if at_least else f"up to {describe_measured(measured)}"
     if finding.unfinished is not None:
         return describe_so_far(finding)
     if predicted is None:
