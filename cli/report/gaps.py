@@ -95,8 +95,6 @@ def _sections(subject: Subject, *, full: bool) -> Iterator[Block]:
         yield from _traces(subject.members, full=True)
     if full or len(subject.devices) > 1:
         yield from _rows("Devices", subject.devices, _DEVICES, full=full)
-    if full:
-        yield from _details(subject.devices)
     yield from _longest(subject, full=full)
     trace = subject.trace
     advised = [cause for cause, _ in main_causes(trace)] if trace.verdict != "busy" else []
@@ -151,21 +149,6 @@ def _rows(title: str, rows: Sequence[_Named], most: int, *, full: bool) -> Itera
             Column("main cause", [_main_cause(one) for one in its], right=False),
         ]
     )
-
-
-def _details(devices: Sequence[tuple[str, DeviceGaps]]) -> Iterator[Block]:
-    """What else is known of devices, and why more is not."""
-    its = [device for _, device in devices]
-    yield Table(
-        [
-            Column("", [name for name, _ in devices], right=False, wrap=True),
-            Column("window s", [significant(device.window_seconds) for device in its]),
-            Column("idle from first to last event", [_percent(device.span_idle_share) for device in its]),
-            Column("launch unknown", [_percent(device.without_launch_share) for device in its], keep=0),
-            Column("verdict", [device.verdict for device in its], right=False, keep=0),
-        ]
-    )
-    yield from _pairs([(name, why) for name, device in devices for why in device.why_no_causes])
 
 
 def _longest(subject: Subject, *, full: bool) -> Iterator[Block]:
