@@ -53,7 +53,7 @@ def _describe_judged(one: JudgedDevice, limit: GapsLimit) -> str:
 
 def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
     if (limit := report.limit) is not None:
-        judged = sorted(judge(report), key=lambda one: one.verdict == "within")
+        judged = sorted(judge(report, limit), key=lambda one: one.verdict == "within")
         several = len(report.traces) > 1
         names = [f"{one.trace.short_name} {one.device}" if several else one.device for one in judged]
         rows = [(name, _describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
