@@ -166,17 +166,10 @@ def _fault(error: Exception) -> PipeprofError | None:
 _RUN_SCRIPTS = ("pipeprof run", "pipeprof fix")
 _TYPING_ERROR = 0.8
 """How alike an option of a script and one of pipeprof are, so that the latter was meant."""
-# As py-spy, gdb, perf, strace and debuggers call it.
-_ATTACHING = frozenset({"--attach", "--pid", "--process"})
-_NO_ATTACHING = """a running process cannot be measured from outside: only code inside it can ask TensorFlow.
-Add two lines to the script, the second one around its training, and start it again:
-    import pipeprof
-    with pipeprof.watch("out.json"):
-Or let pipeprof start it: pipeprof run train.py -- ARGS"""
 
 
 def _usage_message(error: Any, command: str, arguments: Sequence[str]) -> str:
-    """One sentence, with at most one suggestion; for an option of tools that attach, what to do instead."""
+    """One sentence, with at most one suggestion."""
     option, name = getattr(error, "option_name", ""), command.removeprefix("pipeprof ")
     message = " ".join(str(error.format_message()).split())
     if not hasattr(error, "possibilities"):
@@ -185,8 +178,6 @@ def _usage_message(error: Any, command: str, arguments: Sequence[str]) -> str:
         return command_gone(first) or f"{message}{f' Did you mean {near[0]!r}?' if near else ''}"
     if gone := option_gone(name, option):
         return gone
-    if option in _ATTACHING or (option == "-p" and name == "run"):
-        return _NO_ATTACHING
     refused = f"No such option: {option}"
     if f".{option[2:]}" in extensions_of(name):
         return f"{refused}. A report has the format of its file's name: --out report.{option[2:]}"

@@ -40,8 +40,6 @@ _SEVERITY = (OK, GATE, INTERNAL, FAILED, USAGE)
 
 def check(given: CheckOptions) -> int:
     """Check targets; of several, each has a line, and its errors and findings."""
-    if given.fail_on == "error":
-        raise UsageError("--fail-on: `check` always fails on errors; only warning can be added")
     if given.fail_on is not None:
         choice("--fail-on", given.fail_on, FAIL_ON)
     limit, outputs = byte_size("--memory-limit", given.memory_limit), plan_outputs(given, "check")

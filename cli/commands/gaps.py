@@ -97,12 +97,12 @@ def exit_code_of(report: GapsReport) -> int:
 
     Also 6 without any idle share.
     """
-    verdicts = {one.verdict for one in judge(report)}
-    if report.limit is not None and "above" in verdicts:
+    verdicts = {one.verdict for one in judge(report, report.limit)} if report.limit is not None else set()
+    if "above" in verdicts:
         return GATE
     if not all(trace.readable for trace in report.traces):
         return UNUSABLE
-    if report.limit is not None and "cannot say" in verdicts:
+    if "cannot say" in verdicts:
         return INCONCLUSIVE
     computing = [device for device in report.devices if device.computes]
     said = any(device.idle_share is not None or device.idle_at_most is not None for device in computing)

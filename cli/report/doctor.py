@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,21 +13,9 @@ from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.wording import cores_text, size
 
 FENCE = "```"
-_STEADY = "performance"
-"""The governor that is not worth a line."""
 
 
-def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, encoding: str | None) -> dict[str, Any]:
-    """Describe where the report goes; `locale` is the variable that decides it, as ``LC_ALL=C``, or empty."""
-    name = next((name for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
-    locale = f"{name}={environ[name]}" if name else ""
-    known = {"is_terminal": is_terminal, "columns": columns, "encoding": encoding}
-    return {**known, "term": environ.get("TERM", ""), "locale": locale}
-
-
-def doctor_report(
-    facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault], hide: Callable[[str], str]
-) -> Iterator[Block]:
+def doctor_report(facts: Facts, faults: Sequence[Fault], hide: Callable[[str], str]) -> Iterator[Block]:
     """Build the report; `hide` takes private parts out of a text of the block for a bug report."""
     yield Heading(_summary(faults))
     for number, fault in enumerate(faults, 1):
@@ -35,7 +23,7 @@ def doctor_report(
         yield Card(f"{fault.level}: {fault.message}", blocks=blocks, number=number)
     yield Heading("For a bug report", f"copy from {FENCE} to {FENCE}")
     yield Text(f"{FENCE}text", indent=0)
-    yield Pairs([(key, hide(value).replace("`", "'")) for key, value in _rows(facts, terminal, faults)], indent=0)
+    yield Pairs([(key, hide(value).replace("`", "'")) for key, value in _rows(facts, faults)], indent=0)
     yield Text(FENCE, indent=0)
 
 
@@ -46,7 +34,7 @@ def _summary(faults: Sequence[Fault]) -> str:
     )
 
 
-def _rows(facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
+def _rows(facts: Facts, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
     versions = dict(facts.versions)
     yield "pipeprof", versions.pop("pipeprof", None) or "not installed as a package"
     yield "Python", f"{versions.pop('python', None) or 'n/a'}, {facts.executable or 'n/a'}"
@@ -55,16 +43,11 @@ def _rows(facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault]) ->
     yield "system", f"{facts.host.system} {facts.host.machine}"
     yield "cores", _cores(facts)
     yield "memory", _memory(facts)
-    yield "open files", f"at most {facts.open_files:,}" if facts.open_files > 0 else "no limit"
     for folder in facts.folders:
         free = f"{size(folder.free_bytes)} free" if folder.free_bytes is not None else "n/a"
         yield folder.use, f"{free}{'' if folder.writable else ', not writable'}, {folder.path or 'none'}"
     yield "device", ", ".join(facts.host.gpus) or "none seen"
-    if set(facts.governors) - {_STEADY}:
-        yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items())
     yield "git", facts.git or "not installed"
-    where = f"{'' if terminal['is_terminal'] else 'none, '}{terminal['columns']} columns"
-    yield "terminal", ", ".join(filter(None, (where, terminal["encoding"], terminal["term"], terminal["locale"])))
     for fault in faults:
         yield fault.level, fault.message
 
@@ -75,7 +58,7 @@ def _tensorflow(facts: Facts) -> str:
     words = owners or ("of no package" if installation.importable else "not installed")
     if owners and not installation.importable:
         words += ", files missing"
-    return words + (f"; metadata of {installation.unreadable} packages unreadable" if installation.unreadable else "")
+    return words
 
 
 def _cores(facts: Facts) -> str:
@@ -95,16 +78,14 @@ def _memory(facts: Facts) -> str:
         "cgroup limit {}": facts.cgroup_bytes,
         "{} of that in use": facts.cgroup_held_bytes,
         "limit of a run {}": facts.host.memory_limit_bytes,
-        "limit of addresses {}": facts.address_bytes,
     }
     return ", ".join(text.format(size(nbytes)) for text, nbytes in sizes.items() if nbytes is not None) or "n/a"
 
 
-def doctor_document(facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
+def doctor_document(facts: Facts, faults: Sequence[Fault]) -> dict[str, Any]:
     """Return everything as JSON fields."""
     return {
         "facts": {**asdict(facts), "host": facts.host.model_dump()},
-        "terminal": dict(terminal),
         "faults": [asdict(fault) for fault in faults],
         "hooks": [{"method": str(row), "why": row.why} for row in WRAPPED],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import PurePath
 from typing import NamedTuple
 
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
@@ -12,7 +11,7 @@ from pipeprof.cli.report.units import dotted, rate, seconds, time_scale
 from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import DatasetUse, GpuUse, Quantiles, Steps
+from pipeprof.profiles.document.shared import GpuUse, Quantiles, Steps
 from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, significant, size
 
 GAPS_SHOWN = 5
@@ -26,15 +25,6 @@ _TAKES = {
     "fit-executions": "Keras' fit takes the batches, {} steps in a call",
     "graph": "A tf.function takes the batches from an iterator",
 }
-_ROLES = {
-    "training": "trained on",
-    "validation": "a validation dataset",
-    "evaluation": "an evaluated dataset",
-    "prediction": "a dataset for predictions",
-    "adapt": "a dataset that layers adapt to",
-    "loop": "iterated",
-}
-_USES_SHOWN = 3
 
 
 class _Row(NamedTuple):
@@ -196,7 +186,7 @@ def _script_rows(profile: Profile, rows: list[_Row]) -> list[_Row]:
 
 
 def _training(profile: Profile) -> Iterator[Block]:
-    """The lines that only a script has: who takes the batches, its epochs, its other datasets."""
+    """The lines that only a script has: who takes the batches, its epochs, its files."""
     training = profile.training
     if training is None:
         return
@@ -221,8 +211,6 @@ def _training(profile: Profile) -> Iterator[Block]:
         facts.append(f"{seconds(between)} between {'two ' if training.epochs > 2 else ''}epochs, not counted above")
     if any(facts):
         yield Text(f"{', '.join(fact for fact in facts if fact)}.")
-    for use in [use for use in training.datasets if not use.main][:_USES_SHOWN]:
-        yield Text(_describe_use(use))
     if written := training.written:
         whole = size(sum(file.bytes for file in written))
         yield Text(f"It wrote {len(written):,} file{'' if len(written) == 1 else 's'}, {whole}.")
@@ -230,14 +218,6 @@ def _training(profile: Profile) -> Iterator[Block]:
 
 def _each(total: float | None, count: int) -> str:
     return f"{seconds((total or 0.0) / count)} each" if count > 1 else seconds(total or 0.0)
-
-
-def _describe_use(use: DatasetUse) -> str:
-    where = f" ({PurePath(use.file).name}:{use.line})" if use.file is not None else ""
-    if use.batches:
-        fetch = f", {seconds(use.fetch_seconds)} for fetching" if use.fetch_seconds is not None else ""
-        return f"Also {_ROLES[use.role]}{where}: {use.batches:,} batches{fetch}."
-    return f"Also {_ROLES[use.role]}{where}: {use.iterators:,} iterator{'s' if use.iterators != 1 else ''}."
 
 
 def _table(rows: list[_Row]) -> Table:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,11 +21,10 @@ from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.git.calls import absolute_path
 from pipeprof.profiles.host.cgroup import ROOT, Cgroup
 from pipeprof.profiles.host.host import host_facts, run_tool, versions
-from pipeprof.profiles.host.limits import address_space, memory_limit, open_files
+from pipeprof.profiles.host.limits import memory_limit
 from pipeprof.profiles.host.machine import machine_memory
-from pipeprof.profiles.host.procfs import PROC, read_text
+from pipeprof.profiles.host.procfs import PROC
 
-SYS: Final = Path("/sys")
 SHOWN: Final = ("pipeprof", "keras", "numpy", "protobuf", "psutil", "pydantic", "typer")
 _MODULE: Final = "tensorflow"
 _OWNED_FILE: Final = re.compile(rf"^{_MODULE}/__init__\.py,", re.MULTILINE)
@@ -46,7 +44,6 @@ class TensorFlowInstallation:
 
     owners: tuple[Package, ...]
     importable: bool
-    unreadable: int = 0
 
 
 def find_tensorflow(
@@ -58,7 +55,6 @@ def find_tensorflow(
     Unlike `importlib.metadata.packages_distributions` it goes on after a package with damaged metadata.
     """
     owners: dict[str, Package] = {}
-    unreadable = 0
     for distribution in distributions():
         try:
             if _owns(distribution):
@@ -67,9 +63,9 @@ def find_tensorflow(
                     raise ValueError(name)
                 # The first one on the path is the one that Python imports.
                 owners.setdefault(re.sub(r"[-_.]+", "-", name).lower(), Package(name, distribution.version or None))
-        except Exception:
-            unreadable += 1
-    return TensorFlowInstallation(tuple(owners[name] for name in sorted(owners)), _is_importable(find_spec), unreadable)
+        except Exception:  # noqa: S112 - damaged metadata of another package
+            continue
+    return TensorFlowInstallation(tuple(owners[name] for name in sorted(owners)), _is_importable(find_spec))
 
 
 def _owns(distribution: metadata.Distribution) -> bool:
@@ -105,7 +101,6 @@ class Facts:
     Attributes:
         host: The machine, with the cores and the memory that a run would have now; without its name.
         has_cgroup: Whether there is a control group of version 2; limits of version 1 are not read.
-        governors: Number of cores by frequency governor; empty if the system names none.
     """
 
     versions: Mapping[str, str | None]
@@ -119,10 +114,7 @@ class Facts:
     available_bytes: int | None
     cgroup_bytes: int | None
     cgroup_held_bytes: int | None
-    address_bytes: int | None
-    open_files: int
     folders: tuple[Folder, ...]
-    governors: Mapping[str, int]
     git: str | None
 
 
@@ -143,10 +135,7 @@ def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Pat
         available_bytes=None if machine is None else machine.available_bytes,
         cgroup_bytes=cgroup.memory_limit(),
         cgroup_held_bytes=cgroup.memory_held(),
-        address_bytes=address_space(),
-        open_files=open_files(),
         folders=folders(environ),
-        governors=governors(),
         git=git_version(environ),
     )
 
@@ -173,13 +162,6 @@ def _folder(use: str, path: Path | None) -> Folder:
         return Folder(use, str(path), shutil.disk_usage(existing).free, writable=os.access(existing, os.W_OK | os.X_OK))
     except (OSError, StopIteration):
         return Folder(use, str(path), None, writable=False)
-
-
-def governors(system: Path = SYS) -> dict[str, int]:
-    """Return the number of cores by frequency governor, the most frequent first; empty if the system names none."""
-    files = (system / "devices" / "system" / "cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
-    names = ((read_text(path) or "").strip() for path in files)
-    return dict(Counter(sorted(name for name in names if name)).most_common())
 
 
 def git_version(environ: Mapping[str, str], run: Callable[[Sequence[str]], str | None] = run_tool) -> str | None:

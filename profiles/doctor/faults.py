@@ -35,7 +35,7 @@ class Fault:
 
 def faults_of(facts: Facts) -> list[Fault]:
     """Return what to mend, faults first."""
-    entries = [*_tensorflow(facts), *_memory(facts), *_folders(facts), *_git(facts), *_governor(facts)]
+    entries = [*_tensorflow(facts), *_memory(facts), *_folders(facts), *_git(facts)]
     return sorted(entries, key=lambda entry: entry.level != "fault")
 
 
@@ -130,14 +130,3 @@ def _git(facts: Facts) -> Iterator[Fault]:
     major, minor, *_ = (int(part) for part in re.findall(r"\d+", f"{facts.git}.0"))
     if (major, minor) < OLDEST_GIT:
         yield Fault("note", f"git {facts.git} cannot read a target git:REF", f"Install git {needed} or newer.")
-
-
-def _governor(facts: Facts) -> Iterator[Fault]:
-    slow = [name for name in facts.governors if name != "performance"]
-    if slow:
-        yield Fault(
-            "note",
-            f"the CPU governor is {' and '.join(slow)}: clock rates, and with them times, vary",
-            "For steadier numbers set it to performance.",
-            "sudo cpupower frequency-set --governor performance",
-        )

@@ -87,12 +87,6 @@ def test_usage_errors_are_one_sentence(arguments: str, message: str, hint: str, 
     assert result.err == f"pipeprof: error: {message}\nTry '{hint} --help'.\n"
 
 
-def test_a_process_that_runs_already_is_refused_with_what_to_do(pipeprof: Pipeprof) -> None:
-    for options in (["--attach", "12"], ["-p", "12"], ["-p12"], ["--pid=12"], ["--attach"]):
-        result = pipeprof("run", *options)
-        assert (result.code, 'with pipeprof.watch("out.json"):\n' in result.err) == (2, True)
-
-
 def test_there_are_few_options() -> None:
     options = [one for name in COMMANDS for one in make_parser(name).params if hasattr(one, "hidden")]
     assert not any(one.hidden for one in options)

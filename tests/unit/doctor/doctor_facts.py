@@ -28,14 +28,11 @@ WELL = Facts(
     available_bytes=12 * GIB,
     cgroup_bytes=8 * GIB,
     cgroup_held_bytes=2 * GIB,
-    address_bytes=None,
-    open_files=1024,
     folders=(
         Folder("temporary", "/tmp/ada", 40 * GIB, writable=True),
         Folder("cache", "/home/ada/.cache/pipeprof", 50 * GIB, writable=True),
         Folder("current", "/home/ada/work", 50 * GIB, writable=True),
     ),
-    governors={"performance": 8},
     git="2.43.0",
 )
 

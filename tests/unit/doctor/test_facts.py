@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.doctor.facts import Package, find_tensorflow, folders, gather, git_version, governors
+from pipeprof.profiles.doctor.facts import Package, find_tensorflow, folders, gather, git_version
 from pipeprof.profiles.host.host import versions
 
 
@@ -36,7 +36,7 @@ def test_owners_are_found_in_either_file(tmp_path: Path) -> None:
     installed(tmp_path, "other", "1", files={"RECORD": "other/tensorflow/__init__.py,,\n", "top_level.txt": "other"})
     result = found(tmp_path)
     assert result.owners == (Package("tensorflow", "2.21.0"), Package("tensorflow-cpu", "2.20.0"))
-    assert (result.importable, result.unreadable) == (True, 0)
+    assert result.importable
 
 
 def test_the_first_of_two_installations_of_a_package_counts(tmp_path: Path) -> None:
@@ -63,7 +63,6 @@ def test_broken_metadata_hides_no_owner(tmp_path: Path) -> None:
     installed(tmp_path, "tensorflow", "2.21.0", files={"RECORD": RECORD})
     result = found(tmp_path)
     assert [owner.name for owner in result.owners] == ["tensorflow"]
-    assert result.unreadable == 2
 
 
 def test_a_damaged_package_has_no_version() -> None:
@@ -73,15 +72,6 @@ def test_a_damaged_package_has_no_version() -> None:
         return "1.0"
 
     assert versions(("keras", "numpy"), version_of) == {**versions(()), "keras": None, "numpy": "1.0"}
-
-
-def test_governors(tmp_path: Path) -> None:
-    for core, name in enumerate(["powersave\n", "performance\n", "powersave\n", "\n"]):
-        folder = tmp_path / "devices" / "system" / "cpu" / f"cpu{core}" / "cpufreq"
-        folder.mkdir(parents=True)
-        (folder / "scaling_governor").write_text(name)
-    assert governors(tmp_path) == {"powersave": 2, "performance": 1}
-    assert governors(tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,6 @@ WITHOUT_FILES = tensorflow(("tensorflow-cpu", "2.20.0"), importable=False)
         (ill(folders=(FULL, *WELL.folders[1:])), "note", "the temporary folder has 1.00 MiB free", ""),
         (ill(git=None), "note", "git is not installed", ""),
         (ill(git="2.31.9"), "note", "git 2.31.9 cannot read", ""),
-        (ill(governors={"powersave": 6, "performance": 2}), "note", "the CPU governor is powersave",
-         "sudo cpupower frequency-set --governor performance"),
     ],
 )  # fmt: skip
 def test_each(facts: Facts, level: str, part: str, command: str) -> None:

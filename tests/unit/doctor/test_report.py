@@ -15,12 +15,7 @@ from pipeprof.profiles.doctor.faults import faults_of
 from pipeprof.profiles.document.subject import Host
 from tests.unit.cli.reports import Golden, Pipeprof, shown
 
-TERMINAL = {"is_terminal": True, "columns": 80, "encoding": "utf-8", "term": "xterm", "locale": "LANG=C.UTF-8"}
-ILL = ill(
-    tensorflow=tensorflow(("tensorflow", "2.21.0"), ("tensorflow-cpu", "2.20.0")),
-    git="2.30.1",
-    governors={"powersave": 8},
-)
+ILL = ill(tensorflow=tensorflow(("tensorflow", "2.21.0"), ("tensorflow-cpu", "2.20.0")), git="2.30.1")
 UNKNOWN = ill(
     versions={"python": None, "pipeprof": None, "numpy": None},
     tensorflow=tensorflow(),
@@ -28,12 +23,11 @@ UNKNOWN = ill(
     **dict.fromkeys(("cores", "quota", "cpuset", "available_bytes", "cgroup_bytes", "cgroup_held_bytes")),
     has_cgroup=False,
     folders=(),
-    governors={},
 )
 
 
 def report(facts: Facts, hide: Callable[[str], str] = str, *, unicode: bool = True) -> str:
-    return shown(doctor_report(facts, TERMINAL, faults_of(facts), hide), unicode=unicode)
+    return shown(doctor_report(facts, faults_of(facts), hide), unicode=unicode)
 
 
 def test_golden(golden: Golden) -> None:
