@@ -173,7 +173,6 @@ class _StageTable:
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             steady_ops=function.get("steady") if function is not None else None,
             draws_by_number=function.get("by_number") if function is not None else None,
-            shared_ops=function.get("shared") if function is not None else None,
             body=body_of(function) if function is not None else None,
             shuffle=_shuffle([self.graphs.written.nodes[node] for node in stage.nodes]),
             service=self._service(stage),
