@@ -15,7 +15,7 @@ from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, measure
 from pipeprof.pipelines.graph.costs.stretches import Segment
 from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch, threads_inside, unread_elements
-from pipeprof.pipelines.graph.elements import cardinalities, component_flow
+from pipeprof.pipelines.graph.elements import cardinalities, component_names
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
 from pipeprof.pipelines.graph.read.records import UNKNOWN, service_facts
 from pipeprof.pipelines.graph.rewrites import Rewrites
@@ -103,14 +103,14 @@ class _Elements:
 
     @classmethod
     def of(cls, graph: StageGraph) -> _Elements:
-        return cls(graph, component_flow(graph).names, cardinalities(graph))
+        return cls(graph, component_names(graph), cardinalities(graph))
 
     def describe(self, place: str) -> dict[str, object]:
         node = self.graph.nodes[place]
         names = self.names.get(place) or tuple(map(str, range(len(node.output_types))))
         return {
             "element_spec": [
-                Component(name=name.rstrip("'"), dtype=dtype, shape=None if shape is None else list(shape))
+                Component(name=name, dtype=dtype, shape=None if shape is None else list(shape))
                 for name, dtype, shape in zip(names, node.output_types, node.output_shapes, strict=False)
             ]
             or None,

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from pipeprof.pipelines.graph.align import join, match
-from pipeprof.pipelines.graph.elements import cardinalities, component_flow, final_elements
+from pipeprof.pipelines.graph.elements import cardinalities, component_names, final_elements
 from pipeprof.pipelines.graph.observe.reading import shapes
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
@@ -46,7 +46,7 @@ def test_facts_that_follow_from_the_inputs():
     assert set(cardinalities(graph).values()) == {7}
     assert set(shapes(graph).values()) == {((),)}
     assert final_elements(graph) is not None
-    assert len(component_flow(graph).names) == LONG + 1
+    assert len(component_names(graph)) == LONG + 1
 
 
 def test_a_model_is_matched_to_its_graph():
