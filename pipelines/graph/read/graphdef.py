@@ -39,7 +39,7 @@ ATTRIBUTES = (
     "deterministic", "reshuffle_each_iteration", "drop_remainder", "preserve_cardinality", "force_synchronous",
     "data_transfer_protocol", "target_workers", "cross_trainer_cache_options",
 )  # fmt: skip
-_MAX_OPS: Final = 400
+_MAX_OPS: Final = 2000
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200
 _FIRST_DEFAULT: Final = 8

@@ -37,6 +37,7 @@ class _SomeFunctions(TypedDict, total=False):
     by_number: bool  # its random numbers are drawn for each number of an element apart; missing as before
     seeded: bool  # a seed of an op or of the program fixes its random numbers; missing where that is not known
     writes: str  # an op inside that writes files; missing where there is none
+    tokens: list[str]  # what TensorFlow knows the Python functions by that it calls; missing where it calls none
 
 
 class FunctionDict(_SomeFunctions):
