@@ -114,7 +114,7 @@ class FunctionFacts:
             if all("seed2" in node.attr for node in drawn):
                 facts["seeded"] = any(node.attr[name].i for node in drawn for name in ("seed", "seed2"))
         if python:
-            facts["tokens"] = [node.attr["token"].s.decode() for node in nodes if node.op in PYTHON]
+            facts["tokens"] = [node.attr["token"].s.decode() for node in nodes if "token" in node.attr]
         writer = next(filter(writes_files, ops), None)
         if writer is not None:
             facts["writes"] = writer
