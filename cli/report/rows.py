@@ -121,7 +121,7 @@ def number_of(stage_id: str) -> str:
     """
     if stage_id.startswith("injected"):
         return "+"
-    parts = (part for part in stage_id.removeprefix("running.").split(".") if part != "stages")
+    parts = (part for part in stage_id.split(".") if part != "stages")
     return ".".join(parts).replace(".inputs.", "/").replace(".datasets.", "/")
 
 

@@ -178,10 +178,8 @@ def explains_stage(stage: Stage) -> bool:
 
 def _all_stages(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
     """One row a stage with everything that is known of it; those inside a function are indented."""
-    written = "as TensorFlow runs it: the graph of what was written was not read"
-    if not stages[0].id.startswith("running."):
-        known = any(stage.executed or stage.tf_op for stage in stages)
-        written = "as written" + (", and as TensorFlow runs it" if known else ": the graph that it runs was not read")
+    known = any(stage.executed or stage.tf_op for stage in stages)
+    written = "as written" + (", and as TensorFlow runs it" if known else ": the graph that it runs was not read")
     yield Heading("Stages", written)
     views = stages_of_views(profile)
     per_batch = time_scale(stage.inside_ms for stage in stages)
@@ -231,7 +229,7 @@ def _executed(stage: Stage, stages: Sequence[Stage]) -> str:
         other = next((one for one in stages if one.id == stage.fused_with), None)
         return f"fused into {stage_name(other) if other is not None else number_of(stage.fused_with)}"
     # Without an op of TensorFlow's the graph was not read, and what runs is unknown.
-    return stage.executed or ("as written" if stage.tf_op and not stage.id.startswith("running.") else "")
+    return stage.executed or ("as written" if stage.tf_op else "")
 
 
 def _calls(stage: Stage) -> str:

@@ -164,12 +164,7 @@ def match(executed: StageGraph, model: ModelDict, known: Mapping[int, str] | Non
     return _Matcher(executed, model, known or {}).run()
 
 
-def nodes_by_id(model: ModelDict) -> dict[int, ModelNodeDict]:
-    """Return the nodes of a model by their ids."""
-    return {node["id"]: node for node in model["nodes"]}
-
-
-def live_inputs(nodes: Mapping[int, ModelNodeDict], node: ModelNodeDict) -> list[ModelNodeDict]:
+def _live_inputs(nodes: Mapping[int, ModelNodeDict], node: ModelNodeDict) -> list[ModelNodeDict]:
     """Return the live inputs of a model's node in order; parts of an iterator and options are skipped."""
     found: list[ModelNodeDict] = []
     todo = [(node, number) for number in reversed(node["inputs"])]
@@ -255,13 +250,13 @@ class _Matcher:
     _fits: dict[tuple[int, str], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.nodes = nodes_by_id(self.model)
+        self.nodes = {node["id"]: node for node in self.model["nodes"]}
 
     def run(self) -> Matched:
         root = self.nodes.get(self.model["output"])
         if root is not None and self.executed.root is not None:
             top = self.executed.skip_options(self.executed.root)
-            for child in live_inputs(self.nodes, root):
+            for child in _live_inputs(self.nodes, root):
                 if self.fits(child["id"], top):
                     self._place(child["id"], top)
                 else:
@@ -291,7 +286,7 @@ class _Matcher:
         if not in_model(dataset.op, node["name"]):
             return False
         below = self._input_places(dataset)
-        for child in live_inputs(self.nodes, node):
+        for child in _live_inputs(self.nodes, node):
             for name in below:
                 pair = (child["id"], name)
                 if pair not in self._fits:
@@ -325,7 +320,7 @@ class _Matcher:
         for number in node["inputs"]:
             if number in self.nodes and is_helper(node["name"], self.nodes[number]["name"]):
                 self._place_helper(number, place)
-        live = live_inputs(self.nodes, node)
+        live = _live_inputs(self.nodes, node)
         below = self._input_places(dataset)
         given = {
             other_node["id"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -312,39 +312,18 @@ def _function_result(node: Node, below: Elements) -> Elements:
     return below if kept or node.function["elementwise"] is True else replace(below, exact=False)
 
 
-@dataclass(frozen=True)
-class ComponentFlow:
-    """Component names of a pipeline's datasets, and what functions read and write."""
-
-    graph: StageGraph
-    names: Mapping[str, tuple[str, ...]]
-
-    def reads(self, node: Node) -> frozenset[str] | None:
-        """Return the components of its input that the function of ``node`` reads; None if not known."""
-        read = node.function["reads"] if node.function is not None else None
-        below = self._input_components(node)
-        if read is None or below is None or any(number >= len(below) for number in read):
-            return None
-        return frozenset(below[number] for number in read)
-
-    def writes(self, node: Node) -> frozenset[str] | None:
-        """Return components that the function of ``node`` changes, adds or puts elsewhere; None if not known."""
-        if node.traits.predicate:
-            return frozenset()
-        own, below = self.names.get(node.id), self._input_components(node)
-        if not node.traits.maps or own is None or below is None:
-            return None
-        handed_on = _passed_through(node, len(below))
-        if handed_on is None or len(handed_on) != len(own):
-            return None
-        return frozenset(name for index, name in enumerate(own) if handed_on[index] != index)
-
-    def _input_components(self, node: Node) -> tuple[str, ...] | None:
-        return self.names.get(node.inputs[0]) if len(node.inputs) == 1 else None
+def components_written(node: Node) -> frozenset[int] | None:
+    """Return the components that the function of a dataset changes, adds or puts elsewhere; None if not known."""
+    if node.traits.predicate:
+        return frozenset()
+    passes = node.function["passes"] if node.traits.maps and node.function is not None else None
+    if passes is None or len(passes) != len(node.output_types):
+        return None
+    return frozenset(index for index, place in enumerate(passes) if place != index)
 
 
-def component_flow(graph: StageGraph) -> ComponentFlow:
-    """Return the names of all components of ``graph``."""
+def component_names(graph: StageGraph) -> dict[str, tuple[str, ...]]:
+    """Return the names of all components of each dataset by its id: those of the pipeline's keys, or indices."""
     names: dict[str, tuple[str, ...]] = {}
     todo: list[tuple[str, tuple[str, ...]]] = []
     if graph.root is not None:
@@ -367,7 +346,7 @@ def component_flow(graph: StageGraph) -> ComponentFlow:
             count = len(graph.nodes[body].output_types)
             below.append((body, own if count == len(own) else _indices(count)))
         todo += reversed(below)
-    return ComponentFlow(graph, names)
+    return names
 
 
 def _input_names(node: Node, names: tuple[str, ...], start: int, count: int) -> tuple[str, ...]:
@@ -375,44 +354,16 @@ def _input_names(node: Node, names: tuple[str, ...], start: int, count: int) -> 
         return names[start : start + count]
     if len(names) == count and (node.traits.same_components or is_option(node.op)):
         return names
-    handed_on = _passed_through(node, count) if node.traits.maps else None
-    if handed_on is None or len(handed_on) != len(names):
+    passes = node.function["passes"] if node.traits.maps and node.function is not None else None
+    if passes is None or len(passes) != len(names):
         return _indices(count)
-    kept = {place: name for name, place in zip(names, handed_on, strict=True) if place is not None}
-    return _complete_names(kept, names, handed_on, count)
-
-
-def _passed_through(node: Node, inputs: int) -> tuple[int | None, ...] | None:
-    """Return for each output component the input component it equals, or None; of several copies, only the first."""
-    passes = node.function["passes"] if node.function is not None else None
-    if passes is None:
-        return None
-    seen: set[int] = set()
-    found: list[int | None] = []
-    for place in passes:
-        found.append(place if place is not None and place < inputs and place not in seen else None)
-        if place is not None:
-            seen.add(place)
-    return tuple(found)
-
-
-def _complete_names(
-    kept: Mapping[int, str], names: Sequence[str], handed_on: Sequence[int | None], count: int
-) -> tuple[str, ...]:
-    """Name all ``count`` components: one changed in place keeps its name, others get their index."""
-    taken = set(kept.values())
-    found = []
-    for index in range(count):
-        name = kept.get(index)
-        if name is None and count == len(names) and handed_on[index] is None and names[index] not in taken:
-            name = names[index]
-        if name is None:
-            name = str(index)
-            while name in taken:
-                name += "'"
-        taken.add(name)
-        found.append(name)
-    return tuple(found)
+    # Of several copies the first one has the name.
+    pairs = reversed([*zip(passes, names, strict=True)])
+    found = {place: name for place, name in pairs if place is not None}
+    if len(names) == count:
+        # One that is changed in its place keeps its name.
+        found = {index: name for index, name in enumerate(names) if passes[index] is None} | found
+    return tuple(found.get(index, str(index)) for index in range(count))
 
 
 def _indices(count: int) -> tuple[str, ...]:

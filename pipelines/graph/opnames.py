@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pipeprof.pipelines.addresses import address_of, pipeline_of
-from pipeprof.pipelines.meaning.executed_ops import EXECUTED, OPTION_FAMILIES, executed, family
+from pipeprof.pipelines.meaning.executed_ops import OPTION_FAMILIES, executed, family
 from pipeprof.pipelines.meaning.traits import traits
 
 _VERSION = re.compile(r"V\d+$")
@@ -34,18 +34,6 @@ def in_model(op: str, node_name: str) -> bool:
     """Return whether the model calls an iterator of ``op`` ``node_name``."""
     names = executed(op).in_model
     return node_name in names if names else family(node_name) == family(op)
-
-
-def dataset_op(node_name: str) -> str:
-    """Return the op that the model calls ``node_name``.
-
-    Example:
-        >>> dataset_op("ParallelMapV2"), dataset_op("ForeverRepeat")
-        ('ParallelMapDatasetV2', 'RepeatDataset')
-    """
-    kind = next((kind for kind, row in EXECUTED.items() if node_name in row.in_model), None)
-    version = _VERSION.search(node_name)
-    return f"{kind or family(node_name)}Dataset{version[0] if version and kind is None else ''}"
 
 
 def graph_op(name: str) -> str:

@@ -18,7 +18,6 @@ from pipeprof.pipelines.graph.costs.costs import Cost
 from pipeprof.pipelines.graph.stages import Node, WrittenStage
 from pipeprof.pipelines.meaning.executed_ops import executed, written_op
 
-_OPTIMIZATION = "experimental_optimization"
 ON_WORKERS: Final = "on the workers"
 """What happens to a stage that a tf.data service runs."""
 
@@ -65,21 +64,12 @@ class Rewrites:
 
     def _serial_text(self, stage: WrittenStage) -> str:
         node = self.graphs.written.nodes[stage.head]
-        options = self.graphs.written.options
         reasons = (
             (stage.owner is not None, "stays serial: TensorFlow makes nothing parallel inside a function"),
             (not self.graphs.executed.has("Model"), "runs as written because autotune is off"),
             (node.stateful_op is not None, f"stays serial: stateful op {node.stateful_op}"),
             (node.arguments.get("force_synchronous") is True, "stays serial: synchronous is set"),
             (node.stateful, "stays serial: its function has state"),
-            (
-                options.get(f"{_OPTIMIZATION}.apply_default_optimizations") is False,
-                "runs as written because TensorFlow's optimizations are off",
-            ),
-            (
-                options.get(f"{_OPTIMIZATION}.map_parallelization") is False,
-                "stays serial because map_parallelization is off",
-            ),
         )
         return next((words for holds, words in reasons if holds), "stays serial")
 

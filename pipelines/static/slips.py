@@ -12,10 +12,8 @@ from pipeprof.pipelines.meaning.traits import STAGES, traits
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, DatasetNames, own_nodes
 from pipeprof.pipelines.static.written_calls import Imports
 
-SlipKind: TypeAlias = Literal["discarded", "drawn-once", "first-again"]
+SlipKind: TypeAlias = Literal["discarded", "drawn-once"]
 _FUNCTION: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While, *_COMPREHENSIONS)
 _RANDOM_MODULES: Final = frozenset({"random", "numpy.random"})
 _OUT_OF_GRAPH: Final = frozenset({"py_function", "numpy_function", "py_func"})
 """Calls whose function runs for each element."""
@@ -27,8 +25,7 @@ class Slip:
     """One slip.
 
     Attributes:
-        kind: The result of a transformation is thrown away, random numbers are drawn while a function is traced, or a
-            loop takes the first element again and again.
+        kind: The result of a transformation is thrown away, or random numbers are drawn while a function is traced.
         text: The call, as written.
         stage: Method of ``tf.data.Dataset`` that it is about.
         column: From 1.
@@ -131,8 +128,6 @@ class _File:
                 yield self._slip("discarded", node.value, stage, _root_name(node.value))
             if isinstance(node, ast.Call) and (stage := self._stage_of(node, datasets)) is not None:
                 yield from self._drawn(node, stage, scope)
-            if isinstance(node, _LOOPS):
-                yield from self._first_again(node, datasets)
 
     def _stage_of(self, node: ast.AST, datasets: frozenset[str]) -> str | None:
         """The method that a call makes a new dataset with; None for other expressions."""
@@ -198,48 +193,9 @@ class _File:
         name = self._dotted(node.func) if isinstance(node, ast.Call) else ""
         return name in ("numpy.random.default_rng", "numpy.random.RandomState", "random.Random")
 
-    def _first_again(self, loop: ast.AST, datasets: frozenset[str]) -> Iterator[Slip]:
-        """``next(iter(dataset))`` in a loop that does not make the dataset anew."""
-        nodes = list(own_nodes(_turn(loop)))
-        targets = [loop.target] if isinstance(loop, ast.For | ast.AsyncFor) else []
-        targets += [each.target for each in getattr(loop, "generators", ())]
-        named = [*nodes, *(one for target in targets for one in ast.walk(target))]
-        stored = [one for one in named if isinstance(one, ast.Name | ast.Attribute) and isinstance(one.ctx, ast.Store)]
-        bound = {ast.unparse(one) for one in stored}
-        for node in nodes:
-            one = _iterated(node)
-            if isinstance(one, ast.Name | ast.Attribute) and (name := ast.unparse(one)) in datasets - bound:
-                yield self._slip("first-again", node, "iter", name)
-
     def _slip(self, kind: SlipKind, node: ast.AST, stage: str, variable: str | None) -> Slip:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
         return Slip(kind, ast.unparse(node), stage, variable, self.path, line, column)
-
-
-def _turn(loop: ast.AST) -> ast.AST:
-    """What each turn of a loop or a comprehension runs; the iterables are evaluated before."""
-    match loop:
-        case ast.ListComp(elt=made) | ast.SetComp(elt=made) | ast.GeneratorExp(elt=made):
-            return ast.Module([ast.Expr(made)], [])
-        case ast.DictComp(key=key, value=value):
-            return ast.Module([ast.Expr(key), ast.Expr(value)], [])
-    return loop
-
-
-def _iterated(node: ast.AST) -> ast.AST | None:
-    """What an expression makes an iterator of to take one element; None for any other expression."""
-    match node:
-        case (
-            ast.Call(func=ast.Name(id="next"), args=[iterator, *_])
-            | ast.Call(func=ast.Attribute(value=iterator, attr="get_next" | "next"), args=[])
-        ):
-            match iterator:
-                case (
-                    ast.Call(func=ast.Name(id="iter"), args=[one])
-                    | ast.Call(func=ast.Attribute(value=one, attr="as_numpy_iterator"), args=[])
-                ):
-                    return one
-    return None
 
 
 def _root_name(node: ast.AST) -> str | None:

@@ -137,8 +137,6 @@ class Stage(Model):
     draws_by_number: bool | None = None
     """Whether its random numbers are drawn for each number of an element apart, as noise is: then one draw for a whole
     batch is as many. `None` of a function that draws none."""
-    shared_ops: list[str] | None = None
-    """Types of ops in its function that give the same for all that a `flat_map` makes of one element; else `None`."""
     body: str | None = None
     """Fingerprint of the types of ops in its function. `None` without one."""
     service: Service | None = None

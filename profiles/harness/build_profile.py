@@ -249,7 +249,6 @@ def _elements_per_batch(facts: RunFacts, observed: Observed, stages: list[Stage]
         graphs.written if graphs is not None else None,
         stages,
         loop.sizes.length if loop is not None and loop.sizes is not None else None,
-        segments=graphs.snapshots if graphs is not None else (),
         by_address=facts.ops is not None,
         ops=facts.ops,
     )

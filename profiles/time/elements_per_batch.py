@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.graph.costs.unobserved import running_graph
 from pipeprof.pipelines.graph.elements import SINGLE, Batching, final_elements
 from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
@@ -14,7 +13,6 @@ from pipeprof.profiles.lines import lines_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeprof.pipelines.graph.costs.stretches import Segment
     from pipeprof.pipelines.graph.read.records import GraphDict
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
@@ -28,22 +26,18 @@ def elements_per_batch(
     stages: Sequence[Stage],
     length: float | None,
     *,
-    segments: Sequence[Segment] = (),
     by_address: bool = True,
     ops: Mapping[str, str] | None = None,
 ) -> float | None:
     """Elements in a batch, on average; 1 for single scalars, None if unknown.
 
     Args:
-        written: The graph as written. Without a root, the model's graph stands in for it; without a graph, the stages.
+        written: The graph as written; where there is none, the stages stand in for it.
         length: Mean length of the batches: the first dimension of the first component that has one.
         by_address: The names in the graph are addresses of a spec.
         ops: For a spec, what it calls the source or stage at every address.
     """
-    graph = written if written is not None else StageGraph.from_dict(_chain(stages))
-    if written is not None and graph.root is None:
-        graph = StageGraph.from_dict(running_graph([model for pair in segments for model in pair]))
-        by_address, ops = False, None
+    graph = written if written is not None and written.root is not None else StageGraph.from_dict(_chain(stages))
     found = final_elements(graph)
     if not isinstance(found, Batching):
         return 1.0 if found is SINGLE else None

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.messages import Swallowed
 
 
-OF_THE_MODEL = (
-    "The graph could not be read: {reason}. The stages are those that TensorFlow's model shows while they run. What is "
-    "missing: their names, lines and arguments, what their elements are, and which of them TensorFlow added or fused."
-)
 _UNATTRIBUTED_SHARE = 0.01
 
 

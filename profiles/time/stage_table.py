@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, measure
 from pipeprof.pipelines.graph.costs.stretches import Segment
-from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch, running_graph, threads_inside, unread_elements
-from pipeprof.pipelines.graph.elements import cardinalities, component_flow
+from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch, threads_inside, unread_elements
+from pipeprof.pipelines.graph.elements import cardinalities, component_names
 from pipeprof.pipelines.graph.read.function_facts import LOOPING, body_of
 from pipeprof.pipelines.graph.read.records import UNKNOWN, service_facts
 from pipeprof.pipelines.graph.rewrites import Rewrites
@@ -25,14 +25,7 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
-from pipeprof.profiles.time.stage_notes import (
-    CAVEATS,
-    OF_THE_MODEL,
-    caveat_text,
-    model_messages,
-    swallowed_message,
-    total_seconds,
-)
+from pipeprof.profiles.time.stage_notes import CAVEATS, caveat_text, model_messages, swallowed_message, total_seconds
 from pipeprof.profiles.time.top_stage import count_inputs
 
 _NOT_READ = dict.fromkeys(("elements", "time_ms_per_batch", "share", "calls_per_batch", "bytes_out_per_batch"))
@@ -69,15 +62,7 @@ def explain_stages(
     written, executed = graphs.written, graphs.executed
     if not graphs.is_read:
         reason = written.reason or executed.reason or "there is no graph"
-        running = StageGraph.from_dict(running_graph([model for pair in segments for model in pair]))
-        if running.root is None:
-            return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
-        only = StageGraphs(running, running, by_address=False)
-        rows, notes = explain_stages(only, segments, batches=batches)
-        unread = Message(code="stages-unread", message=OF_THE_MODEL.format(reason=reason))
-        # Their ids are no addresses of anything written.
-        rows = [row.model_copy(update={"id": f"running.{number}"}) for number, row in enumerate(rows)]
-        return rows, [unread, *(note for note in notes if note.code == "stages-unattributed")]
+        return [], [Message(code="stages-unread", message=f"The stages could not be read: {reason}.")]
     costs = measure(executed, segments) if segments else Costs()
     elements = _Elements.of(written), _Elements.of(executed)
     unobserved = unread_elements(executed, costs, traced or {})
@@ -118,14 +103,14 @@ class _Elements:
 
     @classmethod
     def of(cls, graph: StageGraph) -> _Elements:
-        return cls(graph, component_flow(graph).names, cardinalities(graph))
+        return cls(graph, component_names(graph), cardinalities(graph))
 
     def describe(self, place: str) -> dict[str, object]:
         node = self.graph.nodes[place]
         names = self.names.get(place) or tuple(map(str, range(len(node.output_types))))
         return {
             "element_spec": [
-                Component(name=name.rstrip("'"), dtype=dtype, shape=None if shape is None else list(shape))
+                Component(name=name, dtype=dtype, shape=None if shape is None else list(shape))
                 for name, dtype, shape in zip(names, node.output_types, node.output_shapes, strict=False)
             ]
             or None,
@@ -173,7 +158,6 @@ class _StageTable:
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             steady_ops=function.get("steady") if function is not None else None,
             draws_by_number=function.get("by_number") if function is not None else None,
-            shared_ops=function.get("shared") if function is not None else None,
             body=body_of(function) if function is not None else None,
             shuffle=_shuffle([self.graphs.written.nodes[node] for node in stage.nodes]),
             service=self._service(stage),

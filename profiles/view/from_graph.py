@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.elements import ComponentFlow, cardinalities, component_flow
+from pipeprof.pipelines.graph.elements import cardinalities, components_written
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
@@ -119,16 +119,15 @@ class _ViewFromGraph:
         return frozenset(stage.address for stage in self.graphs.stages if stage.head in self.written.remote)
 
     def views(self) -> Iterator[StageView]:
-        flow = component_flow(self.written)
         counts = cardinalities(self.written)
         for stage in self.graphs.stages:
             # What other processes run has neither costs here nor a graph that could be changed.
             if stage.head not in self.written.remote:
-                yield self._written_view(stage, flow, counts)
+                yield self._written_view(stage, counts)
         for node_id in self.graphs.injected:
             yield self._injected_view(node_id)
 
-    def _written_view(self, stage: WrittenStage, flow: ComponentFlow, counts: Mapping[str, int | None]) -> StageView:
+    def _written_view(self, stage: WrittenStage, counts: Mapping[str, int | None]) -> StageView:
         head = self.written.nodes[stage.head]
         row = self.rows.get(stage.address)
         place = self.graphs.place(stage)
@@ -143,7 +142,7 @@ class _ViewFromGraph:
             element=_element(head),
             keys=self._keys(stage.head),
             elements=counts.get(stage.head),
-            function=self._function(stage, flow),
+            function=self._function(stage),
             source_bytes=head.held_bytes if traits(stage.op).in_memory else None,
             constant=self._constant(stage, head),
             location=self._location(stage, head, row),
@@ -190,7 +189,7 @@ class _ViewFromGraph:
             return {}
         return _plain_arguments(self.written.nodes[stage.head])
 
-    def _function(self, stage: WrittenStage, flow: ComponentFlow) -> FunctionView | None:
+    def _function(self, stage: WrittenStage) -> FunctionView | None:
         if traits(stage.op).composed:
             return None
         nodes = [self.written.nodes[node] for node in stage.nodes]
@@ -206,8 +205,8 @@ class _ViewFromGraph:
             random=node.function["random"],
             constant_bytes=node.function["constant_bytes"],
             elementwise=node.function["elementwise"],
-            reads=flow.reads(node),
-            writes=flow.writes(node),
+            reads=frozenset(reads) if (reads := node.function["reads"]) is not None else None,
+            writes=components_written(node),
         )
 
     def _constant(self, stage: WrittenStage, head: Node) -> bool | None:

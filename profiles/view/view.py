@@ -57,7 +57,7 @@ class FunctionView:
         python: Whether a call runs Python (``PyFunc``, ``EagerPyFunc``).
         constant_bytes: Bytes of the constants that the graph carries for it.
         elementwise: Whether every op works element by element, so that it means the same on a batch.
-        reads: Components of its input that it reads, dotted keys or indices.
+        reads: Indices of the components of its input that it reads.
         writes: Components that it changes, adds or puts elsewhere; the others pass through.
     """
 
@@ -67,8 +67,8 @@ class FunctionView:
     random: bool | None = None
     constant_bytes: int | None = None
     elementwise: bool | None = None
-    reads: frozenset[str] | None = None
-    writes: frozenset[str] | None = None
+    reads: frozenset[int] | None = None
+    writes: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)

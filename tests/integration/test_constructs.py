@@ -132,7 +132,7 @@ def test_the_number_of_elements_is_that_of_tensorflow_where_it_knows_one(name: s
         ("captured", {"stages.0.source.inputs.1.stages.0": INSIDE}),
         ("cached", {"stages.2": "fused with repeat", "stages.3": "fused with shuffle"}),
         ("snapshotted", {"stages.1": None}),
-        ("without_parallel_maps", {"stages.0": "stays serial because map_parallelization is off"}),
+        ("without_parallel_maps", {"stages.0": "stays serial"}),
         ("without_autotune", {"stages.0": "runs as written because autotune is off", "stages.1": None}),
     ],
 )
@@ -181,30 +181,12 @@ def test_what_cannot_be_written_down_is_read_over_a_source_of_one_element() -> N
     assert "without these arrays" in graphs.note
 
 
-def test_where_that_cannot_be_the_stages_are_those_of_the_model() -> None:
+def test_where_that_cannot_be_the_stages_are_unread() -> None:
     called = call_target(f"{CONSTRUCTS}:in_memory_once")
     graphs = reading.read_graphs(called.dataset, in_memory=64_000, room=64_000, watch=called.watch)
     assert graphs.written["root"] is None
-    iterator, snapshots = iter(called.dataset), []
-    for _ in range(3):
-        for _ in range(20):
-            next(iterator)
-        raw = take_snapshot(iterator)
-        assert raw is not None
-        snapshots.append(raw.to_dict())
-    rows, notes = explain_stages(
-        StageGraphs.of(graphs.written, graphs.executed), segments=list(pairwise(snapshots)), batches=40
-    )
-    assert [(row.id, row.op) for row in rows] == [
-        ("running.0", "from_tensors"),
-        ("running.1", "unbatch"),
-        ("running.2", "map+batch"),
-    ]
-    assert all(row.elements is not None and row.cpu_ms_per_batch is None for row in rows)
-    assert any(row.time_ms_per_batch for row in rows)
-    assert sum(row.share or 0 for row in rows) == pytest.approx(1.0)
-    assert [note.code for note in notes] == ["stages-unread"]
-    assert "What is missing: their names, lines and arguments" in notes[0].message
+    rows, notes = explain_stages(StageGraphs.of(graphs.written, graphs.executed), batches=40)
+    assert (rows, [note.code for note in notes]) == ([], ["stages-unread"])
 
 
 def test_what_its_user_lets_go_of_is_not_kept_alive() -> None:

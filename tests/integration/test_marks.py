@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.costs.op_owners import Marks
-from pipeprof.pipelines.graph.observe.reading import read_written, serialised
+from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.trace.record import marked_feed, marks_of
+from pipeprof.profiles.worker.trace.record import marked_feed, to_trace
 from pipeprof.profiles.worker.trace.work import key_of, traced_ops
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
@@ -31,6 +31,11 @@ def watch() -> Iterator[CallWatch]:
     """What sees the pipelines of a test being made."""
     with CallWatch(own=lambda file: file == __file__) as watch:
         yield watch
+
+
+def marks_of(dataset: Any) -> tuple[Marks, Any]:
+    graph = read_written(dataset, in_memory=0)
+    return Marks(graph), graph
 
 
 def marked(dataset: Any, found: Any, watch: CallWatch, *, stop: bool = True) -> Any:
@@ -57,16 +62,9 @@ def pipeline() -> Any:
     )
 
 
-def test_ids_are_those_of_the_graph_that_is_read() -> None:
-    dataset = pipeline()
-    marks = Marks(serialised(dataset, in_memory=0))
-    assert set(marks.datasets) <= {node["id"] for node in read_written(dataset, in_memory=0)["nodes"]}
-
-
 def test_the_same_pipeline_with_marks(watch: CallWatch) -> None:
     dataset = pipeline()
-    found = marks_of(dataset, 0, None)
-    assert found is not None
+    found = marks_of(dataset)
     assert "mul" in found[0].ambiguous()
     again = marked(dataset, found, watch)
     assert again is not None
@@ -76,8 +74,7 @@ def test_the_same_pipeline_with_marks(watch: CallWatch) -> None:
 
 def test_every_op_has_its_dataset_then(watch: CallWatch) -> None:
     dataset = pipeline()
-    found = marks_of(dataset, 0, None)
-    assert found is not None
+    found = marks_of(dataset)
     again = marked(dataset, found, watch)
     assert again is not None
     traced = traced_ops(again, found[0])
@@ -90,8 +87,7 @@ def test_every_op_has_its_dataset_then(watch: CallWatch) -> None:
 def test_variables_are_those_of_the_pipeline(watch: CallWatch) -> None:
     factor, offset = tf.Variable(2, dtype=tf.int64), tf.Variable(30, dtype=tf.int64)
     dataset = tf.data.Dataset.range(10**6).map(lambda x: x * factor).map(lambda x: x * 2 + offset).map(lambda x: x * 3)
-    found = marks_of(dataset, 0, None)
-    assert found is not None
+    found = marks_of(dataset)
     again = marked(dataset, found, watch)
     assert again is not None
     assert int(again.next()) == 90
@@ -102,8 +98,7 @@ def test_variables_are_those_of_the_pipeline(watch: CallWatch) -> None:
 
 def test_names_that_only_one_stage_has_need_no_marks(watch: CallWatch) -> None:
     dataset = tf.data.Dataset.range(10**9).map(lambda element: tf.sort(tf.stack([element, element]))).batch(2)
-    found = marks_of(dataset, 0, None)
-    assert found is not None
+    found = marks_of(dataset)
     assert not found[0].ambiguous()
     assert marked(dataset, found, watch, stop=False) is None
     feed = Feed(dataset)
@@ -113,14 +108,18 @@ def test_names_that_only_one_stage_has_need_no_marks(watch: CallWatch) -> None:
 
 def test_what_was_computed_before_is_not_computed_again(watch: CallWatch) -> None:
     dataset = tf.data.Dataset.range(4).map(lambda one: one * 2).cache().map(lambda one: one * 2).repeat()
-    found = marks_of(dataset, 0, None)
-    assert found is not None
+    found = marks_of(dataset)
     assert found[0].ambiguous()
     assert marked(dataset, found, watch, stop=False) is None
 
 
 def test_large_sources_are_not_read_again() -> None:
-    assert marks_of(tf.data.Dataset.range(3), 10**9, None) is None
+    dataset = tf.data.Dataset.range(3)
+    feed, size = Feed(dataset), 10**9
+    seen = to_trace(
+        dataset, feed, in_memory=size, room=None, watch=None, again=True, fill_seconds=0.0, stop=lambda: True
+    )
+    assert seen == (feed, None)
 
 
 def test_scopes_of_a_spec_come_first() -> None:

@@ -38,13 +38,6 @@ def test_each_written_stage_is_in_one_line(recorded: Recorded) -> None:
         assert all(line_of(run, stage.id) == line for stage in line)
 
 
-def test_stages_of_a_pipeline_that_only_the_model_shows_are_in_no_line(recorded: Recorded) -> None:
-    run = run_of(recorded, "running.0", "running.1")
-    assert not lines_of(run.stages or ())
-    assert not main_line(run)
-    assert not is_outside_functions("running.0")
-
-
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_stage_is_outside_functions_if_all_around_it_are_inputs(address: str) -> None:
     assert is_outside_functions(address) == (address not in ADDRESSES[4:5] + ADDRESSES[7:8])

@@ -1,22 +1,18 @@
-"""What the model does not count: elements without a live iterator, calls of functions, threads; and a graph of it."""
+"""What the model does not count: elements without a live iterator, calls of functions, threads."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
-from pipeprof.pipelines.graph.align import live_inputs, match, nodes_by_id
 from pipeprof.pipelines.graph.costs.costs import Cost, Costs
 from pipeprof.pipelines.graph.costs.stretches import fixed_ratio
 from pipeprof.pipelines.graph.elements import cardinalities
-from pipeprof.pipelines.graph.opnames import dataset_op, is_option
-from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, NodeDict, dataset_node
+from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.stages import Node, StageGraph, readers_first, reads
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.pipelines.meaning.executed_ops import executed as executed_op
-from pipeprof.pipelines.meaning.traits import traits
 
 _ALL_FROM, _NONE_BELOW = 0.9, 0.02
 """Traced input elements of a cache per output element: at least this many if it is filled again, fewer if it serves."""
@@ -92,52 +88,6 @@ class _CountInference:
         if mine and each <= _NONE_BELOW:
             return None if below in self.costs.by_id else 0.0
         return elements if each >= _ALL_FROM else None
-
-
-def running_graph(snapshots: Sequence[ModelDict]) -> GraphDict:
-    """Return the graph that places the most iterators of the ``snapshots``; without nodes if none of them shows any."""
-    best, placed = GraphDict(root=None, reason="TensorFlow's model shows no stages", nodes=[]), 0
-    for model in snapshots:
-        graph = _graph_of(model)
-        count = len(match(StageGraph.from_dict(graph), model).places) if graph["root"] is not None else 0
-        if count > placed:
-            best, placed = graph, count
-    return best
-
-
-def _graph_of(model: ModelDict) -> GraphDict:
-    known = nodes_by_id(model)
-    root = known.get(model["output"])
-    ends = live_inputs(known, root) if root is not None else []
-    if len(ends) != 1:
-        return {"root": None, "reason": "the model shows no stages", "nodes": []}
-    records: list[NodeDict] = []
-    todo: list[tuple[ModelNodeDict, str, str | None, int]] = [(ends[0], "", None, 0)]
-    while todo:
-        node, prefix, owner, depth = todo.pop()
-        identity = f"{prefix}{node['id']}"
-        children = live_inputs(known, node)
-        # A stage that creates iterators reads one input, which was created together with it.
-        made = [child for child in children if traits(node["name"]).nests and child["id"] != node["id"] + 1]
-        read = [child for child in children if child not in made]
-        inputs = [f"{prefix}{child['id']}" for child in read]
-        record = dataset_node(identity, dataset_op(node["name"]), inputs, owner, depth)
-        records.append(record)
-        todo += [(child, prefix, owner, depth) for child in read]
-        if made:
-            largest = max(made, key=partial(_size, known))
-            inside = f"{identity}::model::"
-            record["bodies"] = [f"{inside}{largest['id']}"]
-            todo.append((largest, inside, identity, depth + 1))
-    return {"root": str(ends[0]["id"]), "reason": None, "nodes": records}
-
-
-def _size(known: Mapping[int, ModelNodeDict], node: ModelNodeDict) -> int:
-    count, todo = 0, [node]
-    while todo:
-        count += 1
-        todo += live_inputs(known, todo.pop())
-    return count
 
 
 _AGREES = 0.05

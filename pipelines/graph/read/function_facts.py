@@ -113,6 +113,8 @@ class FunctionFacts:
             drawn = [node for node in nodes if _RANDOM.fullmatch(node.op)]
             if all("seed2" in node.attr for node in drawn):
                 facts["seeded"] = any(node.attr[name].i for node in drawn for name in ("seed", "seed2"))
+        if python:
+            facts["tokens"] = [node.attr["token"].s.decode() for node in nodes if "token" in node.attr]
         writer = next(filter(writes_files, ops), None)
         if writer is not None:
             facts["writes"] = writer

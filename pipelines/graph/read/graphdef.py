@@ -39,7 +39,7 @@ ATTRIBUTES = (
     "deterministic", "reshuffle_each_iteration", "drop_remainder", "preserve_cardinality", "force_synchronous",
     "data_transfer_protocol", "target_workers", "cross_trainer_cache_options",
 )  # fmt: skip
-_MAX_OPS: Final = 400
+_MAX_OPS: Final = 2000
 _MAX_DEPTH: Final = 20
 _MAX_TEXT: Final = 200
 _FIRST_DEFAULT: Final = 8
@@ -248,28 +248,7 @@ class GraphDefReader:
         if facts["random"] and ranks is not None:
             part = random_part(self._functions, self._functions[called[0]])
             facts["steady"], facts["by_number"] = part.steady_ops, part.by_number
-        shared = self._shared(node, scope, called[0], len(ranks)) if ranks is not None and called else []
-        if shared:
-            facts["shared"] = shared
         return facts
-
-    def _shared(self, node: Any, scope: _GraphScope, called: str, count: int) -> list[str]:
-        """Return types of ops that give the same for elements that a ``flat_map`` makes of one."""
-        below = self._by_id.get(scope.follow(node.input[0]) or "")
-        given: frozenset[str] = frozenset()
-        if below is None or not self._repeats_one(below):
-            if not scope.depth:
-                return []
-            given = frozenset(one.name for one in self._functions[called].signature.input_arg[:count])
-        return random_part(self._functions, self._functions[called], given).steady_ops
-
-    def _repeats_one(self, record: NodeDict) -> bool:
-        if traits(record["op"]).opens and len(record["bodies"]) == 1:
-            record = self._by_id[record["bodies"][0]]
-        if not record["depth"] or traits(record["op"]).cardinality != "times":
-            return False
-        source = self._by_id.get(next(iter(record["inputs"]), ""))
-        return source is not None and traits(source["op"]).in_memory and not traits(source["op"]).slices
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
         below = scope.follow(node.input[0])

@@ -35,9 +35,9 @@ class _SomeFunctions(TypedDict, total=False):
 
     steady: list[str]  # op types that depend on no random numbers; missing of a function that draws none
     by_number: bool  # its random numbers are drawn for each number of an element apart; missing as before
-    shared: list[str]  # op types that give the same for all elements that a `flat_map` makes of one; missing if none
     seeded: bool  # a seed of an op or of the program fixes its random numbers; missing where that is not known
     writes: str  # an op inside that writes files; missing where there is none
+    tokens: list[str]  # what TensorFlow knows the Python functions by that it calls; missing where it calls none
 
 
 class FunctionDict(_SomeFunctions):

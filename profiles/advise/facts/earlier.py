@@ -144,15 +144,9 @@ def _is_pure(function: FunctionView) -> bool:
 
 
 def _changes(stage: StageView, predicate: FunctionView) -> bool:
-    """Whether a map may change what a predicate reads; the empty key is the whole element."""
+    """Whether a map may change what a predicate reads."""
     writes = stage.function.writes if stage.function is not None else None
-    if writes is None or predicate.reads is None:
-        return True
-    return any(_within(read, other) or _within(other, read) for read in predicate.reads for other in writes)
-
-
-def _within(inner: str, outer: str) -> bool:
-    return outer in ("", inner) or inner.startswith(f"{outer}.")
+    return writes is None or predicate.reads is None or not writes.isdisjoint(predicate.reads)
 
 
 def shuffle_earlier(view: PipelineView, stage: StageView) -> Moved | None:

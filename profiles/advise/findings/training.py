@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.static.loops import reads_in_loop, unused_name
-from pipeprof.pipelines.static.slips import Slip
 from pipeprof.pipelines.steps.step import kind_of
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.proposal import Proposal
@@ -62,26 +61,9 @@ def _training(view: PipelineView) -> Training | None:
 def iterator_made_anew(view: PipelineView) -> Iterator[Proposal]:
     """A dataset that is built, started or run more often than it is needed."""
     training = _training(view)
-    uses = training.datasets if training is not None else []
-    seen = {use.line for use in uses if begins_each_step(use)}
-    for slips in _by_function(slip for slip in view.slips if slip.kind == "first-again" and slip.line not in seen):
-        texts = listed(list(dict.fromkeys(f"`{slip.text}`" for slip in slips)))
-        yield Proposal(
-            sentence=f"{texts} in a loop starts the pipeline anew each time, and takes its first element.",
-            recommendation="Write `iterator = iter(dataset)` before the loop, and `next(iterator)` in it.",
-            location=Location(file=as_typed(str(slips[0].path)), line=slips[0].line, column=slips[0].column),
-        )
     if training is not None:
-        proposals = (look(use, training) for use in uses for look in (_rebuilt, _each_step, _together))
+        proposals = (look(use, training) for use in training.datasets for look in (_rebuilt, _each_step, _together))
         yield from (proposal for proposal in proposals if proposal is not None)
-
-
-def _by_function(slips: Iterator[Slip]) -> list[list[Slip]]:
-    """The slips of one function together; each by itself where it is in none."""
-    found: dict[tuple[str | None, int | None], list[Slip]] = {}
-    for slip in slips:
-        found.setdefault((slip.function, None if slip.function else slip.line), []).append(slip)
-    return list(found.values())
 
 
 def _rebuilt(use: DatasetUse, training: Training) -> Proposal | None:

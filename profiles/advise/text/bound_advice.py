@@ -17,7 +17,6 @@ from importlib import resources
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.meaning.traits import traits
@@ -189,14 +188,7 @@ def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
     if runs_python(stage):
         return of_python(stage)
     on_batches = batches and _comes_into_batches(profile, stage) and not _is_batched(profile, stage)
-    return of_ops(stage, batches=on_batches, opener=_opener(profile, stage))
-
-
-def _opener(profile: Profile, stage: Stage) -> Stage | None:
-    """The stage that makes many elements of one: the one before, or that whose function this stage is in."""
-    owner = pipeline_of(stage.id)
-    outer = [one for one in profile.stages or () if one.id == owner]
-    return next((one for one in (*around(profile, stage.id)[0][-1:], *outer) if traits(one.op).opens), None)
+    return of_ops(stage, batches=on_batches)
 
 
 def _comes_into_batches(profile: Profile, stage: Stage) -> bool:
@@ -358,12 +350,11 @@ def _place(stage: Stage, file: str, hot: HotCall) -> str:
     return f"line {hot.line}{'' if here else f' of {PurePath(file).name}'}{f', `{text}`' if text else ''}"
 
 
-def of_ops(stage: Stage, *, batches: bool = True, opener: Stage | None = None) -> str:
+def of_ops(stage: Stage, *, batches: bool = True) -> str:
     """State what could replace the ops of a map that take most of its time, with their shares; empty where unknown.
 
     Args:
         batches: Whether its function may be one of whole batches.
-        opener: The stage that makes many elements of one, which it gets or is a part of.
 
     Example:
         >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
@@ -375,8 +366,7 @@ def of_ops(stage: Stage, *, batches: bool = True, opener: Stage | None = None) -
     if not ops or not whole:
         return ""
     groups: dict[str, list[OpCost]] = {}
-    shared = [op for op in ops if op.op in (stage.shared_ops or ())] if opener is not None else []
-    for op in (op for op in ops if op not in shared):
+    for op in ops:
         choices = next((choices for kind, choices in _instead() if re.fullmatch(kind, op.op)), {})
         drawn = bool(stage.random) and stage.steady_ops is not None and op.op not in stage.steady_ops
         on_batches = batches and _gains_on_batches(stage, op, drawn=drawn)
@@ -392,10 +382,6 @@ def of_ops(stage: Stage, *, batches: bool = True, opener: Stage | None = None) -
         texts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
     elif small >= SMALL_FROM and traits(stage.op).maps and batches and (not stage.random or stage.draws_by_number):
         texts.append(f"small ops {percent(small)}: each costs a call, so {_on_batches(stage, ops)}")
-    if opener is not None and sum(op.ms_per_batch for op in shared) >= NAMED_FROM * whole:
-        name = stage_name(opener)
-        made = f"the same for all elements that {name} makes of one, so do it once for each, before {name}"
-        return "; ".join([f"{_named(shared, whole)}: {made}", *texts])
     return "; ".join([*_steady(stage, whole), *texts])
 
 

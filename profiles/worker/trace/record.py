@@ -25,8 +25,7 @@ from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
-from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, readable, serialised
-from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
+from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_written, readable
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.executed_ops import family
 from pipeprof.pipelines.meaning.traits import traits
@@ -39,7 +38,7 @@ from pipeprof.profiles.worker.trace.threads import ThreadReading, ThreadStates
 from pipeprof.profiles.xplane.xplane import count_events
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.read.records import ModelDict
+    from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict
 
 
 LONGEST_REFILL_SECONDS: Final = 2.0
@@ -90,28 +89,24 @@ def to_trace(
         in_memory: Bytes that its sources and captured tensors hold in memory, at most.
     """
     read, size = readable(dataset, in_memory=in_memory, room=room, watch=watch)
-    found = marks_of(read, size, room, watch)
-    if found is None:
+    if size > SPARED_BYTES:
         return feed, None
+    graph = read_written(read, in_memory=size, room=room)
+    marks = Marks(graph, watch.lines.python if watch is not None else None)
     marked = None
     if again and read is dataset:
-        marked = marked_feed(dataset, *found, watch, fill_seconds=fill_seconds, stop=stop)
-    return marked or feed, found[0]
-
-
-def marks_of(
-    dataset: Any, in_memory: int, room: int | None, watch: CallWatch | None = None
-) -> tuple[Marks, Any] | None:
-    """Return the ops of the pipeline's functions by dataset, and its graph; None where it is too large to read."""
-    if in_memory > SPARED_BYTES:
-        return None
-    graph = serialised(dataset, in_memory=in_memory, room=room)
-    called = watch.lines.python if watch is not None else None
-    return None if isinstance(graph, str) else (Marks(graph, called), graph)
+        marked = marked_feed(dataset, marks, graph, watch, fill_seconds=fill_seconds, stop=stop)
+    return marked or feed, marks
 
 
 def marked_feed(
-    dataset: Any, marks: Marks, graph: Any, watch: CallWatch | None, *, fill_seconds: float, stop: Callable[[], bool]
+    dataset: Any,
+    marks: Marks,
+    graph: GraphDict,
+    watch: CallWatch | None,
+    *,
+    fill_seconds: float,
+    stop: Callable[[], bool],
 ) -> Feed | None:
     """Build the pipeline again with each function in a name scope of its own, and start it.
 
@@ -122,15 +117,14 @@ def marked_feed(
 
     if not marks.ambiguous() or fill_seconds > LONGEST_REFILL_SECONDS or watch is None:
         return None
-    if any(traits(node.op).stores or family(node.op) == "Save" for node in graph.node):
+    if any(traits(node["op"]).stores or family(node["op"]) == "Save" for node in graph["nodes"]):
         return None
     try:
         with watch:
             again, addresses = with_scopes(dataset, watch.calls)
-        read = GraphDefReader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
-        heads = {stage.address: stage.head for stage in StageGraph.from_dict(read).stages()}
-        found = serialised(again, in_memory=0)
-        if isinstance(found, str):
+        heads = {stage.address: stage.head for stage in StageGraph.from_dict(graph).stages()}
+        found = read_written(again, in_memory=0)
+        if found["root"] is None:
             return None
         marks.scoped([heads[address] for address in addresses], found)
         feed = Feed(again)

@@ -57,8 +57,8 @@ def records() -> PipelineView:
     return measured(view)
 
 
-DECODES = function("DecodeJpeg", reads=frozenset({"image"}), writes=frozenset({"image"}))
-WANTED = function("Equal", reads=frozenset({"label"}), writes=frozenset())
+DECODES = function("DecodeJpeg", reads=frozenset({0}), writes=frozenset({0}))
+WANTED = function("Equal", reads=frozenset({1}), writes=frozenset())
 
 
 def late_filter(predicate: FunctionView = WANTED, kept: float = 0.25, **facts: Any) -> PipelineView:
@@ -74,7 +74,7 @@ def late_filter(predicate: FunctionView = WANTED, kept: float = 0.25, **facts: A
 
 # What is made and then dropped, or made one by one
 
-LOADS = function("DecodeJpeg", "ReadFile", reads=frozenset({"0"}), writes=frozenset({"0"}))
+LOADS = function("DecodeJpeg", "ReadFile", reads=frozenset({0}), writes=frozenset({0}))
 PICTURE = (tensor("float32", 160, 160, 3), tensor("int64"))
 
 

@@ -85,17 +85,6 @@ def test_python_whose_calls_cost_most_is_called_once_per_batch(
     assert ("row() (pipe.py:3) for whole batches" in found.text) is once
 
 
-def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(profile: Profile) -> None:
-    ops = [{"op": "DecodeJpeg", "ms_per_batch": 80.0}]
-    opener = stage("stages.0", "flat_map", 0.1, name="crops_of")
-    inner = stage("stages.0.stages.0", "map", 0.8, name="crop", ops=ops, depth=1, shared_ops=["DecodeJpeg"])
-    last = stage("stages.1", "map", 0.8, name="random_crop", ops=ops)
-    for one, shared in ((inner, True), (last, False)):
-        profile.stages = [NUMBERS, opener, one]
-        found = advice_for(profile, one)
-        assert ("the same for all elements that crops_of makes" in found.text) is shared
-
-
 @pytest.mark.parametrize(
     ("blocked", "lock", "waits"), [(9.0, 0.1, True), (2.0, 0.1, False), (9.0, 0.5, False), (None, 0.1, False)]
 )
@@ -172,8 +161,6 @@ UNKNOWN: dict[str, Any] = {"steady_ops": None, "random": False}
 BY_PYTHON = [PythonCost(function="f", ms_per_batch=5.0, share=1.0)]
 CROP = {"ops": {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}}
 HUE = {"ops": {"AdjustHue": 8.0, "DecodeJpeg": 1.0}}
-SHARED = {"ops": {"DecodeJpeg": 8.0, "CropAndResize": 1.0}, "steady_ops": None, "shared_ops": ["DecodeJpeg"]}
-CROPS = Stage(id="stages.0", op="flat_map", origin="written", name="crops")
 SMALL, AT_ONCE = {"ops": {"Mul": 0.2}, "steady_ops": None}, "call prepare once per batch, after .batch(…)"
 SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     # The costliest have what could replace them, with the share of those that are named.
@@ -192,8 +179,6 @@ SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     # What is drawn anew is not to be stored.
     ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}, "DecodeAndCropJpeg 50 %: start from smaller pictures"),
     ({**CROP, **UNKNOWN}, {}, "store the pictures at the size"),
-    # What is done for each element that is made of one is done before them.
-    (SHARED, {"opener": CROPS}, "DecodeJpeg 80 %: the same for all elements that crops makes of one, so do it once"),
     ({**UNKNOWN, "ops": {"Cast": 8.0}}, {"batches": False}, "Cast 80 %: convert after a crop or a resize"),
     # Batches are no advice where they were measured without a gain.
     ({**HUE, "steady_ops": None}, {"batches": False}, "AdjustHue 80 %: adjust colours in the training step"),
@@ -205,8 +190,6 @@ NOT_SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     # What draws once in a call draws the same for a whole batch.
     (SMALL, {}, "once per batch"),
     ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}, "store"),
-    (SHARED, {}, "the same for all"),
-    ({**SHARED, "shared_ops": ["CropAndResize"], "time_ms_per_batch": 20.0}, {"opener": CROPS}, "the same for all"),
 ]
 
 

@@ -153,11 +153,11 @@ OPTIONS = [
     "autotune.enabled",
     *(f"experimental_optimization.{name}" for name in ("inject_prefetch", "map_fusion")),
 ]
-KEYS = st.none() | st.frozensets(st.sampled_from(["0", "1", "image", "label"]))
+READ = st.none() | st.frozensets(st.integers(0, 3))
 MAYBE = st.none() | st.booleans()
 FUNCTIONS = st.none() | st.builds(
     FunctionView, ops=st.none() | st.frozensets(st.sampled_from(KERNELS)), python=MAYBE, random=MAYBE,
-    stateful_op=st.none() | st.sampled_from(KERNELS), constant_bytes=SIZES, elementwise=MAYBE, reads=KEYS, writes=KEYS,
+    stateful_op=st.none() | st.sampled_from(KERNELS), constant_bytes=SIZES, elementwise=MAYBE, reads=READ, writes=READ,
 )  # fmt: skip
 COMPONENTS = st.builds(
     ComponentView,

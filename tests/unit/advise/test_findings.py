@@ -178,7 +178,6 @@ FOUND: dict[str, tuple[str, Make, str | None, str]] = {
     "a prefetch that nothing takes": ("discarded-transformation", lambda: with_slip("discarded"), None, ""),
     "a number of NumPy's": ("random-at-tracing", lambda: with_slip("drawn-once", "np.random.rand()", "map"), None,
         ""),
-    "an iterator in a loop": ("iterator-made-anew", lambda: with_slip("first-again", "next(iter(ds))"), None, ""),
     "read, then sharded": ("shard-after-read", read_then_sharded, "stages.1", "MoveStage stages.1 stages.0"),
     "read by a map, then sharded": ("shard-after-read", mapped_then_sharded, "stages.1",
         "MoveStage stages.1 stages.0"),

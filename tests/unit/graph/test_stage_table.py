@@ -29,7 +29,7 @@ Load = Callable[[str], Recorded]
         ("shuffle_repeat", "stages.1", "fused with repeat"),
         ("interleave", "stages.0.stages.0", "stays serial: TensorFlow makes nothing parallel inside a function"),
         ("autotune_off", "stages.0", "fused with batch, stays serial because autotune is off"),
-        ("optimizations_off", "stages.0", "runs as written because TensorFlow's optimizations are off"),
+        ("optimizations_off", "stages.0", "stays serial"),
         ("thread_pool", "stages.0", "fused with batch (×4)"),
         ("list_files", "stages.2", "buffer tuned to 4"),
         ("fusions", "stages.0", "fused with map (×2, tuned)"),

@@ -41,10 +41,6 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             ("drawn-once", "RNG.normal()"),
         ),
         (
-            "ds = tf.data.Dataset.range(9)\nfor i in range(3):\n  x = next(iter(ds))\n",
-            ("first-again", "next(iter(ds))"),
-        ),
-        (
             "def f(ds, n=2):\n  ds.cache()\n  return ds.batch(n)\n"
             "def g():\n  d = tf.data.Dataset.range(9)\n  return f(d.map(len))\n",
             ("discarded", "ds.cache()"),
@@ -55,22 +51,11 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             ("discarded", "self.ds.shuffle(9)"),
         ),
         (
-            "def make():\n  return tf.data.Dataset.range(9).batch(2)\ndef f():\n  a, b = make(), make()\n"
-            "  def rows():\n    for _ in range(3):\n      yield next(iter(a)), next(iter(b))\n"
-            "  return tf.data.Dataset.from_generator(rows, tf.int64)\n",
-            ("first-again", "next(iter(b))"),
-        ),
-        (
             "def split(d):\n  return d.take(5), d.skip(5)\n"
             "train, val = split(tf.data.Dataset.range(9))\ntrain.repeat()\n",
             ("discarded", "train.repeat()"),
         ),
         ("def f(data):\n  data.batch(8)\n  return data.prefetch(1)\n", ("discarded", "data.batch(8)")),
-        (
-            "class T:\n  def run(self, ds):\n    for _ in range(9):\n      x = next(iter(ds))\n"
-            "def main():\n  ds = tf.data.Dataset.range(9)\n  T(3).run(ds)\n",
-            ("first-again", "next(iter(ds))"),
-        ),
         (
             "import tensorflow_datasets as tfds\nds = tfds.load('x', split='train')\nds.with_options(o)\n",
             ("discarded", "ds.with_options(o)"),
@@ -89,19 +74,6 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             "class A:\n  def grow(self, x):\n    return x + RNG.normal()\n  def b(self):\n"
             "    return tf.data.Dataset.range(9).map(self.grow)\n",
             ("drawn-once", "RNG.normal()"),
-        ),
-        ("ds = tf.data.Dataset.range(9)\nx = [next(iter(ds)) for _ in range(3)]\n", ("first-again", "next(iter(ds))")),
-        (
-            "ds = tf.data.Dataset.range(9)\nx = {i: next(iter(ds)) for i in range(3)}\n",
-            ("first-again", "next(iter(ds))"),
-        ),
-        (
-            "ds = tf.data.Dataset.range(9)\nwhile True:\n  x = iter(ds).get_next()\n",
-            ("first-again", "iter(ds).get_next()"),
-        ),
-        (
-            "ds = tf.data.Dataset.range(9)\nwhile True:\n  x = next(ds.as_numpy_iterator())\n",
-            ("first-again", "next(ds.as_numpy_iterator())"),
         ),
         (
             "def a():\n  def f(x):\n    return x\n  return tf.data.Dataset.range(9).map(f)\n"
@@ -131,22 +103,14 @@ def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> No
         "def mix(ds):\n  return ds.shuffle(9, seed=np.random.randint(9))\nds = tf.data.Dataset.range(9).apply(mix)\n",
         "class A:\n  def __init__(self):\n    self.ds = tf.data.Dataset.range(9)\n"
         "class B:\n  def f(self):\n    self.ds.shuffle()\n",
-        "class A:\n  def f(self):\n    while True:\n      self.ds = tf.data.Dataset.range(9)\n"
-        "      x = next(iter(self.ds))\n",
         "data = tf.data.Dataset.range(9)\ndef f():\n  data = Deck()\n  data.shuffle()\n",
         "def f(items):\n  def g(items):\n    items.take(2)\n  d = tf.data.Dataset.range(3)\n  return f(d), g([1])\n",
         "def f(x):\n  return tf.numpy_function(lambda v: v * np.random.rand(), [x], tf.float64)\n"
         "ds = tf.data.Dataset.range(9).map(f)\n",
         "def f(x):\n  return x * tf.random.uniform([])\nds = tf.data.Dataset.range(9).map(f)\n",
         "def rows():\n  yield np.random.rand()\nds = tf.data.Dataset.from_generator(rows, tf.float32)\n",
-        "for i in range(3):\n  ds = tf.data.Dataset.range(i)\n  x = next(iter(ds))\n",
-        "values = {1, 2}\nwhile values:\n  values.discard(next(iter(values)))\n",
-        "ds = tf.data.Dataset.range(9)\nit = iter(ds)\nwhile True:\n  next(it)\n",
         "def a():\n  def f():\n    return np.random.rand()\n  return f()\n"
         "def b():\n  def f(x):\n    return x\n  return tf.data.Dataset.range(9).map(f)\n",
-        "ds = tf.data.Dataset.range(9)\nx = [row for row in next(iter(ds))]\n",
-        "ds = tf.data.Dataset.range(9)\nx = [next(iter(ds)) for ds in (ds, ds.skip(3))]\n",
-        "ds = tf.data.Dataset.range(9)\nfor ds in (ds, ds.skip(3)):\n  print(next(iter(ds)))\n",
         "def f(x, n):\n  return x * n\nds = tf.data.Dataset.range(9).map(partial(f, n=random.random()))\n",
         "class A:\n  def draw(self):\n    return RNG.normal()\n  def b(self):\n"
         "    return tf.data.Dataset.range(9).map(self.scale(self.draw()))\n",
