@@ -333,25 +333,6 @@ def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always(
     assert len(one.steps) == 10
 
 
-def test_an_iterator_is_asked_for_again_once_there_is_attention_or_its_epoch_is_over(script: Script) -> None:
-    observer, dataset = script.observer, Dataset()
-    iterator: Any = script.iterate(dataset, 1)
-    assert iterator.pipeprof_note == script.only.passes[0].times.append
-    observer.attention = True
-    assert not hasattr(iterator, "pipeprof_note")
-    observer.asked(iterator)
-    assert (len(script.attended), hasattr(iterator, "pipeprof_note")) == (1, False)
-    observer.attention = False
-    observer.fit_called(None, dataset)
-    further = script.iterate(dataset, 0)
-    observer.epoch_began()
-    observer.steps[0](0)
-    observer.asked(further)
-    assert hasattr(further, "pipeprof_note")
-    observer.epoch_ending()
-    assert not hasattr(further, "pipeprof_note")
-
-
 @pytest.mark.parametrize("in_python", [False, True])
 def test_epochs_with_the_iterator_of_the_one_before_are_one_pass_with_pauses(
     script: Script, *, in_python: bool
@@ -453,10 +434,9 @@ def test_a_step_calls_as_little_of_pipeprof_as_it_can(library: Any, of_keras: tu
             function()
             callbacks.on_train_batch_end(0, {})
 
-        assert calls_of(fit_step) == ["on_train_batch", "call", "returned", "on_train_batch"]
-        assert calls_of(lambda: next(batches)) == ["next_batch"]
+        assert calls_of(fit_step) == ["on_train_batch", "_step_began", "call", "returned", "on_train_batch"]
+        assert calls_of(lambda: next(batches)) == ["next_batch", "asked"]
     assert calls_of(fit_step) == calls_of(lambda: next(batches)) == []
-    assert not hasattr(batches, "pipeprof_note")
 
 
 @pytest.mark.parametrize("folded", [True, False])
