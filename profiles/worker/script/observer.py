@@ -49,7 +49,6 @@ class ScriptObserver:
         graph_of: Returns what a dataset's graph shows; None where that takes too much.
 
     Attributes:
-        calls: See `Observer`; so for `steps`.
         validation_ns: Of evaluations inside of `fit`, summed.
         epoch_end_ns: Of the callbacks at the end of epochs, summed.
         in_graph: Where datasets are consumed inside of a tf.function.
@@ -68,7 +67,6 @@ class ScriptObserver:
         give: Callable[[Any, Place, Role], Any] | None = None,
         graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
-        self.steps: list[Callable[[int], object]] = [self._step_began, nothing]
         self.came: Callable[[int], object] | None = None
         self.attention = False
         self.consumers: list[Consumer] = []
@@ -79,8 +77,7 @@ class ScriptObserver:
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
         self._clock = time.perf_counter_ns
         self.habits = Habits(users_place, self._clock)
-        self.calls = self.habits.calls
-        self.function_returned, self.compiled = self.habits.function_returned, self.habits.compiled
+        self.function_returned = self.habits.function_returned
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
@@ -212,17 +209,21 @@ class ScriptObserver:
         self.epochs += 1
         self._epoch = None
 
-    def _step_began(self, _now: int) -> None:
+    def step_began(self) -> None:
         """Note the time, after what there is to do before the step."""
         one = self._epoch
         if one is None:
             # The steps that follow are those of the latest iterator.
             one = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
             one = self._epoch = self._go_on(one) if one.ended else one
-            self.steps[1] = one.steps.append
         if self.attention:
             self._attend(one)
         one.steps.append(self._clock())
+
+    def step_returned(self) -> None:
+        """Note the time."""
+        if self._epoch is not None:
+            self._epoch.steps.append(self._clock())
 
     def _go_on(self, one: Pass) -> Pass:
         """Begin another pass with the iterator of an epoch that is over, as Keras does for `steps_per_epoch`."""
@@ -238,7 +239,6 @@ class ScriptObserver:
 
     def _close_epoch(self) -> None:
         one, self._epoch = self._epoch, None
-        self.steps[1] = nothing
         if one is None or one.ended:
             return
         with contextlib.suppress(Exception):
