@@ -298,11 +298,9 @@ class FunctionUse(Record):
     name: str
     """Name of the Python function."""
     file: str | None = None
-    """Where it is defined; a library's, and one of JAX: where it is called."""
+    """Where it is defined; a library's: where it is called."""
     line: int | None = None
     """Line of `file`, from 1."""
-    compiler: Literal["TensorFlow", "JAX"] = "TensorFlow"
-    """Whose it is."""
     objects: int = 0
     """How many there were of this code."""
     calls: int = 0

@@ -8,7 +8,6 @@ import os
 import select
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
@@ -18,7 +17,7 @@ from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
 from pipeprof.profiles.protocol.channel import encode
 from pipeprof.profiles.protocol.messages import Sketch
-from pipeprof.profiles.protocol.options import READY, LookAnswer, LookJob, as_pairs
+from pipeprof.profiles.protocol.options import READY, LookAnswer, Options, to_worker
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
@@ -63,9 +62,7 @@ class Looker:
             PipelineFailedError: The user's Python raised, or building did not come to its end.
             PipeprofError: The process could not be started, or TensorFlow is not there.
         """
-        job = LookJob(str(target), str(target.path), list(target.arguments))
-        if loaded is not None:
-            job = replace(job, data=as_pairs(loaded.data), base_dir=str(loaded.base_dir), made=_made(loaded))
+        job = Options(target, loaded=loaded, data_dirs=_made(loaded) if loaded is not None else {})
         try:
             if self._process is None or self._process.poll() is not None:
                 self._start()
@@ -104,7 +101,7 @@ class Looker:
         self._process = None
         self._stack.close()
 
-    def _ask(self, job: LookJob) -> LookAnswer:
+    def _ask(self, job: Options) -> LookAnswer:
         """Have a target built.
 
         Raises:
@@ -117,7 +114,7 @@ class Looker:
             if line != READY:
                 return _answer(line)
             self._is_ready = True
-        text = encode(job).encode()
+        text = encode(to_worker(job)).encode()
         with contextlib.suppress(BrokenPipeError):
             while text:
                 text = text[os.write(self._jobs, text) :]

@@ -186,27 +186,10 @@ def from_pairs(value: Any) -> Any:
     return [from_pairs(inner) for inner in value] if isinstance(value, list) else value
 
 
-# What `check` asks the process that builds its targets, and what that answers
+# What the process answers that builds targets for `check`
 
 READY: Final = b"ready\n"
 """First line of the answers: TensorFlow is loaded."""
-
-
-@dataclass(frozen=True)
-class LookJob:
-    """A spec or a function to build.
-
-    Attributes:
-        data: The spec's, as `as_pairs` has it; None for a function.
-        made: Folders of the entries under ``data:`` that have been made.
-    """
-
-    target: str
-    file: str
-    arguments: list[tuple[str, str]] = field(default_factory=list)
-    data: Any = None
-    base_dir: str = ""
-    made: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,6 @@ class TurnRequest:
         kind: ``warm`` runs until the step time has settled, at most for `seconds` unless the job has more steps of
             warm-up; ``block`` measures; ``stages`` requests the graphs, with the model as it was in all blocks so far.
         settle_seconds: Steps of so many seconds before it are not counted: threads have just been started again.
-        dispatch: How many steps the host may run ahead of a simulated device in this turn, or ``sync``; None for as
-            many as the job says.
     """
 
     kind: Literal["warm", "block", "stages"]
@@ -77,7 +75,6 @@ class TurnRequest:
     steps: int = 1
     settle_seconds: float = 0.0
     batch_seconds: float = 0.0
-    dispatch: int | Literal["sync"] | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ class Wrapped:
         return ".".join(filter(None, (self.module, self.owner, self.method)))
 
 
-LISTENS = "register_event_duration_secs_listener"
 _DISTRIBUTES = "which dataset is behind one that a strategy distributes"
 _LIST = "callbacks.CallbackList"
 _ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
@@ -65,7 +64,6 @@ WRAPPED = (
     Wrapped("tensorflow", "data.Dataset", "reduce", "loops over a dataset inside of a tf.function"),
     Wrapped("tensorflow", "types.experimental.PolymorphicFunction", "__call__", "time and traces of tf.functions"),
     Wrapped("tensorflow", "GradientTape", "gradient", "steps that compute outside of a tf.function"),
-    Wrapped("jax", "monitoring", LISTENS, "what JAX compiles: a listener is registered, nothing is wrapped"),
     Wrapped("torch", "utils.data.DataLoader", "__iter__", "batches that come from no tf.data dataset"),
     Wrapped("keras", "Model", "fit", "where training begins, and from what"),
     Wrapped("keras", _LIST, "on_train_begin", "callbacks that Keras waits for"),

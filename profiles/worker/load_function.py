@@ -84,12 +84,6 @@ def _a(word: str) -> str:
     return f"an {word}" if word[:1] in "aeiouAEIOU" else f"a {word}"
 
 
-# TensorFlow and its dependencies read these on import.
-_EARLY = ("TF_", "CUDA_", "XLA_", "OMP_", "KMP_", "MKL_")
-_OF_JAX = "XLA_PYTHON_CLIENT_"
-"""JAX reads these when it first computes."""
-
-
 # Settings that cannot change after TensorFlow's first op.
 _BEFORE_ALL = frozenset(
     {
@@ -142,7 +136,6 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
         notes.append((_CONTEXT, f"{text} received tf.distribute.InputContext(1, 0, 1): all data on one worker."))
         return tf.distribute.InputContext(1, 0, 1)
 
-    before = dict(os.environ)
     with CallWatch(_own_file_test(target)) as watch:
         function = load_function(target)
         _need_eager(text)
@@ -151,14 +144,6 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     _need_eager(text)
     if watch.note is not None:
         notes.append(("no-lines", f"{text}: {watch.note}."))
-    late = sorted(
-        name
-        for name, value in os.environ.items()
-        if name.startswith(_EARLY) and not name.startswith(_OF_JAX) and before.get(name) != value
-    )
-    if late:
-        said = f"{text} sets {', '.join(late)} after TensorFlow was loaded, which has no effect; set it in the shell."
-        notes.append(("set-too-late", said))
     dataset, step = result, None
     if isinstance(result, tuple) and len(result) == 2 and not isinstance(result[1], tf.data.Dataset):
         dataset, step = result if callable(result[1]) else (result, None)

@@ -19,7 +19,7 @@ from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import encode
 from pipeprof.profiles.protocol.messages import Sketch
-from pipeprof.profiles.protocol.options import READY, SERVICE, LookAnswer, LookJob, from_pairs
+from pipeprof.profiles.protocol.options import READY, SERVICE, LookAnswer, Options, from_pairs, in_worker
 from pipeprof.profiles.user_frames import frames_of_error, text_of
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import end_at_once, first_line, raise_oom_score
@@ -61,10 +61,10 @@ def _send(answers: int, answer: LookAnswer) -> None:
 
 
 def _answer(answers: int, line: bytes) -> None:
-    job = LookJob(**json.loads(line))
+    job = in_worker(json.loads(line))
     # The jobs that follow are not for the user's code to read.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    look_like_a_script(job.file)
+    look_like_a_script(str(job.target.path))
 
     def end(error: BaseException) -> None:
         _send(answers, _answer_of(error))
@@ -92,17 +92,17 @@ def _answer_of(error: BaseException) -> LookAnswer:
     return LookAnswer(kind="target" if code == "target" else "python", message=message, lines=lines)
 
 
-def _call(job: LookJob) -> LookAnswer:
+def _call(job: Options) -> LookAnswer:
     from pipeprof.pipelines.graph.observe.build_watch import held_bytes
     from pipeprof.pipelines.graph.observe.reading import read_graphs
 
-    arguments = job.arguments
+    arguments = job.target.arguments
     if any(SERVICE in value for _, value in arguments):
         from pipeprof.profiles.worker.services import start_local_service
 
         address = start_local_service(import_tensorflow(), 1).address
-        arguments = [(name, value.replace(SERVICE, address)) for name, value in arguments]
-    called = call_target(job.target, arguments)
+        arguments = tuple((name, value.replace(SERVICE, address)) for name, value in arguments)
+    called = call_target(str(job.target), arguments)
     dataset, watch = called.dataset, called.watch
     held = held_bytes(watch.made) + watch.lines.held_bytes(dataset)
     found = read_graphs(dataset, in_memory=held, watch=watch)
@@ -110,14 +110,16 @@ def _call(job: LookJob) -> LookAnswer:
     return LookAnswer(Sketch(found.written, found.places, made, found.constants), notes=list(called.notes))
 
 
-def _build(job: LookJob) -> LookAnswer:
+def _build(job: Options) -> LookAnswer:
     from pipeprof.pipelines.build.look import DATA, LookContext, look
     from pipeprof.pipelines.build.pinned import BuildError
     from pipeprof.pipelines.spec.spec import spec_of
 
     data: Any = from_pairs(job.data)
     entries = spec_of(data).data
-    context = LookContext(Path(job.base_dir), entries, {name: Path(folder) for name, folder in job.made.items()})
+    context = LookContext(
+        Path(job.base_dir or ""), entries, {name: Path(folder) for name, folder in job.data_dirs.items()}
+    )
     try:
         return LookAnswer(Sketch(look(data, context)))
     except BuildError as error:

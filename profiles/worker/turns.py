@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.changes.recorded_calls import CallWatch
     from pipeprof.pipelines.graph.read.records import GraphDict
     from pipeprof.pipelines.meaning.traits import Traits
-    from pipeprof.pipelines.steps.consumer import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
 
@@ -219,18 +218,8 @@ class TurnRun(JobRun):
             if turn.kind == "stages":
                 self._send_stages()
                 continue
-            if turn.dispatch is not None and step is not None:
-                step = self._step_in(turn.dispatch)
             self._channel.send(turn=self._take(turn, step))
             step = self._step() if self._device else None
-
-    def _step_in(self, dispatch: Dispatch) -> Any:
-        """A step in another mode of dispatch than the job's."""
-        usual, self._dispatch = self._dispatch, dispatch
-        try:
-            return self._step()
-        finally:
-            self._dispatch = usual
 
     def _keep_peak(self) -> None:
         """Keep the peak of the phase that has ended: the next one starts the kernel's high-water mark anew."""

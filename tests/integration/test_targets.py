@@ -342,15 +342,6 @@ def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) ->
     assert "flowers are being imported" in profile["output"]
 
 
-def test_a_setting_that_comes_too_late_is_told() -> None:
-    try:
-        called = call_target("flowers.input:late")
-    finally:
-        os.environ.pop("TF_GPU_THREAD_MODE", None)
-        os.environ.pop("XLA_PYTHON_CLIENT_PREALLOCATE", None)
-    assert [code for code, _ in called.notes] == ["set-too-late"]
-
-
 def test_a_file_that_configures_tensorflow_is_imported_in_time(tmp_path: Path) -> None:
     (tmp_path / "configured.py").write_text(
         "import tensorflow as tf\n"

@@ -131,23 +131,18 @@ def _together(use: DatasetUse, training: Training) -> Proposal | None:
 
 @finding("retraced-step", "speed", "same")
 def retraced_step(view: PipelineView) -> Iterator[Proposal]:
-    """A step that is traced or compiled again and again."""
+    """A step that is traced again and again."""
     training = _training(view)
     for use in training.functions if training is not None else ():
         share = share_of(use.trace_seconds, training) if training is not None else 0.0
         if training is None or use.traces < TRACES or share < SHARE:
             continue
-        jax = use.compiler == "JAX"
-        done = "compiled by JAX" if jax else "traced"
         advice = f"Give `{use.name}` one trace for all shapes, and pass numbers as tensors."
         if use.objects >= use.traces / 2:
             advice = "Make it once, before the loop."
-        elif jax:
-            advice = f"Pad what `{use.name}` gets to few shapes, and pass numbers as arrays."
         yield Proposal(
-            title="Compile the step once" if jax else "",
             location=location_of(use),
-            sentence=f"`{use.name}`{at(use, ' (')}{')' if use.file else ''} was {done} {use.traces:,} times: "
+            sentence=f"`{use.name}`{at(use, ' (')}{')' if use.file else ''} was traced {use.traces:,} times: "
             f"{share_text(use.trace_seconds, training)}.",
             recommendation=advice,
             evidence={"traces": use.traces, "objects": use.objects, "trace_s": use.trace_seconds, "share": share},

@@ -34,7 +34,6 @@ class Habits:
         own_steps: Whether steps compute outside of tf.functions.
         callbacks: Those that make `fit` wait for the results of each step.
         source: What gives batches, if it is no tf.data dataset.
-        calls: By the number of a tf.function that was called, what counts a call of it.
     """
 
     def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
@@ -46,7 +45,7 @@ class Habits:
         self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
         self._place, self._clock = place, clock
         self._thread = get_ident()
-        self.calls: dict[int, _Returned] = {}
+        self._counting: dict[int, _Returned] = {}
         self._uses: dict[Any, FunctionUse] = {}
         self._saving: list[tuple[bool, int]] = []
 
@@ -58,20 +57,18 @@ class Habits:
     def function_returned(self, function: Any, duration_ns: int) -> None:
         """Count a call."""
         if get_ident() == self._thread:
-            (self.calls.get(id(function)) or self._counts(function))(function, duration_ns)
+            (self._counting.get(id(function)) or self._counts(function))(function, duration_ns)
 
     def _counts(self, function: Any) -> _Returned:
-        """Return what counts the calls of a function, and its traces after long ones, in this thread."""
+        """Return what counts the calls of a function, and its traces after long ones."""
         name = getattr(function.python_function, "__name__", "tf.function")
         file, line = _users_code(function.python_function) or self._place()
         use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line))
         use.objects += 1
-        thread, known = self._thread, 0
+        known = 0
 
         def returned(function: Any, duration_ns: int) -> None:
             nonlocal known
-            if get_ident() != thread:
-                return
             use.calls += 1
             use.seconds += duration_ns / 1e9
             if duration_ns < _LONG_NS and known:
@@ -83,20 +80,9 @@ class Habits:
                 use.traces += traces - known
                 known = traces
 
-        weakref.finalize(function, self.calls.pop, id(function), None).atexit = False
-        self.calls[id(function)] = returned
+        weakref.finalize(function, self._counting.pop, id(function), None).atexit = False
+        self._counting[id(function)] = returned
         return returned
-
-    def compiled(self, function: str, seconds: float) -> None:
-        """Count a compilation of JAX's, at the line that called the function."""
-        file, line = self._place()
-        if get_ident() != self._thread or file is None:
-            return
-        name = function.removeprefix("jit_").removeprefix("jit(").removesuffix(")")
-        use = self._uses.setdefault((name, file, line), FunctionUse(name=name, file=file, line=line, compiler="JAX"))
-        if use.traces:
-            use.trace_seconds += seconds
-        use.traces += 1
 
     def saving(self, method: str) -> None:
         """Start the clock of a save; of one inside another, do not."""

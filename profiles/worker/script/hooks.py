@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from pipeprof.profiles.protocol.wrapped import LISTENS, WRAPPED, WRITERS, Wrapped
+from pipeprof.profiles.protocol.wrapped import WRAPPED, WRITERS, Wrapped
 
 Inner = Literal["validation", "prediction", "adapt"]
 """What takes batches for something else than a step."""
@@ -31,21 +31,9 @@ class Observer:
     `ScriptObserver` has all that is told. A method that raises raises into the user's code, so none does unless it is
     meant to.
 
-    What is called for every step is looked up in the iterator, `calls` and `steps`, which an observer fills and
-    empties as it needs to be asked: a step pushes what they need out of the processor's caches, so every object and
-    every attribute on the way counts. An iterator's attribute ``pipeprof_note`` takes the times at which its batches
-    are requested and come; where an observer has set it, `asked` is not called. To find it in a dictionary took 1.5 µs
-    once a step had emptied the caches, longer than all the rest.
-
-    Attributes:
-        calls: By the number of a tf.function, what is called instead of `function_returned`.
-        steps: What takes the times at which a step of ``fit`` begins, before its batch is fetched, and at which its
-            function returns; on a device it may still be at work.
+    What is called for every step is short: a step pushes what it needs out of the processor's caches, so that to find
+    an iterator in a dictionary takes 1.5 µs.
     """
-
-    # Those of one that does nothing, for good.
-    calls: dict[int, Callable[[Any, int], object]] = {}  # noqa: RUF012
-    steps: list[Callable[[int], object]] = [nothing, nothing]  # noqa: RUF012
 
     def given(self, dataset: Any) -> Any:
         """Return the dataset to iterate where the script iterates this one."""
@@ -75,6 +63,9 @@ _TOLD: Mapping[str, tuple[_Tell | None, _Tell | None]] = {
     "on_train_begin": (lambda seen, given, _: seen.train_began(given[0].callbacks), None),
     "on_epoch_begin": (lambda seen, *_: seen.epoch_began(), None),
     "on_epoch_end": (lambda seen, *_: seen.epoch_ending(), lambda seen, *_: seen.epoch_ended()),
+    # Before the batch is fetched, and when the function has returned: on a device it may still be at work.
+    "on_train_batch_begin": (lambda seen, *_: seen.step_began(), None),
+    "on_train_batch_end": (lambda seen, *_: seen.step_returned(), None),
     "on_test_begin": (lambda seen, *_: seen.entered("validation"), None),
     "on_test_end": (None, lambda seen, *_: seen.left("validation")),
     "on_predict_begin": (lambda seen, *_: seen.entered("prediction"), None),
@@ -119,9 +110,7 @@ class Hooks:
             owner: Any = module
             for name in filter(None, row.owner.split(".")):
                 owner = getattr(owner, name, None)
-            if owner is not None and row.method == LISTENS:
-                getattr(owner, LISTENS, lambda _: None)(self._compiled)
-            elif owner is not None and row.method == "__call__":
+            if owner is not None and row.method == "__call__":
                 for kind in owner.__subclasses__():
                     self._wrap(kind, row.method, self._around_function)
             elif owner is not None and hasattr(owner, row.method):
@@ -129,9 +118,6 @@ class Hooks:
 
     def uninstall(self) -> None:
         """Put the real methods back; one that others have wrapped since stays, and tells nothing any more."""
-        self._seen.forget_notes()
-        self._seen.calls.clear()
-        self._seen.steps[:] = nothing, nothing
         self._seen = Observer()
         for owner, name, wrapped, real in reversed(self._real):
             if vars(owner).get(name) is not wrapped:
@@ -154,8 +140,6 @@ class Hooks:
             ("data.Dataset", "__iter__"): self._around_iter,
             ("distribute.Strategy", "experimental_distribute_dataset"): self._around_distribute,
             ("distribute.Strategy", "distribute_datasets_from_function"): self._around_distribute_function,
-            ("callbacks.CallbackList", "on_train_batch_begin"): lambda real: self._around_step(real, 0),
-            ("callbacks.CallbackList", "on_train_batch_end"): lambda real: self._around_step(real, 1),
         }
         if (wrapper := wrappers.get((row.owner, row.method))) is not None:
             return wrapper
@@ -173,10 +157,6 @@ class Hooks:
                     after(self._seen, arguments, named)
 
         return wrapped
-
-    def _compiled(self, event: str, seconds: float, **named: Any) -> None:
-        if event.endswith("/backend_compile_duration"):
-            self._seen.compiled(str(named.get("fun_name", "jit")), seconds)
 
     def _around_iter(self, real: Callable[..., Any]) -> Callable[..., Any]:
         clock = self._clock
@@ -254,17 +234,16 @@ class Hooks:
         return __iter__
 
     def _around_function(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        clock, eagerly, find = self._clock, self._eagerly, self._seen.calls.get
+        clock, eagerly = self._clock, self._eagerly
 
         def call(function: Any, *arguments: Any, **named: Any) -> Any:
             if not eagerly():
                 return real(function, *arguments, **named)
-            returned = find(id(function)) or self._seen.function_returned
             began = clock()
             try:
                 return real(function, *arguments, **named)
             finally:
-                returned(function, clock() - began)
+                self._seen.function_returned(function, clock() - began)
 
         return call
 
@@ -282,13 +261,7 @@ class Hooks:
         clock = self._clock
 
         def next_batch(iterator: Any) -> Any:
-            try:
-                note = iterator.pipeprof_note
-            except AttributeError:
-                got = self._seen.asked(iterator)
-            else:
-                note(clock())
-                got = note
+            got = self._seen.asked(iterator)
             try:
                 batch = real(iterator)
             except BaseException:
@@ -298,12 +271,3 @@ class Hooks:
             return batch
 
         return next_batch
-
-    def _around_step(self, real: Callable[..., Any], number: int) -> Callable[..., Any]:
-        clock, steps = self._clock, self._seen.steps
-
-        def on_train_batch(callbacks: Any, batch: Any, logs: Any = None) -> Any:
-            steps[number](clock())
-            return real(callbacks, batch, logs)
-
-        return on_train_batch

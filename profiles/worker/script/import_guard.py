@@ -17,7 +17,6 @@ import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib.abc import MetaPathFinder
 from pathlib import Path
@@ -36,23 +35,10 @@ from pipeprof.profiles.worker.script.hooks import Hooks, Inner, Observer, nothin
 
 MOST_BATCHES = 100
 """Of one dataset, in all its loops."""
-MOST_NS = 2_000_000_000
-"""From the first batch of one loop, once it has taken more than a few: single calls of `next` may be slow."""
-FEW_BATCHES = 3
 
 
 class TrainsAtImportError(UsageError):
     """The file trains when it is imported."""
-
-
-@dataclass
-class _Loop:
-    """Batches taken from one iterator, the first of them at a time in ns."""
-
-    dataset: Any
-    short: bool
-    since: int = 0
-    batches: int = 0
 
 
 class ImportGuard(Observer):
@@ -63,12 +49,9 @@ class ImportGuard(Observer):
             return: an exception would be the user's own to catch, and his ``finally`` would run.
     """
 
-    def __init__(
-        self, stop: Callable[[TrainsAtImportError], object], clock: Callable[[], int] = time.perf_counter_ns
-    ) -> None:
+    def __init__(self, stop: Callable[[TrainsAtImportError], object]) -> None:
         self._stop = stop
-        self._clock = clock
-        self._loops: WeakKeyDictionary[Any, _Loop] = WeakKeyDictionary()
+        self._datasets: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
         self._batches: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
         self._adapting = 0
 
@@ -79,7 +62,7 @@ class ImportGuard(Observer):
     @contextmanager
     def guarded(self) -> Iterator[None]:
         """Watch while the file is imported, and leave everything as it was."""
-        hooks = Hooks(self, self._clock)
+        hooks = Hooks(self, time.perf_counter_ns)
         watch = ImportWatch(LIBRARIES, hooks.install)
         self._adapting = 0
         watch.begin()
@@ -96,8 +79,7 @@ class ImportGuard(Observer):
     def iterator_made(self, dataset: Any, iterator: Any, *_: Any) -> None:
         """A loop over a dataset may begin."""
         if not self._adapting:
-            # A name, as there is no other sign of `take`: a look that is slow because a shuffle buffer is filled first.
-            self._loops[iterator] = _Loop(dataset, short=type(dataset).__name__ == "_TakeDataset")
+            self._datasets[iterator] = dataset
 
     def entered(self, role: Inner) -> None:
         """A layer of Keras learns its state from a dataset."""
@@ -109,16 +91,13 @@ class ImportGuard(Observer):
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
         """A batch is requested."""
-        loop = self._loops.get(iterator)
-        return functools.partial(self._got, loop) if loop is not None else nothing
+        dataset = self._datasets.get(iterator)
+        return functools.partial(self._got, dataset) if dataset is not None else nothing
 
-    def _got(self, loop: _Loop, now: int) -> None:
-        loop.since, loop.batches = loop.since if loop.batches else now, loop.batches + 1
-        batches = self._batches[loop.dataset] = self._batches.get(loop.dataset, 0) + 1
+    def _got(self, dataset: Any, _now: int) -> None:
+        batches = self._batches[dataset] = self._batches.get(dataset, 0) + 1
         if batches > MOST_BATCHES:
-            self._refuse(_loops(f"more than {MOST_BATCHES} batches"))
-        elif loop.batches > FEW_BATCHES and not loop.short and now - loop.since > MOST_NS:
-            self._refuse(_loops(f"for more than {MOST_NS // 1_000_000_000} s"))
+            self._refuse(f"loops over a dataset when the file is imported (more than {MOST_BATCHES} batches)")
 
     def _refuse(self, what: str) -> None:
         place = users_frame_of(inspect.currentframe())
@@ -130,10 +109,6 @@ class ImportGuard(Observer):
                 f"`pipeprof run {file}`"
             )
         )
-
-
-def _loops(how_long: str) -> str:
-    return f"loops over a dataset when the file is imported ({how_long})"
 
 
 def run_as_main(typed: str, arguments: Sequence[str]) -> dict[str, object]:

@@ -40,7 +40,7 @@ class ScriptObserver:
 
     Args:
         made: Called in the script's thread when an iterator was made.
-        attend: Called in the script's thread before a batch is requested, once `attention` is set.
+        attend: Called in the script's thread before a batch is requested, as long as there is `attention`.
         training: Called in the script's thread when `fit` begins.
         model: Reads the model of an iterator.
         saving: Called before files are written or deleted, with the method, its arguments and its named ones.
@@ -49,7 +49,6 @@ class ScriptObserver:
         graph_of: Returns what a dataset's graph shows; None where that takes too much.
 
     Attributes:
-        calls: See `Observer`; so for `steps`.
         validation_ns: Of evaluations inside of `fit`, summed.
         epoch_end_ns: Of the callbacks at the end of epochs, summed.
         in_graph: Where datasets are consumed inside of a tf.function.
@@ -68,9 +67,8 @@ class ScriptObserver:
         give: Callable[[Any, Place, Role], Any] | None = None,
         graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
-        self.steps: list[Callable[[int], object]] = [self._step_began, nothing]
         self.came: Callable[[int], object] | None = None
-        self._attention = False
+        self.attention = False
         self.consumers: list[Consumer] = []
         self.epochs = self.epoch_end_ns = 0
         self.validations = self.validation_ns = 0
@@ -79,8 +77,7 @@ class ScriptObserver:
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
         self._clock = time.perf_counter_ns
         self.habits = Habits(users_place, self._clock)
-        self.calls = self.habits.calls
-        self.function_returned, self.compiled = self.habits.function_returned, self.habits.compiled
+        self.function_returned = self.habits.function_returned
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
@@ -104,18 +101,6 @@ class ScriptObserver:
             yield
         finally:
             self._ignoring = False
-
-    @property
-    def attention(self) -> bool:
-        """Whether `attend` is called before each batch."""
-        return self._attention
-
-    @attention.setter
-    def attention(self, wanted: bool) -> None:
-        self._attention = wanted
-        if wanted:
-            self.forget_notes()
-            self.steps[0] = self._step_began
 
     @property
     def iterated(self) -> list[Any]:
@@ -169,21 +154,10 @@ class ScriptObserver:
             return nothing
         if one.ended and one is self._next_epoch and self._fitting:
             one = self._go_on(one)
-        if self._attention:
+        if self.attention:
             self._attend(one)
-        else:
-            # Later requests need no call, until there is attention again; it may have come meanwhile.
-            with contextlib.suppress(AttributeError):
-                iterator.pipeprof_note = one.times.append
-            if self._attention:
-                self.forget_notes()
         one.times.append(self._clock())
         return self.came or one.times.append
-
-    def forget_notes(self) -> None:
-        """Be asked again before each batch."""
-        for one in list(self._passes.values()):
-            _forget_note(one)
 
     def ended(self, iterator: Any) -> None:
         """End the pass: there is no batch, or an error came instead."""
@@ -233,24 +207,23 @@ class ScriptObserver:
     def epoch_began(self) -> None:
         """Take the steps that follow as those of a new epoch."""
         self.epochs += 1
-        self._epoch, self.steps[0] = None, self._step_began
+        self._epoch = None
 
-    def _step_began(self, _now: int) -> None:
-        """Note the time, in the first step of an epoch and where there is something to do before that."""
+    def step_began(self) -> None:
+        """Note the time, after what there is to do before the step."""
         one = self._epoch
         if one is None:
             # The steps that follow are those of the latest iterator.
             one = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
             one = self._epoch = self._go_on(one) if one.ended else one
-        note = self.steps[1] = one.steps.append
-        if self._attention:
+        if self.attention:
             self._attend(one)
-        else:
-            # Later steps need no call, until there is attention again; it may have come meanwhile.
-            self.steps[0] = note
-            if self._attention:
-                self.steps[0] = self._step_began
-        note(self._clock())
+        one.steps.append(self._clock())
+
+    def step_returned(self) -> None:
+        """Note the time."""
+        if self._epoch is not None:
+            self._epoch.steps.append(self._clock())
 
     def _go_on(self, one: Pass) -> Pass:
         """Begin another pass with the iterator of an epoch that is over, as Keras does for `steps_per_epoch`."""
@@ -266,14 +239,11 @@ class ScriptObserver:
 
     def _close_epoch(self) -> None:
         one, self._epoch = self._epoch, None
-        self.steps[:] = self._step_began, nothing
         if one is None or one.ended:
             return
         with contextlib.suppress(Exception):
             one.last_model = one.look(self._model)
         one.ended = self._clock()
-        # The next batch is another pass's.
-        _forget_note(one)
 
     def epoch_ending(self) -> None:
         """End the epoch, its validation included; the clock of its callbacks starts."""
@@ -378,11 +348,6 @@ class ScriptObserver:
                 consumer.graph = graph
             elif graph is not None and consumer.graph is not None:
                 consumer.equal = graph == consumer.graph
-
-
-def _forget_note(one: Pass) -> None:
-    with contextlib.suppress(AttributeError):
-        del one.iterator().pipeprof_note
 
 
 def users_place() -> Place:

@@ -247,13 +247,11 @@ class WriteWatch:
         self._existing = existing
         self._refuse = refuse
         self._places: dict[tuple[str, str], Touch] = {}
-        self._inherited: frozenset[str] | None = None
         self._process = 0
         self._folder: Path | None = None
 
     def begin(self) -> None:
         """Watch from now on."""
-        self._inherited = frozenset(_open_for_writing())
         self._process = os.getpid()
         with contextlib.suppress(OSError):  # it is gone
             self._folder = Path.cwd()
@@ -266,12 +264,8 @@ class WriteWatch:
 
     def written(self) -> list[WrittenFile]:
         """The files that were written so far and are still there, by path from where the watch began; no caches."""
-        if self._inherited is None:
-            return []
-        opened = _open_for_writing()
-        unseen = (Touch(path, "overwrite" if opened[path] else None) for path in opened.keys() - self._inherited)
         found: dict[str, WrittenFile] = {}
-        for touch in (*self._places.values(), *unseen):
+        for touch in self._places.values():
             for path in islice(files_at(touch), _MOST_FILES):
                 if path not in found and self._is_result(path) and len(found) < _MOST_FILES:
                     new, status = self._existing.is_new(path, anew=touch.verb is not None), _status(path)
@@ -313,27 +307,6 @@ def _maps_memory(hearing: FrameType | None) -> bool:
     caller = hearing.f_back if hearing is not None else None
     memmap = getattr(sys.modules.get("numpy"), "memmap", None)
     return caller is not None and memmap is not None and caller.f_code is memmap.__new__.__code__
-
-
-def _open_for_writing() -> dict[str, bool]:
-    """The regular files that this process has open for writing, and whether they were opened to write them anew."""
-    found: dict[str, bool] = {}
-    folder = Path("/proc/self/fd")
-    for entry in list(folder.iterdir()) if folder.is_dir() else ():
-        try:
-            flags = next(
-                int(line.split()[1], 8)
-                for line in Path(f"/proc/self/fdinfo/{entry.name}").read_text().splitlines()
-                if line.startswith("flags:")
-            )
-            if flags & os.O_ACCMODE != os.O_RDONLY and stat.S_ISREG(entry.stat().st_mode):
-                path = str(entry.readlink())
-                # An existing file is changed in place by what also reads it or appends to it, such as a database.
-                anew = flags & (os.O_ACCMODE | os.O_APPEND) == os.O_WRONLY
-                found[path] = anew and found.get(path, True)
-        except (OSError, StopIteration, ValueError):
-            continue
-    return found
 
 
 _NO_FILES = ("/dev/", "/proc/", "/sys/")

@@ -93,8 +93,6 @@ FLAWS: dict[str, tuple[str, Make]] = {
     "unused": ("unused-dataset", lambda: trained(unread=[place("MapDataset", 7)])),
     "traced often": ("retraced-step", lambda: trained(functions=[traced(traces=40, trace_seconds=3.0)])),
     "made anew": ("retraced-step", lambda: trained(functions=[traced(traces=40, objects=40, trace_seconds=3.0)])),
-    "compiled by JAX": ("retraced-step",
-        lambda: trained(functions=[traced(traces=40, trace_seconds=3.0, compiler="JAX", calls=0)])),
     "saves": ("training-stalls", lambda: trained(**SAVED)),
     "ends of epochs": ("training-stalls", lambda: in_fit(epoch_end_seconds=3.0)),
     "validated": ("validation-again", lambda: in_fit(None, validated(), **VALIDATED)),

@@ -300,22 +300,6 @@ def test_the_next_process_may_overwrite_only_what_is_the_commands_own(
     assert bool(watching.said) is stops
 
 
-@pytest.mark.usefixtures("folder")
-def test_a_file_that_a_library_has_open_for_more_than_writing_is_not_new() -> None:
-    watch = WriteWatch(Existing(0), None)
-    watch._inherited, watch._process = frozenset(), 0
-    opened = [os.open("model.bin", os.O_RDWR), os.open("log.csv", os.O_WRONLY | os.O_APPEND)]
-    opened += [os.open("events", os.O_WRONLY | os.O_CREAT)]
-    found = {Path(file.file).name: file.new for file in watch.written()}
-    for descriptor in opened:
-        os.close(descriptor)
-    assert {name: found[name] for name in ("model.bin", "log.csv", "events")} == {
-        "model.bin": False,
-        "log.csv": False,
-        "events": True,
-    }
-
-
 def test_paths_are_told_from_where_the_script_began(watching: Watching) -> None:
     os.chdir("runs")
     write("../new.bin")

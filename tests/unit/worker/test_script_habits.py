@@ -59,16 +59,6 @@ def test_functions_made_anew_in_each_step_are_one_that_is_traced_again(habits: H
     assert use.trace_seconds == pytest.approx(0.3)
 
 
-def test_compilations_of_jax_count_by_the_line_that_called(habits: Habits) -> None:
-    for seconds in (0.9, 0.3, 0.2):
-        habits.compiled("jit(step)", seconds)
-    habits.compiled("jit(other)", 0.1)
-    step, other = habits.functions
-    assert (step.name, step.line, step.compiler, step.traces) == ("step", 7, "JAX", 3)
-    assert step.trace_seconds == pytest.approx(0.5)
-    assert (other.traces, other.trace_seconds) == (1, 0.0)
-
-
 def test_calls_of_other_threads_do_not_count(habits: Habits) -> None:
     thread = threading.Thread(target=habits.function_returned, args=(Traced(), MS))
     thread.start()

@@ -256,8 +256,8 @@ class Script:
         return iterator
 
     def step(self) -> None:
-        for note in self.observer.steps:
-            note(self.now)
+        self.observer.step_began()
+        self.observer.step_returned()
 
     @property
     def only(self) -> Consumer:
@@ -329,27 +329,8 @@ def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always(
     (one,) = script.only.passes
     assert (script.attended, len(one.steps)) == ([one, one], 10)
     observer.epoch_ending()
-    observer.steps[1](0)
+    observer.step_returned()
     assert len(one.steps) == 10
-
-
-def test_an_iterator_is_asked_for_again_once_there_is_attention_or_its_epoch_is_over(script: Script) -> None:
-    observer, dataset = script.observer, Dataset()
-    iterator: Any = script.iterate(dataset, 1)
-    assert iterator.pipeprof_note == script.only.passes[0].times.append
-    observer.attention = True
-    assert not hasattr(iterator, "pipeprof_note")
-    observer.asked(iterator)
-    assert (len(script.attended), hasattr(iterator, "pipeprof_note")) == (1, False)
-    observer.attention = False
-    observer.fit_called(None, dataset)
-    further = script.iterate(dataset, 0)
-    observer.epoch_began()
-    observer.steps[0](0)
-    observer.asked(further)
-    assert hasattr(further, "pipeprof_note")
-    observer.epoch_ending()
-    assert not hasattr(further, "pipeprof_note")
 
 
 @pytest.mark.parametrize("in_python", [False, True])
@@ -367,8 +348,8 @@ def test_epochs_with_the_iterator_of_the_one_before_are_one_pass_with_pauses(
         for _ in range(5):
             if in_python:
                 observer.asked(iterator)(next(times))
-            observer.steps[0](next(times))
-            observer.steps[1](next(times))
+            observer.step_began()
+            observer.step_returned()
         observer.epoch_ending()
         for _ in range(1000):
             next(times)
@@ -453,10 +434,10 @@ def test_a_step_calls_as_little_of_pipeprof_as_it_can(library: Any, of_keras: tu
             function()
             callbacks.on_train_batch_end(0, {})
 
-        assert calls_of(fit_step) == ["on_train_batch", "call", "returned", "on_train_batch"]
-        assert calls_of(lambda: next(batches)) == ["next_batch"]
+        began, returned = ["wrapped", "<lambda>", "step_began"], ["wrapped", "<lambda>", "step_returned"]
+        assert calls_of(fit_step) == [*began, "call", "function_returned", "returned", *returned]
+        assert calls_of(lambda: next(batches)) == ["next_batch", "asked"]
     assert calls_of(fit_step) == calls_of(lambda: next(batches)) == []
-    assert not hasattr(batches, "pipeprof_note")
 
 
 @pytest.mark.parametrize("folded", [True, False])
@@ -542,22 +523,6 @@ def test_iterators_are_not_kept_alive(script: Script) -> None:
     script.kept.clear()
     del iterator
     assert known.iterator() is None
-
-
-def test_jax_tells_what_it_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    listeners: list[Any] = []
-    told: list[tuple[str, float]] = []
-    jax: Any = ModuleType("jax")
-    jax.monitoring = SimpleNamespace(register_event_duration_secs_listener=listeners.append)
-    monkeypatch.setitem(sys.modules, "jax", jax)
-    observer: Any = Observer()
-    observer.compiled = lambda function, seconds: told.append((function, seconds))
-    with hooked(observer, "jax"):
-        (listener,) = listeners
-        listener("/jax/core/compile/jaxpr_trace_duration", 0.5, fun_name="step")
-        listener("/jax/core/compile/backend_compile_duration", 0.2, fun_name="jit(step)")
-    listener("/jax/core/compile/backend_compile_duration", 0.2, fun_name="jit(step)")
-    assert told == [("jit(step)", 0.2)]
 
 
 def test_the_loader_that_keras_makes_of_a_dataset_is_no_source(script: Script) -> None:

@@ -157,12 +157,6 @@ def talks() -> tf.data.Dataset:
     return tf.data.Dataset.range(8).repeat()
 
 
-def late() -> tf.data.Dataset:
-    os.environ["TF_GPU_THREAD_MODE"] = "gpu_private"
-    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-    return tf.data.Dataset.range(8)
-
-
 calls = {"step": 0}
 
 
