@@ -15,7 +15,7 @@ from pipeprof.cli.reports import write_result
 from pipeprof.cli.values import choice
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.gaps.analyse import analyse, analyse_folder
+from pipeprof.profiles.gaps.analyse import analyse
 from pipeprof.profiles.gaps.document import GapsLimit, GapsReport, TraceGaps
 from pipeprof.profiles.gaps.limit import judge
 from pipeprof.profiles.gaps.names import CAUSES
@@ -56,8 +56,7 @@ def _add(
     report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[str], *, alone: bool, progress: RunProgress
 ) -> None:
     """Add what one argument names, with `notes` on the rest of a folder; one `alone` that is no trace is an error."""
-    folder = len(report.folders) if len(files) > 1 else None
-    members = []
+    first = len(report.traces)
     for file in files:
         name = shown_path(file) or ""
         progress.phase(f"reading {name}", None)
@@ -68,14 +67,10 @@ def _add(
                 raise
             said = str(error).removeprefix(f"{file}: ")
             found, devices = TraceGaps(file=name, format="", sentence=f"cannot say: {said}", readable=False), []
-        found.folder = folder
-        members.append((found, devices))
+        found.folder = shown_path(path) if len(files) > 1 else None
         report.traces.append(found)
         report.devices += devices
-    if folder is not None:
-        report.folders.append(analyse_folder(shown_path(path) or "", members))
-    named = report.folders[folder] if folder is not None else report.traces[-1]
-    named.notes[:0] = notes
+    report.traces[first].notes[:0] = notes
 
 
 def _limit(text: str | None) -> GapsLimit | None:

@@ -27,19 +27,21 @@ _Named: TypeAlias = tuple[str, TraceGaps] | tuple[str, DeviceGaps]
 
 
 def build_gaps(report: GapsReport, *, full: bool) -> Iterator[Block]:
-    """Build the report: of one trace or folder all sections, of two before and after, of more a row for each."""
+    """Build the report: of one trace all sections, of two before and after, of more, as of a folder, a row for each."""
     subjects = report.subjects()
-    if len(subjects) > 2:
+    # Two hosts of one folder are no before and after.
+    compared = len(subjects) == 2 and report.traces[0].folder is None
+    if len(subjects) > 1 and not compared:
         waiting = sum(subject.trace.verdict == "input" for subject in subjects)
         sentence = f"In {waiting:,} of {len(subjects):,} traces the device waits mostly for data."
         yield Text((Span(sentence, "bold"),), indent=0)
-        yield from _traces([subject.trace for subject in subjects], full=full)
-    for subject in subjects if full or len(subjects) <= 2 else ():
+        yield from _traces(report.traces, full=full)
+    for subject in subjects if full or compared or len(subjects) == 1 else ():
         yield from _head(subject, full=full)
         if full or len(subjects) == 1:
             yield from _sections(subject, full=full)
-    if len(subjects) == 2:
-        yield from _before_and_after(*(subject.trace for subject in subjects))
+    if compared:
+        yield from _before_and_after(*report.traces)
     yield from _limit(report, full=full)
     rows = [("Report by", f"pipeprof {report.tool.version}")]
     yield Pairs([("Command", shlex.join(report.command)), *rows] if full and report.command else rows, indent=0)
@@ -68,7 +70,7 @@ def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
 
 def _head(subject: Subject, *, full: bool) -> Iterator[Block]:
     """The verdict, what it was read from, and what limits it."""
-    trace, devices = subject.trace, [device for _, device in subject.computing]
+    trace, devices = subject.trace, subject.computing
     sentence = f"{trace.sentence[:1].upper()}{trace.sentence[1:]}."
     yield Text((Span(sentence, _STYLES.get(trace.verdict, "bold")),), indent=0)
     form = f" ({trace.format})" if trace.format else ""
@@ -96,10 +98,8 @@ def _window(devices: Sequence[DeviceGaps]) -> str:
 
 def _sections(subject: Subject, *, full: bool) -> Iterator[Block]:
     yield from _causes(subject, full=full)
-    if full and subject.members:
-        yield from _traces(subject.members, full=True)
     if full or len(subject.devices) > 1:
-        yield from _rows("Devices", subject.devices, _DEVICES, full=full)
+        yield from _rows("Devices", [(one.name, one) for one in subject.devices], _DEVICES, full=full)
     if full:
         yield from _details(subject.devices)
     yield from _longest(subject, full=full)
@@ -117,7 +117,7 @@ def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
     rows, more = _first([row for row in trace.shares() if full or row[1] >= _LITTLE], _CAUSES, full=full)
     if not rows:
         return
-    steps = sum(device.steps or 0 for _, device in subject.computing if not device.why_no_causes)
+    steps = sum(device.steps or 0 for device in subject.computing if not device.why_no_causes)
     bars = [Bar(cause_words(one, trace.stage), [("idle", 100 * share, "wait")], percent(share)) for one, share in rows]
     spent = [1000 * trace.by_cause[cause] for cause, _ in rows]
     yield Heading("Causes", "; ".join(filter(None, ("of the idle time", more))))
@@ -138,6 +138,7 @@ def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
 def _traces(traces: Sequence[TraceGaps], *, full: bool) -> Iterator[Block]:
     yield from _rows("Traces", [(trace.file, trace) for trace in traces], _TRACES, full=full)
     unclear = [(trace.short_name, trace.sentence) for trace in traces if trace.verdict == "cannot say"]
+    unclear += [(trace.short_name, note) for trace in traces for note in trace.notes]
     yield from _pairs(*_first(unclear, _NOTES, full=full))
 
 
@@ -158,37 +159,36 @@ def _rows(title: str, rows: Sequence[_Named], most: int, *, full: bool) -> Itera
     )
 
 
-def _details(devices: Sequence[tuple[str, DeviceGaps]]) -> Iterator[Block]:
+def _details(its: Sequence[DeviceGaps]) -> Iterator[Block]:
     """What else is known of devices, and why more is not."""
-    its = [device for _, device in devices]
     yield Table(
         [
-            Column("", [name for name, _ in devices], right=False, wrap=True),
+            Column("", [device.name for device in its], right=False, wrap=True),
             Column("window s", [significant(device.window_seconds) for device in its]),
             Column("idle from first to last event", [_percent(device.span_idle_share) for device in its]),
             Column("launch unknown", [_percent(device.without_launch_share) for device in its], keep=0),
             Column("verdict", [device.verdict for device in its], right=False, keep=0),
         ]
     )
-    yield from _pairs([(name, why) for name, device in devices for why in device.why_no_causes])
+    yield from _pairs([(device.name, why) for device in its for why in device.why_no_causes])
 
 
 def _longest(subject: Subject, *, full: bool) -> Iterator[Block]:
-    found = [(name, device, one) for name, device in subject.computing for one in device.actions]
-    rows, _ = _first(sorted(found, key=lambda row: -row[2].gap.ms), _GAPS, full=full)
+    found = [(device, one) for device in subject.computing for one in device.actions]
+    rows, _ = _first(sorted(found, key=lambda row: -row[1].gap.ms), _GAPS, full=full)
     if not rows:
         return
-    names = [name if len(subject.computing) > 1 else "" for name, _, _ in rows]
-    causes = [cause_words(one.gap.cause, one.gap.stage) if not device.why_no_causes else "" for _, device, one in rows]
+    names = [device.name if len(subject.computing) > 1 else "" for device, _ in rows]
+    causes = [cause_words(one.gap.cause, one.gap.stage) if not device.why_no_causes else "" for device, one in rows]
     yield Heading("Longest gaps", "at: seconds since the window began")
     yield Table(
         [
-            Column("at s", [f"{one.gap.start_s:.3f}" for _, _, one in rows]),
-            Column("ms", [significant(one.gap.ms) for _, _, one in rows]),
+            Column("at s", [f"{one.gap.start_s:.3f}" for _, one in rows]),
+            Column("ms", [significant(one.gap.ms) for _, one in rows]),
             Column("", names, right=False, wrap=True),
             Column("cause", causes, right=False),
-            Column("the host", [_shortened(one.action or "", full=full) for _, _, one in rows], right=False, wrap=True),
-            Column("thread", [one.thread or "" if full else "" for _, _, one in rows], right=False, keep=0),
+            Column("the host", [_shortened(one.action or "", full=full) for _, one in rows], right=False, wrap=True),
+            Column("thread", [one.thread or "" if full else "" for _, one in rows], right=False, keep=0),
         ]
     )
 
