@@ -225,15 +225,12 @@ class GapsOptions(ReportOptions):
 
     Examples:
       pipeprof gaps logs/plugins/profile/2026_11_27_08_00_00
-      pipeprof gaps before.pt.trace.json.gz after.pt.trace.json.gz
-      pipeprof gaps host.xplane.pb --fail-on idle=20% --out gaps.xml
+      pipeprof gaps host.xplane.pb --fail-on idle=20% --out gaps.md
     """
 
     traces: Annotated[
         list[str],
-        argument(
-            "TRACE...", "*.xplane.pb or a TensorBoard log folder, *.pt.trace.json(.gz). Two of them: before and after."
-        ),
+        argument("TRACE...", "*.xplane.pb or a TensorBoard log folder, *.pt.trace.json(.gz); of several a row each."),
     ]
     fail_on: Annotated[
         Text, option(OUTPUT, "NAME=SHARE", "Exit with 3 if a device idles more, e.g. idle=20%, or pipeline=5%.")

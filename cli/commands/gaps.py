@@ -38,12 +38,12 @@ def gaps(given: GapsOptions) -> int:
         devices=[],
         limit=limit,
     )
-    found = [(Path(text), *find_traces(Path(text))) for text in given.traces]
-    alone = sum(len(files) for _, files, _ in found) == 1
+    found = [find_traces(Path(text)) for text in given.traces]
+    alone = sum(len(files) for files, _ in found) == 1
     # A log has no line of what is over in a second.
     with closing(progress_for(sys.stderr, quiet=not draws_on(sys.stderr), verbose=False)) as progress:
-        for path, files, notes in found:
-            _add(report, path, files, notes, alone=alone, progress=progress)
+        for files, notes in found:
+            _add(report, files, notes, alone=alone, progress=progress)
     if not any(trace.readable for trace in report.traces):
         named = [f"{trace.file}: {trace.sentence.partition(': ')[2]}" for trace in report.traces[:_MOST_UNREAD]]
         raise TraceError(f"none of {len(report.traces):,} files is a trace; {'; '.join(named)}")
@@ -53,7 +53,7 @@ def gaps(given: GapsOptions) -> int:
 
 
 def _add(
-    report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[str], *, alone: bool, progress: RunProgress
+    report: GapsReport, files: Sequence[Path], notes: Sequence[str], *, alone: bool, progress: RunProgress
 ) -> None:
     """Add what one argument names, with `notes` on the rest of a folder; one `alone` that is no trace is an error."""
     first = len(report.traces)
@@ -67,7 +67,6 @@ def _add(
                 raise
             said = str(error).removeprefix(f"{file}: ")
             found, devices = TraceGaps(file=name, format="", sentence=f"cannot say: {said}", readable=False), []
-        found.folder = shown_path(path) if len(files) > 1 else None
         report.traces.append(found)
         report.devices += devices
     report.traces[first].notes[:0] = notes
@@ -92,12 +91,12 @@ def exit_code_of(report: GapsReport) -> int:
 
     Also 6 without any idle share.
     """
-    verdicts = {one.verdict for one in judge(report)}
-    if report.limit is not None and "above" in verdicts:
+    verdicts = {one.verdict for one in judge(report, report.limit)} if report.limit is not None else set()
+    if "above" in verdicts:
         return GATE
     if not all(trace.readable for trace in report.traces):
         return UNUSABLE
-    if report.limit is not None and "cannot say" in verdicts:
+    if "cannot say" in verdicts:
         return INCONCLUSIVE
     computing = [device for device in report.devices if device.computes]
     said = any(device.idle_share is not None or device.idle_at_most is not None for device in computing)

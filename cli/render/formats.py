@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeprof.cli.formats import BY_NAME
 from pipeprof.cli.render.junit import junit
@@ -58,7 +59,8 @@ def render(name: str, output: Output, *, to_file: bool = False) -> str:
 
 
 def _written(name: str, output: Output) -> str:
-    document = output.document
+    # `cli.formats` says which documents have which.
+    document: Any = output.document
     fix = document.fix if isinstance(document, Profile) else None
     writers: dict[str, Callable[[], str]] = {
         "text": lambda: paint(output.blocks(), output.style),

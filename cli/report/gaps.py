@@ -9,7 +9,6 @@ from typing import TypeAlias, TypeVar
 from pipeprof.cli.report.blocks import Bar, Block, Chart, Column, Heading, Pairs, Span, Table, Text
 from pipeprof.profiles.gaps.document import DeviceGaps, GapsLimit, GapsReport, Subject, TraceGaps
 from pipeprof.profiles.gaps.limit import JudgedDevice, judge
-from pipeprof.profiles.gaps.names import CAUSES
 from pipeprof.profiles.gaps.sentences import ADVICE, COPIES_FROM, cause_words, main_causes
 from pipeprof.profiles.wording import CAUSE_WORDS, percent, significant
 
@@ -27,43 +26,37 @@ _Named: TypeAlias = tuple[str, TraceGaps] | tuple[str, DeviceGaps]
 
 
 def build_gaps(report: GapsReport, *, full: bool) -> Iterator[Block]:
-    """Build the report: of one trace all sections, of two before and after, of more, as of a folder, a row for each."""
+    """Build the report: of one trace all sections, of several a row for each."""
     subjects = report.subjects()
-    # Two hosts of one folder are no before and after.
-    compared = len(subjects) == 2 and report.traces[0].folder is None
-    if len(subjects) > 1 and not compared:
-        waiting = sum(subject.trace.verdict == "input" for subject in subjects)
+    if len(subjects) > 1:
+        waiting = sum(trace.verdict == "input" for trace in report.traces)
         sentence = f"In {waiting:,} of {len(subjects):,} traces the device waits mostly for data."
         yield Text((Span(sentence, "bold"),), indent=0)
         yield from _traces(report.traces, full=full)
-    for subject in subjects if full or compared or len(subjects) == 1 else ():
+    for subject in subjects if full or len(subjects) == 1 else ():
         yield from _head(subject, full=full)
-        if full or len(subjects) == 1:
-            yield from _sections(subject, full=full)
-    if compared:
-        yield from _before_and_after(*report.traces)
+        yield from _sections(subject, full=full)
     yield from _limit(report, full=full)
     rows = [("Report by", f"pipeprof {report.tool.version}")]
     yield Pairs([("Command", shlex.join(report.command)), *rows] if full and report.command else rows, indent=0)
 
 
-def describe_judged(one: JudgedDevice, limit: GapsLimit | None) -> str:
+def _describe_judged(one: JudgedDevice, limit: GapsLimit) -> str:
     """Say how long a device idles, and what the limit allows."""
-    name = limit.name if limit is not None else "idle"
     share = one.share if one.share is not None else one.at_most
     if share is None or one.verdict == "cannot say":
         return one.trace.sentence
-    what = "idle" if name == "idle" else f"idle for {name}"
+    what = "idle" if limit.name == "idle" else f"idle for {limit.name}"
     most = "" if one.share is not None else "at most "
-    return f"{what} {most}{percent(share)} of its time" + (f", allowed {percent(limit.share)}" if limit else "")
+    return f"{what} {most}{percent(share)} of its time, allowed {percent(limit.share)}"
 
 
 def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
     if (limit := report.limit) is not None:
-        judged = sorted(judge(report), key=lambda one: one.verdict == "within")
+        judged = sorted(judge(report, limit), key=lambda one: one.verdict == "within")
         several = len(report.traces) > 1
         names = [f"{one.trace.short_name} {one.device}" if several else one.device for one in judged]
-        rows = [(name, describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
+        rows = [(name, _describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
         yield Heading("Limit", f"{limit.name} {percent(limit.share)}")
         yield from _pairs(*_first(rows, _NOTES, full=full))
 
@@ -195,31 +188,6 @@ def _longest(subject: Subject, *, full: bool) -> Iterator[Block]:
 
 def _shortened(name: str, *, full: bool) -> str:
     return name if full or len(name) <= _NAME else f"{name[: _NAME - 1]}…"
-
-
-def _before_and_after(before: TraceGaps, after: TraceGaps) -> Iterator[Block]:
-    if before.idle_share is None or after.idle_share is None:
-        return
-    old, new = dict(before.shares()), dict(after.shares())
-    rows = [(CAUSE_WORDS[cause], old.get(cause, 0.0), new.get(cause, 0.0)) for cause in CAUSES]
-    rows = [row for row in rows if max(row[1:]) >= _LITTLE]
-    # The change that counts comes first.
-    rows.sort(key=lambda row: -abs(row[2] - row[1]))
-    rows = [("idle", before.idle_share, after.idle_share), *rows]
-    yield Heading("Before and after", f"{before.file} → {after.file}")
-    yield Table(
-        [
-            Column("of the time", [name for name, _, _ in rows], right=False),
-            Column("before", [percent(share) for _, share, _ in rows]),
-            Column("after", [percent(share) for _, _, share in rows]),
-            Column("change", [_points(share - was) for _, was, share in rows]),
-        ]
-    )
-
-
-def _points(change: float) -> str:
-    points = round(100 * change, 1)
-    return f"{points:+.1f} points".replace("-", "−") if points else "0 points"
 
 
 def _percent(share: float | None) -> str:

@@ -85,8 +85,6 @@ class TraceGaps(Model):
 
     file: str
     format: str
-    folder: str | None = None
-    """The folder that was named, of one of several traces in it."""
     readable: bool = True
     """Whether it is a trace: where one of several is none, `sentence` says why."""
     steps: int = 0

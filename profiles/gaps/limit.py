@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport, TraceGaps
+from pipeprof.profiles.gaps.document import DeviceGaps, GapsLimit, GapsReport, TraceGaps
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class JudgedDevice:
     Attributes:
         share: Part of its time that it was idle, or idle for the cause of the limit; None where that cannot be said.
         at_most: It idles no more than that, whatever for; None where `share` is known, and where this cannot be said.
-        verdict: Without a limit `within`, if the share is known; with one also where it can only be less.
+        verdict: `within` also where the share is not known and can only be less.
     """
 
     trace: TraceGaps
@@ -25,24 +25,20 @@ class JudgedDevice:
     verdict: Literal["above", "within", "cannot say"] = "cannot say"
 
 
-def judge(report: GapsReport) -> list[JudgedDevice]:
+def judge(report: GapsReport, limit: GapsLimit) -> list[JudgedDevice]:
     """Judge each device that computes."""
     found = []
-    for number, trace in enumerate(report.traces):
-        devices = [device for device in report.devices if device.trace == number and device.computes]
-        found += [_judge(report, trace, device) for device in devices] or [JudgedDevice(trace)]
+    for trace, devices in report.subjects():
+        found += [_judge(trace, one, limit) for one in devices if one.computes] or [JudgedDevice(trace)]
     return found
 
 
-def _judge(report: GapsReport, trace: TraceGaps, device: DeviceGaps) -> JudgedDevice:
-    limit = report.limit
+def _judge(trace: TraceGaps, device: DeviceGaps, limit: GapsLimit) -> JudgedDevice:
     share = device.idle_share
-    if share is not None and limit is not None and limit.name != "idle":
-        shares = dict[str, float](device.shares())
-        share = shares.get(limit.name, 0.0) if not device.why_no_causes else None
+    if share is not None and limit.name != "idle":
+        share = dict[str, float](device.shares()).get(limit.name, 0.0) if not device.why_no_causes else None
     if share is not None:
-        above = limit is not None and share > limit.share
-        return JudgedDevice(trace, device.name, share, None, "above" if above else "within")
+        return JudgedDevice(trace, device.name, share, None, "above" if share > limit.share else "within")
     most = device.idle_share if device.idle_share is not None else device.idle_at_most
-    within = limit is not None and most is not None and most <= limit.share
+    within = most is not None and most <= limit.share
     return JudgedDevice(trace, device.name, None, most, "within" if within else "cannot say")
