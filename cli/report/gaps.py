@@ -55,7 +55,7 @@ def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
     if (limit := report.limit) is not None:
         judged = sorted(judge(report, limit), key=lambda one: one.verdict == "within")
         several = len(report.traces) > 1
-        names = [f"{one.trace.short_name} {one.device}" if several else one.device for one in judged]
+        names = [f"{one.trace.file} {one.device}" if several else one.device for one in judged]
         rows = [(name, _describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
         yield Heading("Limit", f"{limit.name} {percent(limit.share)}")
         yield from _pairs(*_first(rows, _NOTES, full=full))
@@ -68,8 +68,6 @@ def _head(subject: Subject, *, full: bool) -> Iterator[Block]:
     yield Text((Span(sentence, _STYLES.get(trace.verdict, "bold")),), indent=0)
     form = f" ({trace.format})" if trace.format else ""
     rows = [("trace", f"{trace.file}{form}{_window(devices)}")]
-    if trace.straggler is not None:
-        rows.append(("straggler", f"{trace.straggler} works longest, and the others wait for it"))
     notes = [("note", note) for note in trace.notes]
     untied = max((device.without_launch_share or 0.0 for device in devices), default=0.0)
     if untied >= _UNTIED:
@@ -130,8 +128,9 @@ def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
 
 def _traces(traces: Sequence[TraceGaps], *, full: bool) -> Iterator[Block]:
     yield from _rows("Traces", [(trace.file, trace) for trace in traces], _TRACES, full=full)
-    unclear = [(trace.short_name, trace.sentence) for trace in traces if trace.verdict == "cannot say"]
-    unclear += [(trace.short_name, note) for trace in traces for note in trace.notes]
+    unclear = [(trace.file, trace.sentence) for trace in traces if trace.verdict == "cannot say"]
+    unclear += [(trace.file, note) for trace in traces for note in trace.notes]
+    unclear = [(file.rpartition("/")[2], text) for file, text in unclear]
     yield from _pairs(*_first(unclear, _NOTES, full=full))
 
 

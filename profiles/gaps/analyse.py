@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 LITTLE_IDLE: Final = 0.05
 """Idle share below which there is little to gain from any cause."""
 MOST_GAPS: Final = 10
-_STRAGGLES: Final = 0.1
-"""Share of the window by which a straggler works longer than the median of the other devices."""
 _IN_STEPS: Final = 0.5
 """Share of a device's work that must lie in the steps for them to be the window."""
 _LEAST_STEPS: Final = 2
@@ -102,10 +100,6 @@ def _add_up(found: TraceGaps, devices: Sequence[DeviceGaps]) -> None:
         for cause, spent in (one.gaps.by_cause if one.gaps is not None else {}).items():
             found.by_cause[cause] = found.by_cause.get(cause, 0.0) + spent
     found.verdict = verdict_of(found.idle_share, found.by_cause)
-    if len(devices) > 1:
-        least = int(np.argmin(idle))
-        others = float(np.median(np.delete(idle, least)))
-        found.straggler = devices[least].name if others - idle[least] >= _STRAGGLES else None
 
 
 def verdict_of(idle_share: float, by_cause: dict[GapCause, float]) -> Verdict:

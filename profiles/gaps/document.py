@@ -100,21 +100,6 @@ class TraceGaps(Model):
     """Share of all their time in which they copy and compute nothing."""
     stage: str | None = None
     """The stage or loader that was late for the first of them that has one."""
-    straggler: str | None = None
-    """A device that works while the others wait."""
-
-    @property
-    def short_name(self) -> str:
-        """What tells it from the others.
-
-        Example:
-            >>> TraceGaps(file="logs/2026_11_27_08_00_00/host07.xplane.pb", format="XPlane").short_name
-            'host07'
-        """
-        name = self.file.rpartition("/")[2]
-        for ending in (".gz", ".json", ".trace", ".pt", ".xplane.pb"):
-            name = name.removesuffix(ending)
-        return name or self.file
 
     def shares(self) -> list[tuple[GapCause, float]]:
         """The causes with their shares of all time, the largest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import mmap
 import os
 import re
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pipeprof.profiles.gaps.chrome import read_chrome
 from pipeprof.profiles.gaps.sentences import reason
@@ -24,9 +25,8 @@ MOST_UNPACKED: Final = 1 << 31
 """Bytes: Protocol Buffers' own limit of a message. JSON is read a part at a time, however long it is."""
 _PACKED = 1 << 18
 _HEAD = 16
-_OF_GZIP = 31
-"""How zlib is to expect the header of gzip."""
 _GZIP = b"\x1f\x8b"
+_DAMAGES = (EOFError, zlib.error, gzip.BadGzipFile)
 _ENDINGS = (".xplane.pb", ".pt.trace.json", ".pt.trace.json.gz")
 """Names that TensorFlow, JAX and PyTorch choose: other files of a folder are much else."""
 _RUN = re.compile(r"\d{4}(_\d\d){5}")
@@ -149,59 +149,22 @@ def _is_json(head: bytes) -> bool:
     return head.lstrip()[:1] in (b"{", b"[") or head.startswith(codecs.BOM_UTF8)
 
 
-class Unpacked:
-    """A gzip file that gives all it has before a damage: `gzip` drops what it has read since its last whole part."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._inner = zlib.decompressobj(_OF_GZIP)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        """Return about as many bytes; none at the end.
-
-        Raises:
-            EOFError: The file ends too early.
-            zlib.error: It is damaged.
-        """
-        while True:
-            data = self._rest or self._file.read(_PACKED)
-            if not data:
-                if not self._inner.eof:
-                    raise EOFError("it ends too early")
-                return b""
-            if self._inner.eof:
-                # Another part follows, or zeros that fill up a block of a tape; anything else is not of the file.
-                data = data.lstrip(b"\0")
-                if not data:
-                    self._rest = b""
-                    continue
-                if not _GZIP.startswith(data[:2]):
-                    return b""
-                self._inner = zlib.decompressobj(_OF_GZIP)
-            found = self._inner.decompress(data, size)
-            self._rest = self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
-            if found:
-                return found
-
-
 def _read_packed(path: Path) -> DeviceTrace:
-    with path.open("rb") as file:
+    with gzip.open(path) as file:
         try:
-            head = Unpacked(file).read(_HEAD)
-        except (EOFError, zlib.error):
+            head = file.peek(_HEAD)[:_HEAD]
+        except _DAMAGES:
             raise TraceError("the file is damaged: it cannot be unpacked") from None
-    with path.open("rb") as file:
-        unpacked = Unpacked(file)
         if _is_json(head):
-            return read_chrome(unpacked)
+            return read_chrome(file)
         whole, ended = bytearray(), None
         try:
-            while part := unpacked.read(_PACKED):
+            # All that there is before a damage, which `read` would drop.
+            while part := file.read1(_PACKED):
                 whole += part
                 if len(whole) > MOST_UNPACKED:
                     raise TraceError("it unpacks to more than 2 GiB, which no XPlane file has")
-        except (EOFError, zlib.error) as error:
+        except _DAMAGES as error:
             ended = reason("file-damaged", error)
         found = read_xplane(whole)  # type: ignore[arg-type]
         # Its end may be at the end of a plane: others may be missing.
