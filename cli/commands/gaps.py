@@ -15,7 +15,7 @@ from pipeprof.cli.reports import write_result
 from pipeprof.cli.values import choice
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.gaps.analyse import analyse, analyse_folder
+from pipeprof.profiles.gaps.analyse import analyse
 from pipeprof.profiles.gaps.document import GapsLimit, GapsReport, TraceGaps
 from pipeprof.profiles.gaps.limit import judge
 from pipeprof.profiles.gaps.names import CAUSES
@@ -38,12 +38,12 @@ def gaps(given: GapsOptions) -> int:
         devices=[],
         limit=limit,
     )
-    found = [(Path(text), *find_traces(Path(text))) for text in given.traces]
-    alone = sum(len(files) for _, files, _ in found) == 1
+    found = [find_traces(Path(text)) for text in given.traces]
+    alone = sum(len(files) for files, _ in found) == 1
     # A log has no line of what is over in a second.
     with closing(progress_for(sys.stderr, quiet=not draws_on(sys.stderr), verbose=False)) as progress:
-        for path, files, notes in found:
-            _add(report, path, files, notes, alone=alone, progress=progress)
+        for files, notes in found:
+            _add(report, files, notes, alone=alone, progress=progress)
     if not any(trace.readable for trace in report.traces):
         named = [f"{trace.file}: {trace.sentence.partition(': ')[2]}" for trace in report.traces[:_MOST_UNREAD]]
         raise TraceError(f"none of {len(report.traces):,} files is a trace; {'; '.join(named)}")
@@ -53,11 +53,10 @@ def gaps(given: GapsOptions) -> int:
 
 
 def _add(
-    report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[str], *, alone: bool, progress: RunProgress
+    report: GapsReport, files: Sequence[Path], notes: Sequence[str], *, alone: bool, progress: RunProgress
 ) -> None:
     """Add what one argument names, with `notes` on the rest of a folder; one `alone` that is no trace is an error."""
-    folder = len(report.folders) if len(files) > 1 else None
-    members = []
+    first = len(report.traces)
     for file in files:
         name = shown_path(file) or ""
         progress.phase(f"reading {name}", None)
@@ -68,14 +67,9 @@ def _add(
                 raise
             said = str(error).removeprefix(f"{file}: ")
             found, devices = TraceGaps(file=name, format="", sentence=f"cannot say: {said}", readable=False), []
-        found.folder = folder
-        members.append((found, devices))
         report.traces.append(found)
         report.devices += devices
-    if folder is not None:
-        report.folders.append(analyse_folder(shown_path(path) or "", members))
-    named = report.folders[folder] if folder is not None else report.traces[-1]
-    named.notes[:0] = notes
+    report.traces[first].notes[:0] = notes
 
 
 def _limit(text: str | None) -> GapsLimit | None:

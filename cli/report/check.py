@@ -38,8 +38,7 @@ def describe_check(target: str, told: StaticAdvice, facts: Sequence[tuple[str, s
     yield Pairs([*facts, *([("rules", "no findings without running it")] if findings == [] else [])])
     if told.memory is not None:
         yield from _memory(told.memory, stages)
-        if not told.what_ifs:
-            yield from (Text(f"not predicted: {text}") for text in describe_growing(told.memory, stages))
+        yield from (Text(f"not predicted: {text}") for text in describe_growing(told.memory, stages))
     yield from (Text(what_if.sentence) for what_if in told.what_ifs)
     if findings:
         # It takes a tenth of the time of a whole check to import.

@@ -26,13 +26,13 @@ _Named: TypeAlias = tuple[str, TraceGaps] | tuple[str, DeviceGaps]
 
 
 def build_gaps(report: GapsReport, *, full: bool) -> Iterator[Block]:
-    """Build the report: of one trace or folder all sections, of more a row for each."""
+    """Build the report: of one trace all sections, of several a row for each."""
     subjects = report.subjects()
     if len(subjects) > 1:
-        waiting = sum(subject.trace.verdict == "input" for subject in subjects)
+        waiting = sum(trace.verdict == "input" for trace in report.traces)
         sentence = f"In {waiting:,} of {len(subjects):,} traces the device waits mostly for data."
         yield Text((Span(sentence, "bold"),), indent=0)
-        yield from _traces([subject.trace for subject in subjects], full=full)
+        yield from _traces(report.traces, full=full)
     for subject in subjects if full or len(subjects) == 1 else ():
         yield from _head(subject, full=full)
         yield from _sections(subject, full=full)
@@ -55,7 +55,7 @@ def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
     if (limit := report.limit) is not None:
         judged = sorted(judge(report, limit), key=lambda one: one.verdict == "within")
         several = len(report.traces) > 1
-        names = [f"{one.trace.short_name} {one.device}" if several else one.device for one in judged]
+        names = [f"{one.trace.file} {one.device}" if several else one.device for one in judged]
         rows = [(name, _describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
         yield Heading("Limit", f"{limit.name} {percent(limit.share)}")
         yield from _pairs(*_first(rows, _NOTES, full=full))
@@ -63,13 +63,11 @@ def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
 
 def _head(subject: Subject, *, full: bool) -> Iterator[Block]:
     """The verdict, what it was read from, and what limits it."""
-    trace, devices = subject.trace, [device for _, device in subject.computing]
+    trace, devices = subject.trace, subject.computing
     sentence = f"{trace.sentence[:1].upper()}{trace.sentence[1:]}."
     yield Text((Span(sentence, _STYLES.get(trace.verdict, "bold")),), indent=0)
     form = f" ({trace.format})" if trace.format else ""
     rows = [("trace", f"{trace.file}{form}{_window(devices)}")]
-    if trace.straggler is not None:
-        rows.append(("straggler", f"{trace.straggler} works longest, and the others wait for it"))
     notes = [("note", note) for note in trace.notes]
     untied = max((device.without_launch_share or 0.0 for device in devices), default=0.0)
     if untied >= _UNTIED:
@@ -91,10 +89,8 @@ def _window(devices: Sequence[DeviceGaps]) -> str:
 
 def _sections(subject: Subject, *, full: bool) -> Iterator[Block]:
     yield from _causes(subject, full=full)
-    if full and subject.members:
-        yield from _traces(subject.members, full=True)
     if full or len(subject.devices) > 1:
-        yield from _rows("Devices", subject.devices, _DEVICES, full=full)
+        yield from _rows("Devices", [(one.name, one) for one in subject.devices], _DEVICES, full=full)
     yield from _longest(subject, full=full)
     trace = subject.trace
     advised = [cause for cause, _ in main_causes(trace)] if trace.verdict != "busy" else []
@@ -110,7 +106,7 @@ def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
     rows, more = _first([row for row in trace.shares() if full or row[1] >= _LITTLE], _CAUSES, full=full)
     if not rows:
         return
-    steps = sum(device.steps or 0 for _, device in subject.computing if not device.why_no_causes)
+    steps = sum(device.steps or 0 for device in subject.computing if not device.why_no_causes)
     bars = [Bar(cause_words(one, trace.stage), [("idle", 100 * share, "wait")], percent(share)) for one, share in rows]
     spent = [1000 * trace.by_cause[cause] for cause, _ in rows]
     yield Heading("Causes", "; ".join(filter(None, ("of the idle time", more))))
@@ -130,7 +126,9 @@ def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
 
 def _traces(traces: Sequence[TraceGaps], *, full: bool) -> Iterator[Block]:
     yield from _rows("Traces", [(trace.file, trace) for trace in traces], _TRACES, full=full)
-    unclear = [(trace.short_name, trace.sentence) for trace in traces if trace.verdict == "cannot say"]
+    unclear = [(trace.file, trace.sentence) for trace in traces if trace.verdict == "cannot say"]
+    unclear += [(trace.file, note) for trace in traces for note in trace.notes]
+    unclear = [(file.rpartition("/")[2], text) for file, text in unclear]
     yield from _pairs(*_first(unclear, _NOTES, full=full))
 
 
@@ -152,21 +150,21 @@ def _rows(title: str, rows: Sequence[_Named], most: int, *, full: bool) -> Itera
 
 
 def _longest(subject: Subject, *, full: bool) -> Iterator[Block]:
-    found = [(name, device, one) for name, device in subject.computing for one in device.actions]
-    rows, _ = _first(sorted(found, key=lambda row: -row[2].gap.ms), _GAPS, full=full)
+    found = [(device, one) for device in subject.computing for one in device.actions]
+    rows, _ = _first(sorted(found, key=lambda row: -row[1].gap.ms), _GAPS, full=full)
     if not rows:
         return
-    names = [name if len(subject.computing) > 1 else "" for name, _, _ in rows]
-    causes = [cause_words(one.gap.cause, one.gap.stage) if not device.why_no_causes else "" for _, device, one in rows]
+    names = [device.name if len(subject.computing) > 1 else "" for device, _ in rows]
+    causes = [cause_words(one.gap.cause, one.gap.stage) if not device.why_no_causes else "" for device, one in rows]
     yield Heading("Longest gaps", "at: seconds since the window began")
     yield Table(
         [
-            Column("at s", [f"{one.gap.start_s:.3f}" for _, _, one in rows]),
-            Column("ms", [significant(one.gap.ms) for _, _, one in rows]),
+            Column("at s", [f"{one.gap.start_s:.3f}" for _, one in rows]),
+            Column("ms", [significant(one.gap.ms) for _, one in rows]),
             Column("", names, right=False, wrap=True),
             Column("cause", causes, right=False),
-            Column("the host", [_shortened(one.action or "", full=full) for _, _, one in rows], right=False, wrap=True),
-            Column("thread", [one.thread or "" if full else "" for _, _, one in rows], right=False, keep=0),
+            Column("the host", [_shortened(one.action or "", full=full) for _, one in rows], right=False, wrap=True),
+            Column("thread", [one.thread or "" if full else "" for _, one in rows], right=False, keep=0),
         ]
     )
 

@@ -218,7 +218,4 @@ def stages_of_views(profile: Profile) -> frozenset[str]:
     ledger = profile.memory.ledger or ()
     own = {entry.stage for entry in ledger if entry.bytes > 0}
     shared = {entry.stage for entry in ledger if entry.how == "alias" and entry.stage}
-    # The peak may have been before there were buffers.
-    held = {stage.id for stage in profile.stages or () if stage.buffered_bytes}
-    shared |= {name for note in profile.warnings if note.code == "stages-alias" for name in note.stages if name in held}
     return frozenset(shared - own)

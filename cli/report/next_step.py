@@ -195,7 +195,7 @@ def _in_memory(profile: Profile) -> tuple[str | None, str] | None:
         return None
     most = profile.host.memory_limit_bytes
     limit = recover_options(profile).memory_limit or (f"{most // 1024**2}MiB" if most else None)
-    return (check_limit(profile, limit), f"the largest buffers that fit into {limit}") if limit else None
+    return (check_limit(profile, limit), f"the largest buffer that fits into {limit}") if limit else None
 
 
 def _installed(profile: Profile) -> tuple[str | None, str] | None:

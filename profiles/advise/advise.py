@@ -237,7 +237,7 @@ def static_advice(
 
     Args:
         sketch: None for a function of which only the text is known; then its findings are None where that shows none.
-        what_if: Answer what the limit means for shuffles and caches.
+        what_if: Answer what the limit means.
     """
 
     def read() -> PipelineView:

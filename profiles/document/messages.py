@@ -8,8 +8,8 @@ from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.shared import ErrorFrame
 
 NOTES: Final = frozenset({
-    "ignored", "no-clear-refs", "repeated", "stages-alias", "stages-scaled", "stages-traced",
-    "stages-unseen", "step-replaced",
+    "ignored", "no-clear-refs", "repeated", "stages-scaled", "stages-traced", "stages-unseen",
+    "step-replaced",
 })  # fmt: skip
 """Codes of warnings that do not change what the default report concludes; they are in the complete one."""
 

@@ -218,16 +218,15 @@ class ErrorFrame(Record):
 
 @dataclass(kw_only=True)
 class LimitAnswer(Record):
-    """Whether a shuffle, a cache or a prefetch, or everything together, fits into the given memory limit."""
+    """Whether the largest shuffle or prefetch, or everything together, fits into the given memory limit."""
 
     stage: str | None
     """Null for everything together."""
     fits: bool | None
     """Null where this is unknown before a run."""
     most: int | None = None
-    """The largest buffer of a shuffle or prefetch that fits, in elements, of each open copy; of a cache of an unknown
-    number of elements how many of them fit. Where `fits` is null it holds if tuned prefetches are bounded, and is an
-    upper bound where sizes are not known."""
+    """The largest buffer that fits, in elements, of each open copy. Where `fits` is null it holds if tuned prefetches
+    are bounded, and is an upper bound where sizes are not known."""
     sentence: str
     """The answer in words."""
 

@@ -14,7 +14,7 @@ from pipeprof.profiles.gaps.document import DeviceGaps, HostAction, TraceGaps, V
 from pipeprof.profiles.gaps.guards import Withheld, guard_device, guard_trace
 from pipeprof.profiles.gaps.intervals import clip, complement, covered, length, overlap, union
 from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, loader_of
-from pipeprof.profiles.gaps.sentences import notes_of_folder, reason, sentence_of, sentence_of_folder
+from pipeprof.profiles.gaps.sentences import reason, sentence_of
 from pipeprof.profiles.gaps.trace import COPY, KERNEL
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 LITTLE_IDLE: Final = 0.05
 """Idle share below which there is little to gain from any cause."""
 MOST_GAPS: Final = 10
-_STRAGGLES: Final = 0.1
-"""Share of the window by which a straggler works longer than the median of the other devices."""
 _IN_STEPS: Final = 0.5
 """Share of a device's work that must lie in the steps for them to be the window."""
 _LEAST_STEPS: Final = 2
@@ -84,44 +82,24 @@ def _analyse(
         steps=len(trace.steps if steps is None else steps),
         notes=[note.text for note in trace.damage],
     )
-    computing = [(one.name, one) for one in results if one.computes]
-    if computing and all(one.idle_share is not None for _, one in computing):
-        _add_up(found, computing, explained=not any(one.why_no_causes for _, one in computing))
+    computing = [one for one in results if one.computes]
+    if computing and all(one.idle_share is not None for one in computing):
+        _add_up(found, computing)
     found.sentence = sentence_of(found, results)
     return found, results, devices
 
 
-def analyse_folder(name: str, members: Sequence[tuple[TraceGaps, Sequence[DeviceGaps]]]) -> TraceGaps:
-    """Find what several traces, each with its devices and a clock of its own, say together: those that can tell."""
-    found = TraceGaps(
-        file=name,
-        format=next((trace.format for trace, _ in members if trace.readable), ""),
-        steps=max((trace.steps for trace, _ in members), default=0),
-    )
-    computing = [(f"{one.name} of {trace.short_name}", one) for trace, its in members for one in its if one.computes]
-    known = [(name, one) for name, one in computing if one.idle_share is not None]
-    if known:
-        _add_up(found, known, explained=True)
-    found.sentence = sentence_of_folder(found, members)
-    found.notes += notes_of_folder(members)
-    return found
-
-
-def _add_up(found: TraceGaps, known: Sequence[tuple[str, DeviceGaps]], *, explained: bool) -> None:
-    """Fill in what devices, each with its name, say together; causes where they are `explained`."""
-    devices = [one for _, one in known]
+def _add_up(found: TraceGaps, devices: Sequence[DeviceGaps]) -> None:
+    """Fill in what devices say together; causes where all of them have some."""
     idle, copies = [one.idle_share or 0.0 for one in devices], [one.copy_only_share or 0.0 for one in devices]
     seconds = [one.window_seconds for one in devices]
     found.idle_share, found.copy_only_share = (float(np.average(one, weights=seconds)) for one in (idle, copies))
     found.stage = next((one.stage for one in devices if one.stage is not None), None)
+    explained = not any(one.why_no_causes for one in devices)
     for one in devices if explained else ():
         for cause, spent in (one.gaps.by_cause if one.gaps is not None else {}).items():
             found.by_cause[cause] = found.by_cause.get(cause, 0.0) + spent
     found.verdict = verdict_of(found.idle_share, found.by_cause)
-    if len(known) > 1:
-        least = int(np.argmin(idle))
-        others = float(np.median(np.delete(idle, least)))
-        found.straggler = known[least][0] if others - idle[least] >= _STRAGGLES else None
 
 
 def verdict_of(idle_share: float, by_cause: dict[GapCause, float]) -> Verdict:

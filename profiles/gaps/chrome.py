@@ -75,8 +75,8 @@ _OLD_ANNOTATION = re.compile(r"ProfilerStep#\d+|Optimizer\.\w+#.*")
 class Bytes(Protocol):
     """What bytes are read from."""
 
-    def read(self, size: int, /) -> bytes:
-        """Return some bytes, none at the end."""
+    def read1(self, size: int = -1, /) -> bytes:
+        """Return some bytes, none at the end; unlike `read` all that there are before a damage."""
 
 
 def read_chrome(file: Bytes) -> DeviceTrace:
@@ -113,7 +113,7 @@ class _Scanner:
         if self._over:
             return False
         try:
-            data = self._file.read(_CHUNK)
+            data = self._file.read1(_CHUNK)
         except (EOFError, zlib.error, OSError) as error:
             data = b""
             self.ended = reason("file-damaged", error)

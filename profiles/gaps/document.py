@@ -81,12 +81,10 @@ class DeviceGaps(Model):
 
 
 class TraceGaps(Model):
-    """A trace, or all traces of a folder together."""
+    """A trace."""
 
     file: str
     format: str
-    folder: int | None = None
-    """Index into `folders`, of a trace that is one of several in a folder."""
     readable: bool = True
     """Whether it is a trace: where one of several is none, `sentence` says why."""
     steps: int = 0
@@ -102,21 +100,6 @@ class TraceGaps(Model):
     """Share of all their time in which they copy and compute nothing."""
     stage: str | None = None
     """The stage or loader that was late for the first of them that has one."""
-    straggler: str | None = None
-    """A device that works while the others wait."""
-
-    @property
-    def short_name(self) -> str:
-        """What tells it from the others of its folder.
-
-        Example:
-            >>> TraceGaps(file="logs/2026_11_27_08_00_00/host07.xplane.pb", format="XPlane").short_name
-            'host07'
-        """
-        name = self.file.rpartition("/")[2]
-        for ending in (".gz", ".json", ".trace", ".pt", ".xplane.pb"):
-            name = name.removesuffix(ending)
-        return name or self.file
 
     def shares(self) -> list[tuple[GapCause, float]]:
         """The causes with their shares of all time, the largest first."""
@@ -126,21 +109,15 @@ class TraceGaps(Model):
 
 
 class Subject(NamedTuple):
-    """What one argument of the command names: a trace, or the traces of a folder together.
-
-    Attributes:
-        devices: Each with its name among them.
-        members: The traces of a folder.
-    """
+    """A trace with its devices."""
 
     trace: TraceGaps
-    devices: list[tuple[str, DeviceGaps]]
-    members: list[TraceGaps]
+    devices: list[DeviceGaps]
 
     @property
-    def computing(self) -> list[tuple[str, DeviceGaps]]:
+    def computing(self) -> list[DeviceGaps]:
         """The devices that run kernels."""
-        return [(name, device) for name, device in self.devices if device.computes]
+        return [device for device in self.devices if device.computes]
 
 
 class GapsLimit(Model):
@@ -161,20 +138,12 @@ class GapsReport(Model):
     command: list[str] = Field(default_factory=list)
     traces: list[TraceGaps]
     devices: list[DeviceGaps]
-    folders: list[TraceGaps] = Field(default_factory=list)
-    """Each folder with several traces, such as those of several hosts, with the sums of all of them."""
     limit: GapsLimit | None = None
     exit_code: int | None = None
 
     def subjects(self) -> list[Subject]:
-        """What the command was about, in the order of its traces."""
-        found = []
-        for number, trace in enumerate(self.traces):
-            if trace.folder is None:
-                found.append(Subject(trace, [(one.name, one) for one in self.devices if one.trace == number], []))
-            elif trace.folder not in {other.folder for other in self.traces[:number]}:
-                members = [other for other in self.traces if other.folder == trace.folder]
-                devices = [(self.traces[one.trace], one) for one in self.devices]
-                its = [(f"{of.short_name} {one.name}", one) for of, one in devices if of.folder == trace.folder]
-                found.append(Subject(self.folders[trace.folder], its, members))
-        return found
+        """The traces, each with its devices."""
+        return [
+            Subject(trace, [one for one in self.devices if one.trace == number])
+            for number, trace in enumerate(self.traces)
+        ]

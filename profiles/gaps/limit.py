@@ -28,17 +28,15 @@ class JudgedDevice:
 def judge(report: GapsReport, limit: GapsLimit) -> list[JudgedDevice]:
     """Judge each device that computes."""
     found = []
-    for number, trace in enumerate(report.traces):
-        devices = [device for device in report.devices if device.trace == number and device.computes]
-        found += [_judge(limit, trace, device) for device in devices] or [JudgedDevice(trace)]
+    for trace, devices in report.subjects():
+        found += [_judge(trace, one, limit) for one in devices if one.computes] or [JudgedDevice(trace)]
     return found
 
 
-def _judge(limit: GapsLimit, trace: TraceGaps, device: DeviceGaps) -> JudgedDevice:
+def _judge(trace: TraceGaps, device: DeviceGaps, limit: GapsLimit) -> JudgedDevice:
     share = device.idle_share
     if share is not None and limit.name != "idle":
-        shares = dict[str, float](device.shares())
-        share = shares.get(limit.name, 0.0) if not device.why_no_causes else None
+        share = dict[str, float](device.shares()).get(limit.name, 0.0) if not device.why_no_causes else None
     if share is not None:
         return JudgedDevice(trace, device.name, share, None, "above" if share > limit.share else "within")
     most = device.idle_share if device.idle_share is not None else device.idle_at_most

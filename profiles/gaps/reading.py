@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import mmap
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from pipeprof.pipelines.host_files import open_regular
 from pipeprof.profiles.gaps.chrome import read_chrome
 from pipeprof.profiles.gaps.sentences import reason
 from pipeprof.profiles.gaps.trace import DeviceTrace, TraceError
@@ -25,15 +25,10 @@ MOST_UNPACKED: Final = 1 << 31
 """Bytes: Protocol Buffers' own limit of a message. JSON is read a part at a time, however long it is."""
 _PACKED = 1 << 18
 _HEAD = 16
-_OF_GZIP = 31
-"""How zlib is to expect the header of gzip."""
 _GZIP = b"\x1f\x8b"
+_DAMAGES = (EOFError, zlib.error, gzip.BadGzipFile)
 _ENDINGS = (".xplane.pb", ".pt.trace.json", ".pt.trace.json.gz")
-_OTHER_ENDINGS = (".json", ".json.gz")
-"""Names that other tools and users choose: looked for where a folder has none of the usual ones."""
-_LOOKED_AT = 1 << 16
-"""Bytes of a file with such a name that must have an event or the word ``traceEvents``."""
-_LIKE_A_TRACE = re.compile(rb'"(traceEvents|ph)"\s*:')
+"""Names that TensorFlow, JAX and PyTorch choose: other files of a folder are much else."""
 _RUN = re.compile(r"\d{4}(_\d\d){5}")
 """A run's folder as TensorFlow and JAX name it, by its time."""
 _OF_WORKER = re.compile(r"(.+)\.(\d+)\.pt\.trace\.json(?:\.gz)?")
@@ -65,10 +60,9 @@ def find_traces(path: Path) -> FoundTraces:
         raise TraceError(f"{path}: no such file or folder")
     if not path.is_dir():
         return FoundTraces([path], [])
-    runs = _runs(path, lambda file: file.name.endswith(_ENDINGS))
-    runs = runs or _runs(path, _is_like_a_trace)
+    runs = _runs(path)
     if not runs:
-        raise TraceError(f"{path}: the folder has no *.xplane.pb, no *.pt.trace.json and no other trace")
+        raise TraceError(f"{path}: the folder has no *.xplane.pb and no *.pt.trace.json; give a trace of another name")
     notes = []
     if len(runs) > 1:
         notes.append(reason("several-runs", len(runs)).text)
@@ -81,12 +75,12 @@ def find_traces(path: Path) -> FoundTraces:
     return FoundTraces(latest[:MOST_FILES], notes)
 
 
-def _runs(path: Path, wanted: Callable[[Path], bool]) -> dict[str, list[Path]]:
-    """Return the wanted files by run: a folder, or, of several hosts' folders, the time that names it."""
+def _runs(path: Path) -> dict[str, list[Path]]:
+    """Return the files by run: a folder, or, of several hosts' folders, the time that names it."""
     found: dict[str, list[Path]] = {}
     for folder, folders, names in os.walk(path):
         folders.sort()
-        files = [file for name in sorted(names) if wanted(file := Path(folder, name))]
+        files = [Path(folder, name) for name in sorted(names) if name.endswith(_ENDINGS)]
         if files:
             name = Path(folder).name
             found.setdefault(name if _RUN.fullmatch(name) else folder, []).extend(files)
@@ -109,20 +103,6 @@ def _latest_of_workers(files: Sequence[Path]) -> list[Path]:
         if worker not in found or time > found[worker][0]:
             found[worker] = (time, file)
     return sorted(file for _, file in found.values())
-
-
-def _is_like_a_trace(file: Path) -> bool:
-    """Whether a file with a name that is usual for much else begins like a trace."""
-    if not file.name.endswith(_OTHER_ENDINGS) or file.name.endswith(_RESULT):
-        return False
-    try:
-        with open_regular(file) as data:
-            head = data.read(_LOOKED_AT)
-        if head.startswith(_GZIP):
-            head = zlib.decompressobj(_OF_GZIP).decompress(head, _LOOKED_AT)
-    except (OSError, zlib.error):
-        return False
-    return _LIKE_A_TRACE.search(head) is not None
 
 
 def read_trace(path: Path) -> DeviceTrace:
@@ -169,59 +149,22 @@ def _is_json(head: bytes) -> bool:
     return head.lstrip()[:1] in (b"{", b"[") or head.startswith(codecs.BOM_UTF8)
 
 
-class Unpacked:
-    """A gzip file that gives all it has before a damage: `gzip` drops what it has read since its last whole part."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._inner = zlib.decompressobj(_OF_GZIP)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        """Return about as many bytes; none at the end.
-
-        Raises:
-            EOFError: The file ends too early.
-            zlib.error: It is damaged.
-        """
-        while True:
-            data = self._rest or self._file.read(_PACKED)
-            if not data:
-                if not self._inner.eof:
-                    raise EOFError("it ends too early")
-                return b""
-            if self._inner.eof:
-                # Another part follows, or zeros that fill up a block of a tape; anything else is not of the file.
-                data = data.lstrip(b"\0")
-                if not data:
-                    self._rest = b""
-                    continue
-                if not _GZIP.startswith(data[:2]):
-                    return b""
-                self._inner = zlib.decompressobj(_OF_GZIP)
-            found = self._inner.decompress(data, size)
-            self._rest = self._inner.unused_data if self._inner.eof else self._inner.unconsumed_tail
-            if found:
-                return found
-
-
 def _read_packed(path: Path) -> DeviceTrace:
-    with path.open("rb") as file:
+    with gzip.open(path) as file:
         try:
-            head = Unpacked(file).read(_HEAD)
-        except (EOFError, zlib.error):
+            head = file.peek(_HEAD)[:_HEAD]
+        except _DAMAGES:
             raise TraceError("the file is damaged: it cannot be unpacked") from None
-    with path.open("rb") as file:
-        unpacked = Unpacked(file)
         if _is_json(head):
-            return read_chrome(unpacked)
+            return read_chrome(file)
         whole, ended = bytearray(), None
         try:
-            while part := unpacked.read(_PACKED):
+            # All that there is before a damage, which `read` would drop.
+            while part := file.read1(_PACKED):
                 whole += part
                 if len(whole) > MOST_UNPACKED:
                     raise TraceError("it unpacks to more than 2 GiB, which no XPlane file has")
-        except (EOFError, zlib.error) as error:
+        except _DAMAGES as error:
             ended = reason("file-damaged", error)
         found = read_xplane(whole)  # type: ignore[arg-type]
         # Its end may be at the end of a plane: others may be missing.

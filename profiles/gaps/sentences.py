@@ -113,19 +113,6 @@ def sentence_of(trace: TraceGaps, devices: Sequence[DeviceGaps]) -> str:
     return f"cannot say how long {idles}: {why}{most}"
 
 
-def sentence_of_folder(found: TraceGaps, members: Sequence[tuple[TraceGaps, Sequence[DeviceGaps]]]) -> str:
-    """Return the verdict on all traces of a folder together."""
-    traces = f"{len(members):,} traces"
-    if found.idle_share is None:
-        return f"cannot say: none of {traces} tells how long a device idles; the first: {members[0][0].sentence}"
-    devices = [one for _, its in members for one in its if one.computes]
-    known = [one for one in devices if one.idle_share is not None]
-    many = f"the {len(known):,} devices" if len(known) > 1 else "the device"
-    if len(known) < len(devices):
-        many = f"{len(known):,} of {len(devices):,} devices"
-    return _known(f"{many} of {traces} {'idles' if len(known) == 1 else 'idle'}", found, known)
-
-
 def _known(idles: str, found: TraceGaps, devices: Sequence[DeviceGaps]) -> str:
     """The verdict where the idle time is known: its causes, or why they are not."""
     sentence = f"{idles} {percent(found.idle_share or 0.0)} of the time"
@@ -153,21 +140,3 @@ def cause_words(cause: GapCause, stage: str | None) -> str:
     """
     late = f" ({stage.partition(' (')[0]})" if cause == "pipeline" and stage is not None else ""
     return f"{CAUSE_WORDS[cause]}{late}"
-
-
-def notes_of_folder(members: Sequence[tuple[TraceGaps, Sequence[DeviceGaps]]]) -> list[str]:
-    """Return sentences on the traces of a folder that cannot tell all, counted by what they cannot."""
-    groups: dict[str, list[tuple[TraceGaps, str]]] = {}
-    for trace, its in members:
-        if not trace.readable:
-            groups.setdefault("cannot be read", []).append((trace, trace.sentence))
-        elif trace.idle_share is None:
-            groups.setdefault("cannot tell how long a device idles", []).append((trace, trace.sentence))
-        elif any(one.why_no_causes for one in its if one.computes):
-            groups.setdefault("cannot tell why", []).append((trace, trace.sentence))
-        if trace.notes:
-            groups.setdefault("have notes", []).append((trace, trace.notes[0]))
-    return [
-        f"{len(some):,} of {len(members):,} traces {what}; the first: {some[0][0].short_name}, {some[0][1]}"
-        for what, some in groups.items()
-    ]

@@ -25,12 +25,10 @@ CAVEATS = {
     "from the (slower) trace.",
     "scaled": "The cost{s} of {names} {are} scaled up: {they} restarted while measured, and {were} read for at least "
     "{seen} of the elements.",
-    "alias": "{names} {hold} views of the source array: no extra memory.",
 }
 """On the numbers of some stages."""
 _OF_ONE = {
     "s": "", "are": "is", "were": "was", "they": "it", "their": "its", "estimates": "an estimate", "come": "comes",
-    "hold": "holds",
 }  # fmt: skip
 _OF_SEVERAL = {word: word for word in _OF_ONE}
 

@@ -327,8 +327,6 @@ class _StageTable:
             elif cost.seen < _SCALED_SHARE:
                 found["scaled"].append(stage.address)
                 seen = min(seen, cost.seen)
-            if cost.buffered_bytes and self._is_alias(place):
-                found["alias"].append(stage.address)
         messages = []
         for caveat in filter(found.get, CAVEATS):
             stages = [row for row in rows if row.id in found[caveat]]
@@ -350,14 +348,6 @@ class _StageTable:
             return found
         swallowers = [row for row in rows if traits(row.op).swallows]
         return [swallowed_message(row, None, seen.elements, seen.errors, seen) for row in swallowers[-1:]]
-
-    def _is_alias(self, place: str) -> bool:
-        node = self.graphs.executed.nodes[place]
-        if not node.traits.holds_elements:
-            return False
-        while node.traits.by_position and node.inputs:
-            node = self.graphs.executed.nodes[self.graphs.executed.skip_options(node.inputs[0])]
-        return node.family == "TensorSlice" and not node.files
 
 
 def _is_traced(per_batch: float, seen: float, batches: int | None) -> bool:

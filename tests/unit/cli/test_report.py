@@ -110,7 +110,7 @@ def test_a_caution_says_what_makes_the_numbers_doubtful(recorded: Recorded) -> N
 def test_notes_are_counted_and_warnings_shown(recorded: Recorded) -> None:
     profile = recorded("jpeg-folder")
     # Growth is in Memory, and the verdict says of others that they disturbed it.
-    names = ["stages-alias", "repeated", "no-trace", "leak", "disturbed"]
+    names = ["stages-scaled", "repeated", "no-trace", "leak", "disturbed"]
     profile.warnings = [Message(code=name, message="a") for name in names]
     for full, said in ((False, ["no-trace"]), (True, names)):
         assert [name for name in names if f"{name}: a" in reports.texts(build_report(profile, full=full))] == said

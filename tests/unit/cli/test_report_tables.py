@@ -14,7 +14,6 @@ from pipeprof.cli.report.rows import rows_per_line
 from pipeprof.cli.report.time import Part, build_time, split_stage
 from pipeprof.profiles.document.base import Location, Owner
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, MemoryGrowth
-from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.document.store import load_profile
@@ -51,7 +50,7 @@ def test_golden_of_stages(recorded: Recorded, golden: Golden) -> None:
         stage("stages.3", "flat_map", inputs_each=1 / 198, inputs_each_by="epochs", buffered_elements=4.0),
         stage("injected.0", "prefetch", "prefetch injected, buffer tuned to 16", origin="injected"),
     ]
-    profile.warnings = [Message(code="stages-alias", message="views", stages=["stages.1"])]
+    profile.memory.ledger = [LedgerEntry(owner="shuffle", stage="stages.1", bytes=0, how="alias")]
     profile.options = {"deterministic": False, "threading.private_threadpool_size": 3}
     forms = (
         shown(build_time(profile, full=full), width=width) for full, width in ((False, 100), (True, 100), (True, 190))

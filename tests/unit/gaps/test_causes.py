@@ -147,14 +147,13 @@ def test_a_device_that_only_copies_is_busy_with_that(form: str, tmp_path: Path) 
     assert (trace.verdict, trace.idle_share, trace.copy_only_share) == ("busy", 0.0, pytest.approx(0.8))
 
 
-def test_two_devices_have_a_row_each_and_the_one_that_works_longest_is_named(tmp_path: Path) -> None:
+def test_two_devices_have_a_row_each(tmp_path: Path) -> None:
     made = stalled("json", OP)
     made.host += [replace(one, launch=one.launch + 1000) for one in made.host if one.launch is not None]
     made.work += [Did(did.begin, did.begin + 300 * US, (did.launch or 0) + 1000, device=1) for did in made.work]
     trace, devices = found_in(made, "json", tmp_path)
     assert [(one.name, round(one.idle_share or 0, 6)) for one in devices] == [("GPU 0", 0.3), ("GPU 1", 0.7)]
     assert trace.idle_share == pytest.approx(0.5)
-    assert trace.straggler == "GPU 0"
 
 
 def test_what_several_devices_do_counts_by_their_time(tmp_path: Path) -> None:

@@ -90,17 +90,6 @@ def test_costs_of_next_to_nothing_are_unknown_and_say_why() -> None:
     assert text == "The cost of range is unknown: it was read for less than 1.0 % of its elements."
 
 
-def test_slices_of_a_source_in_memory_are_aliases(recorded: Load) -> None:
-    stages, notes = recorded("dict_shuffle").explain()
-    assert stages["stages.0"].buffered_bytes
-    (alias,) = [note for note in notes if note.code == "stages-alias"]
-    assert (alias.stages, alias.message) == (["stages.0"], "shuffle holds views of the source array: no extra memory.")
-
-
-def test_files_are_no_aliases(recorded: Load) -> None:
-    assert "stages-alias" not in {note.code for note in recorded("list_files").explain()[1]}
-
-
 def test_a_model_of_something_else_is_told(recorded: Load) -> None:
     stages, notes = recorded("map_batch").explain(segments=recorded("zip").segments)
     assert all(stage.time_ms_per_batch is None for stage in stages.values())
