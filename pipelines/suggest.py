@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 CUTOFF: Final = 0.7
@@ -78,15 +77,3 @@ def _closest(text: str, names: list[str]) -> str | None:
 
 def _plain(text: str) -> str:
     return re.sub(r"[\s_.\-]+", "", text).lower()
-
-
-def broken_link(path: Path) -> str | None:
-    """Say that a path is a link that leads to nothing; `None` for any other path.
-
-    Example:
-        >>> broken_link(Path("/"))
-    """
-    try:
-        return f"{path} is a link to {path.readlink()}, which does not exist" if path.is_symlink() else None
-    except OSError:
-        return None
