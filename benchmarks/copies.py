@@ -40,16 +40,7 @@ class Copies:
             self._server.wait(PATIENCE)
 
     def run(self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Json:
-        """Run a script: the JSON object in the last line that it prints.
-
-        Args:
-            command: The script's path and its arguments.
-            folder: Where it runs.
-            environment: Its variables; ours if not given.
-
-        Raises:
-            RuntimeError: It failed.
-        """
+        """Run a script with arguments: the JSON object in its last line; a RuntimeError if it failed."""
         server = self._started()
         assert server.stdin is not None
         assert server.stdout is not None

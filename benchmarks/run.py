@@ -87,12 +87,9 @@ def is_disturbed(profile: Mapping[str, Any]) -> bool:
 
 
 def is_quiet(before: list[int], after: list[int], mine: float) -> bool:
-    """Whether nothing else wants the cores, from two first lines of ``/proc/stat``.
+    """Whether nothing else wants the cores, from two first lines of ``/proc/stat``; `mine` are ticks used meanwhile.
 
-    Args:
-        before: Ticks by kind of all cores together.
-        after: The same later, while one core computed: nothing is stolen from cores that are idle.
-        mine: Ticks that were used for that.
+    One core computed between both: nothing is stolen from cores that are idle.
     """
     spent = [now - then for then, now in zip(before, after, strict=True)][:8]
     total, idle, stolen = max(1, sum(spent)), spent[3] + spent[4], spent[7]
@@ -152,11 +149,7 @@ def claimed(name: str, said: str, claims: Mapping[str, bool], *, disturbed: bool
 
 
 def until_undisturbed(measure: Callable[[], tuple[Json, Any]]) -> Json:
-    """What `Benchmark.measure` returns of a case, measured again while its figures say ``disturbed``, not ``holds``.
-
-    Args:
-        measure: Returns figures and raw values.
-    """
+    """What `Benchmark.measure` returns of a case: figures and raw values, again while they do not hold, disturbed."""
     before: list[Json] = []
     while True:
         wait_until_quiet()

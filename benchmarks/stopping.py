@@ -88,14 +88,7 @@ def outcome(ratios: Sequence[float], limit: float, *, at_least: bool) -> Outcome
 def until_decided(
     measure: Callable[[int], float], limits: Sequence[float], most: int, least: int = LEAST
 ) -> list[float]:
-    """Measure ratios until a look decides on which side of all limits they are, or all were measured.
-
-    Args:
-        measure: Measures the pair of this number and returns its ratio.
-        limits: Of the claims.
-        most: Pairs.
-        least: Before the first look.
-    """
+    """Measure ratios by number until a look decides on which side of all limits they are, or all were measured."""
     places, ratios = looks(most, least), []
     for number in range(most):
         ratios.append(measure(number))

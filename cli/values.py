@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.steps.step import KINDS, Step, parse_step, words
-from pipeprof.pipelines.suggest import did_you_mean, suggest, suggest_value
+from pipeprof.pipelines.suggest import did_you_mean, suggest
 from pipeprof.pipelines.units import LONGEST_SECONDS, meant_size, parse_duration, parse_size
 from pipeprof.profiles.wording import listed
 
@@ -108,7 +108,7 @@ def step(text: str | None) -> Step | None:
         meant = begun[0] if len(begun) == 1 else suggest(kind, KINDS)
         other = f" — did you mean {meant}:{value or '…'}?" if meant else ""
         if re.fullmatch(r"\d[\d.]*\s*[a-z]*", kind):
-            other = f" — did you mean simulate:{suggest_value(kind, 'duration') or kind}?"
+            other = f" — did you mean simulate:{kind}{'' if kind[-1].isalpha() else 'ms'}?"
         raise UsageError(f"--step: got {text!r}, expected {words()}{other}")
     chosen = parsed("--step", written, parse_step)
     if ahead is None:

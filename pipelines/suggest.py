@@ -5,36 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 CUTOFF: Final = 0.7
 _LONGEST: Final = 80
 _SHORTEST_START: Final = 4
-_ALIASES: Final = {
-    "dataset": ("source",),
-    "droplast": ("drop_remainder",),
-    "end": ("stop",),
-    "epochs": ("count",),
-    "files": ("file_pattern", "filenames"),
-    "float": ("float32",),
-    "fn": ("ops", "map_func", "python"),
-    "int": ("int32", "int64"),
-    "mapandbatch": ("map",),
-    "numthreads": ("num_parallel_calls", "num_parallel_reads"),
-    "numworkers": ("num_parallel_calls", "num_parallel_reads", "num_shards"),
-    "size": ("batch_size", "buffer_size"),
-}
-"""Words of other libraries, without separators and in lower case; only what is a candidate is ever suggested."""
-_FLAG_WORDS: Final = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
-_NUMBER = r"[-+]?\d{1,18}(?:\.\d{1,18})?"
 
 
 def suggest(got: object, candidates: Iterable[str]) -> str | None:
     """Return the candidate that ``got`` probably meant, or ``None``.
 
     Letter case and separators count for nothing; of a dotted name (``tf.io.read_file``) the last part alone is enough
-    if only one candidate ends with it; common words of other libraries are known; else the spelling decides.
+    if only one candidate ends with it; else the spelling decides.
 
     Example:
         >>> suggest("num_paralel_calls", ["name", "num_parallel_calls", "deterministic"])
@@ -48,11 +30,10 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
     by_plain = {_plain(name): name for name in reversed(names)}
     if plain in by_plain:
         return by_plain[plain]
-    alias = next((name for name in _ALIASES.get(plain, ()) if name in names), None)
     last = _plain(text.rpartition(".")[2])
     same_end = [name for name in names if _plain(name.rpartition(".")[2]) == last]
-    if alias or len(same_end) == 1:
-        return alias or same_end[0]
+    if len(same_end) == 1:
+        return same_end[0]
     # What its module is called makes no name alike.
     ends = {name: _plain(dotted.rpartition(".")[2]) for name, dotted in by_plain.items() if "." in dotted}
     close_ends = difflib.get_close_matches(last, {*ends.values()}, n=len(ends) or 1, cutoff=CUTOFF)
@@ -60,27 +41,6 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
     longer = [name for name in by_plain if len(plain) >= _SHORTEST_START and name.startswith(plain)]
     close = _closest(plain, alike) or (longer[0] if len(longer) == 1 else None)
     return by_plain[close] if close else None
-
-
-def suggest_value(got: object, kind: str) -> str | None:
-    """Return the value that ``got`` probably meant where a number, a boolean or a duration is expected.
-
-    Args:
-        kind: what is expected there: ``number``, ``flag`` or ``duration``; others get nothing.
-
-    Example:
-        >>> suggest_value("32", "number"), suggest_value("yes", "flag"), suggest_value(20, "duration")
-        ('32', 'true', '20ms')
-    """
-    text = str(got).strip()[:_LONGEST]
-    if kind == "duration":
-        return f"{text}ms" if re.fullmatch(_NUMBER, text) else None
-    if not isinstance(got, str):
-        return None
-    if kind == "flag":
-        word = _FLAG_WORDS.get(text.lower(), text.lower())
-        return word if word in {"true", "false"} else None
-    return text if kind == "number" and re.fullmatch(_NUMBER, text) else None
 
 
 def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
@@ -117,15 +77,3 @@ def _closest(text: str, names: list[str]) -> str | None:
 
 def _plain(text: str) -> str:
     return re.sub(r"[\s_.\-]+", "", text).lower()
-
-
-def broken_link(path: Path) -> str | None:
-    """Say that a path is a link that leads to nothing; `None` for any other path.
-
-    Example:
-        >>> broken_link(Path("/"))
-    """
-    try:
-        return f"{path} is a link to {path.readlink()}, which does not exist" if path.is_symlink() else None
-    except OSError:
-        return None

@@ -77,13 +77,7 @@ CASES = {
 
 
 def loops_of(name: str, copies: Copies, decides: Sequence[float]) -> list[list[float]]:
-    """Rates of a pipeline as it is and mended, in pairs, until it is decided what mending is worth.
-
-    Args:
-        name: Of the pipeline.
-        copies: Run the loops.
-        decides: Ratios of which it matters on which side of them the worth is.
-    """
+    """Rates of a pipeline as it is and mended, in pairs, until it is decided on which side of `decides` that is."""
     pairs: list[list[float]] = []
 
     def pair(number: int) -> float:
@@ -140,13 +134,7 @@ def says(wanted: str, known: float | None, findings: list[dict[str, Any]]) -> bo
 
 
 def outcome_of(wanted_words: tuple[str, ...], known: Sequence[float], findings: list[dict[str, Any]]) -> str:
-    """Whether the report says what it has to: pure.
-
-    Args:
-        wanted_words: Of which one has to be true.
-        known: Ratios of pairs of plain loops: what mending the flaw is worth.
-        findings: Of the report.
-    """
+    """Whether the report says one of the wanted words, given the pairs' ratios of what mending is worth: pure."""
     # What is demanded is a share of what mending is worth: it is held against both ends of what is known of that.
     _, low, high = interval(known, EACH_LOOK) if known else (0.0, None, None)
     if any(says(wanted, high, findings) for wanted in wanted_words):
@@ -176,9 +164,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
         "ceiling": best(findings, "ceiling"),
         "headline": (profile.get("verdict") or {}).get("headline"),
     }
-    print(
-        f"{name}: known {figures['known']}, kept {figures['kept']}, ceiling {figures['ceiling']}; {outcome}", flush=True
-    )
+    print(f"{name}: {figures}; {outcome}", flush=True)
     raw = {
         "plain": pairs,
         "exit_code": code,

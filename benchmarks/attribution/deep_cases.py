@@ -40,9 +40,6 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
         "most_work": top,
         "share": round(share, 3),
         "limit": verdict["limit"],
-        "sentence": verdict["sentence"],
-        "stages": len(stages),
-        "unknown": sum(one["time_ms_per_batch"] is None and one["fused_with"] is None for one in stages),
         "cores": profile["causes"]["worker_cores"],
     }
     claims = {

@@ -1,18 +1,13 @@
 """Planted memory: the ledger of ``pipeprof run`` against controlled experiments, and the prediction against both.
 
-Each case of memory_pipelines.py is run three ways, each in a process of its own: by pipeprof; in a plain loop; and in
-the same loop without one owner, for each owner that is planted. A plain loop tells two peaks: while it is made, until
-the first batch is out, and while it runs. The truth of an owner is the difference of the two plain loops' peaks in that
-one of these two stretches in which pipeprof's worker had the peak that the ledger is of.
+Each case of memory_pipelines.py is run by pipeprof, in a plain loop, and in that loop without each planted owner, each
+in a process of its own. A plain loop tells two peaks: while it is made, until the first batch is out, and while it
+runs. The truth of an owner is the difference of the peaks in that one of the two in which pipeprof's worker had the
+peak of the ledger: of peaks wherever each lies the shuffle of `several` came out at 130 MB, which holds 250 elements of
+1 MB, as without it the peak is where the array is made.
 
-Peaks wherever each lies are two different moments where an owner's absence moves the peak. In `several` it does: with
-its shuffle the loop has its peak while it runs, without it while the array is made, when another copy of the array is
-there. Their difference is 130 MB, with a shuffle that holds 250 elements of 1 MB.
-
-A plain loop is run three times, and its peaks are the medians: which free pieces the pool gives to whom differs from
-process to process, and of single runs the truth of `several`' shuffle came out between 201 and 249 MB, that of
-`cache_features` between 344 and 381 MB. Two plain loops run side by side: their peaks are each process's own and follow
-from no time.
+A plain loop is run three times, and its peaks are the medians: which free pieces the pool gives to whom differs, and of
+single runs the truth of that shuffle came out between 201 and 249 MB. Two loops run side by side.
 
 Demanded, and written down before the first run:
 
@@ -23,12 +18,7 @@ Demanded, and written down before the first run:
   keep more in one run than in another; what Python holds in `python_table` is the rest's;
 * where all element specs are static, the prediction is within 20 % of that rise.
 
-The demands hold on any machine. Without TensorFlow's pool (`TF_ENABLE_ONEDNN_OPTS=0`, or a machine where that is the
-default) tensors lie in glibc's heap, which keeps freed blocks, another number of them in each process, and a case may
-fail for that: of `prefetch_deep` 270 MB of buffers rose by 407 to 493 MB in three plain loops, and by 567 MB in a run,
-279 MB of them free blocks.
-
-About ten minutes. BENCHMARK_THROUGH is a command that each process is started through.
+Without TensorFlow's pool (`TF_ENABLE_ONEDNN_OPTS=0`) tensors lie in glibc's heap, whose freed blocks may break a case.
 """
 
 from __future__ import annotations
@@ -156,7 +146,6 @@ def judge(
         "rest_share": round(rest, 4),
         "predicted_mb": round(predicted / MB, 1) if predicted is not None else None,
         "prediction_off": round(predicted / above - 1, 4) if predicted is not None else None,
-        "prediction_judged": case.static,
     }
     if case.rest:
         claims["rest"] = 0 <= rest <= REST

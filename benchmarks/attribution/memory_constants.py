@@ -1,10 +1,8 @@
 """What small tensors take in buffers: ``python benchmarks/attribution/memory_constants.py --owner shuffle``.
 
-The predictions and the ledger of pipeprof rest on what an element takes beside its values. A buffered element is a
-``std::vector<Tensor>``, and for each component a ``Tensor``, its ``TensorBuffer`` and an aligned block of glibc's heap;
-what of these lies where is TensorFlow's and glibc's business, so it is measured: glibc's blocks in use (``mallinfo2``,
-all arenas, mapped blocks too) before and after a buffer was filled, over element sizes and numbers of components that
-no case of memory_cases.py has. About a minute for each owner; nothing is asserted.
+A buffered element is a ``std::vector<Tensor>``, and for each component a ``Tensor``, its ``TensorBuffer`` and an
+aligned block of glibc's heap. Measured are glibc's blocks in use (``mallinfo2``, all arenas, mapped blocks too) before
+and after a buffer was filled, over element sizes and numbers of components that no case of memory_cases.py has.
 
 ``--turned SIZE --elements N`` fills one shuffle with elements of that size (0: numbers of ``range``), takes N elements
 three times over, and prints after each turn what an element has added to resident memory, to blocks in use and to free

@@ -29,14 +29,10 @@ MOST_LOOKS = 100
 
 
 class Loop:
-    """A plain loop over a dataset, in rounds.
+    """A plain loop over a dataset without an end, in rounds, after seconds in which TensorFlow begins to tune calls.
 
     A round begins and ends with full buffers. What a prefetch gathers after its last batch counts, as what it begins
     with was counted before; else each loop would live off what it gathered in the rounds of the others, at their cost.
-
-    Args:
-        dataset: Without an end.
-        warm: Seconds before the first round, in which TensorFlow begins to tune parallel calls.
     """
 
     def __init__(self, dataset: Any, warm: float) -> None:
@@ -66,15 +62,9 @@ def fill_buffers() -> None:
 
 
 def in_turn(*datasets: Any, rounds: int, seconds: float, warm: float) -> list[list[float]]:
-    """CPU milliseconds for a batch of each dataset, of all rounds.
+    """CPU milliseconds for a batch of each dataset without an end, of all rounds of so many seconds.
 
     The loops take turns: a machine that gets slower slows down all of them.
-
-    Args:
-        datasets: Without an end.
-        rounds: Of each.
-        seconds: Of a round.
-        warm: Seconds of each before.
     """
     with unobserved():
         loops = [Loop(dataset, warm) for dataset in datasets]

@@ -17,15 +17,7 @@ PATIENCE = 110
 
 @dataclass(frozen=True)
 class Plan:
-    """How all cases of a kind are measured and judged.
-
-    Attributes:
-        kind: Of the pipelines: they are in ``KIND_pipelines.py``.
-        seconds: To measure.
-        judge: Makes figures and claims of the truth and the profile.
-        sentence: The figures in words.
-        kept: Sections of the profile among the raw values.
-    """
+    """How all cases of ``KIND_pipelines.py`` are measured and judged; ``kept`` are sections of the raw profile."""
 
     kind: str
     seconds: float

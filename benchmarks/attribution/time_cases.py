@@ -12,9 +12,6 @@ in one burst at the beginning of an epoch, below a shuffle that holds all of it.
 * ``python``: in every planted stage that runs Python, the costliest function is the planted one;
 * ``window``: bookkeeping in the measured window takes less than 1 % of it, by the clock: what attribution needs besides
   (the trace and both samplers) runs after it.
-
-How the CPU time is accounted for is recorded (`accounted`: stages, loop and pipeprof over the process's CPU time),
-nothing is claimed of it: a runtime that uses time is no error.
 """
 
 from __future__ import annotations
@@ -42,8 +39,6 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
     off = {name: measured.get(name, 0.0) - shares.get(name, 0.0) for name in {*measured, *shares}}
     ops = {name: _first(found.get(name), "ops", "op") for name in truth}
     functions = {name: _first(found.get(name), "python", "function") for name, one in truth.items() if "python" in one}
-    cpu = profile["cpu"]
-    parts = cpu["stages_ms"] + (cpu["loop_ms"] or 0.0) + (cpu["pipeprof_ms"] or 0.0)
     figures = {
         "shares_true": {name: round(share, 4) for name, share in shares.items()},
         "shares_measured": {name: round(measured.get(name, 0.0), 4) for name in shares},
@@ -52,7 +47,6 @@ def judge(truth: dict[str, Any], profile: dict[str, Any]) -> tuple[dict[str, Any
         "top_stage_true": max(shares, key=lambda name: shares[name]),
         "top_ops": ops,
         "python": functions,
-        "accounted": round(parts / cpu["total_ms"], 4),
         "window_share": round(profile["overhead"]["loop_share"], 5),
     }
     claims = {

@@ -1,8 +1,8 @@
 """Pipelines whose stages have costs that are known: what `time_cases.py` profiles.
 
 Every unit of work is a chain of TensorFlow ops of which one costs nearly everything, a Python function that counts, or
-a sleep. An op costs the same CPU time when two threads run it at once (`together_ms` in the raw results shows it);
-``tf.strings.regex_replace`` did not, whose threads share what they compiled: 3.4 ms alone, 9.9 ms with two.
+a sleep. An op costs the same CPU time when two threads run it at once; ``tf.strings.regex_replace`` did not, whose
+threads share what they compiled: 3.4 ms alone, 9.9 ms with two.
 `planted` measures each unit alone in the very process that is profiled, before the pipeline is made, writes the result
 to the file that BENCHMARK_TRUTH names, and returns the pipeline that BENCHMARK_CASE names.
 """
@@ -14,7 +14,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -154,10 +153,8 @@ class Units:
             for name, unit in self._alone.items():
                 costs[name].append(_cost(unit, time.perf_counter if name in self._waits else time.process_time))
         for name, stage in self._stages.items():
-            python = "python" in stage
-            stage["unit_ms"] = statistics.median(costs[name]) - (0.0 if python else floor)
+            stage["unit_ms"] = statistics.median(costs[name]) - (0.0 if "python" in stage else floor)
             stage["rounds_ms"] = costs[name]
-            stage["together_ms"] = None if python else _together(self._alone[name]) - floor
 
 
 def _cost(unit: Callable[[], Any], clock: Callable[[], float]) -> float:
@@ -167,22 +164,6 @@ def _cost(unit: Callable[[], Any], clock: Callable[[], float]) -> float:
         unit()
         calls += 1
     return (clock() - began) * 1e3 / calls
-
-
-def _together(unit: Callable[[], Any]) -> float:
-    """Milliseconds of CPU time of one call while another thread makes the same calls."""
-    with ThreadPoolExecutor(2) as pool:
-        began, until = time.process_time(), time.perf_counter() + 4 * ROUND_SECONDS
-
-        def repeat() -> int:
-            made = 0
-            while time.perf_counter() < until:
-                unit()
-                made += 1
-            return made
-
-        calls = sum(one.result() for one in [pool.submit(repeat), pool.submit(repeat)])
-    return (time.process_time() - began) * 1e3 / calls
 
 
 def numbers() -> Any:

@@ -6,9 +6,8 @@ a filter after a slow source with all of the source's time, 900×, 15× and 14×
 
 Holds if a run would reject all three and their speed-up is at most 1.03, and if the Python function, replaced, reaches
 at least 60 % of the gain of the same function written in TensorFlow, and no more than 1.25 times the speed of that.
-Does not hold if a run would call one of the three an upper bound. Where other processes use
-the cores, two processes of the same pipeline differ by more (``same``) than a gain of 3 %: then the outcome is
-"cannot tell". Four minutes at most.
+Does not hold if a run would call one of the three an upper bound. Where two processes of the same pipeline differ by
+more (``same``) than a gain of 3 %, as beside others, the outcome is "cannot tell".
 """
 
 from __future__ import annotations

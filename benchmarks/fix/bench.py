@@ -126,21 +126,11 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     }
     late = found.seconds > BUDGET * 1.05
     outcome = "does not hold" if late else figures.pop("outcome")
-    print(line_of(name, figures, outcome), flush=True)
+    told = {key: figures[key] for key in ("gain", "best", "share_of_best", "over_autotune", "measuring_seconds")}
+    print(f"{name}: {told}; {outcome}", flush=True)
     kept = {key: truth[key] for key in ("commit", "date", "machine")}
     raw = {"fix": found.model_dump(mode="json"), "rates": rates, "run": run}
     return {"outcome": outcome, "figures": figures, "raw": raw, "truth": kept}
-
-
-def line_of(name: str, figures: Mapping[str, Any], outcome: str) -> str:
-    """A line of the table."""
-    share, tuned = figures["share_of_best"], figures["over_autotune"]
-    same = " the same pipeline as" if figures.get("same_as_best") else " of"
-    return (
-        f"{name}: {figures['gain'][0]}×, {share[0]:.0%} ({share[1]:.0%}–{share[2]:.0%}){same} the best of "
-        f"{figures['grid']} ({figures['best']}), {tuned[0]}× ({tuned[1]}–{tuned[2]}) of AUTOTUNE everywhere; "
-        f"{figures['measuring_seconds']:.0f} s of measuring, {figures['wall_seconds']:.0f} s in all; {outcome}"
-    )
 
 
 BENCHMARK = Benchmark(

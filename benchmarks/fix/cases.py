@@ -11,13 +11,7 @@ ADVICE, PUBLIC = BENCHMARKS / "advice", BENCHMARKS / "public"
 
 @dataclass(frozen=True)
 class Case:
-    """One pipeline.
-
-    Attributes:
-        target: As `pipeprof fix` takes it.
-        step: What takes the batches.
-        allow: Classes of changes, for `--allow`.
-    """
+    """One pipeline, as `pipeprof fix` takes it, what takes its batches, and classes of changes for `--allow`."""
 
     target: str
     step: str = "none"

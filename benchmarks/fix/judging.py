@@ -87,11 +87,9 @@ def enough(rates: Mapping[str, list[float]], best: str, most: int) -> bool:
 
 
 def judge(best: str, rates: Mapping[str, list[float]]) -> dict[str, Any]:
-    """What the rates of a comparison say.
+    """What the rates of each pipeline, that as it is and the result of `fix` among them, say in a comparison.
 
-    Args:
-        best: Of the grid, found in other rounds: of many that are about as fast, the one that seems fastest was lucky.
-        rates: Of each pipeline, the pipeline as it is under `AS_IT_IS`, the result under `FIXED`.
+    The best of the grid was found in other rounds: of many that are as fast, the one that seems fastest was lucky.
     """
     share, tuned = compared(rates, best)
     gain = over(rates, FIXED if FIXED in rates else AS_IT_IS, AS_IT_IS)

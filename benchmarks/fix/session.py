@@ -110,14 +110,7 @@ def versions(start: Version, profile: Profile) -> dict[str, Version]:
 
 
 class Session:
-    """Processes of pipelines that take turns, block by block, in rounds that run forwards and backwards.
-
-    Args:
-        case: Whose pipelines they are.
-        start: The pipeline as it is.
-        interval: Seconds of a step of it.
-        team: Of the processes.
-    """
+    """Processes of pipelines that take turns, block by block, in rounds that run forwards and backwards."""
 
     def __init__(self, case: Case, start: Version, interval: float, team: Team) -> None:
         target = parse_target(case.target)

@@ -2,37 +2,22 @@
 
 Every `every`-th batch comes `late_ms` after it was asked for, all others at once; a step takes 10 ms. The host asks
 `dispatch` steps ahead of the device (none with sync), and a prefetch of `p` batches asks another `p` ahead of the host.
-So a stall leaves the device idle for
+So a stall leaves the device idle for ``gap = max(0, late - (dispatch + p) * step)``, a share of
+``gap / (every * step + gap)`` of the time, on a machine that wakes a sleeping thread at once. Real ones do not, and how
+late they do changes by the hour. So the truth is a plain loop (plain.py) that feeds the same pipeline to a device of
+the same rule, in a copy of a process that has imported TensorFlow alone, once before pipeprof's run and once after it:
+the mean of both is what pipeprof must find. What was constructed (`planted`) must show in the plain loop: as many
+stalls, and a period within a tenth. Held against the plain loop:
 
-    gap = max(0, late - (dispatch + p) * step)
+* the gaps longer than half the planted one number exactly the steps measured over `every`: ten or fewer, all listed;
+* every one of them is the pipeline's, and from one to the next it is the plain loop's median period within a tenth;
+* the median gap within 1.5 ms; where every batch is late, that is the median of all waits;
+* the shares of waiting and of idle time within 0.015; of a pipeline that is never late, waiting within 0.005;
+* the word of the verdict is that of the plain loop's share of waiting (5 % and 20 %), near which no schedule is.
 
-and, as one stall comes with `every` steps, a share of ``gap / (every * step + gap)`` of the time: on a machine that
-wakes a sleeping thread at once. Real ones do not, and how late they do changes by the hour. So the truth is a plain
-loop without pipeprof (plain.py) that feeds the same pipeline to a device of the same rule, in a copy of a process that
-has imported TensorFlow alone, once before pipeprof's run and once after it: its values, the mean of both, are what
-pipeprof must find. What was constructed stands beside them (`planted`) and must show in the plain loop: as many stalls,
-and a period within a tenth.
-
-What is held against the plain loop, and how far pipeprof may be off:
-
-* every stall is a gap and no other one is: the gaps longer than half the planted one number exactly the steps measured
-  over `every`. There are ten stalls or fewer, so that the profile lists each;
-* every one of them is the pipeline's, and from one to the next it is the plain loop's median period, give or take a
-  tenth;
-* the median gap within 1.5 ms;
-* the share of waiting within 0.015, and the idle share within 0.015;
-* the word of the verdict is that of the plain loop's share of waiting (5 % and 20 %); no schedule's share lies within
-  two points of either.
-
-Where every batch is late the steps are too many to be listed: the gap is then the median of all waits.
-
-A pipeline that is never late leaves the device idle as long as in the plain loop, within 0.015, and its share of
-waiting is the plain loop's within 0.005.
-
-Where the two plain runs differ by more than these bounds the machine was not steady, and nothing can be held against
-them. Whatever pipeprof found, such a case is measured again, up to twice; so is one that does not hold while
-pipeprof's own report says that it was disturbed, or that the hypervisor took 2 % of the cores. Every attempt is in the
-raw result. Of a case that still does not hold, the outcome is "cannot tell".
+Where the two plain runs differ by more than these bounds the machine was not steady, and such a case is measured again,
+up to twice; so is one that does not hold while pipeprof's own report says that it was disturbed, or that the hypervisor
+took 2 % of the cores. Of a case that still does not hold, the outcome is "cannot tell".
 """
 
 from __future__ import annotations
@@ -51,7 +36,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
 from copies import Copies
-from run import MOST_TRIES, Benchmark, is_disturbed, main, outcome_of, pipeprof, wait_until_quiet
+from run import Benchmark, claimed, is_disturbed, main, pipeprof, until_undisturbed
 
 STEP_MS = 10.0
 GAP_MS = 1.5
@@ -179,7 +164,6 @@ def judge(case: Case, truths: list[Plain], profile: dict[str, Any]) -> tuple[dic
     """What was expected and measured, and which of the claims hold."""
     steps, device = profile["steps"], profile["device"]
     gaps = device["gaps"]
-    causes = gaps["by_cause"]
     truth = truths[0].mean(truths[1])
     figures: dict[str, Any] = {
         "steps": steps["count"],
@@ -191,8 +175,6 @@ def judge(case: Case, truths: list[Plain], profile: dict[str, Any]) -> tuple[dic
         "bound": profile["verdict"]["bound"],
         "bound_plain": word(truth.wait_share),
         "bound_planted": word(case.share),
-        "python_ms_per_step": round(1e3 * causes.get("python", 0.0) / steps["count"], 4),
-        "pipeprof_ms_per_step": round(1e3 * causes.get("pipeprof", 0.0) / steps["count"], 4),
     }
     claims = {
         "steady": truths[0].agrees(case, truths[1]),
@@ -238,49 +220,23 @@ def gaps_longer(histogram: list[tuple[float, int]], ms: float) -> int:
     return sum(n for upper, n in histogram if upper > bound * 1.000001)
 
 
-def line(found: dict[str, Any]) -> str:
-    """The figures of a case in one line."""
-
-    def beside(key: str, form: str) -> str:
-        before, after = (format(one, form) if one is not None else "none" for one in found[f"{key}_plain"])
-        return f"(plain {before}, {after})"
-
-    told = [
-        f"waits {found['wait_share']:.2%} {beside('wait_share', '.2%')}",
-        f"idle {found['idle_share']:.2%} {beside('idle_share', '.2%')}",
-    ]
-    if "stalls" in found:
-        told.append(f"gaps {found['gap_ms_median']} ms {beside('gap_ms', '.3f')}")
-    return ", ".join(told)
-
-
-def said(broken: list[str], *, again: bool) -> str:
-    """What became of a case."""
-    if again:
-        return f"NOT STEADY ({', '.join(broken)}): measured again"
-    return f"DOES NOT HOLD: {', '.join(broken)}" if broken else "holds"
+def run_case(name: str, copies: Copies) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures and raw values of one try of a case; prints a line."""
+    case = CASES[name]
+    steps = min(STEPS, STALLS * case.every) if case.every > 1 else STEPS
+    plain, profile = attempt(case, steps, copies)
+    figures, claims = judge(case, [Plain.of(case, one) for one in plain], profile)
+    disturbed = not claims["steady"] or is_disturbed(profile)
+    waits = ", ".join(f"{share:.2%}" for share in (figures["wait_share"], *figures["wait_share_plain"]))
+    told = claimed(name, f"waits, and by plain loops: {waits}", claims, disturbed=disturbed)
+    kept = {key: profile[key] for key in ("steps", "device", "overhead", "contention", "verdict")}
+    return figures | told, {"plain": plain, "pipeprof": kept}
 
 
 def measured(name: str, _folder: Path) -> dict[str, Any]:
     """A case, measured again while the machine is not steady."""
-    case, attempts = CASES[name], []
-    steps = min(STEPS, STALLS * case.every) if case.every > 1 else STEPS
     with Copies() as copies:
-        for number in range(1, MOST_TRIES + 1):
-            wait_until_quiet()
-            plain, profile = attempt(case, steps, copies)
-            found, claims = judge(case, [Plain.of(case, one) for one in plain], profile)
-            kept = {key: profile[key] for key in ("steps", "device", "overhead", "contention", "verdict")}
-            attempts.append({"plain": plain, "pipeprof": kept, "figures": found, "claims": claims})
-            broken = [claim for claim, holds in claims.items() if not holds]
-            disturbed = not claims["steady"] or (bool(broken) and is_disturbed(profile))
-            figures = found | {"attempts": number, "claims": claims, "disturbed": disturbed, "holds": not broken}
-            again = disturbed and number < MOST_TRIES
-            print(f"{name}: {line(found)}, " + said(broken, again=again), flush=True)
-            if not again:
-                break
-    raw = {"attempts": attempts}
-    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
+        return until_undisturbed(lambda: run_case(name, copies))
 
 
 BENCHMARK = Benchmark(

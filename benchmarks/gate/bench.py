@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -141,12 +142,12 @@ def conclude(cases: Mapping[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
     return "holds" if holds else "does not hold", figures
 
 
-def bank_of(name: str, folder: Path) -> dict[str, Any]:
+def bank_of(name: str, folder: Path, *, again: bool) -> dict[str, Any]:
     """The recorded pairs of a pipeline, with where and when: those of this machine, or else of another one."""
     from record import CASES, record_bank
 
     own = truth_file("gate")
-    if wants_truth():
+    if again:
         rows: list[dict[str, Any]] = []
         number = list(PIPELINES).index(name)
         public_data(folder)
@@ -165,19 +166,19 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     """The drawn decisions of a pipeline, or one live decision."""
     kind, pipeline, *turn = name.split()
     if kind == DRAWN:
-        stored = bank_of(pipeline, folder)
+        stored = bank_of(pipeline, folder, again=wants_truth())
         shares = curve(stored["bank"], PIPELINES.index(pipeline))
         figures = of_drawn([shares])
         print(f"  {figures['false_alarms_drawn']:.2%} false alarms, found {figures['found_step']}")
         truth = {key: stored[key] for key in ("commit", "date", "machine")}
         return result(drawn_holds(figures), figures, {"curve": shares}) | {"truth": truth}
-    from record import CASES, LIVE, record_live, scratch
+    from record import CASES, LIVE, record_live
 
     place = int(turn[0]) - 1
     public_data(folder)
     os.chdir(folder)
-    with scratch() as own:
-        peaks = live_bank(pipeline, folder)
+    with tempfile.TemporaryDirectory() as own:
+        peaks = bank_of(pipeline, folder, again=False)["bank"]
         number = PIPELINES.index(pipeline)
         found = record_live(CASES[pipeline], peaks, LIVE[place], 1000 * number + place, Path(own))
     verdicts = ", ".join(f"{metric} {verdict}" for metric, verdict in found["verdicts"].items())
@@ -186,17 +187,6 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     alarm = found["exit_code"] == 3 and not found["slower"] and not found["larger"]
     figures = {key: value for key, value in found.items() if key != "values"}
     return result(not alarm and not found["errors"], figures, {"values": found["values"]})
-
-
-def live_bank(pipeline: str, folder: Path) -> list[dict[str, Any]]:
-    """Recorded pairs of a pipeline: its peak is what memory is held against."""
-    with_truth = os.environ.pop("BENCHMARK_TRUTH_AGAIN", None)
-    try:
-        found: list[dict[str, Any]] = bank_of(pipeline, folder)["bank"]
-    finally:
-        if with_truth is not None:
-            os.environ["BENCHMARK_TRUTH_AGAIN"] = with_truth
-    return found
 
 
 DRAWN, LIVE_CASE = "drawn", "live"

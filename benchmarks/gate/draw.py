@@ -26,13 +26,7 @@ NAMES = ("step_ms", "peak_bytes")
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate says of one drawn session.
-
-    Attributes:
-        verdicts: By metric.
-        pairs: It took.
-        seconds: They took when they were recorded.
-    """
+    """What the gate says of one drawn session, and how long its pairs took when they were recorded."""
 
     verdicts: dict[str, Verdict]
     pairs: int
@@ -48,12 +42,7 @@ class Decision:
 
 
 def decide(pairs: Sequence[Recorded], factors: Mapping[str, float]) -> Decision:
-    """Let the gate decide on recorded pairs, in their order, until it has seen enough.
-
-    Args:
-        pairs: At least `GATE.most`.
-        factors: What B's values are multiplied by, by metric.
-    """
+    """Let the gate decide on recorded pairs, B's values multiplied by metric, until it has seen enough."""
     values = [
         PairValues(
             order=[],
@@ -73,14 +62,7 @@ def decide(pairs: Sequence[Recorded], factors: Mapping[str, float]) -> Decision:
 
 
 def sessions(bank: Sequence[Recorded], count: int, seed: int, *, roles: bool) -> Iterator[list[Recorded]]:
-    """Draw sessions.
-
-    Args:
-        bank: Recorded pairs of one pipeline.
-        count: Of sessions.
-        seed: Of the drawing.
-        roles: Whether any process of a pair may take the place of B; else only A's two are drawn.
-    """
+    """Draw sessions; with `roles` any process of a pair may take the place of B, else only A's two are drawn."""
     chance = random.Random(seed)  # noqa: S311 - a simulation
     for _ in range(count):
         drawn = chance.sample(list(bank), min(GATE.most, len(bank)))
@@ -96,12 +78,7 @@ def sessions(bank: Sequence[Recorded], count: int, seed: int, *, roles: bool) ->
 
 
 def others(session: Sequence[Recorded], slower: float) -> dict[str, bool]:
-    """Which other tools would call B slower, each on as many runs as it takes.
-
-    Args:
-        session: As `sessions` draws it: as many runs of each side as it has pairs.
-        slower: Share that B's blocks are made slower by.
-    """
+    """Which other tools would call B slower, its blocks made slower by a share, each on as many runs as it takes."""
     found: dict[str, bool] = {}
     for name, (runs, rule) in RULES.items():
         a = [pair["a"]["blocks_ms"] for pair in session[:runs]]

@@ -44,14 +44,7 @@ WEIGHTS = (4, 2, 1, 2, 2)
 
 
 class Load:
-    """One kind of load at a time.
-
-    Attributes:
-        kind: Of now.
-
-    Args:
-        seed: Of the order of kinds.
-    """
+    """One kind of load at a time, in an order drawn from a seed."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - which load comes next is no secret

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,12 +35,7 @@ EXAMPLES, PUBLIC = ROOT / "examples", ROOT / "benchmarks" / "public"
 
 @dataclass(frozen=True)
 class Case:
-    """One pipeline.
-
-    Attributes:
-        target: As the gate takes it.
-        step: What takes the batches; None for the spec's own.
-    """
+    """One pipeline as the gate takes it, and the step that takes the batches: None for the spec's own."""
 
     target: str
     step: str | None = None
@@ -73,15 +67,9 @@ def _process(process: Process) -> dict[str, Any]:
 
 
 def record_bank(case: Case, found: list[dict[str, Any]], pairs: int, seed: int, show: Callable[[str], object]) -> None:
-    """Measure a pipeline against itself, pair by pair, each under another load.
+    """Measure a pipeline against itself, so many pairs of three processes in all, each under another load.
 
-    Args:
-        case: The pipeline.
-        found: Pairs so far; receives for each the load, the seconds it took, and of each process its step interval,
-            peak and blocks.
-        pairs: Of three processes each, in all.
-        seed: Of the load.
-        show: Receives how far it is, after each pair.
+    Each is added to `found`: load, seconds, and of each process its step interval, peak and blocks.
     """
     maker = JobMaker(case.settings(), memory_limit=None, digest_seconds=DIGEST_SECONDS, data_progress=lambda *_: None)
     jobs = {"a": maker.untouched, "b": maker.untouched}
@@ -103,21 +91,7 @@ def record_bank(case: Case, found: list[dict[str, Any]], pairs: int, seed: int, 
 def record_live(
     case: Case, bank: Sequence[dict[str, Any]], faults: tuple[float, float], seed: int, folder: Path
 ) -> dict[str, Any]:
-    """Let the gate decide, live, with longer steps and memory that is held, or without.
-
-    Args:
-        case: The pipeline.
-        bank: Of the same pipeline: its peak.
-        faults: What the step interval and the peak are made larger by, as shares.
-        seed: Of the load.
-        folder: For files.
-
-    Raises:
-        KeyboardInterrupt: The user wants an end.
-
-    Returns:
-        What was put in, the verdicts, pairs, seconds, and the values of each pair.
-    """
+    """Let the gate decide, live, with step and peak made larger by shares: what was put in, and all that it said."""
     slower, growth = faults
     peak = median(row[side]["peak_bytes"] for row in bank for side in ("a", "again"))
     settings = case.settings()
@@ -161,8 +135,3 @@ def record_live(
             for pair in result.pairs
         ],
     }
-
-
-def scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder that is removed at the end."""
-    return tempfile.TemporaryDirectory(prefix="pipeprof-gate-")

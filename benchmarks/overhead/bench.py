@@ -2,31 +2,24 @@
 
 Each case is a real ``pipeprof run`` whose worker alternates between slices of its own loop and slices of the bare one
 (pipelines.py), in ABBA order. A pair is what both did from one look at the loop to the next: half a second of each, in
-slices of a tenth. The rate of a pipeline that fills the cores wanders, by 5 to 10 % from one half second to the next,
-and slices side by side share more of it: after as long, the interval is a half to a quarter as wide as with blocks of
-half a second. Both loops end their slices by the clock. Both take from one iterator, so that neither finds a fuller
-buffer or better tuned stages; with iterators of their own, each would live off what its prefetch gathered during the
-other's turn. The parent, with its sampler at 5 Hz and the partial profiles that it saves, works beside pipeprof's
-slices only, as often in their time as in any run. With a simulated step, blocks are whole.
+slices of a tenth. The rate of a pipeline that fills the cores wanders by 5 to 10 % from one half second to the next,
+and slices side by side share more of it. Both loops end their slices by the clock, and take from one iterator, so that
+neither lives off what its prefetch gathered during the other's turn. The parent, with its sampler at 5 Hz and the
+partial profiles that it saves, works beside pipeprof's slices only, as often in their time as in any run. With a
+simulated step, blocks are whole.
 
-Holds if the lower end of the interval of the paired ratio of rates, pipeprof's over the bare one's, is at
-least 0.99 on image pipelines, at least 0.95 on the fastest loops that eager TensorFlow can do, and at least 0.99 with
-the simulated device and a pipeline that never makes it wait, against the plainest loop that feeds the same device. How
-long the device then takes from step to step, over the 10 ms of the step itself, is ``interval_over_step``: under sync
-it holds one `next()` of eager TensorFlow on a core that just slept, a tenth of a millisecond, with both loops.
+Holds if the lower end of the interval of the paired ratio of rates, pipeprof's over the bare one's, is at least 0.99 on
+image pipelines, at least 0.95 on the fastest loops that eager TensorFlow can do, and at least 0.99 with the simulated
+device and a pipeline that never makes it wait. ``interval_over_step`` is how long the device then takes from step to
+step: under sync it holds one `next()` on a core that just slept, a tenth of a millisecond, with both loops.
 
-The intervals are those of Wilcoxon's signed ranks. A case ends as soon as its interval decides, at one of five looks
-(sequential.py: together they are wrong in 5 % of the cases). ``bare_again`` compares bare blocks with bare blocks: what
-the machine's noise alone makes of 1. Where that interval is wider than the claim's margin, which is 1 − limit, and the
-claim is not decided after all pairs, the outcome is "cannot tell": the machine is noisier than what is
-claimed. ``attributing_share`` is the part of pipeprof's blocks in which they looked at what time and memory
-are attributed by: TensorFlow's model of the pipeline, and its live bytes. A case takes one to eight minutes.
+The intervals are those of Wilcoxon's signed ranks. A case ends as soon as its interval decides (sequential.py).
+``bare_again`` compares bare blocks with bare blocks: where that interval is wider than the claim's margin, which is
+1 − limit, and the claim is not decided after all pairs, the machine is noisier than what is claimed: "cannot tell".
+``attributing_share`` is the part of pipeprof's blocks in which they looked at what time and memory are attributed by.
 
-Pairs from which the hypervisor took more than 1 % of the cores do not count (``left_out`` has them); at most 1.4 times
-as many as asked for are measured.
-
-The image cases have at most three times as many alternations as is asked for: with twice as many, the interval was as
-wide as what is claimed, 0.4 % to either side.
+Pairs from which the hypervisor took more than 1 % of the cores do not count (``left_out`` has them). The image cases
+have three times as many: with twice as many, the interval was as wide as what is claimed, 0.4 % to either side.
 """
 
 from __future__ import annotations
@@ -175,7 +168,6 @@ def figures_of(case: Case, raw: list[list[float]], most: int, own: dict[str, Any
         "bare_us_per_step": round(1e6 * statistics.median(bare), 3),
         "pipeprof_us_per_step": round(1e6 * statistics.median(ours), 3),
         "looking_us_per_step": round(1e6 * looking / steps, 3),
-        "looking_ms_per_look": round(1e3 * looking / len(raw), 3),
         "looking_share": round(looking / seconds, 5),
         "attributing_share": round(attributing / seconds, 5),
         "parent_cores_at_most": round(parent_cores, 5),

@@ -95,22 +95,13 @@ def outcome(raw: list[list[float]], limit: float, wanted: int) -> Outcome:
 
 
 def counts(stolen: float | None) -> bool:
-    """Whether a pair counts: the hypervisor left its blocks the cores, or does not say.
+    """Whether a pair counts: the hypervisor left its blocks the cores, or does not say what share it took.
 
     What it takes, it takes from some blocks and not from others, whichever loop they are of.
-
-    Args:
-        stolen: Share of the cores that it took while the pair was measured.
     """
     return stolen is None or stolen <= MOST_STOLEN
 
 
 def are_all(counted: int, left_out: int, pairs: int) -> bool:
-    """Whether no more pairs are measured, whatever those so far say.
-
-    Args:
-        counted: Pairs that count.
-        left_out: Pairs that do not.
-        pairs: That are to count, at most.
-    """
+    """Whether no more pairs are measured, whatever those so far say: enough count, or too many were left out."""
     return counted >= looks(pairs)[-1] or counted + left_out >= MOST_MEASURED * looks(pairs)[-1]

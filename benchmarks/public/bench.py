@@ -1,8 +1,7 @@
 """Pipelines of public shapes: what ``pipeprof run`` concludes about each, against plain loops without it.
 
-Their shapes are those of public training code: images, sequences, tables. Each is measured by a plain loop, then by
-pipeprof, then by plain loops in which one of its functions costs nothing: the one that gains most by that is the
-bottleneck. Demanded of the report:
+Each is measured by a plain loop, then by pipeprof, then by plain loops in which one of its functions costs nothing: the
+one that gains most by that is the bottleneck. Demanded of the report:
 
 * the verdict's stage is the bottleneck, or one that gains as much within a tenth; any where none gains a tenth, or
   no more than the two plain loops differ by;
@@ -17,10 +16,8 @@ bottleneck. Demanded of the report:
 * a stage that a library makes has its function's name, the library's line that makes it and the user's line.
 
 A case that does not hold while pipeprof's own report or the plain loops before and after it say that the machine was
-disturbed is measured again, three times in all; all its figures are kept. Of one that still does not hold, the outcome
-is "cannot tell". Plain loops are copies of one process that has imported TensorFlow and nothing of pipeprof.
-
-Needs two idle cores. A case takes a minute.
+disturbed is measured again, three times in all. Of one that still does not hold, the outcome is "cannot tell". Needs
+two idle cores.
 """
 
 from __future__ import annotations
@@ -142,7 +139,6 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
         return {"exit_code": measured["exit_code"]}, {"finished": False}
     rates = [loop["batches_per_second"] for loop in measured["plain"]]
     rate = sum(rates) / len(rates)
-    cores = max(loop["cores"] for loop in measured["plain"])
     rows = measured["plain"][0]["elements_per_batch"]
     gains = {name: loop["batches_per_second"] / rate for name, loop in measured["free"].items()}
     best = max(gains.values(), default=1.0)
@@ -202,7 +198,6 @@ def judge(case: Case, measured: dict[str, Any]) -> tuple[dict[str, Any], dict[st
         "gains_if_free": {name: round(gain, 2) for name, gain in gains.items()},
         "limit": limit,
         "gains_of_all_cores_over_one": [round(one, 2) for one in scaling],
-        "plain_cores": round(cores, 2),
         "plain_batches_per_second": round(rate, 2),
         "batches_per_second": throughput.get("batches_per_second"),
         "plain_elements_per_batch": round(rows, 2),

@@ -11,9 +11,8 @@ and that `check` of a zip of 3,000 pipelines, the list of a function of 250 chai
 with an expression of 1,500 terms end with 0 in 20 s.
 
 ``reports of …`` are files of every format that `show` writes of one profile, which may take 2 s of CPU each, the start
-of Python included: one of 500 stages, and one of a run of hours, as earlier versions saved them, with a sample for
-every two seconds. Beside other programs the same work takes more CPU time: a file over the limit is written again, up
-to three times, and the least counts.
+of Python included: one of 500 stages, and one of a run of hours with a sample for every two seconds. A file over the
+limit is written again, up to three times, and the least counts: beside other programs it takes more CPU time.
 
 BENCHMARK_THROUGH is a command that each pipeprof is started through; what it waits for does not count.
 """
@@ -107,13 +106,7 @@ class Chains:
 
 
 def over_limit(seconds: float, as_many_maps: float | None, fewest: float | None) -> float:
-    """How much of what it may take a command of the most stages takes, at most 1: pure.
-
-    Args:
-        seconds: It took.
-        as_many_maps: Seconds that as many maps took; None where it is them.
-        fewest: Seconds that the fewest stages of the kind took; None where growth is not asked for.
-    """
+    """How much of what it may take a command takes, beside as many maps and the fewest of the kind; 1 at most: pure."""
     shares = []
     if as_many_maps is not None:
         shares.append(seconds / (AS_MAPS * as_many_maps + SLACK_SECONDS))

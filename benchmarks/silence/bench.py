@@ -13,10 +13,8 @@ differ in the one thing that matters. Demanded:
 * a fix holds what the case says it must, and moves no stage where that would change what a filter sees.
 
 A case that does not hold while pipeprof itself reports a disturbed measurement, or that the hypervisor took 2 % of the
-cores, is run again, three times in all; the figures of all runs are kept. Of one that still does not hold, the outcome
-is "cannot tell".
-BENCHMARK_THROUGH is a command that each run is started through, say one that waits until the machine is idle.
-Needs two cores and 3 GB of memory. A case takes 50 s, and a minute more for making the data the first time.
+cores, is run again, three times in all. Of one that still does not hold, the outcome is "cannot tell".
+Needs two cores and 3 GB of memory.
 """
 
 from __future__ import annotations
@@ -77,10 +75,7 @@ def judge(case: Case, exit_code: int, profile: dict[str, Any]) -> tuple[dict[str
         "bound": verdict["bound"],
         "limit": verdict["limit"],
         "wait_share": round(steps["wait_share"], 4),
-        "interval_ms": round(steps["interval_ms"]["mean"], 3),
-        "headspace_share": round(profile["headspace"]["share"], 4) if profile["headspace"] else None,
         "findings": [{key: finding[key] for key in ("rule", "family", "status")} for finding in findings],
-        "runnable_wait_share": (profile["contention"] or {}).get("runnable_wait_share"),
     }
     expected = {"bound": case.bound, "limit": case.limit, "says": sorted(case.says), "may_say": sorted(case.may_say)}
     claims = {

@@ -134,7 +134,6 @@ def summary(raw: list[dict[str, float]], limit: float) -> dict[str, Any]:
     return {
         "ratio": [round(one, 3) for one in interval(ratios)],
         "ratio_median": round(statistics.median(ratios), 3),
-        "ratio_max": round(ratios[-1], 3),
         "pipeprof_ms": round(1000 * statistics.median(pair["pipeprof"] for pair in raw), 1),
         "other_ms": round(1000 * statistics.median(pair["other"] for pair in raw), 1),
         "pairs": len(raw),

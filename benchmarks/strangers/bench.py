@@ -80,15 +80,7 @@ def best(findings: list[Json], status: str) -> float | None:
 
 
 def judge(case: Stranger, code: int, profile: Json, pairs: list[float], reports: dict[str, list[str]]) -> Json:
-    """What was said, and which demands hold: pure.
-
-    Args:
-        case: Of which.
-        code: With which the command ended.
-        profile: The document; empty where there is none.
-        pairs: Ratios of plain loops.
-        reports: The lines of the report by its columns.
-    """
+    """What was said, and which demands hold, of a command's exit code, profile, plain pairs and report: pure."""
     if code or not profile.get("complete"):
         return {"exit_code": code, "claims": {"finished": False}}
     findings, verdict = profile["findings"] or [], profile["verdict"]

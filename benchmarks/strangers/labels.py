@@ -32,12 +32,7 @@ Json = dict[str, Any]
 
 
 def sentences(report: Sequence[str], width: int) -> list[str]:
-    """What a report says, sentence by sentence, each once.
-
-    Args:
-        report: Its lines.
-        width: To which they were broken.
-    """
+    """What the lines of a report, broken to a width, say sentence by sentence, each once."""
     joined: list[str] = []
     before = ""
     for line in report:
@@ -68,11 +63,7 @@ def _goes_on(before: str, line: str, width: int) -> bool:
 
 
 def read(file: Path = FILE) -> dict[str, Json]:
-    """The labels of all cases.
-
-    Raises:
-        ValueError: A label is none of the three.
-    """
+    """The labels of all cases; a ValueError for one that is none of the three."""
     found: dict[str, Json] = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
     for name, given in found.items():
         for sentence, label in given.items():
@@ -91,11 +82,7 @@ def reported(case: Json) -> list[str]:
 
 
 def counted(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> Json:
-    """How many sentences have each label, and how many have none; labels of sentences that no report has are left out.
-
-    Returns:
-        The numbers, as ``right``, ``wrong``, ``empty`` and ``unlabelled``.
-    """
+    """How many sentences of reports have each label, and how many are unlabelled."""
     count = Counter(
         labels.get(name, {}).get(sentence) or "unlabelled"
         for name, case in cases.items()
@@ -113,13 +100,7 @@ def to_fill(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> dict[str, 
 
 
 def conclude(cases: Mapping[str, Json], reached: float, labels: Mapping[str, Json] | None = None) -> tuple[str, Json]:
-    """Outcome and figures of all cases with the labels.
-
-    Args:
-        cases: That were measured.
-        reached: Share of the gains of edits that have to be proven.
-        labels: Of a reader; those of labels.yaml if not given.
-    """
+    """Outcome and figures of all cases with the labels, of which a share of the gains of edits has to be proven."""
     labels = read() if labels is None else labels
     found = {name: case["figures"] for name, case in cases.items() if case["outcome"] is not None}
     gains = {name: figures for name, figures in found.items() if figures.get("counts")}

@@ -214,11 +214,14 @@ def measured(case: str, folder: Path) -> Json:
     return until_undisturbed(partial(script_once, name, folder, truth))
 
 
-PLANTED_NAMES = tuple(f"planted/{name}" for name in PLANTED_CASES)
-FINDING_NAMES = tuple(f"finding/{name}" for name in FINDING_CASES)
-SOAK_NAMES = tuple(f"soak/{name}" for name in SOAK_CASES)
-HOOK_NAMES = tuple(f"hooks/{name}" for name in HOOK_LIMITS)
-COST_NAMES = tuple(f"cost/{name}" for name in SCRIPT_CASES)
+KINDS = {
+    "planted": PLANTED_CASES,
+    "script": SCRIPT_CASES,
+    "finding": FINDING_CASES,
+    "soak": SOAK_CASES,
+    "hooks": HOOK_LIMITS,
+    "cost": SCRIPT_CASES,
+}
 BENCHMARK = Benchmark(
     claim="of planted training scripts the interval is right within 1 %, the fetch lies within its bounds and what the "
     "table calls n/a is n/a; of training scripts in the shapes of public ones the verdict and the stage are right, and "
@@ -226,14 +229,7 @@ BENCHMARK = Benchmark(
     "six trainings whose memory grows a soak says whether stages, Python's heap or the rest does and the end of memory "
     "within 20 %, and of ten healthy ones none, for 0.2 % of a core; each planted flaw of a training has its finding "
     "and its line, and its healthy twin none",
-    cases=(
-        *PLANTED_NAMES,
-        *(f"script/{name}" for name in SCRIPT_CASES),
-        *FINDING_NAMES,
-        *SOAK_NAMES,
-        *HOOK_NAMES,
-        *COST_NAMES,
-    ),
+    cases=tuple(f"{kind}/{name}" for kind, names in KINDS.items() for name in names),
     measure=measured,
 )
 

@@ -197,21 +197,13 @@ CASES = {
 
 
 def is_input_bound(case: Script, stored: Sequence[float]) -> bool | None:
-    """Whether a script waits for its pipeline; None where neither plain runs nor reading it tell.
-
-    Args:
-        stored: What stored batches bring, by plain runs, and the ends of its interval.
-    """
+    """Whether a script waits, by what stored batches bring; None where neither plain runs nor reading it tell."""
     _, low, high = stored
     return low >= WORTH if low >= WORTH or high < WORTH else case.input_bound
 
 
 def edited(name: str, edits: Texts) -> str:
-    """Return the text of a script with edits.
-
-    Raises:
-        ValueError: A text does not occur exactly once.
-    """
+    """Return the text of a script with edits; a ValueError if one does not occur exactly once."""
     text = (SCRIPTS / f"{name}.py").read_text(encoding="utf-8")
     for old, new in edits:
         if text.count(old) != 1:

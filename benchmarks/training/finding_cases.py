@@ -18,13 +18,7 @@ Json = dict[str, Any]
 
 
 def judge(name: str, shown: Json, healthy: Json, rules: set[str]) -> tuple[Json, dict[str, bool]]:
-    """Return the figures of a pair, and what holds: the one finding with its line, and none about the twin.
-
-    Args:
-        shown: Profile of the script.
-        healthy: Profile of its twin.
-        rules: Names of the rules about trainings.
-    """
+    """Return figures of two profiles, and what holds: the one finding with its line, and none about the twin."""
     case = CASES[name]
     said = [_reported(profile, rules) for profile in (shown, healthy)]
     figures = {"said": said[0], "said_of_twin": said[1], "expected": case["rule"], "line": case["line"]}

@@ -1,8 +1,7 @@
 """Cost of the hooks on a training script: alternating blocks with and without them, in one process.
 
 Run: ``python benchmarks/training/overhead.py loop`` (or ``fit``), or the cases ``hooks/loop`` and ``hooks/fit`` of
-bench.py. Prints microseconds per step with a 95 % interval (JSON), for a Python loop or for Keras' `fit`, by the clock
-on the wall, which decides, and by the CPU time of the script's thread, which others on the same cores change less.
+bench.py. Prints microseconds per step with a 95 % interval (JSON), for a Python loop or for Keras' `fit`.
 
 A block is a few steps of one long pass, so that a pair of blocks is over before the machine has changed; between two
 blocks the wrapped methods are put in place or the real ones. What a pass costs in addition, its iterators, its end and
@@ -36,7 +35,6 @@ BLOCK_STEPS = {"loop": 50, "fit": 10}
 PASS_STEPS = {"loop": 300, "fit": 60}
 LIMITS = {"loop": 10.0, "fit": 30.0}
 """Microseconds per step at most."""
-CLOCKS = {"wall": time.perf_counter, "thread": time.thread_time}
 
 
 def median_of(values: Sequence[float]) -> tuple[float, float, float]:
@@ -65,19 +63,12 @@ def calm_of(pairs: Sequence[Sequence[Mapping[str, float]]]) -> Sequence[Sequence
 
 
 class Blocks:
-    """Alternating blocks with hooks on and off, in the order off, on, on, off.
-
-    Args:
-        observer: Its records are folded between blocks, as in a run.
-
-    Attributes:
-        count: How many there are.
-    """
+    """Alternating blocks with hooks on and off, in the order off, on, on, off; records are folded between them."""
 
     def __init__(self, hooks: Hooks, observer: ScriptObserver, pairs: int) -> None:
         self.count = 2 * (WARM_UP + pairs)
         self._hooks, self._observer = hooks, observer
-        self._began: dict[str, float] = {}
+        self._began = 0.0
         self._lost = 0
         self._took: list[dict[str, float]] = []
 
@@ -88,23 +79,22 @@ class Blocks:
 
     def mark(self) -> None:
         """End a block and begin the next one."""
-        now = {name: clock() for name, clock in CLOCKS.items()}
+        now = time.perf_counter()
         if self._began:
-            lost = lost_cores() - self._lost
-            self._took.append({name: now[name] - self._began[name] for name in CLOCKS} | {"lost": lost})
+            self._took.append({"seconds": now - self._began, "lost": lost_cores() - self._lost})
         for consumer in self._observer.consumers:
             consumer.fold(time.perf_counter_ns(), lambda _: None)
         # Also where they are in place: Python runs methods of classes that have just been changed slower.
         for owner, name, wrapped, _ in self._hooks._real:
             setattr(owner, name, wrapped if len(self._took) % 4 in (1, 2) else wrapped.__wrapped__)
         self._lost = lost_cores()
-        self._began = {name: clock() for name, clock in CLOCKS.items()}
+        self._began = time.perf_counter()
 
-    def cost(self, steps: int) -> dict[str, tuple[float, float, float]]:
-        """Return the difference in microseconds per step, with hooks less without, by each clock."""
+    def cost(self, steps: int) -> tuple[float, float, float]:
+        """Return the difference in microseconds per step, with hooks less without."""
         pairs = [self._took[at : at + 2][:: -1 if at % 4 else 1] for at in range(2 * WARM_UP, len(self._took) - 1, 2)]
         pairs = calm_of(pairs)
-        return {name: median_of([1e6 * (on[name] - off[name]) / steps for off, on in pairs]) for name in CLOCKS}
+        return median_of([1e6 * (on["seconds"] - off["seconds"]) / steps for off, on in pairs])
 
 
 def outcome_of(name: str, figures: Mapping[str, Sequence[float]]) -> str:
@@ -171,9 +161,7 @@ def main() -> int:
         blocks = Blocks(hooks, observer, pairs)
         measure(blocks)
         found.append(blocks.cost(steps))
-    figures = {clock: sum_of([one[clock] for one in found]) for clock in CLOCKS}
-    passes = {f"{clock}_of_passes": sum_of([found[1][clock]]) for clock in CLOCKS}
-    print(json.dumps(figures | passes), flush=True)
+    print(json.dumps({"wall": sum_of(found), "wall_of_passes": sum_of([found[1]])}), flush=True)
     return 0
 
 

@@ -100,12 +100,7 @@ class Step(NamedTuple):
 
 
 def steps_of(records: Sequence[Record], epoch: int) -> list[Step]:
-    """The steps of a log.
-
-    Args:
-        records: In the order in which they were written.
-        epoch: Steps of an epoch; 0 without epochs.
-    """
+    """The steps of a log's records in the order of writing; `epoch` are steps of an epoch, 0 without epochs."""
     found: list[Step] = []
     before = last = earlier = began = slept = 0
     for kind, start, end in records:
@@ -136,8 +131,7 @@ def warm_steps(steps: Sequence[Step], seconds: float) -> int:
 def windows(steps: Sequence[Step], count: int, planted: Planted, warmup: float) -> list[Step]:
     """Means over so many steps in a row, for each place where the measured window may have ended.
 
-    Args:
-        warmup: Seconds of the warm-up, as the profile has them: no window begins in it.
+    None begins in the warm-up, whose seconds the profile has.
     """
     last = len(steps) - count
     first = warm_steps(steps, warmup) if planted.runs_on else max(0, last - LATE_STEPS)
@@ -184,8 +178,6 @@ def judge(planted: Planted, profile: Json, records: Sequence[Record]) -> tuple[J
     figures = {
         "found_ms": found,
         "logged_ms": place._asdict() if place else None,
-        # What the log cannot know: where an epoch's first step begins.
-        "logged_width_ms": place.most - place.least if place else None,
         "fetch_bounds_ms": bounds,
         "steps": count,
         "known": known,

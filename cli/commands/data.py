@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 
 from pipeprof.cli.exit_codes import OK
 from pipeprof.cli.options import DataOptions
@@ -15,7 +16,7 @@ from pipeprof.cli.report.blocks import Block, Column, Table, Text
 from pipeprof.cli.streams import say, write_stdout
 from pipeprof.cli.targets.settings import refuse_tracked_cache
 from pipeprof.cli.values import choice
-from pipeprof.pipelines.data.cache import CachedEntry, CacheFolder, list_entries, locate, remove
+from pipeprof.pipelines.data.cache import CachedEntry, list_entries, locate, remove
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.wording import size
@@ -25,15 +26,17 @@ ACTIONS = ("list", "rm")
 
 def data(given: DataOptions) -> int:
     """List or remove generated inputs."""
-    cache = locate()
+    folder = locate()
+    if folder is None:
+        raise UsageError("no folder for generated data: set HOME or PIPEPROF_CACHE_DIR to one")
     if choice("data", given.action, ACTIONS) == "list":
         refuse_tracked_cache()
-        _list(cache, as_json=given.json)
+        _list(folder, as_json=given.json)
         return OK
     if bool(given.names) == given.all:
         wrong = "got names and --all: give one of them" if given.all else "name the inputs to remove, or use --all"
         raise UsageError(f"{wrong}; see: pipeprof data list")
-    entries = list_entries(cache)
+    entries = list_entries(folder)
     chosen = entries if given.all else choose(given.names or [], entries)
     remove(chosen)
     count = f"{len(chosen)} {'entry' if len(chosen) == 1 else 'entries'}"
@@ -41,16 +44,14 @@ def data(given: DataOptions) -> int:
     return OK
 
 
-def _list(cache: CacheFolder, *, as_json: bool) -> None:
-    if cache.warning:
-        say(f"warning: {cache.warning}")
-    entries = list_entries(cache)
+def _list(folder: Path, *, as_json: bool) -> None:
+    entries = list_entries(folder)
     if as_json:
         names = ("name", "kind", "bytes", "files", "created", "path")
         listed = [{name: getattr(entry, name) for name in names} for entry in entries]
-        write_stdout(json.dumps({"folder": cache.folder, "entries": listed}, indent=2, default=_encoded) + "\n", "json")
+        write_stdout(json.dumps({"folder": str(folder), "entries": listed}, indent=2, default=_encoded) + "\n", "json")
     elif not entries:
-        say(f"No generated data in {cache.folder}.")
+        say(f"No generated data in {folder}.")
     else:
         write_stdout(paint(_blocks(entries, datetime.now(timezone.utc)), style_of(sys.stdout)))
 

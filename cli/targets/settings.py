@@ -53,8 +53,8 @@ def dataset_size(text: str | None) -> DataSize | None:
 
 def refuse_tracked_cache() -> None:
     """Refuse generated inputs and costs of this machine that a checkout may hold: git tracks them, or does not tell."""
-    folder = locate().folder
-    if repository_root(folder.resolve()) is None:
+    folder = locate()
+    if folder is None or repository_root(folder.resolve()) is None:
         return
     mend = "set PIPEPROF_CACHE_DIR to a folder outside of the checkout"
     try:

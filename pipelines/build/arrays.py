@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import importlib
 import json
 import math
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeprof.pipelines.data.look import check_header
 from pipeprof.pipelines.data.recipes import MOST_ELEMENTS
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.spec.operations import array_kind
@@ -98,9 +95,7 @@ class BuildContext:
 
         kind = array_kind(written)
         if kind == "npy":
-            path = Path(self.path(written["npy"]))
-            with path.open("rb") as file:
-                check_header(file)
+            path = self.path(written["npy"])
             found: Any = np.load(path, mmap_mode=written.get("mmap_mode"), allow_pickle=False)
         elif kind == "npz":
             found = _of_archive(Path(self.path(written["npz"])), written["key"])
@@ -118,13 +113,6 @@ class BuildContext:
 def _of_archive(path: Path, key: str) -> Any:
     import numpy as np
 
-    # Whatever else is wrong with the archive is numpy's to say.
-    with (
-        contextlib.suppress(zipfile.BadZipFile, KeyError),
-        zipfile.ZipFile(path) as archive,
-        archive.open(f"{key}.npy") as file,
-    ):
-        check_header(file)
     with np.load(path, allow_pickle=False) as arrays:
         if key not in arrays.files:
             raise KeyError(f"no array {key!r} in the file: expected one of {', '.join(arrays.files)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -66,21 +65,11 @@ def pin_errors(
         if inner is not None:
             raise inner from problem
         lines = user_lines(problem, files)
-        where = f"{path_text(path)} {op_name}: " if path else ""
-        said = (None if lines else _other_version(problem)) or short_message(problem)
+        said = (f"{path_text(path)} {op_name}: " if path else "") + short_message(problem)
         below = [argument] * bool(argument) + ["ops", *map(str, path)] if path else []
         raise BuildError(
-            address, where + said, kind="python" if lines else "spec", op_path=".".join(below), lines=lines
+            address, said, kind="python" if lines else "spec", op_path=".".join(below), lines=lines
         ) from problem
-
-
-def _other_version(problem: Exception) -> str | None:
-    """Describe an argument that the installed TensorFlow version does not support."""
-    found = re.search(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'", str(problem))
-    tf = sys.modules.get("tensorflow")
-    if found is None or tf is None or not isinstance(problem, TypeError):
-        return None
-    return f"TensorFlow {tf.__version__} does not support {found[2]} for {found[1]}: remove it"
 
 
 def path_text(path: tuple[str | int, ...]) -> str:

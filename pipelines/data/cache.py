@@ -21,23 +21,10 @@ from pathlib import Path
 from pipeprof.pipelines.data.make import MEND, cannot_generate, make_in_child
 from pipeprof.pipelines.data.recipes import Recipe, entry_name
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.host_files import check_private, temporary_folder
 
 _NAME = re.compile(r"[a-z_]+-[0-9a-f]{16}(\.unfinished-[0-9a-f]+)?")
 
 ProgressCallback = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class CacheFolder:
-    """Folder of generated inputs; it need not exist yet.
-
-    Attributes:
-        warning: One sentence when this is not the place it should have been.
-    """
-
-    folder: Path
-    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,60 +39,34 @@ class CachedEntry:
     path: Path
 
 
-def locate(environ: Mapping[str, str] = os.environ) -> CacheFolder:
-    """Find the cache: PIPEPROF_CACHE_DIR, else the XDG cache, else a folder of the user's own in the temp folder.
-
-    Nothing is created. The last resort comes with a warning.
-
-    Raises:
-        PipeprofError: There is no folder at all that could be it.
-    """
+def locate(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Find the cache: PIPEPROF_CACHE_DIR, else the XDG cache; None where HOME is no folder. Nothing is created."""
     if environ.get("PIPEPROF_CACHE_DIR"):
-        return CacheFolder(Path(environ["PIPEPROF_CACHE_DIR"]).expanduser().absolute())
+        return Path(environ["PIPEPROF_CACHE_DIR"]).expanduser().absolute()
     home, xdg = (Path(environ.get(name) or ".") for name in ("HOME", "XDG_CACHE_HOME"))
     # The XDG rules say that relative paths are to be ignored. Where it may not be looked at, a Path's test raises.
     usual = xdg if xdg.is_absolute() else home / ".cache" if home.is_absolute() and os.path.isdir(home) else None  # noqa: PTH112
-    if usual is not None and _writable(usual / "pipeprof"):
-        return CacheFolder(usual / "pipeprof")
-    temporary = temporary_folder()
-    why = "HOME is not set" if usual is None else f"{usual / 'pipeprof'} is not writable"
-    if temporary is None:
-        raise PipeprofError(f"no folder for generated data: {why}, and there is no temporary folder; {MEND}")
-    folder = temporary / f"pipeprof-{os.getuid()}"
-    return CacheFolder(
-        folder, f"{why}, so generated data is kept in {folder}; set PIPEPROF_CACHE_DIR to keep it elsewhere"
-    )
+    return usual / "pipeprof" if usual is not None else None
 
 
-def _writable(folder: Path) -> bool:
-    try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-        return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
-    except OSError:
-        return False
-
-
-def ensure(
-    entries: Mapping[str, Recipe], *, progress: ProgressCallback, cache: CacheFolder | None = None
-) -> dict[str, Path]:
+def ensure(entries: Mapping[str, Recipe], *, progress: ProgressCallback, folder: Path | None = None) -> dict[str, Path]:
     """The folders of all entries; those that are not there yet are made first.
 
     Args:
         progress: Called with (name, done, total) for what is made; items are images, records, elements, rows or lines.
-        cache: Where to look and make; where ``locate()`` says if None. Its ``warning`` is the caller's to show.
+        folder: Where to look and make; where ``locate()`` says if None.
 
     Raises:
-        PipeprofError: The disk is full, the cache cannot be written to or holds something else under a name, or
-            the making failed.
+        PipeprofError: The disk is full, there is no cache, or it cannot be written to or holds something else under a
+            name, or the making failed.
     """
-    cache = cache or locate()
-    folder = cache.folder
+    folder = folder or locate()
+    if folder is None:
+        raise PipeprofError(f"no folder for generated data: HOME is no folder; {MEND}")
     missing = {name: recipe for name, recipe in entries.items() if not _is_folder(folder / entry_name(recipe))}
-    with _file_errors(", ".join(missing or entries), folder):
-        if missing:
+    if missing:
+        with _file_errors(", ".join(missing), folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if cache.warning is not None and os.path.lexists(folder):
-            check_private(folder)
     for name, recipe in missing.items():
         _make(name, recipe, folder / entry_name(recipe), progress)
     return {name: folder / entry_name(recipe) for name, recipe in entries.items()}
@@ -158,9 +119,8 @@ def _file_errors(name: str, folder: Path) -> Iterator[None]:
         raise cannot_generate(name, folder, error) from error
 
 
-def list_entries(cache: CacheFolder | None = None) -> list[CachedEntry]:
+def list_entries(folder: Path) -> list[CachedEntry]:
     """All inputs that were made, by name; also what is being made, or was interrupted by a loss of power."""
-    folder = (cache or locate()).folder
     entries = []
     # The folder need not be there, and what is being made may get its name meanwhile.
     with suppress(OSError):

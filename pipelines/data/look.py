@@ -8,13 +8,11 @@ from __future__ import annotations
 import csv
 import fnmatch
 import glob
-import gzip
 import io
 import itertools
 import math
 import os
 import re
-import struct
 import tokenize
 import zipfile
 import zlib
@@ -39,8 +37,6 @@ _DEEPEST = 3
 _RECORDS_LOOKED_AT = 20
 _TEXT_LOOKED_AT = 1 << 18
 _ROWS_LOOKED_AT = 1_000
-_MOST_HEADER = 1 << 20
-"""Bytes of the header of an array: a thousand fields with names take a tenth of that."""
 _MOST_CLASSES = 1000
 """More folders are rather those of persons or days than classes."""
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"})
@@ -115,7 +111,6 @@ class CsvFound:
     files: int
     delimiter: str
     header: bool
-    gzip: bool
     columns: tuple[CsvColumn, ...]
 
 
@@ -330,10 +325,8 @@ def _decoder(values: Sequence[bytes]) -> str | None:
 def _look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
     """Look at the first file; the others are expected to be alike."""
     path = files[0]
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
     try:
-        with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+        with path.open("rb") as file:
             data = file.read(_TEXT_LOOKED_AT)
         # A row that is cut off does not count.
         data = data[: data.rfind(b"\n") + 1] if len(data) == _TEXT_LOOKED_AT else data
@@ -349,7 +342,7 @@ def _look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
     names = rows[0] if header else [f"column {number}" for number in range(len(rows[0]))]
     body = rows[1:] if header and len(rows) > 1 else rows
     columns = tuple(_column(name, values) for name, values in zip(names, zip(*body, strict=True), strict=True))
-    return CsvFound(patterns, len(files), delimiter, header, zipped, columns)
+    return CsvFound(patterns, len(files), delimiter, header, columns)
 
 
 def _rows(text: str, delimiter: str) -> list[list[str]]:
@@ -382,23 +375,6 @@ def _column(name: str, values: Sequence[str]) -> CsvColumn:
     return CsvColumn(name, "float32" if filled and all(map(_NUMBER.fullmatch, filled)) else "string", gaps)
 
 
-def check_header(file: IO[bytes]) -> None:
-    """Refuse a saved array whose header is longer than any that NumPy writes; NumPy would read it all.
-
-    The file is left where it was. What is no header at all is for NumPy to say.
-
-    Raises:
-        ValueError: The header is too long.
-    """
-    start = file.tell()
-    head = file.read(12)
-    file.seek(start)
-    if len(head) == 12 and head[:6] == b"\x93NUMPY" and head[6] > 1:
-        (length,) = struct.unpack("<I", head[8:])
-        if length > _MOST_HEADER:
-            raise ValueError(f"damaged: its header claims to be {length:,} bytes long")
-
-
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], Any]:
     """Shape and dtype of a saved array; the file is left at the first row.
 
@@ -407,7 +383,6 @@ def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], Any]:
     """
     import numpy as np
 
-    check_header(file)
     version = np.lib.format.read_magic(file)
     read: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)

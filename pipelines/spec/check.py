@@ -23,7 +23,7 @@ from pipeprof.pipelines.spec.set_value import child_key
 from pipeprof.pipelines.spec.spec import names_of_stages, without_notes
 from pipeprof.pipelines.spec.yaml_text import Address
 from pipeprof.pipelines.steps.step import StepError, parse_step
-from pipeprof.pipelines.suggest import suggest, suggest_path, suggest_value
+from pipeprof.pipelines.suggest import suggest, suggest_path
 
 _ONE_FILE: Final = (
     "a spec is one file: write what `extends` names into it, share parts with YAML's anchors (&name, *name, <<), and "
@@ -198,12 +198,11 @@ def _of_error(error: jsonschema.ValidationError, address: Address, *, guess: boo
     else:
         words = [str(word) for word in error.validator_value] if rule == "enum" else []
         suggestion = suggest(value, words) if guess and isinstance(value, str) else None
-        kind = {"boolean": "flag", "integer": "number", "number": "number"}.get(str(schema.get("type")), "")
         # A key whose whole block is commented out.
         can_go = value is None and len(address) == 1 and address[0] not in spec_schema()["required"]
         hint = "; remove the key if nothing stands below it" if can_go else ""
         message = f"got {describe(value)}, expected {_expected(error)}{hint}"
-        yield Fault(address, False, "wrong-value", message, suggestion or suggest_value(value, kind))
+        yield Fault(address, False, "wrong-value", message, suggestion)
 
 
 def _of_ways(error: jsonschema.ValidationError, address: Address) -> Iterator[Fault]:

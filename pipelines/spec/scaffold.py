@@ -7,6 +7,7 @@ import itertools
 import os
 import pkgutil
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from string import Template
@@ -108,11 +109,8 @@ def _files(patterns: Sequence[str], base_dir: Path) -> str:
 
 def _comment(text: str, indent: str = "") -> str:
     """A comment of any length; what would end a line early is spelled out."""
-    words, lines = "".join(letter if letter.isprintable() else "?" for letter in text).split(" "), [""]
-    for word in words:
-        if lines[-1] and len(lines[-1]) + len(word) >= _COMMENT_WIDTH:
-            lines.append("")
-        lines[-1] += (" " if lines[-1] else "") + word
+    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
+    lines = textwrap.wrap(printable, _COMMENT_WIDTH, break_long_words=False, break_on_hyphens=False)
     return "".join(f"{indent}# {line}\n" for line in lines)
 
 
@@ -179,7 +177,7 @@ def _csv(found: CsvFound, base_dir: Path) -> str:
         about=_comment(f"Columns: {names}{others}.", "    "),
         defaults=flow(values),
         header=str(found.header).lower(),
-        more=delimiter + ("    compression_type: GZIP\n" if found.gzip else ""),
+        more=delimiter,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeprof.pipelines.errors import UsageError, escape
 from pipeprof.pipelines.spec.yaml_text import BYTE_ORDER_MARK, MAX_BYTES
-from pipeprof.pipelines.suggest import broken_link, suggest
+from pipeprof.pipelines.suggest import suggest
 
 STDIN: Final = Path("-")
 """Name of a spec that is read from standard input; relative paths in it refer to the current folder."""
@@ -31,8 +31,6 @@ def read_spec_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        if (broken := broken_link(path)) is not None:
-            raise UsageError(escape(broken)) from None
         near = suggest(path.name, _neighbours(path.parent))
         meant = f" — did you mean {escape(str(path.with_name(near)))}?" if near else ""
         raise UsageError(f"{name}: no such file{meant}") from None

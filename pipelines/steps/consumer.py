@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Dispatch = Literal["sync"] | int
@@ -54,7 +54,6 @@ class StepContext:
     Attributes:
         dispatch: How many steps may be in flight in this run, or ``sync``.
         returned: The step that the user's function returned.
-        size_of: Bytes of a batch.
         waiting: Call it about once a second during a longer wait, as a sign of life.
     """
 
@@ -62,5 +61,4 @@ class StepContext:
     dispatch: Dispatch = "sync"
     seed: int = 0
     returned: Callable[[Any], object] | None = None
-    size_of: Callable[[Any], int] = field(default=lambda _batch: 0)
     waiting: Callable[[], object] = lambda: None

@@ -34,7 +34,7 @@ def resampled(
     knots = [(0.0, least), (0.5, p50_ms), (0.95, p95_ms), (0.99, p99_ms)]
     rng = random.Random(seed)  # noqa: S311 - a simulation, not a secret
 
-    def duration(_step: int, _size: int) -> int:
+    def duration(_step: int) -> int:
         drawn = rng.random()
         if drawn >= 0.99:
             return round(1e6 * (max_ms if (drawn - 0.99) / 0.01 < tail else p99_ms))

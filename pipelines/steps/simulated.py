@@ -21,8 +21,8 @@ _PR_SET_TIMERSLACK = 29
 _SPIN_NS = 60_000
 _SIGN_NS = 1_000_000_000
 
-Durations = Callable[[int, int], int]
-"""Nanoseconds of a step, by its number from 1 and the bytes of the batch."""
+Durations = Callable[[int], int]
+"""Nanoseconds of a step, by its number from 1."""
 
 
 class HostClock:
@@ -61,24 +61,19 @@ def sharpen_timers() -> bool:
 
 
 def durations(
-    base_ms: float,
-    per_mb_ms: float = 0.0,
-    stdev_ms: float = 0.0,
-    every: Iterable[tuple[int, float]] = (),
-    seed: int = 0,
+    base_ms: float, stdev_ms: float = 0.0, every: Iterable[tuple[int, float]] = (), seed: int = 0
 ) -> Durations:
     """Durations of a simulated step on the device.
 
     Args:
-        per_mb_ms: Added for each megabyte (10⁶ bytes) of the batch.
         stdev_ms: Standard deviation of a normal variation, cut off at zero duration.
         every: Extra milliseconds for every n-th step, e.g. ``[(1000, 400.0)]`` for a checkpoint.
     """
     rng = random.Random(seed)  # noqa: S311 - a simulation, not a secret
     extra = list(every)
 
-    def duration(step: int, size: int) -> int:
-        ms = base_ms + per_mb_ms * size / 1e6
+    def duration(step: int) -> int:
+        ms = base_ms
         if stdev_ms:
             ms += rng.gauss(0.0, stdev_ms)
         ms += sum(more for n, more in extra if step % n == 0)
@@ -88,29 +83,21 @@ def durations(
 
 
 class SimulatedStep(BatchConsumer):
-    """Device that runs steps serially and lets the host run ahead by `dispatch` steps.
+    """Device that runs steps serially and lets the host run ahead by `dispatch` steps."""
 
-    Args:
-        size_of: Bytes of a batch, where the duration depends on them.
-    """
-
-    def __init__(
-        self, clock: HostClock, duration: Durations, dispatch: Dispatch, size_of: Callable[[Any], int] | None = None
-    ) -> None:
+    def __init__(self, clock: HostClock, duration: Durations, dispatch: Dispatch) -> None:
         self._clock = clock
         self._duration = duration
-        self._size_of = size_of
         self._in_flight = 0 if dispatch == "sync" else dispatch
         self._ends: deque[int] = deque()
         self._free = clock.now()
         self._step = 0
 
-    def submit(self, batch: Any) -> tuple[int, int]:
+    def submit(self, batch: Any) -> tuple[int, int]:  # noqa: ARG002  # each takes as long
         """Hand over a batch; its step starts when the device is free."""
-        size = self._size_of(batch) if self._size_of is not None else 0
         self._step += 1
         start = max(self._clock.now(), self._free)
-        self._free = end = start + self._duration(self._step, size)
+        self._free = end = start + self._duration(self._step)
         self._ends.append(end)
         return start, end
 
@@ -128,8 +115,6 @@ class SimulatedStep(BatchConsumer):
         self._ends = deque(end + pause for end in self._ends)
 
 
-def simulated_step(
-    duration: Durations, context: StepContext, size_of: Callable[[Any], int] | None = None
-) -> SimulatedStep:
+def simulated_step(duration: Durations, context: StepContext) -> SimulatedStep:
     """Make a step on a simulated device of its own, on the real clock."""
-    return SimulatedStep(HostClock(context.waiting), duration, context.dispatch, size_of)
+    return SimulatedStep(HostClock(context.waiting), duration, context.dispatch)

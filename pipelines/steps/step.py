@@ -62,11 +62,7 @@ _WRITTEN = (
 KINDS = {kind.name: kind for kind in _WRITTEN}
 """The kinds that users write with a value."""
 _NONE = Kind("none", real=False)
-_TIMES = {
-    "base": "Time per step.",
-    "per_mb": "Additional time per megabyte (10**6 bytes) of the batch.",
-    "stdev": "Standard deviation of the step time.",
-}
+_TIMES = {"base": "Time per step.", "stdev": "Standard deviation of the step time."}
 _EVERY = "a mapping of a number of steps to a duration, such as {1000: 400ms}"
 
 
@@ -94,8 +90,6 @@ class Step:
         if self.kind != "simulate":
             return "none" if self.value is None else f"{self.kind}: {self.value}"
         words = [f"{self.value['base_ms']:g}ms"]
-        if "per_mb_ms" in self.value:
-            words.append(f"{self.value['per_mb_ms']:g}ms per MB")
         if "stdev_ms" in self.value:
             words.append(f"stdev {self.value['stdev_ms']:g}ms")
         words += [f"{ms:g}ms every {steps}" for steps, ms in self.value.get("every", ())]
@@ -283,8 +277,7 @@ def start_step(kind: str, arguments: Mapping[str, Any], context: StepContext) ->
     if kind == "simulate":
         from pipeprof.pipelines.steps.simulated import durations, simulated_step
 
-        size_of = context.size_of if arguments.get("per_mb_ms") else None
-        return simulated_step(durations(**arguments, seed=context.seed), context, size_of)
+        return simulated_step(durations(**arguments, seed=context.seed), context)
     if kind == RECORDED:
         from pipeprof.pipelines.steps.recorded import resampled
         from pipeprof.pipelines.steps.simulated import simulated_step

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.suggest import broken_link, did_you_mean
+from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.pipelines.target.modules import find_module, is_module_name
 from pipeprof.pipelines.target.names_in_file import functions_in, missing_name, parse_file
 
@@ -112,7 +112,7 @@ def _existing_file(text: str) -> Path:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(broken_link(path) or f"{text}: no such file{did_you_mean(text, _near(text))}") from None
+        raise UsageError(f"{text}: no such file{did_you_mean(text, _near(text))}") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{text}: {getattr(error, 'strerror', None) or error}") from None
     if not stat.S_ISREG(mode):

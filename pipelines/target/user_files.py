@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 import sysconfig
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -56,41 +55,4 @@ def is_users(file: str) -> bool:
     top = place
     while (top.parent / "__init__.py").is_file():
         top = top.parent
-    if top.name in _FRAMEWORKS and any(Path(entry).resolve() == top.parent for entry in sys.path):
-        return False
-    # Packages without an `__init__.py`, e.g. `google`, are installed from a folder further up.
-    folder = top.parent
-    while not _is_installed(folder, top.relative_to(folder)):
-        if not folder.name.isidentifier():
-            return True
-        folder = folder.parent
-    return False
-
-
-def _is_installed(folder: Path, top: Path) -> bool:
-    """Return whether an installer put a module or package into a folder, e.g. ``pip install --target``."""
-    installed = _installed(folder)
-    return top.as_posix() in installed or f"{top.parts[0].removesuffix('.py')}/" in installed
-
-
-@lru_cache(maxsize=256)
-def _installed(folder: Path) -> frozenset[str]:
-    """Read what installers put into a folder.
-
-    Returns:
-        Python files and the folders of those, relative to it; of a distribution whose list of files was stripped, as
-        small images do, the names of its packages, each with a slash behind it.
-    """
-    found: set[str] = set()
-    with suppress(OSError):
-        for kept in folder.glob("*.dist-info"):
-            record, names = kept / "RECORD", kept / "top_level.txt"
-            if record.is_file():
-                lines = record.read_text(encoding="utf-8", errors="replace").splitlines()
-                files = [Path(name) for name in (line.partition(",")[0] for line in lines) if name.endswith(".py")]
-                found.update(one.as_posix() for file in files for one in (file, *file.parents))
-            elif (kept / "WHEEL").is_file():
-                name = kept.name.partition("-")[0]
-                packages = names.read_text(encoding="utf-8").split() if names.is_file() else [name]
-                found.update(f"{package}/" for package in packages)
-    return frozenset(found - {"."})
+    return top.name not in _FRAMEWORKS or all(Path(entry).resolve() != top.parent for entry in sys.path)

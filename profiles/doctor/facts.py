@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from pipeprof.pipelines.data.cache import locate
-from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import temporary_folder
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.git.calls import absolute_path
@@ -143,14 +142,10 @@ def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Pat
 def folders(environ: Mapping[str, str]) -> tuple[Folder, ...]:
     """Return the folders that pipeprof writes to, as they are now; nothing is created."""
     try:
-        cache: Path | None = locate(environ).folder
-    except PipeprofError:
-        cache = None
-    try:
         current: Path | None = Path.cwd()
     except OSError:
         current = None
-    places = (("temporary", temporary_folder()), ("cache", cache), ("current", current))
+    places = (("temporary", temporary_folder()), ("cache", locate(environ)), ("current", current))
     return tuple(_folder(use, path) for use, path in places)
 
 

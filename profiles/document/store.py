@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
 from pipeprof.pipelines.host_files import check_private, temporary_folder
-from pipeprof.pipelines.suggest import broken_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -305,7 +304,7 @@ def _read(path: Path) -> bytes:
             raise ProfileError(f"{path} is not a saved profile: it is larger than {MAX_BYTES // 1024**2} MiB")
         return path.read_bytes()
     except FileNotFoundError:
-        msg = broken_link(path) or f"{path}: no such file; `pipeprof run` saves profiles in {FOLDER}/"
+        msg = f"{path}: no such file; `pipeprof run` saves profiles in {FOLDER}/"
     except IsADirectoryError:
         msg = f"{path} is a folder: name a profile in it"
     except OSError as error:

@@ -260,12 +260,9 @@ class Run:
         loaded = self._options.loaded
         if loaded is None or not loaded.spec.data:
             return {}
-        from pipeprof.pipelines.data.cache import ensure, locate
+        from pipeprof.pipelines.data.cache import ensure
 
-        cache = locate()
-        if cache.warning:
-            self.warn("cache-elsewhere", cache.warning)
-        return ensure(loaded.spec.data, progress=self._progress.data, cache=cache)
+        return ensure(loaded.spec.data, progress=self._progress.data)
 
     def _evict(self, folders: Mapping[str, Path]) -> None:
         if not self._options.cold:

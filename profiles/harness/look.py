@@ -164,9 +164,8 @@ def _made(loaded: LoadedSpec) -> dict[str, str]:
     from pipeprof.pipelines.data.cache import locate
     from pipeprof.pipelines.data.recipes import entry_name
 
-    try:
-        folder = locate().folder
-    except PipeprofError:
+    folder = locate()
+    if folder is None:
         return {}
     made = {name: folder / entry_name(recipe) for name, recipe in loaded.spec.data.items()}
     return {name: str(path) for name, path in made.items() if path.is_dir()}

@@ -52,7 +52,6 @@ from pipeprof.profiles.worker.services import (
 from pipeprof.profiles.worker.steps.headspace import (
     LONGEST_START_SECONDS,
     BatchSizes,
-    bytes_of,
     measure_floor,
     read_swallowed,
     replay,
@@ -227,7 +226,6 @@ class JobRun:
             dispatch=self._dispatch,
             seed=self.job.seed or 0,
             returned=called.step if called is not None else None,
-            size_of=bytes_of,
             waiting=self._channel.send,
         )
 

@@ -289,4 +289,4 @@ def test_the_cached_folder_is_the_one_that_pipeprof_uses(monkeypatch: pytest.Mon
     for name in ("PIPEPROF_CACHE_DIR", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert locate().folder == Path(cached.replace("~", str(tmp_path)))
+    assert locate() == Path(cached.replace("~", str(tmp_path)))

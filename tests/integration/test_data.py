@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.pipelines.data import make, photos
-from pipeprof.pipelines.data.cache import CacheFolder, ensure, list_entries
+from pipeprof.pipelines.data.cache import ensure, list_entries
 from pipeprof.pipelines.data.recipes import recipe_of
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.modules import child_command
@@ -31,11 +31,11 @@ ENSURE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
-from pipeprof.pipelines.data.cache import CacheFolder, ensure
+from pipeprof.pipelines.data.cache import ensure
 from pipeprof.pipelines.data.recipes import recipe_of
 report = lambda *progress: print(*progress, flush=True)
 large = recipe_of({"text": {"lines": 50_000_000, "words": [1, 1]}})
-ensure({"it": large}, progress=report, cache=CacheFolder(Path(sys.argv[1])))
+ensure({"it": large}, progress=report, folder=Path(sys.argv[1]))
 """
 
 CONTEXT = {
@@ -128,7 +128,7 @@ def test_an_interruption_ends_the_child_and_leaves_nothing_that_looks_finished(n
     assert process.returncode == -number, errors
     psutil.wait_procs([child], timeout=PATIENCE)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
-    left = [entry.name for entry in list_entries(CacheFolder(tmp_path))]
+    left = [entry.name for entry in list_entries(tmp_path)]
     assert len(left) == (number == signal.SIGKILL)
     assert all(".unfinished-" in name for name in left)
 
@@ -150,7 +150,7 @@ def test_a_child_that_fails_is_one_sentence_and_leaves_nothing(
     command = ["/no/python"] if code is None else [sys.executable, "-c", code]
     monkeypatch.setattr(make, "child_command", lambda _module: command)
     with pytest.raises(PipeprofError, match=r"\bt\b") as caught:
-        ensure({"t": SMALL}, progress=lambda *_report: None, cache=CacheFolder(tmp_path))
+        ensure({"t": SMALL}, progress=lambda *_report: None, folder=tmp_path)
     assert caught.value.exit_code == 1
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

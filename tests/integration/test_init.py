@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import gzip
 import os
 from pathlib import Path
 from typing import Any
@@ -97,11 +96,9 @@ def make_files(root: Path) -> dict[str, tuple[int, Any]]:
         rows = [["id", "a;b", "empty", "words"], *([n, n / 4, "" if n % 2 else n, 'say "hi"; now'] for n in range(9))]
         csv.writer(file, delimiter=";").writerows(rows)
     (root / "numbers.csv").write_text("".join(f"{n},{n}.5,{n}e-3\n" for n in range(7)))
-    (root / "packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n3,4\n"))
     for name, count, dtypes in (
         ("table; 1.csv", 9, ["int64", "float32", "int32", "string"]),
         ("numbers.csv", 7, ["int64", "float32", "float32"]),
-        ("packed.csv", 2, ["int64", "int64"]),
     ):
         expected[name] = (count, tuple([dtype, [None]] for dtype in dtypes))
 

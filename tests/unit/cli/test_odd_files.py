@@ -76,11 +76,11 @@ def test_the_name_of_a_folder_is_no_file(name: str, pipeprof: Pipeprof) -> None:
     assert [path.name for path in Path().iterdir()] == ["a.yaml"]
 
 
-def test_a_link_to_nothing_is_told_as_one_and_a_device_or_a_pipe_is_no_profile(pipeprof: Pipeprof, odd: Path) -> None:
+def test_a_link_to_nothing_is_no_file_and_a_device_or_a_pipe_is_no_profile(pipeprof: Pipeprof, odd: Path) -> None:
     for words, name, code in (("check", "br.yaml", 2), ("show", "br.json", 6)):
         Path(name).symlink_to("none")
         done = pipeprof(words, name)
-        assert (done.code, f"{name} is a link to none, which does not exist" in done.out + done.err) == (code, True)
+        assert (done.code, f"{name}: no such file" in done.out + done.err) == (code, True)
     for path in (odd / "pipe.json", Path("/dev/zero")):
         with pytest.raises(ProfileError, match="is a device or a pipe"):
             load_profile(path)
@@ -165,7 +165,7 @@ def test_the_profile_goes_elsewhere_if_the_usual_folder_may_not_be_looked_at(
     monkeypatch.setattr("pipeprof.profiles.document.store.temporary_folder", lambda: closed.parent)
     done = pipeprof("show")
     assert (done.code, done.err.strip()) == (6, "pipeprof: error: closed/ cannot be read: permission denied")
-    assert locate({"HOME": str(closed / "saved")}).warning is not None, "it is no home"
+    assert locate({"HOME": str(closed / "saved")}) is None
     writer = ProfileWriter(places("a", "20260101T000000Z"))
     saved = writer.write(Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b")))
     assert saved is not None

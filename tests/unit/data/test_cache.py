@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.data import cache
-from pipeprof.pipelines.data.cache import CacheFolder, ensure, list_entries, locate, remove
+from pipeprof.pipelines.data.cache import ensure, list_entries, locate, remove
 from pipeprof.pipelines.data.recipes import Recipe, entry_name, recipe_of
 from pipeprof.pipelines.errors import PipeprofError
 from tests.unit.cli.reports import Pipeprof
@@ -48,50 +48,28 @@ def made(root: Path) -> Path:
 
 def test_the_folder_is_the_one_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
-    assert locate({"PIPEPROF_CACHE_DIR": str(tmp_path / "a"), **home}) == CacheFolder(tmp_path / "a")
-    assert locate(home) == CacheFolder(tmp_path / "xdg" / "pipeprof")
-    assert locate({**home, "XDG_CACHE_HOME": "relative"}) == CacheFolder(tmp_path / ".cache" / "pipeprof")
+    assert locate({"PIPEPROF_CACHE_DIR": str(tmp_path / "a"), **home}) == tmp_path / "a"
+    assert locate(home) == tmp_path / "xdg" / "pipeprof"
+    assert locate({**home, "XDG_CACHE_HOME": "relative"}) == tmp_path / ".cache" / "pipeprof"
     monkeypatch.chdir(tmp_path)
-    assert locate({"PIPEPROF_CACHE_DIR": "here"}).folder == tmp_path / "here"
+    assert locate({"PIPEPROF_CACHE_DIR": "here"}) == tmp_path / "here"
 
 
-@pytest.mark.parametrize("home", ["", "relative", "/does/not/exist", "file"])
-def test_without_a_home_it_is_a_folder_of_the_users_own_in_the_temp_folder(
-    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, making: list[str]
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / "file").touch()
-    found = locate({"XDG_CACHE_HOME": str(tmp_path / "file")} if home == "file" else {"HOME": home})
-    assert found.folder == tmp_path / f"pipeprof-{os.getuid()}"
-    assert found.warning is not None
-    assert not found.folder.exists()
-    ensure({"t": TEXT}, progress=nothing, cache=found)
-    assert making == ["t"]
-    assert found.folder.stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.parametrize("kind", ["of others", "open to others", "a link"])
-def test_in_the_temp_folder_nothing_is_used_that_another_user_may_have_put_there(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, making: list[str]
-) -> None:
-    planted = tmp_path / "pipeprof-0"
-    made(planted)
-    planted.chmod(0o702 if kind == "open to others" else 0o700)
-    if kind == "of others":
-        owner = planted.stat().st_uid
-        monkeypatch.setattr(os, "getuid", lambda: owner + 1)
-    if kind == "a link":
-        (tmp_path / "link").symlink_to(planted)
-        planted = tmp_path / "link"
+@pytest.mark.parametrize("home", ["", "relative", "/does/not/exist"])
+def test_without_a_home_nothing_is_made(home: str, monkeypatch: pytest.MonkeyPatch, making: list[str]) -> None:
+    monkeypatch.delenv("PIPEPROF_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    assert locate() is None
     with pytest.raises(PipeprofError, match="PIPEPROF_CACHE_DIR"):
-        ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(planted, "HOME is not set"))
+        ensure({"t": TEXT}, progress=nothing)
     assert making == []
 
 
 def test_what_is_there_is_found_and_the_rest_is_made_once(tmp_path: Path, making: list[str]) -> None:
-    paths = ensure({"a": TEXT, "b": TEXT}, progress=nothing, cache=CacheFolder(tmp_path / "new"))
+    paths = ensure({"a": TEXT, "b": TEXT}, progress=nothing, folder=tmp_path / "new")
     assert paths == {"a": tmp_path / "new" / NAME, "b": tmp_path / "new" / NAME}
-    assert ensure({"c": TEXT}, progress=nothing, cache=CacheFolder(tmp_path / "new")) == {"c": paths["a"]}
+    assert ensure({"c": TEXT}, progress=nothing, folder=tmp_path / "new") == {"c": paths["a"]}
     assert making == ["a"]
     umask = os.umask(0)
     os.umask(umask)
@@ -108,17 +86,17 @@ def test_a_users_file_or_link_in_the_way_is_refused_and_kept(
         put(tmp_path / NAME)
     monkeypatch.setattr(cache, "make_in_child", lambda *_: put(tmp_path / NAME))
     with pytest.raises(PipeprofError, match=NAME if not late else "Not a directory"):
-        ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(tmp_path))
+        ensure({"t": TEXT}, progress=nothing, folder=tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", NAME]
     assert not (tmp_path / NAME).is_dir() or (tmp_path / NAME).is_symlink()
-    assert list_entries(CacheFolder(tmp_path)) == []
+    assert list_entries(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path, making: list[str]) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(PipeprofError, match=re.escape(str(folder))) as caught:
-            ensure({"t": TEXT}, progress=nothing, cache=CacheFolder(folder))
+            ensure({"t": TEXT}, progress=nothing, folder=folder)
         assert caught.value.exit_code == 1
     assert making == []
 
@@ -128,10 +106,10 @@ def test_entries_are_listed_and_removed_and_nothing_else(tmp_path: Path) -> None
     (tmp_path / "csv-0123456789abcdef.unfinished-01ab").mkdir()
     (tmp_path / "notes").mkdir()
     (tmp_path / "text-of-mine").mkdir()
-    half, whole = list_entries(CacheFolder(tmp_path))
+    half, whole = list_entries(tmp_path)
     assert (whole.name, whole.kind, whole.bytes, whole.files) == (NAME, "text", 8, 2)
     assert (half.kind, half.files) == ("csv", 0)
-    assert list_entries(CacheFolder(tmp_path / "missing")) == []
+    assert list_entries(tmp_path / "missing") == []
     remove([half, whole])
     # Somebody else was faster: nothing is left to do.
     remove([whole])
@@ -147,8 +125,8 @@ def test_an_interrupted_removal_leaves_no_folder_that_looks_finished(
     made(tmp_path)
     monkeypatch.setattr("shutil.rmtree", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        remove(list_entries(CacheFolder(tmp_path)))
-    (left,) = list_entries(CacheFolder(tmp_path))
+        remove(list_entries(tmp_path))
+    (left,) = list_entries(tmp_path)
     assert left.name.startswith(f"{NAME}.unfinished-")
 
 
@@ -166,8 +144,8 @@ def test_the_command_lists_and_removes_by_the_beginnings_of_names(
     for arguments in ((), ("--all", "npy"), ("csv",), ("nyp",), ("",)):
         done = pipeprof("data", "rm", *arguments)
         assert (done.code, done.err.count("\n")) == (2, 1), done.err
-    assert len(list_entries()) == 3
+    assert len(list_entries(tmp_path)) == 3
     assert pipeprof("data", "rm", names[0], "npy").code == 0
-    assert [entry.name for entry in list_entries()] == [names[1]]
+    assert [entry.name for entry in list_entries(tmp_path)] == [names[1]]
     assert pipeprof("data", "rm", "--all").code == 0
-    assert list_entries() == []
+    assert list_entries(tmp_path) == []

@@ -99,14 +99,11 @@ def test_patterns_match_the_files_of_a_folder_and_nothing_else(
     ids=lambda value: repr(value)[:20],
 )
 def test_tables(tmp_path: Path, text: str, delimiter: str, header: bool, columns: list[str]) -> None:
-    for zipped in (False, True):
-        data = text.encode()
-        (tmp_path / "t.csv").write_bytes(gzip.compress(data) if zipped else data)
-        found = look(str(tmp_path))
-        assert isinstance(found, CsvFound)
-        assert (found.patterns, found.gzip) == ((f"{tmp_path}/t.csv",), zipped)
-        assert (found.delimiter, found.header) == (delimiter, header)
-        assert [f"{c.name} {c.dtype}{' gaps' * c.gaps}" for c in found.columns] == columns
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    found = look(str(tmp_path))
+    assert isinstance(found, CsvFound)
+    assert (found.patterns, found.delimiter, found.header) == ((f"{tmp_path}/t.csv",), delimiter, header)
+    assert [f"{c.name} {c.dtype}{' gaps' * c.gaps}" for c in found.columns] == columns
 
 
 def test_arrays_that_can_be_sliced_together(tmp_path: Path) -> None:
@@ -131,15 +128,13 @@ def test_arrays_that_cannot_be_sliced(tmp_path: Path, array: NDArray[np.generic]
         look(str(tmp_path / "x.npy"))
 
 
-def test_a_header_of_four_gigabytes_is_damage_and_is_not_read(tmp_path: Path) -> None:
+def test_a_header_of_four_gigabytes_that_are_not_there_is_damage(tmp_path: Path) -> None:
     head = b"\x93NUMPY\x02\x00\xff\xff\xff\xff{"
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x.npy", head)
-    with (tmp_path / "x.npy").open("wb") as file:
-        file.write(head)
-        file.truncate(2**32 + 100)
+    (tmp_path / "x.npy").write_bytes(head)
     for name in ("x.npy", "x.npz"):
-        with pytest.raises(UsageError, match="4,294,967,295"):
+        with pytest.raises(UsageError, match="4294967295"):
             look(str(tmp_path / name))
 
 
@@ -160,7 +155,7 @@ def test_what_is_there_and_what_is_not(tmp_path: Path, monkeypatch: pytest.Monke
     Path("ragged.csv").write_text("a,b\n1\n")
     Path("binary.csv").write_bytes(b"a,b\n\0\0\n")
     Path("long.csv").write_bytes(b'"' + b"a" * 500_000)
-    Path("packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n" * 50)[:12] + b"\xff" * 20)
+    Path("packed.csv").write_bytes(gzip.compress(b"a,b\n1,2\n" * 50))
     for name in ("bad.npy", "bad.npz"):
         Path(name).write_bytes(b"nothing")
     np.save("cut.npy", np.zeros(1000))

@@ -82,12 +82,12 @@ def test_the_command_line_comes_before_the_spec(spec, text):
     assert (planned.cold, planned.timeout) == (False, 4.0)
 
 
-@pytest.mark.parametrize("written", ["0ms", {"per_mb": "1ms"}, {"every": {10: "2ms"}}])
+@pytest.mark.parametrize("written", ["0ms", {"base": "1ms"}, {"every": {10: "2ms"}}])
 def test_a_simulated_step_is_run_as_it_is_written(written: object) -> None:
     job = settings(step=parse_step({"simulate": written})).step
     line = json.loads(json.dumps(job.arguments))
-    start, end = start_step(job.kind, line, StepContext(size_of=lambda _batch: 1_000_000)).submit("batch")
-    assert end - start == (1_000_000 if written == {"per_mb": "1ms"} else 0)
+    start, end = start_step(job.kind, line, StepContext()).submit("batch")
+    assert end - start == (1_000_000 if written == {"base": "1ms"} else 0)
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,10 @@ def test_a_python_step_of_the_command_line_is_found_in_the_working_folder(spec, 
 
 
 def test_every_part_of_a_simulated_step_is_passed_on_and_named():
-    step = parse_step({"simulate": {"base": "4ms", "per_mb": "1ms", "stdev": "500us", "every": {1000: "400ms"}}})
+    step = parse_step({"simulate": {"base": "4ms", "stdev": "500us", "every": {1000: "400ms"}}})
     planned = settings(step=step)
-    assert planned.step == StepJob(
-        "simulate", {"base_ms": 4.0, "per_mb_ms": 1.0, "stdev_ms": 0.5, "every": [(1000, 400.0)]}
-    )
-    assert planned.step_text == "simulate: 4ms, 1ms per MB, stdev 0.5ms, 400ms every 1000"
+    assert planned.step == StepJob("simulate", {"base_ms": 4.0, "stdev_ms": 0.5, "every": [(1000, 400.0)]})
+    assert planned.step_text == "simulate: 4ms, stdev 0.5ms, 400ms every 1000"
 
 
 def test_a_worker_gets_what_it_needs_of_a_spec(spec, tmp_path):

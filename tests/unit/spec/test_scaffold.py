@@ -47,7 +47,6 @@ FOUND = {
         1,
         ";",
         True,
-        False,
         (
             CsvColumn("id", "int64", False),
             CsvColumn("x", "float32", True),
@@ -56,11 +55,10 @@ FOUND = {
         ),
     ),
     "csv-wide": CsvFound(
-        ("/home/base/t.csv.gz",),
+        ("/home/base/t.csv",),
         1,
         ",",
         False,
-        True,
         tuple(CsvColumn(f"column {n}", "float32", False) for n in range(60)),
     ),
     "npy": ArraysFound(Path("/home/base/x.npy"), (SavedArray(None, (60000, 28, 28), "uint8", 47_040_000),)),
@@ -119,7 +117,7 @@ def test_any_name_is_fine_for_features_keys_and_columns(first, second, third):
     _, data = parsed(spec_for(ArraysFound(BASE / "x.npz", keys), "n", BASE))
     assert list(data["source"]["from_tensor_slices"]["tensors"]) == sorted({first, second})
     column = CsvColumn(third, "string", False)
-    parsed(spec_for(CsvFound(("/a",), 1, "\t", True, False, (column, column)), "n", BASE))
+    parsed(spec_for(CsvFound(("/a",), 1, "\t", True, (column, column)), "n", BASE))
 
 
 def test_names_that_are_no_unicode_are_refused():

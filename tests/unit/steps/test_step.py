@@ -14,11 +14,11 @@ import pytest
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.steps.step import Step, arguments_of, check_step, kind_of, parse_step, step_schema
 
-TIMES = {"base": "4ms", "per_mb": "1ms", "stdev": "500us", "every": {1000: "400ms"}, "x-from": "init"}
+TIMES = {"base": "4ms", "stdev": "500us", "every": {1000: "400ms"}, "x-from": "init"}
 GOOD: list[tuple[object, str]] = [
     ("none", "none"),
     ("simulate:12ms", "simulate: 12ms"),
-    ({"simulate": TIMES}, "simulate: 4ms, 1ms per MB, stdev 0.5ms, 400ms every 1000"),
+    ({"simulate": TIMES}, "simulate: 4ms, stdev 0.5ms, 400ms every 1000"),
     ("python:dir/f.py:train", "python: dir/f.py:train"),
     ({"keras": "a b.py:größe", "x-note": 1}, "keras: a b.py:größe"),
     ({"recorded": "p.json"}, "recorded: p.json"),
@@ -33,7 +33,7 @@ BAD: list[tuple[object, tuple[object, ...]]] = [
     *(({"simulate": {"every": value}}, ("simulate", "every")) for value in (3, {"a": "1ms"}, {0: "1ms"})),
     ({"simulate": {"every": {3: "1 sec"}}}, ("simulate", "every", 3)),
     ({"simulate": {"base": -1}}, ("simulate", "base")),
-    ({"simulate": {"bsae": "1ms"}}, ("simulate", "bsae")),
+    ({"simulate": {"per_mb": "1ms"}}, ("simulate", "per_mb")),
 ]
 
 

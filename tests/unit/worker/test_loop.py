@@ -229,13 +229,6 @@ def test_a_python_step_is_busy_while_the_function_runs(time):
     assert one.wait() == (time.ns, time.ns)
 
 
-def test_the_device_is_told_the_size_of_a_batch_only_where_it_matters(time):
-    of_size = durations(1.0, per_mb_ms=2.0)
-    for size_of, ms in ((lambda _batch: 3_000_000, 7), (None, 1)):
-        start, end = SimulatedStep(DeviceClock(time), of_size, "sync", size_of).submit("batch")
-        assert end - start == ms * MS
-
-
 class SlowToDelete:
     """An iterator of `size` batches, 1 ms each, whose deletion takes 1.5 s, as TensorFlow's may."""
 
