@@ -82,8 +82,6 @@ def test_a_stage_is_replaced_with_the_filters_that_drop_what_it_gives(profile: P
     # What stacks elements of several inputs cannot be part of a replay.
     stages[3].op = "zip"
     assert covered(profile) == []
-    profile.target.kind = "spec"
-    stages[3].op, stages[2].elements = "batch", 1499
 
 
 def twins_of(profile: Profile, count: int = 4) -> tuple[str, ...]:
