@@ -50,6 +50,28 @@ def first_line(error: Exception) -> str:
     return lines[-1] if lines[0] == "in user code:" else lines[0]
 
 
+@dataclass(frozen=True)
+class Replay:
+    """Stages to replace, and the size of the replay.
+
+    Attributes:
+        stages: Addresses of stages, in the order of the data; the source may be the first. Those that follow each other
+            are replaced together, and all that give elements of the same kind have one replay.
+        batches: The replay holds the outputs for so many batches of the pipeline, where an epoch has as many.
+        per_batch: Outputs of all of them per batch, where the stages do not fix that; None where it is not known.
+        inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where they do not fix
+            that. 0 where it is not known.
+    """
+
+    stages: Sequence[str]
+    batches: int = 3
+    per_batch: float | None = None
+    inputs: int = 0
+    outputs: int = 0
+    most_bytes: int = 256_000_000
+    passing: Sequence[str] = ()
+
+
 @dataclass(eq=False)
 class ChainStage:
     """A call: a source or a stage.

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeprof.pipelines.build.dataset import Builder as SpecBuilder
-from pipeprof.pipelines.changes.chain import CannotChangeError, ChainStage, first_line, ways_of, why_no_replay
+from pipeprof.pipelines.changes.chain import CannotChangeError, ChainStage, Replay, first_line, ways_of, why_no_replay
 from pipeprof.pipelines.changes.functions import components, is_stateful
 from pipeprof.pipelines.changes.in_calls import build_again, restructured
 from pipeprof.pipelines.changes.recorded_calls import RecordedCalls, RecordedPipeline
@@ -32,28 +32,6 @@ _LARGE_BYTES: Final = 1 << 16
 _TIMED_SECONDS: Final = 0.03
 """CPU time over which the cost of handing out an element is measured."""
 _MOST_TIMED: Final = 1 << 17
-
-
-@dataclass(frozen=True)
-class Replay:
-    """Stages to replace, and the size of the replay.
-
-    Attributes:
-        stages: Addresses of stages, in the order of the data; the source may be the first. Those that follow each other
-            are replaced together, and all that give elements of the same kind have one replay.
-        batches: The replay holds the outputs for so many batches of the pipeline, where an epoch has as many.
-        per_batch: Outputs of all of them per batch, where the stages do not fix that; None where it is not known.
-        inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, where they do not fix
-            that. 0 where it is not known.
-    """
-
-    stages: tuple[str, ...]
-    batches: int = 3
-    per_batch: float | None = None
-    inputs: int = 0
-    outputs: int = 0
-    most_bytes: int = 256_000_000
-    passing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

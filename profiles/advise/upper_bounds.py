@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
-from pipeprof.pipelines.changes.chain import ways_of, why_no_replay
+from pipeprof.pipelines.changes.chain import Replay, ways_of, why_no_replay
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.facts.caching import runs_python
 from pipeprof.profiles.advise.order import ordered
@@ -19,7 +19,6 @@ from pipeprof.profiles.advise.text.bound_advice import advice_for, around, bottl
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import lines_of, main_line, on_main_line, written_ops
-from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
 from pipeprof.profiles.time.verdict import is_free
 
@@ -40,7 +39,7 @@ ABOUT_AS_COSTLY = 0.5
 """Of the work of a stage, from which one before it is replaced with it."""
 
 
-def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, ReplayJob]]:
+def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Replay]]:
     """The upper bounds that are worth knowing: of the bottleneck, and of stages with much work in Python.
 
     A stage that only passes on what others make has none. Stages with the same work in one line, or made by one line of
@@ -153,7 +152,7 @@ def _passing(profile: Profile) -> list[str]:
     ]
 
 
-def _job(profile: Profile, stages: Sequence[str], limit: int | None) -> ReplayJob | None:
+def _job(profile: Profile, stages: Sequence[str], limit: int | None) -> Replay | None:
     """What workers need to hand out the outputs of stages; None where that is not possible."""
     if not _can_replay(profile, stages):
         return None
@@ -165,15 +164,14 @@ def _job(profile: Profile, stages: Sequence[str], limit: int | None) -> ReplayJo
         given += elements[run[-1]]
     steps = profile.steps.count if profile.steps is not None else 0
     inputs, outputs = _ratio(taken, given)
-    return ReplayJob(
-        stages=list(stages),
+    return Replay(
+        stages=tuple(stages),
         batches=BATCHES,
         per_batch=given / steps if given and steps else None,
         inputs=inputs,
         outputs=outputs,
         most_bytes=MOST_BYTES if limit is None else min(MOST_BYTES, int(LIMIT_SHARE * limit)),
-        ops=written_ops(profile) if profile.target.kind == "spec" else None,
-        passing=_passing(profile),
+        passing=tuple(_passing(profile)),
     )
 
 

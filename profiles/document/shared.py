@@ -395,8 +395,6 @@ class Training(Record):
     """Those that were called, the costliest first."""
     source: CodePlace | None = None
     """What `fit` or a loop takes its batches from, if it is no tf.data dataset."""
-    source_kind: Literal["PyDataset", "DataLoader"] | None = None
-    """Class of that source: Keras' or torch's."""
     unread: list[CodePlace] = field(default_factory=list)
     """Datasets that were made and that no other one reads; by their last call."""
     written: list[WrittenFile] = field(default_factory=list)

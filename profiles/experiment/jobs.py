@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 
+from pipeprof.pipelines.changes.chain import Replay
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.changes.in_spec import EditError, changed_spec
@@ -16,7 +17,7 @@ from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
+from pipeprof.profiles.protocol.turns import TurnsJob
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,10 @@ class JobMaker:
         """The two workers of the pipeline without a change."""
         return {name: self.untouched() for name in BASELINES}
 
-    def replayed(self, replay: ReplayJob) -> Options:
+    def replayed(self, replay: Replay) -> Options:
         """A worker of the pipeline in which a replay of their outputs replaces stages."""
-        return self._job(self.settings.loaded, TurnsJob(replay=replay))
+        turns = TurnsJob(replay=replay, ops=list(self.ops) if self.is_spec else None)
+        return self._job(self.settings.loaded, turns)
 
     def in_calls(self, edits: Sequence[PipelineEdit], warm_steps: int = 0, *, compares: bool = False) -> Options:
         """A worker of the pipeline with edits of its recorded calls, also where a spec's data have no form for them."""

@@ -371,7 +371,6 @@ class ServiceRead:
 
     address: str | None
     shares: list[str] = field(default_factory=list)
-    job_name: str | None = None
     python: list[ErrorFrame] = field(default_factory=list)
     workers: int | None = None
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from pipeprof.pipelines.changes.chain import Replay
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
+from pipeprof.profiles.protocol.turns import TurnsJob
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
@@ -169,7 +170,7 @@ def _target(path: str, arguments: list[tuple[str, str]], **fields: Any) -> Parse
 
 
 def _turns(replay: dict[str, Any] | None, **fields: Any) -> TurnsJob:
-    return TurnsJob(**fields, replay=ReplayJob(**replay) if replay is not None else None)
+    return TurnsJob(**fields, replay=Replay(**replay) if replay is not None else None)
 
 
 def as_pairs(value: Any) -> Any:

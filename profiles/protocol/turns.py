@@ -10,27 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-
-@dataclass(frozen=True)
-class ReplayJob:
-    """Stages that a replay of their outputs replaces.
-
-    Attributes:
-        batches: Batches of the pipeline for which the replay has elements, at least.
-        per_batch: Outputs of the stages per batch, as measured; None where that is not known.
-        inputs: Together with `outputs`: that the stages draw so many inputs for so many outputs, as measured; 0 where
-            that is not known.
-        ops: For a spec, its ops by address; None for a Python function.
-    """
-
-    stages: list[str]
-    batches: int
-    per_batch: float | None
-    inputs: int
-    outputs: int
-    most_bytes: int
-    ops: list[tuple[str, str]] | None
-    passing: list[str] = field(default_factory=list)
+from pipeprof.pipelines.changes.chain import Replay
 
 
 @dataclass(frozen=True)
@@ -38,7 +18,7 @@ class TurnsJob:
     """Preparation of a worker for its turns.
 
     Attributes:
-        ops: For a spec, its ops by address, for changes of its calls; None for a Python function.
+        ops: For a spec, its ops by address, for changes of its calls and a replay; None for a Python function.
         digest_batches: First batches of the first epoch to describe.
         times_stages: Read TensorFlow's model in each block, for the time of each stage.
         paced: Blocks may say how far apart batches come, to see whether a slow-down is found.
@@ -52,7 +32,7 @@ class TurnsJob:
     digest_batches: int = 8
     digest_seconds: float = 1.5
     environment: list[tuple[str, str]] = field(default_factory=list)
-    replay: ReplayJob | None = None
+    replay: Replay | None = None
     times_stages: bool = False
     paced: bool = False
     hold_bytes: int = 0

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, TypeAlias
 
+from pipeprof.pipelines.changes.chain import Replay
 from pipeprof.pipelines.changes.edits import are_alternatives
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, effort, most_redrawn, strongest
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 from pipeprof.profiles.experiment.jobs import Version
-from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.race import RaceResult
 
 COMBINED = "combined"
@@ -31,7 +31,7 @@ class Contender:
     """A change that may enter a race, on its base or as a version of its own; with a replay, an upper bound."""
 
     proposal: Proposal
-    replay: ReplayJob | None = None
+    replay: Replay | None = None
     version: Version | None = None
 
     def on(self, base: Version) -> Version:

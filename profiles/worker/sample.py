@@ -404,8 +404,7 @@ class JobRun:
             return
         from pipeprof.profiles.worker.trace.device import trace_steps
 
-        stop, alive = self._channel.stop.is_set, self._channel.send
-        read = trace_steps(self.feed, step, self._step_job.kind, stop=stop, alive=alive)
+        read = trace_steps(self.feed, step, self._step_job.kind, stop=self._channel.stop.is_set)
         if read is not None:
             self._channel.send(device=read)
 

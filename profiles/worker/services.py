@@ -54,7 +54,6 @@ def services_read(read: Iterable[tuple[Any, Any]], own: LocalService | None) -> 
         ServiceRead(
             facts.address,
             list(facts.shares),
-            facts.job_name,
             [ErrorFrame(**place) for place in registered.python] if registered is not None else [],
             len(own.workers) if own is not None and facts.address == own.address else None,
         )
@@ -67,17 +66,10 @@ def refuse_shared_job(services: Iterable[ServiceRead]) -> None:
     shared = next((service for service in services if service.shares and service.workers is None), None)
     if shared is None:
         return
-    shares, job = shared.shares, shared.job_name
-    said = f"{listed(shares)} {'is' if len(shares) == 1 else 'are'} set"
-    if "num_consumers" in shares:
-        does = f"this run would take the turns of a consumer of job {job}, and every other consumer would wait for it"
-    elif job is not None:
-        does = f"what this run reads from job {job} is lost to every other reader of it, such as the training"
-    else:
-        does = "this run would fill and move the cache that the trainers share"
+    said = f"{listed(shared.shares)} {'is' if len(shared.shares) == 1 else 'are'} set"
     raise SharedJobError(
-        f"the pipeline reads from the tf.data service at {shared.address} together with others ({said}): {does}. "
-        "Leave that out for a profile"
+        f"the pipeline reads from the tf.data service at {shared.address} together with others ({said}): every other "
+        "reader, such as the training, would lack what this run reads, or wait for it. Leave that out for a profile"
     )
 
 

@@ -20,7 +20,7 @@ from pipeprof.pipelines.graph.observe.effects import SaveGuard, draws_in_any_ord
 from pipeprof.pipelines.late import np
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
-from pipeprof.profiles.protocol.turns import BatchDigest, Built, ReplayJob, TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest, TurnsJob
 from pipeprof.profiles.worker.digest import digest_of, hash_of
 from pipeprof.profiles.worker.ended import first_line
 from pipeprof.profiles.worker.sample import JobRun
@@ -31,6 +31,7 @@ from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WarmUp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeprof.pipelines.changes.chain import Replay
     from pipeprof.pipelines.changes.recorded_calls import CallWatch
     from pipeprof.pipelines.graph.read.records import GraphDict
     from pipeprof.pipelines.meaning.traits import Traits
@@ -109,47 +110,27 @@ def without_sleeping() -> Iterator[None]:
 
     Where the kernel does not permit it, the body runs as it would anyway.
     """
-    before: dict[int, tuple[set[int], int]] = {}
-    own = _one_core()
+    if not hasattr(os, "sched_setscheduler") or not _TASKS.is_dir():
+        yield
+        return
+    own = os.sched_getaffinity(0)
     try:
-        for number in _others() if own else ():
-            with suppress(OSError):
-                before[number] = os.sched_getaffinity(number), os.sched_getscheduler(number)
-                _put(number, {min(own)}, os.SCHED_BATCH if before[number][1] == os.SCHED_OTHER else None)
+        _move_threads({min(own)}, os.SCHED_BATCH)
         yield
     finally:
         # What was started meanwhile has inherited the core.
-        for number in _others() if own else ():
-            with suppress(OSError):
-                _put(number, *before.get(number, (own, os.sched_getscheduler(0))))
-        if own:
-            with suppress(OSError):
-                os.sched_setaffinity(0, own)
+        _move_threads(own, os.SCHED_OTHER)
 
 
-def _put(number: int, cores: set[int], policy: int | None) -> None:
-    """Give a thread cores, and a policy unless that is one with priorities."""
-    os.sched_setaffinity(number, cores)
-    if policy in {os.SCHED_OTHER, os.SCHED_BATCH} and os.sched_getscheduler(number) != policy:
-        os.sched_setscheduler(number, policy, os.sched_param(0))
-
-
-def _one_core() -> set[int]:
-    """Move this thread to the first of its cores; return those that it had, none where that is not possible."""
-    if not hasattr(os, "sched_setscheduler") or not _TASKS.is_dir():
-        return set()
-    try:
-        own = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {min(own)})
-    except OSError:
-        return set()
-    return own
-
-
-def _others() -> list[int]:
-    """The other threads of this process."""
+def _move_threads(cores: set[int], policy: int) -> None:
+    """Give all threads of this process the cores of this one, and the others a policy unless theirs has priorities."""
+    me = threading.get_native_id()
     numbers = (int(entry.name) for entry in _TASKS.iterdir())
-    return [number for number in numbers if number != threading.get_native_id()]
+    for number in sorted(numbers, key=lambda number: number != me):
+        with suppress(OSError):
+            os.sched_setaffinity(number, cores)
+            if number != me and os.sched_getscheduler(number) in {os.SCHED_OTHER, os.SCHED_BATCH}:
+                os.sched_setscheduler(number, policy, os.sched_param(0))
 
 
 CHECK_NS = 10_000_000
@@ -174,6 +155,7 @@ class TurnRun(JobRun):
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
         self._turns: TurnsJob = job.turns or TurnsJob()
+        self._ops = dict(self._turns.ops) if self._turns.ops is not None else None
         self._runtime: int | None = None
         self._began = 0.0
         self._making_peak = 0
@@ -243,8 +225,7 @@ class TurnRun(JobRun):
     def _edit(self) -> bool:
         """Make the changes of the job in the dataset; return whether that was possible."""
         edits = [*self.job.edits, *([[*self._turns.edits]] if self._turns.edits else [])]
-        ops = dict(self._turns.ops) if self._turns.ops is not None else None
-        return not edits or self._possible(partial(self.pipeline.edit, ops=ops), edits)
+        return not edits or self._possible(partial(self.pipeline.edit, ops=self._ops), edits)
 
     def _possible(self, change: Callable[[_Change], None], what: _Change) -> bool:
         """Make a change of the graph; return whether that was possible."""
@@ -267,16 +248,12 @@ class TurnRun(JobRun):
             self._channel.send(refused=_WRITES.format("save, while it is built"))
         return not guard.asked
 
-    def _replay(self, job: ReplayJob) -> None:
+    def _replay(self, replay: Replay) -> None:
         """Replace stages by a replay of their outputs, which is filled here."""
-        from pipeprof.pipelines.changes.replay import Replay, replay_stages
+        from pipeprof.pipelines.changes.replay import replay_stages
 
-        replay = Replay(
-            tuple(job.stages), job.batches, job.per_batch, job.inputs, job.outputs, job.most_bytes, tuple(job.passing)
-        )
-        ops = dict(job.ops) if job.ops is not None else None
         with self.pipeline.recording() as calls:
-            made = replay_stages(self.pipeline.dataset, replay, calls, self.pipeline.builder(), ops=ops)
+            made = replay_stages(self.pipeline.dataset, replay, calls, self.pipeline.builder(), ops=self._ops)
         self.pipeline.dataset, self._own_seconds = made.dataset, made.own_seconds
 
     def _compare_epochs(self, kept: Callable[[Traits], bool]) -> None:

@@ -179,15 +179,13 @@ def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Clu
     assert profile.verdict.stage == "stages.3"
 
 
-@pytest.mark.parametrize(
-    ("function", "does"), [("shared", "is lost to every other reader"), ("in_turns", "take the turns")]
-)
-def test_a_job_that_others_read_is_refused(cluster: Cluster, tmp_path: Path, function: str, does: str) -> None:
+@pytest.mark.parametrize("function", ["shared", "in_turns"])
+def test_a_job_that_others_read_is_refused(cluster: Cluster, tmp_path: Path, function: str) -> None:
     words = [f"targets.py:{function}", "--arg", f"address={cluster.address}"]
     code, profile, said = profiled(tmp_path, *words)
     assert code == 2
     assert [problem.code for problem in profile.errors] == ["shared-job"]
-    assert does in said
+    assert "would lack what this run reads" in said
 
 
 def test_an_error_of_the_service_has_its_cause(cluster: Cluster, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import inspect
 import weakref
 from collections.abc import Callable, Sequence
 from threading import get_ident
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import CodePlace, FunctionUse
@@ -42,7 +42,6 @@ class Habits:
         self.own_steps = False
         self.callbacks: list[CodePlace] = []
         self.source: CodePlace | None = None
-        self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
         self._place, self._clock = place, clock
         self._thread = get_ident()
         self._counting: dict[int, _Returned] = {}
@@ -117,12 +116,9 @@ class Habits:
     def takes_from(self, source: Any) -> None:
         """Note a source of batches that is no tf.data dataset."""
         names = {kind.__name__ for kind in type(source).__mro__}
-        if "PyDataset" in names:
-            self.source_kind, rows = "PyDataset", source
-        elif "DataLoader" in names:
-            self.source_kind, rows = "DataLoader", getattr(source, "dataset", source)
-        else:
+        if not names & {"PyDataset", "DataLoader"}:
             return
+        rows = getattr(source, "dataset", source) if "DataLoader" in names else source
         getter = getattr(type(rows), "__getitem__", None) or getattr(type(rows), "__iter__", None)
         self.source = _named(type(rows).__name__, _users_code(getter) or self._place())
 

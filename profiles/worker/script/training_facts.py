@@ -77,7 +77,6 @@ def training_facts(
         ended=ended,
         datasets=[_use_of(one, main=one is main) for one in observer.consumers],
         source=habits.source,
-        source_kind=habits.source_kind,
         written=list(written),
     )
     if main is None:
@@ -232,7 +231,7 @@ def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
     said, source = f"{path} finished without iterating over a tf.data dataset", observer.habits.source
     if source is not None:
         where = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
-        said += f"; its batches come from {source.name}{where}, a {observer.habits.source_kind}"
+        said += f"; its batches come from {source.name}{where}"
     children = os.times().children_user
     if children >= LEAST_CHILDREN:
         said += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"

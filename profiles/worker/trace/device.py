@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 MOST_STEPS: Final = 200
 SECONDS, MOST_SECONDS = 3.0, 15.0
 """A recording ends after the first of them with `LEAST_DEVICE_STEPS`, after the second one in any case."""
-ALIVE_SECONDS: Final = 1.0
-"""Between two signs of life."""
 
 
 def is_enough(count: int, seconds: float) -> bool:
@@ -115,14 +113,8 @@ PROFILERS: Final[dict[str, type[_JaxProfiler | _TensorFlowProfiler]]] = {
 """By the kind of a step."""
 
 
-def trace_steps(
-    feed: Feed, step: BatchConsumer, kind: str, *, stop: Callable[[], bool], alive: Callable[[], object] = lambda: None
-) -> DeviceRead | None:
-    """Take steps under the profiler of their library; None where it has none.
-
-    Args:
-        alive: Called each second while steps pass.
-    """
+def trace_steps(feed: Feed, step: BatchConsumer, kind: str, *, stop: Callable[[], bool]) -> DeviceRead | None:
+    """Take steps under the profiler of their library; None where it has none."""
     make = PROFILERS.get(kind)
     if kind == "torch":
         # Its own profiler would need a model of its trace in the worker: the reader says where to find one.
@@ -132,7 +124,6 @@ def trace_steps(
     clock = TraceClock(make())
     clock.start()
     count, began = 0, time.perf_counter()
-    alive_at = began + ALIVE_SECONDS
     try:
         while not is_enough(count, time.perf_counter() - began) and not stop():
             step.wait()
@@ -141,9 +132,6 @@ def trace_steps(
             clock.came()
             step.submit(batch)
             count += 1
-            if time.perf_counter() >= alive_at:
-                alive()
-                alive_at += ALIVE_SECONDS
         clock.requested()
     finally:
         found = clock.read([True] * count)

@@ -288,18 +288,6 @@ def _offset_ps(compared: Sequence[int], events: Events) -> int | None:
     return min(found, default=None)
 
 
-class _Deadline:
-    """Time limit of the trace; TensorFlow may take seconds to free an iterator that ends in it, which do not count."""
-
-    def __init__(self, seconds: float, feed: Feed) -> None:
-        self._feed = feed
-        self._until = time.monotonic() + seconds - feed.paused_ns / 1e9
-
-    def check(self) -> None:
-        if time.monotonic() > self._until + self._feed.paused_ns / 1e9:
-            raise NoTraceError(f"it took longer than {LONGEST_TRACE:g} s")
-
-
 def traced_ops(
     feed: Feed, marks: Marks | None = None, room: int | None = None, fill_seconds: float | None = None
 ) -> Trace:
@@ -308,7 +296,13 @@ def traced_ops(
     Args:
         fill_seconds: Seconds until the first batch of a dataset that ended and was restarted; else None.
     """
-    check = _Deadline(LONGEST_TRACE, feed).check
+    # TensorFlow may take seconds to free an iterator that ends in it, which do not count.
+    until = time.monotonic() + LONGEST_TRACE - feed.paused_ns / 1e9
+
+    def check() -> None:
+        if time.monotonic() > until + feed.paused_ns / 1e9:
+            raise NoTraceError(f"it took longer than {LONGEST_TRACE:g} s")
+
     try:
         return read_stretch(record(feed, room, fill_seconds, check), marks, check)
     except NoTraceError as problem:

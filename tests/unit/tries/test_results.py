@@ -10,6 +10,7 @@ import pytest
 from unit.tries.workers import change, result
 
 from pipeprof.cli.targets.saved import is_run_of
+from pipeprof.pipelines.changes.chain import Replay
 from pipeprof.profiles.advise.order import finding_of, proven_changes
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.findings import Finding, Fix, Predicted
@@ -20,7 +21,6 @@ from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import Contender, SearchStep, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.pace import pace_of
@@ -149,7 +149,7 @@ def bounded(profile: Profile, settings: Options, gain: float, *kept: float) -> P
     """A run with the upper bound of the costliest stage, and with changes of it that were kept."""
     writing = results(profile, settings)
     stage = next(one for one in profile.stages or () if one.id == "stages.0")
-    replay = ReplayJob([stage.id], 3, 1.0, 1, 1, 1, None)
+    replay = Replay((stage.id,), 3, 1.0, 1, 1, 1)
     bound = Contender(Proposal("decode", stage=stage.id, covers=(stage.id,)), replay)
     search = searched(*((change("a"), result(one)) for one in kept))
     search.tried.append(TriedChange(bound, result(gain, "kept" if gain > 1 else "no gain"), 1))

@@ -10,12 +10,12 @@ import pytest
 from unit.tries import workers
 from unit.tries.workers import MB, result
 
+from pipeprof.pipelines.changes.chain import Replay
 from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import Version
-from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import (
     COMBINED,
     Contender,
@@ -38,7 +38,7 @@ def change(name: str, stage: str | None = None, **more: Any) -> Proposal:
 
 
 def bound(name: str) -> Contender:
-    return Contender(Proposal(name, stage=f"stages.{name}"), ReplayJob([f"stages.{name}"], 3, 1.0, 1, 1, 1, None))
+    return Contender(Proposal(name, stage=f"stages.{name}"), Replay((f"stages.{name}",), 3, 1.0, 1, 1, 1))
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from unit.tries.workers import PACE, SLOW, Workers, change
 
+from pipeprof.pipelines.changes.chain import Replay
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
@@ -22,14 +23,13 @@ from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries import track as session
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.track import TrackClosedError, WorkerTrack
 
 CALLS = Contender(change("calls"))
 CACHE = Contender(Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),)))
-BOUND = Contender(Proposal("x"), ReplayJob(["stages.0"], 3, 1.0, 1, 1, 1, None))
+BOUND = Contender(Proposal("x"), Replay(("stages.0",), 3, 1.0, 1, 1, 1))
 PREFETCH = Contender(Proposal("prefetch", "prefetch", (InsertStage("prefetch", {"buffer_size": 1}, "stages.2"),)))
 
 
