@@ -21,7 +21,7 @@ class BuildError(PipelineFailedError):
 
     Attributes:
         kind: ``spec`` when TensorFlow refuses ops or arguments, ``python`` when the user's own code raised.
-        op_path: Where the call stands below the stage, dotted as an address: ``ops.2.true_fn.0``; empty without one.
+        op_path: Where the call stands below the stage, dotted as an address: ``ops.2.fn.0``; empty without one.
         lines: For ``python``, the user's own lines as ``file:line in function: source``, innermost last.
     """
 

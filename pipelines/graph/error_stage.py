@@ -33,19 +33,12 @@ def call_path(key: str, error_text: str) -> str:
     Calls have name scopes of their own (`pipelines.build.chain`), which the paths of failing ops begin with.
 
     Example:
-        >>> call_path("stages_1", "bad [[{{node stages_1/ops_2/cond/then/_0/stages_1/ops_2/true_fn/ops_0/Mul}}]]")
-        'ops.2.true_fn.0'
+        >>> call_path("stages_1", "bad [[{{node stages_1/ops_2/fn/ops_0/Mul}}]]")
+        'ops.2.fn.0'
     """
-    scope = re.compile(rf"(?<![\w.]){re.escape(key)}/(?P<path>ops_\d+(?:/[a-z_]+(?:_\d+)?/ops_\d+)*)/")
-    for match in _NODE.finditer(error_text):
-        found = [other_match["path"] for other_match in scope.finditer(match["path"])]
-        if found:
-            first, *below = max(found, key=len).split("/")
-            parts = [first.replace("_", ".")]
-            for place, call in zip(below[::2], below[1::2], strict=True):
-                parts += [re.sub(r"_(?=\d+$)", ".", place), call.removeprefix("ops_")]
-            return ".".join(parts)
-    return ""
+    scope = re.compile(rf"(?<![\w.]){re.escape(key)}/(?P<path>ops_\d+(?:/fn/ops_\d+)*)/")
+    paths = (match["path"] for node in _NODE.finditer(error_text) for match in scope.finditer(node["path"]))
+    return max(paths, key=len, default="").replace("/ops_", ".").replace("ops_", "ops.").replace("/", ".")
 
 
 def _by_name(nodes: list[NodeDict], text: str) -> NodeDict | None:

@@ -29,9 +29,8 @@ def test_the_innermost_function_is_blamed() -> None:
     ("node", "path"),
     [
         ("stages_1/ops_0/DecodeJpeg", "ops.0"),
-        ("stages_1/ops_12/branch_fns_1/ops_3/Mul", "ops.12.branch_fns.1.3"),
-        ("stages_1/ops_2/cond/then/_0/stages_1/ops_2/true_fn/ops_0/Mul", "ops.2.true_fn.0"),
-        ("stages_1/ops_2/ops/ops_1/crop/Slice", "ops.2.ops.1"),
+        ("stages_1/ops_12/loop_body/_0/stages_1/ops_12/fn/ops_3/Mul", "ops.12.fn.3"),
+        ("stages_1/ops_2/fn/ops_1/fn/ops_0/crop/Slice", "ops.2.fn.1.fn.0"),
         ("stages_1/read/ops_1/Slice", ""),
         ("stages_11/ops_1/Slice", ""),
         ("stages_0_stages_1/ops_1/Slice", ""),
