@@ -241,6 +241,11 @@ def _commutes(stage: StageView) -> bool:
     return passes or (row.maps and not row.stacks) or (row.predicate and not row.ends_early)
 
 
+_FEW_EPOCHS = 3
+_AGAIN = 0.8
+"""Share of the elements of all epochs that the input of a cache gave; where the cache holds, it gives them once."""
+
+
 @finding("cache-never-complete", "correctness", "same")
 def cache_never_complete(view: PipelineView) -> Iterator[Proposal]:
     """A take that ends before the cache in front of it was read to its end."""
@@ -252,19 +257,38 @@ def cache_never_complete(view: PipelineView) -> Iterator[Proposal]:
             continue
         known = below.elements
         take, count = readers[0], readers[0].arguments.get("count")
-        if take.op != "take" or isinstance(count, bool) or not isinstance(count, int) or not 0 < count < (known or 0):
+        if take.op != "take" or isinstance(count, bool) or not isinstance(count, int) or count <= 0:
             continue
+        epochs = 0 if count < (known or 0) else _epochs_read_again(view, below, count)
+        if count >= (known or 0) and not epochs:
+            continue
+        seen = (
+            f"{take.label} ends after {count:,} of the {known:,} elements that {cache.label} would keep"
+            if not epochs
+            else f"{take.label} ends after {count:,} elements, and in each of {epochs:,} epochs what is before "
+            f"{cache.label} ran again"
+        )
         alike = view.options.get("deterministic") is not False and all(map(_is_alike, upstream(view, cache)))
         yield Proposal(
             stage=cache.id,
-            sentence=f"{take.label} ends after {count:,} of the {known:,} elements that {cache.label} would keep: a "
-            "cache that is not read to its end is thrown away, and serves nothing.",
+            sentence=f"{seen}: a cache that is not read to its end is thrown away, and serves nothing.",
             recommendation=f"Put {take.label} before the cache."
             if alike
             else "Remove the cache; or, if every epoch may have the same elements, put the take before it.",
             evidence={"taken": count, "elements": known or 0},
             edits=(MoveStage(take.id, take.op, before=cache.id) if alike else without(cache),),
         )
+
+
+def _epochs_read_again(view: PipelineView, below: StageView, count: int) -> int:
+    """Epochs of the measured window in each of which a cache took `count` elements of its input anew; 0 if it did not.
+
+    One that is full takes no more: its input has given what it holds once.
+    """
+    steps = view.profile.steps if view.profile is not None else None
+    given = below.measured.elements if below.measured is not None else None
+    again = steps is not None and steps.epochs >= _FEW_EPOCHS and (given or 0) >= _AGAIN * count * steps.epochs
+    return steps.epochs if steps is not None and again else 0
 
 
 def _is_alike(stage: StageView) -> bool:

@@ -127,7 +127,10 @@ def array_bytes(sources: Iterable[tuple[str, int]]) -> int:
     seen: set[int] = set()
     total = 0
     for owner in gc.get_objects() if wanted else ():
-        for one in gc.get_referents(owner):
+        held = gc.get_referents(owner)
+        # The collector does not track a dictionary or a tuple of arrays alone.
+        inside = [one for one in held if type(one) in (dict, tuple) and not gc.is_tracked(one)]
+        for one in [*held, *gc.get_referents(*inside)]:
             # By type: some objects of libraries warn when their class is read.
             if not issubclass(type(one), np.ndarray) or (one.dtype.name, one.nbytes) not in wanted:
                 continue

@@ -112,6 +112,21 @@ def taken(count: int | None, *between: StageView, known: int | None = 1000, **fa
     return line(indices(known), image, kept, *between, replace(part, arguments={"count": count}))
 
 
+def read_again(elements: int) -> PipelineView:
+    """Four epochs of 256 elements, in which the input of the cache gave so many."""
+    view = measured(taken(256, known=None))
+    assert view.profile is not None
+    assert view.profile.steps is not None
+    view.profile.steps.epochs = 4
+    rows = [
+        replace(one, measured=one.measured.model_copy(update={"elements": elements}))
+        if one.id == "stages.0" and one.measured is not None
+        else one
+        for one in view.stages
+    ]
+    return replace(view, stages=tuple(rows))
+
+
 def with_slip(kind: str, text: str = "ds.prefetch(2)", method: str = "prefetch") -> PipelineView:
     slip = Slip(kind, text, method, "ds", Path("input.py"), 7, 5)  # type: ignore[arg-type]
     return PipelineView("static", (), slips=(slip,))
@@ -173,6 +188,8 @@ FOUND: dict[str, tuple[str, Make, str | None, str]] = {
         lambda: kept_order(passing("stages.2", "unbatch", load(count=1000))), "stages.3",
         "InsertStage buffer_size=1000 stages.3"),
     "a take that ends first": ("cache-never-complete", lambda: taken(256), "stages.1", "MoveStage stages.2 stages.1"),
+    "a cache that each epoch fills anew": ("cache-never-complete", lambda: read_again(1000), "stages.1",
+        "MoveStage stages.2 stages.1"),
     "a take of what differs": ("cache-never-complete", lambda: taken(256, function=function("RandomUniform", "Mul")),
         "stages.1", "ReplaceStages stages.1"),
     "a prefetch that nothing takes": ("discarded-transformation", lambda: with_slip("discarded"), None, ""),
@@ -221,7 +238,7 @@ SILENT: dict[str, list[Make]] = {
     "cache-never-complete": [
         lambda: taken(1000), lambda: taken(-1), lambda: taken(None), lambda: taken(256, known=None),
         lambda: taken(256, shuffle("stages.2", 1000, load(count=1000))),
-        lambda: taken(256, cache("stages.2", load(count=1000)))],
+        lambda: taken(256, cache("stages.2", load(count=1000))), lambda: read_again(256)],
     "discarded-transformation": [lambda: with_slip("drawn-once")],
     "random-at-tracing": [lambda: with_slip("discarded")],
     "shard-after-read": [sharded_then_read, lambda: read_then_sharded(files=2), lambda: read_then_sharded(parts=1)],
