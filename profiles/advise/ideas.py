@@ -152,8 +152,9 @@ def _in_parallel(view: PipelineView, stages: Sequence[StageView], title: str) ->
 
 
 def _can_be_parallel(view: PipelineView, stage: StageView) -> bool:
-    row = traits(stage.op)
-    return row.parallel and not (row.opens or row.composed or waits_for_gil(view, stage)) and parallelism(stage) == 1
+    row, tuned = traits(stage.op), stage.arguments.get(CALLS) == AUTOTUNE
+    can = row.parallel and not (tuned or row.opens or row.composed or waits_for_gil(view, stage))
+    return can and parallelism(stage) == 1
 
 
 def _more_calls(view: PipelineView, stage: StageView) -> int | None:

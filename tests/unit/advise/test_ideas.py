@@ -13,6 +13,7 @@ from unit.view.recorded import recorded_view
 from unit.view.views import MeasuredFacts, function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.changes.edits import SetArgument, VectoriseMap
+from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.profiles.advise.apply import OF_STARTS, ideas_for
 from pipeprof.profiles.advise.ideas import POOL
@@ -41,7 +42,8 @@ def serial(
 
 
 def parallel(calls: float, *, tunable: bool = False, used: float = 1.2, cores: float = 2.0, **run: Any) -> PipelineView:
-    runs = {"tf_op": "ParallelMapDatasetV2", "parallelism": calls, "tunable": tunable, "ms": 18.0}
+    runs: dict[str, Any] = {"tf_op": "ParallelMapDatasetV2", "parallelism": calls, "tunable": tunable, "ms": 18.0}
+    runs |= {"arguments": {"num_parallel_calls": AUTOTUNE}} if tunable else {}
     view = pipeline(
         stage("source", "range"),
         stage("stages.0", "map", function=DECODES, blocked_ms=run.pop("blocked", 0.0), **runs),
@@ -207,6 +209,7 @@ NOT_FOR: dict[str, list[Make]] = {
     "parallel-calls": [
         lambda: parallel(2.0, used=1.95), lambda: parallel(64.0, blocked=17.0),
         lambda: parallel(16.0, tunable=True, cores=16.0), lambda: python_map(python_lock=0.9),
+        lambda: parallel(1.0, tunable=True, used=1.95),
         lambda: python_map(python_lock=0.9, parallelism=8.0)],
     "fewer-calls": [
         lambda: parallel(4.0, used=1.9), lambda: parallel(64.0, used=1.9, blocked=17.0),
