@@ -65,7 +65,7 @@ class FoundLimit:
     Attributes:
         limit: `None` for threads that compute, of which there are too few, and where only the stage is known.
         groups: The stages that it is about, those with most of the work first.
-        term: Of the model, as `parts`; `None` where it is not by time.
+        term: The term of `Flow` that limits; `None` where the limit is not a time.
         blocked: Share of their time that the stages are blocked, of ``io`` and ``latency``; of ``remote``, of a step's.
         stalled: Of the blocked time, the part in which anything may have waited for files; `None` where not counted.
     """

@@ -343,7 +343,7 @@ def step_cpu_ms(used_ms: float, stages: Sequence[Stage], training: Training | No
     within its tf.functions, where that is known.
 
     Args:
-        used_ms: Of its process per step.
+        used_ms: CPU time of the process per step.
         cores: That the process may use.
     """
     known = [one.cpu_ms_per_batch for one in stages if one.fused_with is None and one.cpu_ms_per_batch is not None]

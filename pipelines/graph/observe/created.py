@@ -60,7 +60,7 @@ class CreatedDataset:
         reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
         library: The frame of a library that made it for the user's code.
-        inputs: What it reads, without what its functions capture.
+        inputs: The datasets that it reads; those that its functions capture are not among them.
         bodies: The datasets that its functions return.
     """
 

@@ -274,7 +274,7 @@ class Consumer:
             that was built again, summed over `builds`.
         caches_again: Whether a cache was made for an object that was built again; one made before keeps its elements.
         together: Iterators that gave batches in turn.
-        graph: Of the first of its objects.
+        graph: The graph of the first dataset object.
         equal: Whether the objects have equal graphs; None where that was not seen.
         endless: Whether the first one is known to have no end.
         devices: For which a strategy distributes it; 0: none does.

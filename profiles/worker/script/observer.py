@@ -49,8 +49,8 @@ class ScriptObserver:
         graph_of: Returns what a dataset's graph shows; None where that takes too much.
 
     Attributes:
-        validation_ns: Of evaluations inside of `fit`, summed.
-        epoch_end_ns: Of the callbacks at the end of epochs, summed.
+        validation_ns: Nanoseconds in evaluations inside of `fit`.
+        epoch_end_ns: Nanoseconds in callbacks at the ends of epochs.
         in_graph: Where datasets are consumed inside of a tf.function.
         came: Called when a batch came that was requested with `attention`; None for nothing.
     """
