@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _FOR_PEOPLE = frozenset({"run", "show", "fix", "compare", "gate", "gaps"})
-_FOR_REVIEWS = frozenset({"run", "show", "check", "gate"})
+_FOR_REVIEWS = frozenset({"run", "show", "check", "gate", "gaps"})
 _ALL = _FOR_PEOPLE | {"check"}
 
 
@@ -34,7 +34,7 @@ FORMATS = (
     Format("github", (), _FOR_REVIEWS, redacted=True),
     Format("md", (".md",), _FOR_PEOPLE, redacted=True),
     Format("html", (".html",), _FOR_PEOPLE, redacted=True),
-    Format("junit", (".xml",), frozenset({"gate"}), redacted=True, exact=True),
+    Format("junit", (".xml",), frozenset({"gate", "gaps"}), redacted=True, exact=True),
     Format("sarif", (".sarif",), _FOR_REVIEWS, redacted=True, exact=True),
     Format("yaml", (".yaml", ".yml"), frozenset({"fix", "show"}), exact=True, printed=False),
     Format("patch", (".patch", ".diff"), frozenset({"fix", "show"}), exact=True),

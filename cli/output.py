@@ -34,7 +34,7 @@ class _Texts(Protocol):
 _OWN_REPORT = re.compile(
     rb"^ *Report by +pipeprof \d|^Saved  +\S.*\.json\b|^<!-- pipeprof -->$"
     rb"|all numbers(?: and \d+ notes?)?: pipeprof show(?: |$)"
-    rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof gate "
+    rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof (?:gate|gaps) "
     rb"|^ +\"name\": \"pipeprof\",$",
     re.MULTILINE,
 )

@@ -96,7 +96,7 @@ def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_
     return redact_here(document), hide_here(path) if path is not None else None
 
 
-def remarks_here(document: Profile | Result) -> Sequence[Remark]:
+def remarks_here(document: Profile | Result | GapsReport) -> Sequence[Remark]:
     """A document as remarks on lines of files of the repository that the current folder is in."""
     return remarks_on(document, Checkout(*place_in_repository()))
 
@@ -144,7 +144,7 @@ def write_result(result: Result | GapsReport, saved: Path | None, outputs: Outpu
             lambda: build(outputs.verbose),
             style,
             page=lambda: page_of(build(True), title),
-            remarks=lambda: () if isinstance(shown, GapsReport) else remarks_here(shown),
+            remarks=lambda: remarks_here(shown),
         )
         return render(kind, one, to_file=to_file)
 

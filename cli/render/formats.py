@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipeprof.cli.formats import BY_NAME
 from pipeprof.cli.render.junit import junit
@@ -59,8 +58,7 @@ def render(name: str, output: Output, *, to_file: bool = False) -> str:
 
 
 def _written(name: str, output: Output) -> str:
-    # `cli.formats` says which documents have which.
-    document: Any = output.document
+    document = output.document
     fix = document.fix if isinstance(document, Profile) else None
     writers: dict[str, Callable[[], str]] = {
         "text": lambda: paint(output.blocks(), output.style),

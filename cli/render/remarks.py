@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from pipeprof.cli.report.comparison import headline_of
-from pipeprof.cli.report.remarks import GATE, Remark, about
+from pipeprof.cli.report.remarks import GAPS, GATE, Remark, about
 from pipeprof.cli.streams import spell_brackets, spell_commands, visible
 from pipeprof.pipelines.errors import escape
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.gaps.document import GapsReport
 from pipeprof.profiles.judge.result import Result
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -20,12 +21,14 @@ _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def annotate(document: Profile | Result, remarks: Sequence[Remark]) -> str:
+def annotate(document: Profile | Result | GapsReport, remarks: Sequence[Remark]) -> str:
     """All annotations; one line says so where there are none."""
     if remarks:
         lines = [_annotation(remark) for remark in remarks]
     elif isinstance(document, Profile):
         lines = [spell_commands(f"{escape(document.target.text)}: no errors")]
+    elif isinstance(document, GapsReport):
+        lines = [_line("notice", {"title": "pipeprof gaps"}, "no device idles more than is allowed")]
     else:
         headline = headline_of(document)
         lines = [_line("notice", {"title": "pipeprof gate"}, f"{headline.label}: {headline.text}")]
@@ -52,7 +55,7 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT = "%SRCROOT%"
 
 
-def sarif(document: Profile | Result, remarks: Sequence[Remark]) -> str:
+def sarif(document: Profile | Result | GapsReport, remarks: Sequence[Remark]) -> str:
     """The document."""
     results = [remark for remark in remarks if remark.place is not None and not remark.on_run]
     others = [remark for remark in remarks if remark.place is None or remark.on_run]
@@ -85,7 +88,8 @@ def sarif(document: Profile | Result, remarks: Sequence[Remark]) -> str:
 
 def _rule(code: str, level: str) -> dict[str, Any]:
     short, why, action = (text or visible(code) for text in about(code))
-    more = "pipeprof gate --help" if code.startswith(GATE) else f"pipeprof rules {code}"
+    command = code.partition("/")[0]
+    more = f"pipeprof {command} --help" if code.startswith((GATE, GAPS)) else f"pipeprof rules {code}"
     return {
         "id": code,
         "shortDescription": {"text": short},

@@ -41,7 +41,7 @@ def build_gaps(report: GapsReport, *, full: bool) -> Iterator[Block]:
     yield Pairs([("Command", shlex.join(report.command)), *rows] if full and report.command else rows, indent=0)
 
 
-def _describe_judged(one: JudgedDevice, limit: GapsLimit) -> str:
+def describe_judged(one: JudgedDevice, limit: GapsLimit) -> str:
     """Say how long a device idles, and what the limit allows."""
     share = one.share if one.share is not None else one.at_most
     if share is None or one.verdict == "cannot say":
@@ -56,7 +56,7 @@ def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
         judged = sorted(judge(report, limit), key=lambda one: one.verdict == "within")
         several = len(report.traces) > 1
         names = [f"{one.trace.file} {one.device}" if several else one.device for one in judged]
-        rows = [(name, _describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
+        rows = [(name, describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
         yield Heading("Limit", f"{limit.name} {percent(limit.share)}")
         yield from _pairs(*_first(rows, _NOTES, full=full))
 

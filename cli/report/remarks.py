@@ -9,6 +9,7 @@ from typing import Literal
 
 from pipeprof.cli.report.changes import describe_measured
 from pipeprof.cli.report.comparison import headline_of
+from pipeprof.cli.report.gaps import describe_judged
 from pipeprof.cli.report.metric import clause_of
 from pipeprof.cli.report.rules import message_codes
 from pipeprof.profiles.advise.check import sections
@@ -17,12 +18,14 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.gaps.document import GapsReport
+from pipeprof.profiles.gaps.limit import ANY_IDLE, judge
 from pipeprof.profiles.judge.result import Result
 from pipeprof.profiles.wording import if_free, stage_name
 
 Level = Literal["error", "warning", "note"]
-GATE = "gate/"
-"""Before the name of a metric: the code of its regression."""
+GATE, GAPS = "gate/", "gaps/"
+"""Before the name of a metric: the code of its regression. Before `idle` or a cause: that of what a trace shows."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,12 @@ class Checkout:
         return self.place(location.file, location.line, location.column) if location is not None else None
 
 
-def remarks_on(document: Profile | Result, checkout: Checkout) -> list[Remark]:
+def remarks_on(document: Profile | Result | GapsReport, checkout: Checkout) -> list[Remark]:
     """All remarks on a document, errors first and warnings last, with different keys where the rest is the same."""
-    found = _on_profile(document, checkout) if isinstance(document, Profile) else _on_result(document, checkout)
+    if isinstance(document, GapsReport):
+        found = _on_traces(document, checkout)
+    else:
+        found = _on_profile(document, checkout) if isinstance(document, Profile) else _on_result(document, checkout)
     seen: dict[tuple[str, str, str], int] = {}
     remarks = []
     for remark in found:
@@ -110,10 +116,14 @@ def about(code: str) -> tuple[str, str, str]:
         return section.title, section.why, section.fix
     if (known := message_codes().get(code)) is not None:
         return known.meaning, known.meaning, known.action
-    if code.startswith(GATE):
-        name = code.removeprefix(GATE)
+    kind, _, name = code.partition("/")
+    if f"{kind}/" == GATE:
         why = f"The gate judges {name}: the change from the pipeline before, in pairs of fresh processes."
         return f"{name} is worse than before, or inconclusive", why, "Compare both sides: pipeprof compare A B."
+    if f"{kind}/" == GAPS:
+        what = "A device idles" if name == "idle" else f"A device idles for {name}"
+        why = "The share of a device's time in which it has no work, from a trace of another profiler."
+        return what, why, "See its causes and longest gaps: pipeprof gaps TRACE."
     return "", "", ""
 
 
@@ -193,3 +203,17 @@ def _of_side(result: Result, checkout: Checkout) -> Place | None:
     file = side.text.partition(" --set ")[0]
     file = file.rpartition(":")[0] if ".py:" in file else file
     return checkout.place(file) if file.endswith((".py", ".yaml", ".yml")) else None
+
+
+def _on_traces(report: GapsReport, checkout: Checkout) -> Iterator[Remark]:
+    limit = report.limit
+    code = f"{GAPS}{limit.name if limit is not None else 'idle'}"
+    for one in judge(report, limit or ANY_IDLE):
+        if one.verdict == "within" and limit is not None:
+            continue
+        name, place = one.device or "no device", checkout.place(one.trace.file)
+        level: Level = "error" if one.verdict == "above" else "warning" if one.verdict == "cannot say" else "note"
+        text = describe_judged(one, limit) if limit is not None else one.trace.sentence
+        yield Remark(code, level, text, place, name, f"{name}: {one.verdict if limit is not None else 'idle time'}")
+    for note in (note for trace in report.traces for note in trace.notes):
+        yield Remark(f"{GAPS}damage", "warning", note, title="not all of the trace is read", on_run=True)

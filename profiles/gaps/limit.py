@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from pipeprof.profiles.gaps.document import DeviceGaps, GapsLimit, GapsReport, TraceGaps
 
@@ -23,6 +23,10 @@ class JudgedDevice:
     share: float | None = None
     at_most: float | None = None
     verdict: Literal["above", "within", "cannot say"] = "cannot say"
+
+
+ANY_IDLE: Final = GapsLimit(name="idle", share=1.0)
+"""What no device exceeds: where none is given."""
 
 
 def judge(report: GapsReport, limit: GapsLimit) -> list[JudgedDevice]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
 import jsonschema
 import pytest
@@ -140,7 +141,7 @@ def test_of_forty_hosts_those_that_idle_most_are_shown(tmp_path: Path, pipeprof:
     assert [len(table(report, "Traces", full=full)) for full in (False, True)] == [20, 40]
 
 
-@pytest.mark.parametrize("extension", ["md", "html", "txt", "json"])
+@pytest.mark.parametrize("extension", ["md", "html", "txt", "json", "xml", "sarif"])
 def test_names_with_markup_stay_text_in_every_format(extension: str, before: str, pipeprof: Pipeprof) -> None:
     evil = "<img src=x onerror=alert(1)>\x1b[31m"
     events = [
@@ -154,5 +155,21 @@ def test_names_with_markup_stay_text_in_every_format(extension: str, before: str
         # A report of pipeprof's own may be written again; three traces have every section.
         assert pipeprof("gaps", name, before, name, "--out", out).code == 0
     text = Path(out).read_text(encoding="utf-8")
-    assert ("alert(1)" in text, "\x1b" in text) == (True, False)
+    assert ("alert(1)" in text or extension == "sarif", "\x1b" in text) == (True, False)
+    assert extension != "xml" or fromstring(text).tag
     assert extension not in {"html", "md"} or "<img" not in text.replace(r"\<", "")
+
+
+def test_formats_of_programs_have_a_case_for_each_device(before: str, silent: str, pipeprof: Pipeprof) -> None:
+    words = ("gaps", before, silent, "--fail-on", "idle=20%", "--out", "gaps.xml", "--out", "gaps.sarif")
+    result = pipeprof(*words, "--format", "github")
+    assert result.code == 3
+    assert [line.partition(" ")[0] for line in result.out.splitlines()] == ["::error", "::warning"]
+    suite = fromstring(Path("gaps.xml").read_text(encoding="utf-8"))
+    assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["2", "1", "1"]
+    [run] = json.loads(Path("gaps.sarif").read_text(encoding="utf-8"))["runs"]
+    assert [(one["ruleId"], one["level"]) for one in run["results"]] == [
+        ("gaps/idle", "error"),
+        ("gaps/idle", "warning"),
+    ]
+    assert run["invocations"][0]["exitCode"] == 3
