@@ -14,17 +14,10 @@ from pipeprof.profiles.judge.verdict import conclude, conclude_gate
 GATE = ["pipeprof", "gate", "spec.yaml", "--against", "git:main", "--step=simulate:8ms"]
 NOISE = (0.0, 0.05, -0.05, 0.1, -0.1)
 SAME = "the first 8 batches are equal byte by byte"
+DECODE = {"a_cpu_ms_per_batch": 4.0, "b_cpu_ms_per_batch": 6.0, "a_share": 0.9, "b_share": 0.95}
 STAGES = [
     StageChange(name="range", status="same", a_share=0.001, b_share=0.001),
-    StageChange(
-        name="decode",
-        status="changed",
-        b=Location(file="spec.yaml", line=12),
-        a_cpu_ms_per_batch=4.0,
-        b_cpu_ms_per_batch=6.0,
-        a_share=0.9,
-        b_share=0.95,
-    ),
+    StageChange(name="decode", status="changed", b=Location(file="spec.yaml", line=12), **DECODE),
     StageChange(name="shuffle", status="only b", b_cpu_ms_per_batch=0.3, b_share=0.04),
 ]
 
@@ -69,21 +62,11 @@ def of_four() -> Result:
             "d": {"step_ms": 10.0 - one / 3, "peak_bytes": 600e6, "wait_ms": 0.0},
         }
     rows = rows_of_arms(found.pairs, ["b", "c", "d"])
-    found.metrics = rows["b"]
-    found.further = [
-        Arm(
-            name=name,
-            side=Side(text=f"{name}.yaml"),
-            data=data,
-            metrics=rows[name],
-            changes=["seed: 1 → 2"],
-            change_places=[Location(file=f"{name}.yaml", line=2)],
-        )
-        for name, data in (
-            ("c", f"A and C give the same: {SAME}"),
-            ("d", "D gives other data: batch 1 has other values"),
-        )
-    ]
+    found.metrics, found.further = rows["b"], []
+    for name, data in (("c", f"A and C give the same: {SAME}"), ("d", "D gives other data: batch 1 has other values")):
+        side, place = Side(text=f"{name}.yaml"), Location(file=f"{name}.yaml", line=2)
+        arm = Arm(name=name, side=side, data=data, metrics=rows[name], changes=["seed: 1 → 2"], change_places=[place])
+        found.further.append(arm)
     return found
 
 

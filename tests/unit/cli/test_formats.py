@@ -51,16 +51,14 @@ def written(kind: str, document: Profile | Result) -> str:
     return render(kind, one, to_file=True)
 
 
-@pytest.mark.parametrize("kind", ["github", "junit", "md", "sarif"])
-def test_a_failed_gate_in_each_format(kind: str, golden: Golden) -> None:
-    found = result_of("gate", 1.12, CALLS)
-    found.b.location = Location(file="spec.yaml", line=4)
-    golden(f"formats/gate.{kind}.txt", written(kind, found))
-
-
-@pytest.mark.parametrize("kind", ["github", "sarif"])
-def test_a_profile_in_each_format_for_reviews(kind: str, golden: Golden, recorded: Recorded) -> None:
-    golden(f"formats/profile.{kind}.txt", written(kind, recorded("jpeg-folder")))
+@pytest.mark.parametrize(
+    "name", ["gate.github", "gate.junit", "gate.md", "gate.sarif", "profile.github", "profile.sarif"]
+)
+def test_golden(name: str, golden: Golden, recorded: Recorded) -> None:
+    failed = result_of("gate", 1.12, CALLS)
+    failed.b.location = Location(file="spec.yaml", line=4)
+    document, kind = name.split(".")
+    golden(f"formats/{name}.txt", written(kind, failed if document == "gate" else recorded("jpeg-folder")))
 
 
 def test_junit_has_a_case_of_the_target_for_each_judged_metric() -> None:
@@ -179,9 +177,7 @@ def test_texts_of_users_are_not_live_in_markdown() -> None:
         assert markdown([Text(text)]) == f"{shown}\n"
 
 
-def test_no_line_that_is_printed_is_a_command(
-    pipeprof: Pipeprof, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_printed_line_is_a_command(pipeprof: Pipeprof, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     words = "word " * 30
     Path("##[error]spec.yaml").write_text(
         f'version: 1\nname: "::error::x ##[error]"\ndescription: "{words}::error::x ##[error]"\n'
@@ -258,9 +254,7 @@ def test_files_are_named_from_the_root_of_the_repository() -> None:
         assert CHECKOUT.name(file) == name
 
 
-def test_what_has_no_place_in_the_repository_and_a_warning_about_the_measurement_are_no_results(
-    profile_of: MakeProfile,
-) -> None:
+def test_what_has_no_place_in_the_repository_and_warnings_of_a_run_are_no_results(profile_of: MakeProfile) -> None:
     run = run_of(profile_of(file="/srv/x/spec.yaml", findings=[finding()]), Checkout())
     assert (run["results"], notified(run)) == ([], ["parallel-calls"])
     assert "/srv" not in json.dumps(run["invocations"])

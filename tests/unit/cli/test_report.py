@@ -72,9 +72,7 @@ def test_all_that_more_is_said_of_is_in_the_full_report_of_that_file(name: str, 
     assert ["Saved" in labels for labels in saved] == [True, False]
 
 
-def test_a_verdict_is_bold_up_to_the_colon_that_ends_words_also_in_documents_of_earlier_versions(
-    recorded: Recorded,
-) -> None:
+def test_a_verdict_is_bold_up_to_the_colon_that_ends_words_also_in_older_documents(recorded: Recorded) -> None:
     profile = recorded("jpeg-folder")
     for verdict, parts in (
         (Verdict(headline="Failed at map (a.py:9) in build: it raised", sentence="A."), 2),
@@ -137,9 +135,7 @@ def test_the_end_of_what_was_printed_is_shown_with_repeated_lines_counted(record
         assert output.splitlines() == [*map(str, range(20)), "again  (1,000 times)", "a"][-lines:]
 
 
-def test_cheap_stages_share_a_row_but_for_that_of_the_verdict(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cheap_stages_share_a_row_but_that_of_the_verdict(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     profile, known = recorded("jpeg-folder"), {"origin": "written", "op": "map", "tf_op": "Map", "timed_by": "model"}
     assert profile.steps is not None
     profile.steps.interval_ms.mean, profile.findings, profile.stages = 0.0, [], []
