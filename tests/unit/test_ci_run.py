@@ -41,11 +41,6 @@ ALL = ["make test", "make pages-tools", "make test-pages"]
 WITHOUT = "The page tests did not run: "
 
 
-def add(folder: Path, name: str, text: str) -> None:
-    (folder / name).write_text(text)
-    (folder / name).chmod(0o755)
-
-
 @pytest.mark.parametrize(
     ("has", "variables", "code", "said", "ran"),
     [
@@ -70,7 +65,8 @@ def test_both_have_to_pass_and_without_chromium_the_other_tests_decide(
     for name in USED:
         (programs / name).symlink_to(str(shutil.which(name)))
     for name, text in {**PROGRAMS, has: APT_GET if has == "apt-get" else "#!/bin/sh\n"}.items():
-        add(programs, name, text)
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
     given = {"PATH": str(programs), "BIN": str(programs), "SEEN": str(seen), "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         ["bash", RUN], env=given | variables, capture_output=True, text=True, stdin=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""The benchmark of strangers' pipelines: what is counted, what a reader labels, and what all of it says together."""
+"""The benchmark of strangers' pipelines: what it claims of a case."""
 
 from __future__ import annotations
 
@@ -10,70 +10,18 @@ from typing import Any
 import pytest
 from source_trees import script
 
-from pipeprof.cli.report.blocks import Text
-from pipeprof.cli.report.report import build_report
-from tests.unit.cli.reports import NAMES, Recorded, of, shown
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-labels = script("benchmarks/strangers/labels.py")
-REPORT = """\
-The device waits for data 56 % of the time. Read files once,
-before the map.
-
-  1  Move shard before tokenize: 3.1×
-  map  12 ms""".splitlines()
 
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    folders = [str(BENCHMARKS / name) for name in ("strangers", "public")]
-    monkeypatch.setattr(sys, "path", [folders[0], *sys.path, folders[1]])
-    monkeypatch.setitem(sys.modules, "labels", labels)
+    own, public = (str(BENCHMARKS / name) for name in ("strangers", "public"))
+    monkeypatch.setattr(sys, "path", [own, *sys.path, public])
     # Those of this benchmark, and afterwards what was there.
-    for beside in ("loops", "cases"):
-        monkeypatch.setitem(sys.modules, beside, labels)
+    for beside in ("labels", "loops", "cases"):
+        monkeypatch.setitem(sys.modules, beside, pytest)
         del sys.modules[beside]
     return script("benchmarks/strangers/bench.py")
-
-
-def case(**figures: Any) -> dict[str, Any]:
-    claims = {"finished": True, "stage": True, "proven": True, "silent": True}
-    found = {"counts": True, "edit": True, "by_hand": [3.0, 2.8, 3.2], "disturbed": False, "claims": claims} | figures
-    return {"outcome": "holds", "figures": found, "raw": {"report": {"60": REPORT, "40": []}}}
-
-
-def with_labels(*given: str | None) -> dict[str, Any]:
-    return {"a": dict(zip(labels.sentences(REPORT, 60), given, strict=True))}
-
-
-RIGHT = with_labels("right", "right", "right")
-
-
-@pytest.mark.parametrize(
-    ("figures", "given", "outcome"),
-    [
-        ({}, RIGHT, "holds"),
-        ({}, with_labels("right", "right", None), "cannot tell"),
-        ({}, {}, "cannot tell"),
-        ({}, with_labels("right", "wrong", None), "does not hold"),
-        ({}, with_labels("right", "right", "empty"), "does not hold"),
-        ({"claims": {"stage": True, "proven": False}}, RIGHT, "does not hold"),
-        ({"claims": {"stage": False, "proven": True}}, RIGHT, "does not hold"),
-        ({"claims": {"stage": False, "proven": True}, "disturbed": True}, RIGHT, "cannot tell"),
-    ],
-)
-def test_all_cases_together(figures: dict[str, Any], given: dict[str, Any], outcome: str) -> None:
-    assert labels.conclude({"a": case(**figures)}, 0.6, given)[0] == outcome
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_sentences_of_a_report_do_not_depend_on_its_width(name: str, recorded: Recorded) -> None:
-    blocks = list(build_report(recorded(name), "a.json"))
-    said = [labels.sentences(shown(blocks, width=width).splitlines(), width) for width in (100, 120)]
-    whole = [{one for one in some if not one.endswith("…") and "times)" not in one} for some in said]
-    assert whole[0] == whole[1]
-    texts = [block.text for block in of(Text, blocks) if isinstance(block.text, str)]
-    assert [one for text in texts for one in labels.sentences([text], 10**6) if one not in said[0]] == []
 
 
 def document(*findings: dict[str, Any]) -> dict[str, Any]:

@@ -33,22 +33,13 @@ def result_of(kind: Any = "compare", factor: float = 1.12, *changes: str, line: 
         )
         for one in NOISE
     ]
-    found = Result(
-        kind=kind,
-        tool=Tool(version="0.1.0"),
-        command=GATE if kind == "gate" else ["pipeprof", kind, "git:main", "spec.yaml", "--pairs=5"],
-        a=Side(text="git:main:spec.yaml", ref="0123456789abcdef"),
-        b=Side(text="spec.yaml", dirty=True),
-        order="turns",
-        step="simulate: 8ms",
-        data=f"A and B give the same: {SAME}",
-        metrics=rows_of(pairs),
-        pairs=pairs,
-        seconds=61.0,
-        changes=list(changes),
-        change_places=[Location(file="specs/spec.yaml", line=line) for _ in changes],
-        **fields,
-    )
+    sides = {"a": Side(text="git:main:spec.yaml", ref="0123456789abcdef"), "b": Side(text="spec.yaml", dirty=True)}
+    said = {"order": "turns", "step": "simulate: 8ms", "data": f"A and B give the same: {SAME}", "seconds": 61.0}
+    given: dict[str, Any] = {**sides, **said, **fields}
+    found = Result(kind=kind, tool=Tool(version="0.1.0"), metrics=rows_of(pairs), pairs=pairs, **given)
+    found.command = GATE if kind == "gate" else ["pipeprof", kind, "git:main", "spec.yaml", "--pairs=5"]
+    found.changes = list(changes)
+    found.change_places = [Location(file="specs/spec.yaml", line=line) for _ in changes]
     (conclude_gate if kind == "gate" else conclude)(found)
     return found
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeprof.cli.report.check import describe_check
 from pipeprof.cli.targets.load import find_targets, is_spec
 from pipeprof.pipelines.changes.edits import SetArgument
-from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise import advise, check
-from pipeprof.profiles.advise.advise import StaticAdvice, static_advice
+from pipeprof.profiles.advise.advise import StaticAdvice
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.memory.predict import BufferPrediction, MemoryPrediction
-from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.view.view import PipelineView
 from tests.unit.cli.reports import Golden, Pipeprof, shown
 
@@ -128,16 +125,6 @@ def test_of_a_function_its_text_and_its_dataset_are_looked_at(pipeprof: Pipeprof
     Path("a b.py").write_text("def train(n): ...\n")
     assert document(pipeprof, "a b.py:train", "--fail-on", "warning").findings == []
     assert document(pipeprof, "a b.py:train", "--no-build").findings is None
-
-
-def test_a_graph_that_is_too_large_is_a_warning_and_its_sources_are_known(tmp_path: Path) -> None:
-    (tmp_path / "f.py").write_text("def f(): ...\n")
-    made: Any = {"method": "from_tensor_slices", "types": ["float32"], "shapes": [[1000, 1000]], "elements": 2000}
-    written: Any = {"root": None, "reason": "too large", "nodes": []}
-    sketch = Sketch(written, made=[{**made, "file": "f.py", "line": 1, "traced": False}])
-    told = static_advice(ParsedTarget("function", tmp_path / "f.py", "f"), None, [], sketch, cores=2)
-    assert [one.op for one in told.stages] == ["from_tensor_slices"]
-    assert [one.code for one in told.messages] == ["no-graph"], told.messages
 
 
 @pytest.mark.usefixtures("spec")

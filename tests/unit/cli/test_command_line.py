@@ -203,21 +203,12 @@ def test_after_a_failure_comes_what_may_end_well(recorded: Recorded) -> None:
         assert chosen(profile).line == f"pipeprof run pipelines/load.py:train --arg split=train{words}"
 
 
-def test_what_watched_memory_measures_longer_without_that_and_a_script_that_ended_does_not(recorded: Recorded) -> None:
-    for flags, expected in (("--soak 5s", "pipeprof run train/images.yaml --seconds 30"), ("--to-end", None)):
-        lasted(0.1, 5)(profile := with_flags(recorded("step-bound"), flags))
-        assert getattr(next_command(profile, SAVED), "line", None) == expected
-
-
 def test_without_a_step_one_as_long_as_a_batch_is_added(recorded: Recorded) -> None:
     profile = with_flags(recorded("step-none"), "--no-python")
     assert profile.steps is not None
     steps = {1.2324: "1.3ms", 83.0: "83ms", 412.6: "420ms", 0.0451: "1ms", 1700.0: "1700ms"}
     for profile.steps.interval_ms.mean, step in steps.items():
         assert chosen(profile).line.endswith(f" --step simulate:{step}")
-
-
-def test_a_profile_with_a_change_names_no_other_one(recorded: Recorded) -> None:
     profile = with_flags(recorded("step-bound"))
     profile.findings, profile.target.edits = [KEPT], ["x"]
     assert next_command(profile, SAVED) is None, "a number would mean another change"

@@ -121,12 +121,10 @@ def test_facts_of_a_metric() -> None:
 
 
 def test_what_both_sides_lack_has_no_row() -> None:
-    found = result_of(factor=1.0)
-    row = row_of("disk_bytes_per_element", 0.0, 0.0, 0.0, low=-0.2, high=0.3, level="off")
-    found.metrics.append(row)
     for b, level, shown in ((0.0, "off", False), (4096.0, "off", True), (0.0, "error", True)):
-        row.b = row.change = b
-        row.level = level
+        found = result_of(factor=1.0)
+        row = row_of("disk_bytes_per_element", 0.0, b, b, low=-0.2, high=0.3, level=level)
+        found.metrics.append(row)
         assert (row.title in paint(build_result(found, None), Style(100))) is shown
 
 

@@ -119,15 +119,6 @@ def test_what_cannot_be_said_does_not_pass_a_gate(before: str, silent: str, pipe
     assert (result.code, result.out, result.err.count("\n"), "b.json" in result.err) == (6, "", 1, True)
 
 
-def test_of_forty_hosts_those_that_idle_most_are_shown(tmp_path: Path, pipeprof: Pipeprof) -> None:
-    run = hosts(tmp_path / "logs", 40)
-    (run / "host11.xplane.pb").write_bytes(b"\xff" * 100)
-    report = document(pipeprof, "logs")
-    assert report.exit_code == 6
-    assert [trace.readable for trace in report.traces].count(False) == 1, "what can be said is said"
-    assert [len(table(report, "Traces", full=full)) for full in (False, True)] == [20, 40]
-
-
 @pytest.mark.parametrize("extension", ["md", "html", "txt", "json", "xml", "sarif"])
 def test_names_with_markup_stay_text_in_every_format(extension: str, before: str, pipeprof: Pipeprof) -> None:
     evil = "<img src=x onerror=alert(1)>\x1b[31m"

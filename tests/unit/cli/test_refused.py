@@ -66,12 +66,9 @@ def test_an_option_without_effect_is_refused_in_a_sentence(pipeprof: Pipeprof) -
     }  # fmt: skip
 
 
-def test_a_target_at_a_ref_is_for_comparisons(pipeprof: Pipeprof) -> None:
+def test_what_forbids_what_does_not_happen_anyway_is_kept_and_a_git_ref_is_for_comparisons(pipeprof: Pipeprof) -> None:
+    kept = ("run train.py --no-verify", "run s.yaml --soak 9m --no-verify", "compare a.json b.json --no-python -q")
+    assert not any("has no effect" in pipeprof(*line.split()).err for line in kept)
     for command in ("run", "fix", "check"):
         done = pipeprof(command, "git:main:s.yaml")
         assert (done.code, "only compare and gate take a target at a git ref" in done.err) == (2, True)
-
-
-def test_what_forbids_what_does_not_happen_anyway_is_kept(pipeprof: Pipeprof) -> None:
-    kept = ("run train.py --no-verify", "run s.yaml --soak 9m --no-verify", "compare a.json b.json --no-python -q")
-    assert not any("has no effect" in pipeprof(*line.split()).err for line in kept)

@@ -27,13 +27,8 @@ pytestmark = pytest.mark.usefixtures("harness")
 
 def searched(*steps: Any, target: str = "spec.yaml") -> None:
     """Save the profile of a search with a text, a diff, changes and variables of somebody else."""
-    found = fix(
-        edits=[documents_of(one) for one in steps],
-        text=f"# {EVIL}\n",
-        diff=DIFF,
-        changes=[f"import os; {EVIL}"],
-        environment={"LD_PRELOAD": "/evil.so"},
-    )
+    evil = {"text": f"# {EVIL}\n", "diff": DIFF, "changes": [f"import os; {EVIL}"]}
+    found = fix(edits=[documents_of(one) for one in steps], environment={"LD_PRELOAD": "/evil.so"}, **evil)
     save_run(target=target, fix=found)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.report.blocks import Code, Heading, Table, Text
+from pipeprof.cli.report.blocks import Code, Heading, Table
 from pipeprof.cli.report.problems import build_errors
 from pipeprof.cli.report.reliability import build_reliability
-from pipeprof.cli.report.report import build_parts, build_report, build_verdict
+from pipeprof.cli.report.report import build_parts, build_report
 from pipeprof.profiles.document.findings import Verdict
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
@@ -70,20 +70,6 @@ def test_all_that_more_is_said_of_is_in_the_full_report_of_that_file(name: str, 
     assert text.count(f"{again} -v") == text.replace("show b.json -v", "").count(" -v") > 0
     saved = [[code.label for code in of(Code, build_report(profile, path))] for path in ("b.json", None)]
     assert ["Saved" in labels for labels in saved] == [True, False]
-
-
-def test_a_verdict_is_bold_up_to_the_colon_that_ends_words_also_in_older_documents(recorded: Recorded) -> None:
-    profile = recorded("jpeg-folder")
-    for verdict, parts in (
-        (Verdict(headline="Failed at map (a.py:9) in build: it raised", sentence="A."), 2),
-        (Verdict(headline="", sentence="A."), 2),
-        (None, 1),
-    ):
-        profile.verdict = verdict
-        head, *_ = build_verdict(profile, full=True)
-        assert isinstance(head, Text)
-        assert len(head.text) == parts
-        assert not verdict or head.text[0][0] in {"Failed at map (a.py:9) in build:", "A."}
 
 
 def test_a_caution_says_what_makes_the_numbers_doubtful(recorded: Recorded) -> None:

@@ -13,7 +13,7 @@ from pipeprof.cli.report.changes import build_changes, describe_gain, describe_m
 from pipeprof.cli.report.fix import build_ending, build_fix
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
-from pipeprof.profiles.document.findings import Finding, Fix, Kept, LeftOut, NotTried, Predicted, Unfinished, Verdict
+from pipeprof.profiles.document.findings import Finding, Kept, LeftOut, NotTried, Predicted, Unfinished, Verdict
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.wording import NOT_REPRODUCIBLE
@@ -143,13 +143,6 @@ def test_a_gain_is_stated_as_far_as_it_is_known() -> None:
     assert describe_measured(measured(2.0, pairs=2)) == "2.00×", "an interval needs rounds"
 
 
-def test_a_card_has_what_its_measurement_means_for_the_run(profile: Profile) -> None:
-    found = {card.number: " ".join(reports.texts([card])) for card in of(Card, build_changes(profile, full=False))}
-    assert ["an epoch takes" in found[number] for number in (1, 2, 4)] == [True, False, True], "the first of a section"
-    (profile.findings or [])[0].measured = measured(2.0, data=f"the first batch differs: {NOT_REPRODUCIBLE}")
-    assert any(NOT_REPRODUCIBLE in text for text in texts(profile))
-
-
 def test_what_was_tried_in_vain_is_named_and_all_of_it_in_full(profile: Profile) -> None:
     short, complete = (next(one for one in texts(profile, full=full) if "No gain" in one) for full in BOTH)
     assert (short.count("insert prefetch"), complete.count("insert prefetch")) == (2, 3)
@@ -157,6 +150,8 @@ def test_what_was_tried_in_vain_is_named_and_all_of_it_in_full(profile: Profile)
     profile.verification.not_tried = [NotTried(reason="it writes files", changes=["a"])]
     for profile.verification.tried, said in ((3, False), (0, True)):
         assert any("it writes files" in one for one in texts(profile)) == said
+    (profile.findings or [])[0].measured = measured(2.0, data=f"the first batch differs: {NOT_REPRODUCIBLE}")
+    assert any(NOT_REPRODUCIBLE in text for text in texts(profile))
 
 
 OPEN, NONE = ["decode: no upper bound: the budget has no time for it"], "No change found"
@@ -182,15 +177,6 @@ def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Re
         assert (heading.title, rest in heading.rest) == (title, True)
         profile.verdict.disturbed = True
         assert reports.titles(build_changes(profile, full=False)) == ["Nothing found"]
-
-
-def test_nothing_is_declared_healthy_that_is_not(recorded: Recorded) -> None:
-    for name, title in (
-        ("out-of-memory", []), ("interrupted", []), ("step-bound", ["Nothing to change"]), ("step-none", [NONE]),
-        ("script-loop", [NONE]),
-    ):  # fmt: skip
-        (profile := recorded(name)).findings = []
-        assert reports.titles(build_changes(profile, full=False)) == title
 
 
 LEFT_OUT = LeftOut(
@@ -243,30 +229,25 @@ def test_what_was_not_decided_is_not_called_healthy(searched: Profile) -> None:
         assert head.text[0][0] == label
 
 
-def test_facts_are_those_of_the_proof_and_of_what_was_left_out(searched: Profile) -> None:
-    def facts(found: Fix) -> dict[str, str]:
-        return dict(row for pairs in of(Pairs, build_fix(searched, found, full=False)) for row in pairs.rows)
-
-    assert set(facts(reports.fix())) == {"data", "took"}
-    assert "cache" in facts(reports.fix(steps=[step(result="taken", cache=Kept())]))
-    assert "--allow order" in facts(reports.fix(left_out=[LEFT_OUT]))["left out"]
-    assert "change" in facts(reports.fix("nothing", **NOTHING, left_out=[LEFT_OUT]))
+def test_facts_are_those_of_the_proof(searched: Profile) -> None:
     differs = "the first 7 batches have the same types; two processes of the pipeline itself differ in more"
-    assert "could not be compared" in facts(reports.fix(measured=measured(1.8, data=differs)))["data"]
+    for found, name, said in (
+        (reports.fix(), "data", "equal"),
+        (reports.fix(measured=measured(1.8, data=differs)), "data", "could not be compared"),
+        (reports.fix(steps=[step(result="taken", cache=Kept())]), "cache", ""),
+        (reports.fix("nothing", **NOTHING, left_out=[LEFT_OUT]), "change", ""),
+    ):
+        facts = dict(row for pairs in of(Pairs, build_fix(searched, found, full=False)) for row in pairs.rows)
+        assert said in facts[name]
 
 
-def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full_each_by_another_name(searched: Profile) -> None:
-    found = reports.fix(
-        steps=[*(step(str(number), speedup=0.9) for number in range(20)), *reports.fix().steps[:1], step("c")]
-    )
-    short, full = ([*build_fix(searched, found, full=full)] for full in (False, True))
+def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full(searched: Profile) -> None:
+    tried = [*(step(str(number), speedup=0.9) for number in range(20)), *reports.fix().steps[:1], step("c")]
+    short, full = ([*build_fix(searched, reports.fix(steps=tried), full=full)] for full in (False, True))
     names = [[row[1] for row in reports.rows(of(Table, blocks)[0])] for blocks in (short, full)]
     assert ([*map(len, names)], "Run decode in parallel" in names[0]) == ([12, 22], True), "what is taken is there"
     assert of(Heading, short)[0].rest.startswith("10 more")
     assert any(text.startswith("1 change rejected") for text in reports.texts(short))
-    sides = [step("calls=2", stage=f"source.inputs.{number}.stages.0", speedup=1.0) for number in (0, 1)]
-    (table,) = of(Table, build_fix(searched, reports.fix(steps=[*sides, step("one", speedup=1.0)]), full=False))
-    assert len({row[1] for row in reports.rows(table)}) == 3
 
 
 def test_the_last_command_takes_the_result_or_goes_on(searched: Profile) -> None:

@@ -15,7 +15,6 @@ from rich.cells import cell_len
 from pipeprof.cli.render import style
 from pipeprof.cli.render.diagnostics import color_errors
 from pipeprof.cli.render.style import Style, in_ascii, speaks_unicode, style_of, wants_color
-from pipeprof.cli.report import units
 from pipeprof.cli.report.blocks import Block, Card, Chart, Code, Column, Heading, Pairs, Table, Text
 from pipeprof.cli.streams import visible
 from tests.unit.cli.reports import of, shown
@@ -132,8 +131,3 @@ def test_a_pipe_is_as_wide_as_its_terminal_or_as_told(tmp_path: Path, monkeypatc
     assert widths == [72, style.NO_TERMINAL_WIDTH], "a pipe has a reader, a file may be read anywhere"
     known = ("utf-8", "ascii", "latin-1", None, "?")
     assert [speaks_unicode(encoding) for encoding in known] == [True, False, False, False, False]
-
-
-def test_the_unit_of_a_column_fits_its_values() -> None:
-    assert [units.byte_scale([size]).unit for size in (0, None, 5 << 20, 20 << 30)] == ["KiB", "KiB", "MiB", "GiB"]
-    assert [units.time_scale([ms]).unit for ms in (0.5, 9_999, 10_000)] == ["µs", "ms", "s"]
