@@ -14,8 +14,7 @@ import pytest
 from pipeprof.cli.command_line import change_command
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Target
+from pipeprof.profiles.document.profile import Profile, Target
 from pipeprof.profiles.protocol.options import IteratedAt
 from pipeprof.profiles.redaction.document import redact
 from tests.unit.cli.patches import CACHE, FUNCTION, SAVED, TEXT, Harness, proven, save, save_run

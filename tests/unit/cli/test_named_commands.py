@@ -16,8 +16,7 @@ from pipeprof.cli.report.report import build_page, build_report
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
 from pipeprof.profiles.document.findings import Unfinished
 from pipeprof.profiles.document.memory import MemoryGrowth
-from pipeprof.profiles.document.messages import Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Problem, Profile
 from tests.unit.cli.reports import PARALLEL, Pipeprof, Recorded, codes, finding, measured, shown, verified
 
 TARGETS = {"spec": "spec.yaml", "function": "train.py:make", "script": "train.py"}

@@ -14,8 +14,7 @@ from pipeprof.cli.report.fix import build_ending, build_fix
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
 from pipeprof.profiles.document.findings import Finding, Kept, LeftOut, NotTried, Predicted, Unfinished, Verdict
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.document.profile import DataSize, Profile
 from pipeprof.profiles.wording import NOT_REPRODUCIBLE
 from tests.unit.cli import reports
 from tests.unit.cli.reports import MIB, Golden, Recorded, as_function, by_hand, codes, finding, measured, of
