@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from unit.worker.fakes import facts
@@ -12,29 +11,25 @@ from pipeprof.profiles.harness import outside
 
 
 @pytest.mark.parametrize(("soaks", "cores"), [(False, 0.05), (True, 0.2)])
-def test_what_is_read_once_after_the_window_is_no_part_of_it(
-    monkeypatch: pytest.MonkeyPatch, *, soaks: bool, cores: float
-) -> None:
-    now, cpu = [5.0], [0.0]
+def test_what_is_read_once_after_the_window_is_no_part_of_it(monkeypatch, soaks, cores):
+    at = SimpleNamespace(now=5.0, cpu=0.0)
 
-    def stop() -> None:
-        cpu[0] += 3.0
-        now[0] += 5.0
+    def later(seconds: float, cpu: float) -> None:
+        at.now, at.cpu = at.now + seconds, at.cpu + cpu
 
-    monkeypatch.setattr(outside, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(outside, "time", SimpleNamespace(monotonic=lambda: at.now))
     monkeypatch.setattr(outside, "bytes_read", lambda _pid: None)
     monkeypatch.setattr(outside, "uncounted", lambda _pid: frozenset())
-    probe: Any = SimpleNamespace(start=list, stop=stop)
     made = facts()
-    window = outside.Outside(made, 1, probe, lambda: cpu[0])
-    assert not window.is_open
+    probe = SimpleNamespace(start=list, stop=lambda: later(5.0, 3.0))
+    window = outside.Outside(made, 1, probe, lambda: at.cpu)
     if soaks:
         window.begin_watching()
-        now[0], cpu[0] = 10.0, 2.5
-    now[0] = 10.0
+    later(5.0, 2.5)
+    assert not window.is_open
     window.begin()
     assert window.is_open
-    now[0], cpu[0] = 20.0, cpu[0] + 0.5
+    later(10.0, 0.5)
     window.end()
     assert not window.is_open
     assert made.sampler_cores == pytest.approx(cores)

@@ -132,16 +132,14 @@ def test_whose_limit_was_hit_since_the_watch_began(before, after, report, v2):
     assert watch.report() == report
 
 
-def test_without_a_group_the_machine_counts(tree):
+def test_without_a_group_the_machine_counts_and_of_one_that_vanishes_nothing_is_known(tree, v2):
+    watch = v2.watch()
+    (v2.root / "pod/worker/memory.events").unlink()
+    assert watch.report() == OomReport(None)
+    tree.belongs("")
     vmstat = tree.proc / "vmstat"
     vmstat.write_text("oom_kill 4\n")
     watch = tree.watch()
     assert watch.report() == OomReport(False)
     vmstat.write_text("oom_kill 5\n")
     assert watch.report() == OomReport(True, "machine")
-
-
-def test_of_a_group_that_vanishes_nothing_is_known(v2):
-    watch = v2.watch()
-    (v2.root / "pod/worker/memory.events").unlink()
-    assert watch.report() == OomReport(None)

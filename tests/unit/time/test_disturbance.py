@@ -35,9 +35,7 @@ def seen(used: float, others: float, waited: float, **more: float) -> Contention
         pytest.param(seen(40.0, 20.0, 0.05), 64, False, id="a little on a large machine"),
     ],
 )
-def test_threads_that_wait_while_others_use_the_cores_are_disturbed(
-    contention: Contention | None, cores: float, disturbed: bool
-) -> None:
+def test_threads_that_wait_while_others_use_the_cores_are_disturbed(contention, cores, disturbed):
     assert (disturbed_share(contention, host(cores)) is not None) is disturbed
 
 
@@ -51,9 +49,7 @@ def test_threads_that_wait_while_others_use_the_cores_are_disturbed(
         ),
     ],
 )
-def test_it_says_who_used_how_many_of_which_cores(
-    contention: Contention, cores: tuple[float, int | None], who: str
-) -> None:
+def test_it_says_who_used_how_many_of_which_cores(contention, cores, who):
     waited = disturbed_share(contention, host(*cores))
     assert waited == contention.runnable_wait_share
     found = disturbed_message(contention, host(*cores), waited or 0.0)

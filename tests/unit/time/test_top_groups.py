@@ -68,6 +68,8 @@ def test_names_may_end_in_the_number_of_the_input():
     top = top_groups(mixture("tokenize_0", "tokenize_1", "tokenize_2"))
     assert label_groups(top) == "tokenize ×3 (map, input.py:6)"
     assert share_of_work(top) == "together 51 % of the pipeline's work"
+    apart = [stage(f"source.datasets.{number}.stages.1", 2.0, "tokenize", line=number) for number in range(3)]
+    assert [len(group.members) for group in top_groups(apart)] == [1, 1, 1], "on lines of their own"
 
 
 def test_cpu_time_of_stages_is_counted_once():

@@ -65,9 +65,7 @@ def test_restarts_are_worth_advice_from_a_tenth_of_the_time_on(share: float, cos
     ("dispatch", "interval_ms", "epochs", "stated"),
     [("sync", 0.2, 464, True), (None, 0.2, 464, False), (None, 0.2, 2, True), (None, 8.0, 464, True)],
 )
-def test_restarts_that_no_step_notices_are_not_costly(
-    dispatch: Any, interval_ms: float, epochs: int, stated: bool
-) -> None:
+def test_restarts_that_no_step_notices_are_not_costly(dispatch, interval_ms, epochs, stated):
     made = steps(0.22, dispatch=dispatch, epochs=epochs, seconds=3.0)
     made.interval_ms.mean = interval_ms
     assert restarts_are_costly(made) is stated
