@@ -100,13 +100,20 @@ def test_a_holder_that_has_not_written_yet_is_nameless(tmp_path: Path, text: str
             pytest.fail("two have the lock")
 
 
-def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_and_a_file_system_without_locks_are_warnings(tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("")
     with held(tmp_path / "file" / "x") as warning:
         assert "file/x" in warning
         assert "Not a directory" in warning
     with held(tmp_path / "file" / "x", None) as warning:
         assert warning is None
+
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with held(tmp_path) as warning:
+        assert warning.endswith("No locks available")
 
 
 def test_a_folder_that_somebody_else_planted_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,15 +134,6 @@ def test_a_link_in_the_lock_files_place_is_not_followed(tmp_path: Path) -> None:
     with held(tmp_path) as warning:
         assert warning
     assert (tmp_path / "precious").read_text() == "keep me"
-
-
-def test_a_file_system_without_locks_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(37, "No locks available")
-
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
-    with held(tmp_path) as warning:
-        assert warning.endswith("No locks available")
 
 
 def test_where_the_lock_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

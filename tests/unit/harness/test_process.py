@@ -116,7 +116,8 @@ class FakeProcess:
     """A child that only exists as descriptors."""
 
     def __init__(self, command, streams, descriptors, variables):
-        self.command, self.variables, self.descriptors = command, variables, descriptors
+        del command
+        self.variables = variables
         self.pid = 4242
         self.status = None
         self.waited = 0
@@ -166,15 +167,17 @@ def started():
 def test_another_program_in_the_workers_process_is_seen(started, monkeypatch):
     """Its own command line may come late, and is read with the first message."""
     worker, child = started
-    now = ["python -u -c worker"]
+    own, other = "python -u -c worker", "sleep 3600"
+    now = [own]
     monkeypatch.setattr(worker, "_command_line", None)
     monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: now[0])
     _, messages, _ = child.inherited
     assert worker.read_messages() == []
     os.write(messages, b'{"done": true}\n')
     assert len(worker.read_messages()) == 1
-    for now[0] in ("python -u -c worker", "sleep 3600", None):
-        assert worker.successor == (now[0] if now[0] == "sleep 3600" else None)
+    for command, successor in ((own, None), (other, other), (None, None)):
+        now[:] = [command]
+        assert worker.successor == successor
 
 
 def test_the_job_is_the_first_command(started):

@@ -100,6 +100,7 @@ def test_results_are_partial_until_there_are_final_ones_and_incomplete_after_an_
         (ANSWER, 5, False),
         (Answer(measured=drained(6)), 6, False),
         (measured(drained(9)), 9, True),
+        (drained(7), 9, True),
         (Answer(measured=drained(8)), 9, True),
     ):
         seen.take(changes(said))

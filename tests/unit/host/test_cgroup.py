@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport, parse_cpus
+from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 
 MIB = 1 << 20
 
@@ -95,14 +95,6 @@ def test_nothing_to_be_known(tree, text):
     found = (cgroup.memory_limit(), cgroup.memory_held(), cgroup.cpu_quota(), cgroup.cpuset())
     assert (cgroup.folders, found, cgroup.throttled_seconds()) == ((), (None,) * 4, None)
     assert tree.watch().report() == OomReport(None)
-
-
-@pytest.mark.parametrize(
-    ("text", "cores"),
-    [("0", {0}), ("0-1,4\n", {0, 1, 4}), ("", None), (None, None), ("a-b", None), ("1-", {1}), ("3-1", None)],
-)
-def test_parse_cpus(text, cores):
-    assert parse_cpus(text) == cores
 
 
 HIT, KILLED = "max 9\noom 2\noom_kill 2\n", "oom 0\noom_kill 1\n"

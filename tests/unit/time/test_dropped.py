@@ -73,16 +73,14 @@ def test_batches_that_a_call_makes_are_no_elements_that_it_drops() -> None:
 
 def test_calls_of_one_line_that_do_not_read_each_other_are_counted_apart() -> None:
     """A loop makes one for each of two sources: 1,000 elements become 500 in one branch, 900 become 90 in the other."""
-    place = Location(file="input.py", line=5, column=3, call="own")
     stages = [stage("source", "sample_from_datasets", elements=590)]
     for number, (made, left) in enumerate([(1000, 500), (900, 90)]):
         at = f"source.inputs.{number}"
-        load = {"name": "load", "location": Location(file="input.py", line=3, column=3)}
         stages += [
             stage(f"{at}.source", "range", depth=1, elements=made),
-            stage(f"{at}.stages.0", "map", 0.45, depth=1, elements=made, **load),
-            stage(f"{at}.stages.1", "map", depth=1, location=place, elements=made),
-            stage(f"{at}.stages.2", "filter", depth=1, location=place, elements=left),
+            stage(f"{at}.stages.0", "map", 0.45, depth=1, elements=made, **LOAD),
+            stage(f"{at}.stages.1", "map", depth=1, location=CALL, elements=made),
+            stage(f"{at}.stages.2", "filter", depth=1, location=CALL, elements=left),
         ]
     count_inputs(stages)
     assert [one.inputs_each for one in stages if one.op == "filter"] == [2.0, 10.0]

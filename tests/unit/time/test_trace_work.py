@@ -166,9 +166,3 @@ def test_the_model_of_the_trace_window_counts_what_the_trace_leaves_out():
     found = work("map_batch", model=(one["snapshots"][0], one["snapshots"][-1]))
     assert (found["stages.0"].model_ms or 0.0) > 0.0
     assert found["stages.0"].model_ms == found["stages.1"].model_ms
-
-
-def test_without_a_trace_there_is_nothing():
-    one = recorded("map_batch")
-    assert work_by_stage(None, StageGraphs.of(one["written"], one["executed"])) == {}
-    assert work_by_stage(Trace(batches=0), StageGraphs.of(one["written"], one["executed"])) == {}
