@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from unit.worker.fakes import facts
 
-from pipeprof.profiles.harness import outside
+from pipeprof.profiles.harness import process
 
 
 @pytest.mark.parametrize(("soaks", "cores"), [(False, 0.05), (True, 0.2)])
@@ -17,12 +17,12 @@ def test_what_is_read_once_after_the_window_is_no_part_of_it(monkeypatch, soaks,
     def later(seconds: float, cpu: float) -> None:
         at.now, at.cpu = at.now + seconds, at.cpu + cpu
 
-    monkeypatch.setattr(outside, "time", SimpleNamespace(monotonic=lambda: at.now))
-    monkeypatch.setattr(outside, "bytes_read", lambda _pid: None)
-    monkeypatch.setattr(outside, "uncounted", lambda _pid: frozenset())
+    monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: at.now))
+    monkeypatch.setattr(process, "bytes_read", lambda _pid: None)
+    monkeypatch.setattr(process, "uncounted", lambda _pid: frozenset())
     made = facts()
     probe = SimpleNamespace(start=list, stop=lambda: later(5.0, 3.0))
-    window = outside.Outside(made, 1, probe, lambda: at.cpu)
+    window = process.Outside(made, 1, probe, lambda: at.cpu)
     if soaks:
         window.begin_watching()
     later(5.0, 2.5)

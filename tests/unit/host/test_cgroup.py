@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch, OomReport
 
 MIB = 1 << 20
 

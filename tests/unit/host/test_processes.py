@@ -7,8 +7,8 @@ import psutil
 import pytest
 from unit.host.fake_proc import end, holds, make_process, proc
 
-from pipeprof.profiles.host import processes, procfs
-from pipeprof.profiles.host.processes import FamilyReader, bytes_read, cpu_seconds, family
+from pipeprof.profiles.host import procfs, run_family
+from pipeprof.profiles.host.run_family import FamilyReader, bytes_read, cpu_seconds, family
 
 __all__ = ["proc"]
 
@@ -16,7 +16,7 @@ __all__ = ["proc"]
 @pytest.fixture(autouse=True)
 def ticks(monkeypatch):
     """CPU time from the made-up files, not from the process that has the number here."""
-    monkeypatch.setattr(processes, "process_cpu_clock", lambda _: None)
+    monkeypatch.setattr(run_family, "process_cpu_clock", lambda _: None)
 
 
 class Reading:
@@ -48,7 +48,7 @@ def test_cpu_time_counts_what_has_been_reaped(proc, monkeypatch):
     make_process(proc, 20, parent=10, reaped=(0, 0))
     assert cpu_seconds(family(10)) == pytest.approx(2.3 + 2.0)
     assert cpu_seconds([]) is None
-    monkeypatch.setattr(processes, "process_cpu_clock", lambda pid: pid / 4)
+    monkeypatch.setattr(run_family, "process_cpu_clock", lambda pid: pid / 4)
     assert cpu_seconds(family(20)) == pytest.approx(5.0)
 
 

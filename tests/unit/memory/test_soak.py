@@ -10,11 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.profiles.memory.growth import Slope, SoakLog, SoakPoint, end_of, judge, owner_of, soak_of, theil_sen
-from pipeprof.profiles.memory.growth_texts import soak_text
+from pipeprof.profiles.memory.growth import (
+    Slope,
+    SoakLog,
+    SoakPoint,
+    end_of,
+    judge,
+    owner_of,
+    soak_of,
+    soak_text,
+    theil_sen,
+)
 from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
-from pipeprof.profiles.worker.memory import memory_log
-from pipeprof.profiles.worker.memory.memory_log import SoakWatch
+from pipeprof.profiles.worker import memory_log
+from pipeprof.profiles.worker.memory_log import SoakWatch
 
 MB = 1_000_000
 BASE = 100 * MB
