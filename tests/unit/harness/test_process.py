@@ -1,4 +1,4 @@
-"""What the worker printed, and its pipes; the process itself is a stand-in."""
+"""What the worker printed, its pipes, and what watching it costs; the process itself is a stand-in."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from unit.worker.fakes import facts
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import ParsedTarget
@@ -277,3 +279,28 @@ def test_a_worker_that_reads_nothing_never_holds_up_its_parent(started):
     while worker.send({"c": "x" * 5000}):
         continue
     assert worker.read_messages() == []
+
+
+@pytest.mark.parametrize(("soaks", "cores"), [(False, 0.05), (True, 0.2)])
+def test_what_is_read_once_after_the_window_is_no_part_of_it(monkeypatch, soaks, cores):
+    at = SimpleNamespace(now=5.0, cpu=0.0)
+
+    def later(seconds: float, cpu: float) -> None:
+        at.now, at.cpu = at.now + seconds, at.cpu + cpu
+
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: at.now))
+    monkeypatch.setattr(processes, "bytes_read", lambda _pid: None)
+    monkeypatch.setattr(processes, "uncounted", lambda _pid: frozenset())
+    made = facts()
+    probe = SimpleNamespace(start=list, stop=lambda: later(5.0, 3.0))
+    window = processes.Outside(made, 1, probe, lambda: at.cpu)
+    if soaks:
+        window.begin_watching()
+    later(5.0, 2.5)
+    assert not window.is_open
+    window.begin()
+    assert window.is_open
+    later(10.0, 0.5)
+    window.end()
+    assert not window.is_open
+    assert made.sampler_cores == pytest.approx(cores)
