@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.advise.text.bound_advice import add_save_lines, advice_for, of_ops, of_python
+from pipeprof.profiles.advise.text.bound_advice import add_save_lines, advice_for, advice_together, of_ops, of_python
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
@@ -79,6 +79,22 @@ def test_python_whose_calls_cost_most_is_called_once_per_batch(
     profile.stages = [NUMBERS, rows, stage("stages.1", "batch")]
     found = advice_for(profile, rows)
     assert ("row() (pipe.py:3) for whole batches" in found.text) is once
+
+
+@pytest.mark.parametrize(
+    ("blocked", "lock", "waits"), [(9.0, 0.1, True), (2.0, 0.1, False), (9.0, 0.5, False), (None, 0.1, False)]
+)
+def test_a_group_of_copies_waits_by_the_sums_of_those_with_numbers(
+    profile: Profile, blocked: float | None, lock: float, waits: bool
+) -> None:
+    hot = [PythonCost(file="input.py", line=2, function="read", ms_per_batch=5.0, share=0.5, lock_share=lock)]
+    known = {"time_ms_per_batch": 10.0, "blocked_ms_per_batch": blocked} if blocked is not None else {}
+    load = {"name": "load", "location": Location(file="input.py", line=4, column=3)}
+    # The last copy was not at work while costs were read.
+    facts: list[dict[str, Any]] = [{**known, "python": hot}, {**known, "python": hot}, {}]
+    copies = [stage(f"stages.{at}.inputs.1.stages.0", "map", **load, **one) for at, one in enumerate(facts)]
+    profile.stages = [NUMBERS, *copies]
+    assert ("let more calls of it wait at a time" in advice_together(profile, copies).text) is waits
 
 
 DECODE = stage("stages.0", "map", 0.9, name="decode", random=False)

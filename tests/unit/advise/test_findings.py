@@ -45,6 +45,14 @@ def mixed_before() -> Built:
     return line(rows(), mixed, groups, shuffle("stages.2", 10, groups))
 
 
+def zipped(*, whole: bool) -> Built:
+    sources = [stage(f"source.inputs.{at}.source", "TFRecordDataset", element=ROW, elements=640) for at in (0, 1)]
+    batches = [batch(f"source.inputs.{at}.stages.0", 32, one) for at, one in enumerate(sources)][: 1 + whole]
+    sides = batches[0].id, (batches if whole else sources)[1].id
+    pair = stage("source", "zip", inputs=sides, element=ROW * 2, elements=20)
+    return line(pair, *sources, *batches, shuffle("stages.0", 10, pair))
+
+
 def drawn(id: str = "stages.1", *ops: str, **facts: Any) -> StageView:
     return load(id, 1000, *(ops or ("RandomUniform", "Mul")), **facts)
 
@@ -57,6 +65,14 @@ def frozen(*above: StageView, filename: str = "", **facts: Any) -> Built:
 def noise(*ops: str) -> Built:
     random = drawn("stages.0", *ops)
     return line(indices(1000), random, cache("stages.1", random))
+
+
+def nested(*, inside: bool) -> Built:
+    """Random numbers in the function of an interleave, cached in it or after it."""
+    owner = stage("stages.0", "interleave", element=ROW, function=function())
+    body = stage("stages.0.source", "TFRecordDataset", element=ROW), drawn("stages.0.stages.0", "RandomUniform")
+    kept = cache("stages.0.stages.1", body[1]) if inside else cache("stages.1", owner)
+    return line(stage("source", "list_files", elements=8), owner, *body, kept)
 
 
 def kept_order(*between: StageView, last: StageView | None = None, filename: str = "", **facts: Any) -> Built:
@@ -213,10 +229,12 @@ FOUND: dict[str, tuple[str, Make, str | None, str]] = {
         "SetArgument stages.1 buffer_size 320; MoveStage stages.1 stages.0"),
     "no more than there are": ("batch-before-shuffle", lambda: grouped(elements=200), "stages.1",
         "SetArgument stages.1 buffer_size 200; MoveStage stages.1 stages.0"),
+    "both sides of a zip are batches": ("batch-before-shuffle", lambda: zipped(whole=True), "stages.0", ""),
     "random below a cache": ("cache-after-augment", frozen, "stages.2", "MoveStage stages.2 stages.1"),
     "one map that loads and augments": ("cache-after-augment", lambda: noise("ReadFile", "RandomUniform"),
         "stages.1", ""),
     "nothing left to keep": ("cache-after-augment", noise, "stages.1", "ReplaceStages stages.1"),
+    "random inside a function": ("cache-after-augment", lambda: nested(inside=False), "stages.1", ""),
     "shuffled and then cached": ("cache-after-shuffle", kept_order, "stages.2", "MoveStage stages.2 stages.1"),
     "shuffled, batched, cached": ("cache-after-shuffle", lambda: kept_order(BATCHED), "stages.3",
         "MoveStage stages.3 stages.1"),
@@ -261,10 +279,10 @@ SILENT: dict[str, list[Make]] = {
     "batch-before-shuffle": [
         mixed_before, lambda: grouped(size=1), lambda: grouped(buffer=1), lambda: grouped(elements=32),
         lambda: grouped(op="from_generator"), lambda: grouped(op="list_files"),
-        lambda: grouped(stage("stages.2", "unbatch")), kept_order],
+        lambda: grouped(stage("stages.2", "unbatch")), lambda: zipped(whole=False), kept_order],
     "cache-after-augment": [
         lambda: line(indices(1000), load(count=1000), cache("stages.1", load(count=1000)), drawn("stages.2")),
-        lambda: frozen(function=function("EagerPyFunc", random=None)),
+        lambda: frozen(function=function("EagerPyFunc", random=None)), lambda: nested(inside=True),
         lambda: endless(drawn_before=True),
         lambda: frozen(replace(passing("stages.3", "take", drawn()), arguments={"count": 999}))],
     "cache-after-shuffle": [

@@ -50,18 +50,19 @@ def test_no_idea_is_predicted_to_be_faster_than_a_free_pipeline() -> None:
     assert max(gains) == pytest.approx(1 / 0.7)
 
 
+IN_PYTHON = [PythonCost(function="f", ms_per_batch=2.0, share=1.0)]
+
+
 @pytest.mark.parametrize(
     ("facts", "left"),
     [
         ({"ops": [OpCost(op="Cast", ms_per_batch=2.05)]}, 0.25),
-        ({"ops": [OpCost(op="PyFunc", ms_per_batch=6.0)], "python": 2.0}, 0.25),
+        ({"ops": [OpCost(op="PyFunc", ms_per_batch=6.0)], "python": IN_PYTHON}, 0.25),
         ({"blocked_ms_per_batch": 4.0, "calling_ms_per_batch": 2.0}, 0.5 + 0.25 * 0.25),
     ],
     ids=["each call has the cost of its ops", "and that of calling Python", "without a trace all but waiting is less"],
 )
 def test_whole_batches_leave_what_a_function_does_beyond_its_calls(facts: dict[str, Any], left: float) -> None:
-    if "python" in facts:
-        facts = {**facts, "python": [PythonCost(function="f", ms_per_batch=facts["python"], share=1.0)]}
     row = Stage(id="stages.0", op="map", origin="written", time_ms_per_batch=8.0, calls_per_batch=100.0, **facts)
     assert left_on_batches(row) == pytest.approx(left)
 

@@ -32,7 +32,6 @@ from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.spec.yaml_text import read
 
 RANDOM = st.integers(0, 1 << 32).map(Random)
-MANY = settings(deadline=None)
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
@@ -104,7 +103,6 @@ def test_the_chain_of_the_changed_text_is_the_changed_chain(rng: Random) -> None
         assert value_at(after, ("options", *path.split("."))) == value
 
 
-@MANY
 @given(rng=RANDOM)
 def test_in_blocks_only_the_lines_of_a_change_differ(rng: Random) -> None:
     data = spec(rng)

@@ -15,21 +15,6 @@ from .test_naming import node
 Load = Callable[[str], Recorded]
 
 
-def joined(one: Recorded) -> dict[str, str]:
-    """Written op and id to executed op."""
-    written, executed = StageGraph.from_dict(one.written), one.executed_graph
-    pairs = join(written, executed).executed
-    return {written.nodes[mine].op: executed.nodes[theirs].op for mine, theirs in pairs.items()}
-
-
-def test_fusion_is_seen_by_name(recorded: Load) -> None:
-    assert joined(recorded("map_batch")) == {
-        "RangeDataset": "RangeDataset",
-        "MapDataset": "MapAndBatchDataset",
-        "BatchDatasetV2": "MapAndBatchDataset",
-    }
-
-
 def test_the_same_dataset_twice_is_joined_in_order(recorded: Load) -> None:
     one = recorded("same_twice")
     written, executed = StageGraph.from_dict(one.written), one.executed_graph

@@ -45,7 +45,6 @@ def test_shares_sum_to_one(every: Recorded) -> None:
 
 def test_without_a_model_there_is_structure_only(recorded: Load) -> None:
     stages, notes = recorded("autotune_off").explain()
-    assert [stage.tf_op for stage in stages.values()] == ["RangeDataset", "MapAndBatchDataset", "MapAndBatchDataset"]
     assert all(stage.time_ms_per_batch is None and stage.elements is None for stage in stages.values())
     assert [note.code for note in notes] == ["stages-no-model"]
     assert "autotune is off" in notes[0].message
@@ -69,8 +68,7 @@ def test_a_model_of_something_else_is_told(recorded: Load) -> None:
 def test_names_and_places_of_a_spec(recorded: Load) -> None:
     place = Location(file="spec.yaml", line=7, column=5)
     decode = Stage(id="stages.0", op="map", origin="written", name="decode", location=place)
-    batch = Stage(id="stages.1", op="batch", origin="written")
-    stages, _ = recorded("map_batch").explain(placed={one.id: one for one in (decode, batch)})
+    stages, _ = recorded("map_batch").explain(placed={"stages.0": decode})
     assert (stages["stages.0"].name, stages["stages.0"].location) == ("decode", place)
     assert (stages["stages.1"].name, stages["stages.1"].location) == (None, None)
 

@@ -21,11 +21,7 @@ NAMES = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "erro
 
 
 def recorded_view(name: str, *, facts: MeasuredFacts | None = None, **run: Any) -> PipelineView:
-    """The recorded pipeline ``name`` as it ran on 2 cores, drained without a step; `run` says what was otherwise.
-
-    Args:
-        facts: Named measurements; by default CPU time and contention as recorded.
-    """
+    """The recorded pipeline ``name`` as it ran on 2 cores, drained without a step; `run` says what was otherwise."""
     recorded = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
     batches, seconds = recorded["batches"], recorded["seconds"]
     spent = {one: recorded.get(one) for one in ("worker_cores", "runnable_wait_share")}

@@ -184,12 +184,7 @@ def profile_of(
     memory_limit_bytes: int | None = None,
     contention: Contention | None = None,
 ) -> Profile:
-    """A run of these stages.
-
-    Args:
-        headspace: Share of the step that could be won at most; ``None`` where it was not measured.
-        dispatch: ``sync``, steps in flight, or ``None`` for no step.
-    """
+    """A run of these stages; `headspace` is the share of the step that could be won, no `dispatch` is no step."""
     wait = wait_share * interval_ms
     return Profile(
         tool=Tool(version="0"),
