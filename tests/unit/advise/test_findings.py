@@ -16,8 +16,7 @@ from unit.view.views import Built, function, measured, pipeline, stage, tensor
 from pipeprof.pipelines.meaning.constants import INFINITE
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.findings.correctness import POLICY
-from pipeprof.profiles.document.measured import Device
-from pipeprof.profiles.document.memory import LedgerEntry, Soak, SoakEnd, SoakSeries
+from pipeprof.profiles.document.memory import Device, LedgerEntry, Soak, SoakEnd, SoakSeries
 from pipeprof.profiles.document.shared import Gaps, Quantiles
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
 

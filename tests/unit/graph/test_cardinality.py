@@ -99,6 +99,8 @@ def test_what_is_picked_from_several_has_what_they_have_in_common(
 def test_stages_that_hand_elements_on_keep_them() -> None:
     source = shaped(ONE, (3,))
     assert known(source, shaped(node("c", "CacheDatasetV2", "x"), (7,))) == ((7,),), "what the graph says stays"
+    numbers = shaped(node("r", "RandomDatasetV2"), None)
+    assert known(numbers, shaped(node("b", "BatchDatasetV2", "r", batch_size=4), None)) == ((4,),), "batches are whole"
     picked = shaped(node("p", "DirectedInterleaveDataset", "c", "x", "x"), None)
     shuffled = shaped(node("s", "ShuffleDatasetV3", "p"), None)
     options = shaped(node("o", "OptionsDataset", "s"), None)
