@@ -18,7 +18,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
@@ -358,13 +358,13 @@ def _buffered(snapshot: RawSnapshot) -> int:
 
 
 MOST_SNAPSHOTS = 60
+"""Looks within iterators that are kept, and iterators."""
 _NEW: ModelDict = {"output": 0, "nodes": [], "ram_budget": 0.0}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _ModelLook:
     number: int
-    stretch: int
     steps: int
     snapshot: RawSnapshot | None
 
@@ -372,24 +372,35 @@ class _ModelLook:
         return self.snapshot.to_dict() if self.snapshot is not None else _NEW
 
 
+@dataclass
+class _Stretch:
+    """The looks at one iterator; `fullest`: the last one that shows every kind of its inputs."""
+
+    start: _ModelLook
+    between: list[_ModelLook] = field(default_factory=list)
+    fullest: _ModelLook | None = None
+    latest: _ModelLook | None = None
+    kinds: int = 0
+
+    def looks(self) -> list[_ModelLook]:
+        """All of them in order."""
+        kept = [self.start, *self.between, self.fullest, self.latest]
+        return sorted({one for one in kept if one is not None}, key=lambda one: one.number)
+
+
 class ModelLog:
     """Snapshots collected while the loop runs, converted to plain records afterwards."""
 
     def __init__(self) -> None:
-        self._stretch = 0
         self._numbers = count()
-        self._kept: list[_ModelLook] = []
-        self._ends: set[int] = set()
-        self._latest: _ModelLook | None = None
-        self._fullest: _ModelLook | None = None
+        self._stretches: list[_Stretch] = []
         self._every = 1
-        self._looks = 0
-        self._kinds = 0
 
     @property
     def latest(self) -> RawSnapshot | None:
-        """The snapshot of the latest look."""
-        return self._latest.snapshot if self._latest is not None else None
+        """The snapshot of the latest look at this iterator."""
+        latest = self._stretches[-1].latest if self._stretches else None
+        return latest.snapshot if latest is not None else None
 
     def parameters(self, feed: Feed | None) -> tuple[Any, ...] | None:
         """Return the parameters that AUTOTUNE has set; `None` without a model or tunable parameters."""
@@ -403,21 +414,28 @@ class ModelLog:
 
     def begin(self, feed: Feed) -> None:
         """Begin the measured window on the feed's iterator; what was seen before is forgotten."""
-        self._kept, self._latest, self._fullest, self._kinds = [], None, None, 0
-        self._begin_stretch(0, take_snapshot(feed.iterator))
+        self._stretches = []
+        self.resume(feed, 0)
 
     def observe(self, feed: Feed, steps: int) -> None:
         """Look at the model after `steps` measured steps."""
         snapshot = take_snapshot(feed.iterator)
         if snapshot is None:
             return
-        seen = self._latest = self._take_look(steps, snapshot)
+        seen = self._take_look(steps, snapshot)
+        if not self._stretches:
+            self._stretches.append(_Stretch(seen))
+        stretch = self._stretches[-1]
+        stretch.latest = seen
         kinds = len({node.name for node in snapshot.proto.nodes.values()})
-        if kinds >= self._kinds:
-            self._kinds, self._fullest = kinds, seen
-        self._looks += 1
-        if self._looks % self._every == 0:
-            self._keep(seen)
+        if kinds >= stretch.kinds:
+            stretch.kinds, stretch.fullest = kinds, seen
+        if seen.number % self._every == 0:
+            stretch.between.append(seen)
+            if sum(len(one.between) for one in self._stretches) > MOST_SNAPSHOTS:
+                self._every *= 2
+                for one in self._stretches:
+                    one.between = one.between[1::2]
 
     def observe_pass(self, feed: Feed, seconds: float, stopped: Callable[[], bool]) -> bool:
         """Begin here and take batches for a while; return whether the dataset ended before that."""
@@ -439,46 +457,22 @@ class ModelLog:
 
     def follow(self, steps: int) -> None:
         """Go on with an iterator that began after `steps` measured steps, with counters that started at 0."""
-        self._keep_ends()
-        self._stretch += 1
         self._begin_stretch(steps, None)
 
     def resume(self, feed: Feed, steps: int) -> None:
         """Go on after `steps` measured steps; what happened since the latest look is in no segment."""
-        self._keep_ends()
-        self._stretch += 1
         self._begin_stretch(steps, take_snapshot(feed.iterator))
 
     def _begin_stretch(self, steps: int, snapshot: RawSnapshot | None) -> None:
-        start = self._take_look(steps, snapshot)
-        self._ends.add(start.number)
-        self._keep(start)
+        self._stretches = [*self._stretches[1 - MOST_SNAPSHOTS :], _Stretch(self._take_look(steps, snapshot))]
 
     def _take_look(self, steps: int, snapshot: RawSnapshot | None) -> _ModelLook:
-        return _ModelLook(next(self._numbers), self._stretch, steps, snapshot)
-
-    def _keep_ends(self) -> None:
-        """Keep the last complete snapshot of this iterator, and the last one."""
-        ends = {seen.number: seen for seen in (self._fullest, self._latest) if seen is not None}
-        self._ends |= ends.keys()
-        self._kept = sorted({**{seen.number: seen for seen in self._kept}, **ends}.values(), key=lambda one: one.number)
-        self._latest = self._fullest = None
-        self._kinds = 0
-
-    def _keep(self, seen: _ModelLook) -> None:
-        self._kept.append(seen)
-        if len(self._kept) > MOST_SNAPSHOTS:
-            self._kept = [one for n, one in enumerate(self._kept) if n % 2 == 0 or one.number in self._ends]
-            self._kept = self._kept[-4 * MOST_SNAPSHOTS :]
-            self._ends &= {look.number for look in self._kept}
-            self._every *= 2
+        return _ModelLook(next(self._numbers), steps, snapshot)
 
     def segments(self) -> list[CostSegment]:
         """Return pairs of snapshots of one iterator in order, with the batches between them."""
-        self._keep_ends()
-        records = [(seen, seen.record()) for seen in self._kept]
         return [
             CostSegment(before, after, batches=end.steps - start.steps)
-            for (start, before), (end, after) in pairwise(records)
-            if start.stretch == end.stretch and end.snapshot is not None
+            for stretch in self._stretches
+            for (start, before), (end, after) in pairwise((look, look.record()) for look in stretch.looks())
         ]
