@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,30 +29,37 @@ _DISTRIBUTES = "which dataset is behind one that a strategy distributes"
 _LIST = "callbacks.CallbackList"
 _ADAPTED = ("Normalization", "TextVectorization", "StringLookup", "IntegerLookup", "Discretization")
 # Those that write in Python need no wrapper: their files are heard of when they are opened.
-WRITERS = tuple(
-    Wrapped(module, owner, method, "files that are about to be written or deleted")
-    for module, owner, method in (
-        ("keras", "Model", "save"),
-        ("keras", "Model", "save_weights"),
-        ("keras", "Model", "export"),
-        ("keras", "saving", "save_model"),
-        ("keras", "saving", "save_weights"),
-        ("tensorflow", "train.Checkpoint", "save"),
-        ("tensorflow", "train.Checkpoint", "write"),
-        ("tensorflow", "train.CheckpointManager", "save"),
-        ("tensorflow", "saved_model", "save"),
-        ("tensorflow", "data.Dataset", "save"),
-        ("tensorflow", "io", "write_file"),
-        ("tensorflow", "io.TFRecordWriter", "__init__"),
-        ("tensorflow", "io.gfile.GFile", "__init__"),
-        ("tensorflow", "io.gfile", "copy"),
-        ("tensorflow", "io.gfile", "rename"),
-        ("tensorflow", "io.gfile", "remove"),
-        ("tensorflow", "io.gfile", "rmtree"),
-        ("h5py", "File", "__init__"),
-        ("torch", "", "save"),
-    )
-)
+WRITTEN_BY: Mapping[str, tuple[int, str, str]] = {
+    "keras.Model.save": (1, "filepath", "file"),
+    "keras.Model.save_weights": (1, "filepath", "file"),
+    "keras.Model.export": (1, "filepath", "saved model"),
+    "keras.saving.save_model": (1, "filepath", "file"),
+    "keras.saving.save_weights": (1, "filepath", "file"),
+    "tensorflow.train.Checkpoint.save": (1, "file_prefix", "numbered"),
+    "tensorflow.train.Checkpoint.write": (1, "file_prefix", "checkpoint"),
+    "tensorflow.train.CheckpointManager.save": (0, "self", "managed"),
+    "tensorflow.saved_model.save": (1, "export_dir", "saved model"),
+    "tensorflow.data.Dataset.save": (1, "path", "tree"),
+    "tensorflow.io.write_file": (0, "filename", "file"),
+    "tensorflow.io.TFRecordWriter.__init__": (1, "path", "file"),
+    "tensorflow.io.gfile.GFile.__init__": (1, "name", "file"),
+    "tensorflow.io.gfile.copy": (1, "dst", "file"),
+    "tensorflow.io.gfile.rename": (1, "dst", "file"),
+    "tensorflow.io.gfile.remove": (0, "path", "deleted file"),
+    "tensorflow.io.gfile.rmtree": (0, "path", "deleted tree"),
+    "h5py.File.__init__": (1, "name", "file"),
+    "torch.save": (1, "f", "file"),
+}
+"""By wrapped method: which argument names the place, by position and name, and what is written or deleted there."""
+
+
+def _writer(name: str) -> Wrapped:
+    library, _, path = name.partition(".")
+    owner, _, method = path.rpartition(".")
+    return Wrapped(library, owner, method, "files that are about to be written or deleted")
+
+
+WRITERS = tuple(map(_writer, WRITTEN_BY))
 # Never `Model.compile`: Keras loads no compiled model whose class has another one than `Trainer`.
 
 WRAPPED = (

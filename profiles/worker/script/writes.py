@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.profiles.document.shared import ErrorFrame, WrittenFile
+from pipeprof.profiles.protocol.wrapped import WRITTEN_BY
 from pipeprof.profiles.user_frames import users_frame_of
 from pipeprof.profiles.wording import as_typed
 
@@ -145,28 +146,17 @@ def _checkpoint(place: str) -> Touches:
     return (Touch(f"{place}.index"), Touch(f"{place}.data-", kind="prefix"))
 
 
-READERS: Mapping[str, tuple[int, str, Callable[[str], Touches]]] = {
-    "keras.Model.save": (1, "filepath", _file),
-    "keras.Model.save_weights": (1, "filepath", _file),
-    "keras.Model.export": (1, "filepath", _saved_folder),
-    "keras.saving.save_model": (1, "filepath", _file),
-    "keras.saving.save_weights": (1, "filepath", _file),
-    "tensorflow.train.Checkpoint.save": (1, "file_prefix", lambda at: _numbered(str(Path(at).parent), f"{at}-")),
-    "tensorflow.train.Checkpoint.write": (1, "file_prefix", _checkpoint),
-    "tensorflow.train.CheckpointManager.save": (0, "self", lambda place: _numbered(place, f"{place}/")),
-    "tensorflow.saved_model.save": (1, "export_dir", _saved_folder),
-    "tensorflow.data.Dataset.save": (1, "path", _tree),
-    "tensorflow.io.write_file": (0, "filename", _file),
-    "tensorflow.io.TFRecordWriter.__init__": (1, "path", _file),
-    "tensorflow.io.gfile.GFile.__init__": (1, "name", _file),
-    "tensorflow.io.gfile.copy": (1, "dst", _file),
-    "tensorflow.io.gfile.rename": (1, "dst", _file),
-    "tensorflow.io.gfile.remove": (0, "path", lambda place: (Touch(place, "delete"),)),
-    "tensorflow.io.gfile.rmtree": (0, "path", lambda place: (Touch(place, "delete", "tree"),)),
-    "h5py.File.__init__": (1, "name", _file),
-    "torch.save": (1, "f", _file),
+_TOUCHES: Mapping[str, Callable[[str], Touches]] = {
+    "file": _file,
+    "tree": _tree,
+    "deleted file": lambda place: (Touch(place, "delete"),),
+    "deleted tree": lambda place: (Touch(place, "delete", "tree"),),
+    "saved model": _saved_folder,
+    "checkpoint": _checkpoint,
+    "numbered": lambda place: _numbered(str(Path(place).parent), f"{place}-"),
+    "managed": lambda place: _numbered(place, f"{place}/"),
 }
-"""By wrapped method: which argument names the place, by position and name, and what is written there."""
+READERS = {name: (at, argument, _TOUCHES[what]) for name, (at, argument, what) in WRITTEN_BY.items()}
 _FLAGS: Mapping[str, tuple[str, Any]] = {
     "keras.Model.save": ("overwrite", True),
     "keras.Model.save_weights": ("overwrite", True),
