@@ -16,7 +16,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import IO, Any, ClassVar, Literal, TypeAlias
 
@@ -51,7 +51,6 @@ class WorkerEnd:
         self._reading = reading
         self._writing = writing
         self._lock = threading.Lock()
-        self._held: dict[int, list[str]] = {}
         self._pid = os.getpid()
         # Memory that copies of this process share with it: the only way in which they may speak.
         self._copied = mmap.mmap(-1, 1)
@@ -93,36 +92,15 @@ class WorkerEnd:
             self._copied[0] = 0
             self.send(warnings=[_FORKED])
         line = encode(changes)
-        held = self._held.get(threading.get_ident())
-        if held is not None:
-            held.append(line)
-        else:
-            self._write(line)
+        with self._lock:
+            if _identity(self._writing) != self._pipes[1]:
+                os._exit(CHANNEL_LOST)
+            self._writing.write(line)
+            self._writing.flush()
 
     def warn(self, code: str, text: str) -> None:
         """Send a warning for the profile."""
         self.send(warnings=[Warned(code, text)])
-
-    def _write(self, text: str) -> None:
-        with self._lock:
-            if _identity(self._writing) != self._pipes[1]:
-                os._exit(CHANNEL_LOST)
-            self._writing.write(text)
-            self._writing.flush()
-
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """Buffer this thread's messages and send them together at the outermost end: each write wakes the harness."""
-        me = threading.get_ident()
-        if me in self._held:
-            yield
-            return
-        self._held[me] = []
-        try:
-            yield
-        finally:
-            if lines := self._held.pop(me):
-                self._write("".join(lines))
 
     def listen(self) -> None:
         """Start the thread that reads commands."""
@@ -248,8 +226,3 @@ class LocalEnd(WorkerEnd):
         copied = checked(json.loads(encode(changes)))
         with self._sending:
             self._take(copied)
-
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """Hand over each message at once."""
-        yield

@@ -215,8 +215,7 @@ class ScriptRun(ScriptJob):
         """Look, and end the run where no hook comes by; return whether later looks take as long."""
         before = self._main, self._script_feed.ended
         try:
-            # What a look has to tell wakes the harness once.
-            with self._folding, self._channel.together():
+            with self._folding:
                 self._look()
         finally:
             in_graph = self._observer.in_graph if self._main is None else self._main.kind == "graph"

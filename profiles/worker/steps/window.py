@@ -159,7 +159,7 @@ class PhaseWindow(Window):
         """Fold in what the loop has taken; return whether the window is over."""
         began, cpu = time.perf_counter_ns(), time.thread_time_ns()
         # To fold gives the lock away too: numpy sorts without it.
-        with _lock_soon(), self._channel.together():
+        with _lock_soon():
             self._decide(self.fold(), began)
         now = time.perf_counter_ns()
         took_ns = now - began

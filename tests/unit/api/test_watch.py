@@ -168,8 +168,7 @@ def test_nothing_happens_where_pipeprof_measures_already(monkeypatch: pytest.Mon
 def test_messages_arrive_as_through_a_pipe_and_not_from_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[Changes] = []
     end = LocalEnd(taken.append)
-    with end.together():
-        end.warn("a", "first")
+    end.warn("a", "first")
     assert taken == [{"warnings": [Warned("a", "first")]}]
     monkeypatch.setattr(LocalEnd, "is_copy", True)
     end.warn("a", "second")

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import signal
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,38 +62,6 @@ def worker_end(said: str) -> tuple[WorkerEnd, io.StringIO]:
 
 def sent(out: io.StringIO) -> list[dict]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
-
-
-class Writes(io.StringIO):
-    """Notes what each flush sends."""
-
-    def __init__(self):
-        super().__init__()
-        self.pieces = []
-
-    def flush(self):
-        self.pieces.append(self.getvalue()[sum(map(len, self.pieces)) :])
-
-
-def test_what_is_sent_together_goes_out_in_one_piece_also_after_an_error():
-    out = Writes()
-    worker = WorkerEnd(io.StringIO(), out)
-
-    def say() -> None:
-        with worker.together():
-            worker.send()
-            assert out.pieces == []
-            other = threading.Thread(target=worker.send, kwargs={"answer": Answer()})
-            other.start()
-            other.join()
-            worker.warn("x", "y")
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        say()
-    worker.send(done=True)
-    kinds = [[next(iter(json.loads(line)), "") for line in piece.splitlines()] for piece in out.pieces]
-    assert kinds == [["answer"], ["", "warnings"], ["done"]]
 
 
 def test_the_job_is_the_first_line():
@@ -269,14 +236,3 @@ def test_a_question_before_there_is_an_answer_is_passed_over(killed):
     assert worker.stop.is_set()
     assert sent(out) == []
     assert len(killed.calls) == 1
-
-
-def test_what_is_sent_together_within_is_sent_at_the_outermost_end():
-    out = io.StringIO()
-    worker = WorkerEnd(io.StringIO(), out)
-    with worker.together():
-        with worker.together():
-            worker.warn("a", "b")
-        assert out.getvalue() == ""
-        worker.send(done=True)
-    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [WARNED, DONE]

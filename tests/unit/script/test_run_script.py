@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,22 +106,6 @@ def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyP
     first.join()
     assert later.is_alive()
     assert run.ends == ["first"]
-
-
-def test_what_a_look_has_to_tell_goes_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, told = Run(soak=True), []
-
-    @contextmanager
-    def together() -> Iterator[None]:
-        told.append("together")
-        yield
-        told.append("out")
-
-    monkeypatch.setattr(run.channel, "together", together)
-    monkeypatch.setattr(run, "_look_ns", lambda: 1)
-    monkeypatch.setattr(run, "_look", lambda: (told.append("look"), run._reporter.closing.set()))
-    run._reporter.run()
-    assert told == ["together", "look", "out"]
 
 
 def test_after_a_normal_end_a_write_ends_the_process() -> None:

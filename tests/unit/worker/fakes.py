@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -146,9 +145,6 @@ class FakeChannel:
 
     def is_set(self) -> bool:
         return self.stopped
-
-    def together(self) -> nullcontext[None]:
-        return nullcontext()
 
     def send(self, **changes: Any) -> None:
         self.sent.append(changes)
