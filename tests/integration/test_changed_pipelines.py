@@ -259,13 +259,15 @@ def test_the_dataset_of_a_strategy_is_changed() -> None:
 # What the twelve have in common.
 
 
-def test_what_a_function_draws_while_it_is_traced_is_drawn_again() -> None:
+@pytest.mark.parametrize(
+    "change", [InsertStage("cache", {}, "source"), VectoriseMap("stages.0", "stages.1"), parallel("stages.0")]
+)
+def test_what_a_function_draws_while_it_is_traced_is_drawn_again(change: PipelineEdit) -> None:
     def noisy(x: Any) -> Any:
         return x + np.random.randint(10**9) + random.randint(0, 10**9)
 
-    recorded = Recorded(lambda: tf.data.Dataset.range(3).map(noisy).map(noisy))
-    found = recorded.changed(InsertStage("cache", {}, "source"))
-    assert first(found) == first(recorded.made)
+    recorded = Recorded(lambda: tf.data.Dataset.range(3).map(noisy).batch(2).map(noisy))
+    assert first(recorded.changed(change)) == first(recorded.made)
 
 
 @pytest.mark.parametrize("nested", [False, True])

@@ -331,8 +331,7 @@ def test_such_a_process_ends_with_a_run_that_was_stopped_with_all_its_processes_
         process.suspend()
     running.process.kill()
     running.process.communicate()
-    if forked.LINUX:
-        running.assert_all_end()
+    running.assert_all_end()
 
 
 def test_such_a_process_ends_with_a_run_that_ends_by_itself(tmp_path: Path) -> None:
@@ -340,6 +339,5 @@ def test_such_a_process_ends_with_a_run_that_ends_by_itself(tmp_path: Path) -> N
     program = [sys.executable, "-c", misbehaving(leaving(tmp_path, "os._exit(3)")), *command(target(tmp_path))]
     done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 5, done.stderr
-    if forked.LINUX:
-        for pid in map(int, (tmp_path / "pids").read_text().split()):
-            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    for pid in map(int, (tmp_path / "pids").read_text().split()):
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
