@@ -176,33 +176,7 @@ def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(parallel: 
     assert next(node["op"] for node in graph["nodes"] if node["id"] == graph["root"]) == op
 
 
-@pytest.mark.parametrize(
-    ("make", "stage", "reason"),
-    [
-        (lambda ds: ds.map(lambda x: x).filter(lambda x: x > 1), "stages.0", "filter after it depends on the values"),
-        (lambda ds: ds.repeat(2), "stages.0", "repeat computes nothing"),
-        (
-            lambda ds: ds.flat_map(lambda _: ds.map(lambda y: y)),
-            "stages.0.stages.0",
-            "stages.0.stages.0: it is inside a function, whose datasets are made anew",
-        ),
-        (lambda ds: ds.filter(lambda x: x > 1), "stages.0", "how many inputs it takes for an output is not known"),
-        (lambda ds: ds.batch(2).unbatch(), "stages.0", "how many of its outputs make a batch is not known"),
-    ],
-)
-def test_what_cannot_be_replayed_is_refused_with_its_reason(make: Any, stage: str, reason: str) -> None:
-    with pytest.raises(CannotChangeError, match=reason):
-        replaced(make(tf.data.Dataset.range(9)), stage)
-
-
 def test_a_replay_holds_no_more_than_it_may() -> None:
     dataset = tf.data.Dataset.range(9).map(lambda x: tf.zeros([1000, 1000]) + tf.cast(x, tf.float32))
     with pytest.raises(CannotChangeError, match="its outputs for 3 batches, 3 of them, hold more than 10 MB"):
         replayed(dataset, Replay(("stages.0",), most_bytes=10_000_000))
-
-
-def test_what_handing_out_a_replay_costs_is_measured() -> None:
-    rows = tf.data.Dataset.range(100).flat_map(lambda x: tf.data.Dataset.range(4).map(lambda y: x + y))
-    cut = Replay(("stages.0",), 3, per_batch=32.0, inputs=1, outputs=4)
-    few = replayed(rows.batch(32), cut).own_seconds
-    assert 0 < few < 1
