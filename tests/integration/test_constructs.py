@@ -132,7 +132,6 @@ def test_the_number_of_elements_is_that_of_tensorflow_where_it_knows_one(name: s
         ("captured", {"stages.0.source.inputs.1.stages.0": INSIDE}),
         ("cached", {"stages.2": "fused with repeat", "stages.3": "fused with shuffle"}),
         ("snapshotted", {"stages.1": None}),
-        ("without_parallel_maps", {"stages.0": "stays serial"}),
         ("without_autotune", {"stages.0": "runs as written because autotune is off", "stages.1": None}),
     ],
 )

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 
 import psutil
 import pytest
@@ -68,18 +67,3 @@ def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(ser
         assert (one.end(), other.end()) == (-signal.SIGKILL, -signal.SIGKILL)
     assert one.process.poll() == -signal.SIGKILL
     assert marked(one.family.mark) == []
-
-
-def test_workers_start_in_the_usual_way_once_their_server_is_gone(servers: Copies) -> None:
-    Worker(servers).end()
-    for process in psutil.Process().children(recursive=True):
-        # Others of this test process may end meanwhile.
-        with suppress(psutil.NoSuchProcess):
-            if any("fork_server" in part for part in process.cmdline()):
-                process.kill()
-    worker = Worker(servers)
-    try:
-        assert not isinstance(worker.process, CopiedProcess)
-        assert psutil.Process(worker.process.pid).ppid() == worker.process.guard.pid
-    finally:
-        worker.end()

@@ -551,14 +551,6 @@ def test_a_chain_of_links_is_followed_to_its_end(repository, tmp_path, calls):
     assert (tree.folder / "inside").read_text() == "two"
 
 
-def test_what_lies_beside_the_repository_is_where_it_is(repository, tmp_path, tree_of):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "x.txt").write_text("beside")
-    tree = tree_of(repository)
-    assert (tree.folder / ".." / "data" / "x.txt").read_text() == "beside"
-    assert tree.folder.name == repository.name
-
-
 # Git LFS.
 
 

@@ -84,13 +84,3 @@ def test_layers_write_nothing_and_run_no_python(name: str) -> None:
     # TensorFlow shows the graph of a stage's function nowhere else.
     for operation in operations(dataset._map_func.function.graph.as_graph_def()):
         assert operation in STATE or not is_refused(operation), operation
-
-
-def test_training_decides_whether_layers_draw() -> None:
-    dataset = made(
-        IMAGE,
-        {"to_tuple": [None, None]},
-        {"tf.keras.layers.RandomFlip": {"mode": "horizontal", "on": 0, "training": False}},
-    )
-    before, after = next(dataset.repeat(1).as_numpy_iterator())
-    assert (before == after).all()

@@ -74,14 +74,3 @@ def test_a_source_is_at_its_stage_and_a_shuffle_of_its_views_takes_nothing(views
     assert {entry["stage"] for entry in found["source"]} == {"source"}
     assert sum(entry["bytes"] for entry in found["source"]) >= 80_000_000
     assert [(entry["bytes"], entry["how"]) for entry in found["shuffle"]] == [(0, "alias")]
-
-
-def test_what_stages_held_is_there_over_time(mixed):
-    series = mixed["series"]
-    lengths = {len(series[key]) for key in ("seconds", "epoch", "live_bytes")} | {
-        len(values) for values in series["stages"].values()
-    }
-    assert len(lengths) == 1
-    assert lengths.pop() >= 1
-    assert series["seconds"] == sorted(series["seconds"])
-    assert "stages.1" in series["stages"]

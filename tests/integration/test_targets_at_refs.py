@@ -141,18 +141,22 @@ def test_a_document_that_a_spec_reads_is_measured(repository, pipeprof):
     assert pipeprof("gate", "train.py:make", "--against", "git:main")[0] == 0
 
 
-def test_a_function_that_a_ref_lacks_is_named_as_it_was_typed(repository, pipeprof):
+def test_a_ref_that_is_not_there_or_lacks_the_function_is_named_as_it_was_typed(repository, pipeprof):
     write_function(repository)
+    code, said = pipeprof("compare", "spec.yaml", "git:nowhere:spec.yaml")
+    assert (code, "no such branch, tag or commit" in said) == (6, True)
     code, said = pipeprof("compare", "spec.yaml", "git:main:train.py:none")
     assert (code, "no function 'none' in git:main:train.py" in said) == (2, True)
 
 
-def test_two_files_are_two_targets(repository, pipeprof):
+def test_two_files_and_two_functions_are_two_targets(repository, pipeprof):
     write_function(repository)
     for name in ("train.py", "spec.yaml"):
         shutil.copy(repository / name, repository / f"other_{name}")
     assert pipeprof("gate", "train.py:make", "--against", "other_train.py:make")[0] == READ
     assert pipeprof("gate", "spec.yaml", "--against", "other_spec.yaml")[0] == READ
+    (repository / "train.py").write_text(f"{FUNCTION}\n\nother = make\n")
+    assert pipeprof("gate", "train.py:make", "--against", "train.py:other")[0] == READ
 
 
 def test_an_embedded_repository_runs_nothing(repository, pipeprof, tmp_path):

@@ -82,11 +82,6 @@ def reported(profile: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [(rule, Path(place.get("file", "")).name, place.get("line", 0)) for rule, place in places]
 
 
-def test_every_pair_is_whole() -> None:
-    scripts = {path.stem for path in PLANTED.glob("*.py")} - {"slow"}
-    assert scripts == {*PAIRS, *map(twin, PAIRS)}
-
-
 def test_findings_are_those_of_the_scripts(loops: dict[str, Any], fits: dict[str, Any]) -> None:
     for profile, names in ((loops, LOOPS), (fits, FITS)):
         pairs = [(name, PAIRS[name]) for name in names]

@@ -116,24 +116,6 @@ def test_its_pipeline_has_lines_and_costs(looped: tuple[dict[str, Any], str]) ->
     assert [phase["name"] for phase in profile["phases"]][-3:] == ["warmup", "measure", "trace"]
 
 
-ENDLESS = """
-import keras
-import tensorflow as tf
-
-train, test = (tf.data.Dataset.range(count).map(lambda x: (tf.cast(x, tf.float32)[None], 0.0)) for count in (90, 4))
-model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
-model.compile(loss="mse")
-model.fit(train.repeat().batch(2), steps_per_epoch=20, epochs=100000, validation_data=test.batch(2), verbose=0)
-"""
-
-
-def test_all_epochs_of_a_dataset_without_an_end_are_measured(tmp_path: Path) -> None:
-    profile, _ = run(tmp_path, ENDLESS, "--steps", "100", code=forked.AS_FOR_USERS)
-    main, _ = profile["training"]["datasets"]
-    assert (main["iterators"], main["epochs"], profile["steps"]["count"]) == (1, 1, 100)
-    assert main["batches"] >= 20 * (profile["training"]["validations"] - 1) > 100
-
-
 ANEW = """
 import time
 import tensorflow as tf

@@ -42,11 +42,6 @@ def chosen() -> tf.data.Dataset:
     return tf.data.Dataset.choose_from_datasets(sides, _range(2).repeat(9)).batch(4)
 
 
-def sampled_by_weights() -> tf.data.Dataset:
-    weights = tf.data.Dataset.from_tensors([0.4, 0.6]).repeat()
-    return tf.data.Dataset.sample_from_datasets([_range(), _range(7).skip(2)], weights=weights).batch(4)
-
-
 def sampled_of_several_shapes() -> tf.data.Dataset:
     sides = [_range().map(lambda _, size=size: (tf.zeros([size, 3]), size)) for size in (2, 4)]
     return tf.data.Dataset.sample_from_datasets(sides).shuffle(3).prefetch(1)
@@ -68,20 +63,14 @@ def numbered_without_end() -> tf.data.Dataset:
 
 def grouped() -> tf.data.Dataset:
     return _range().group_by_window(
-        lambda x: x % 3,
-        lambda key, window: window.map(lambda x: x + key).batch(5),
-        window_size=5,
+        lambda x: x % 3, lambda key, window: window.map(lambda x: x + key).batch(5), window_size=5
     )
 
 
 def interleaved() -> tf.data.Dataset:
     return (
         _range(6)
-        .interleave(
-            lambda x: _range(4).map(lambda y: y + x).shuffle(2),
-            cycle_length=2,
-            num_parallel_calls=AUTOTUNE,
-        )
+        .interleave(lambda x: _range(4).map(lambda y: y + x).shuffle(2), cycle_length=2, num_parallel_calls=AUTOTUNE)
         .batch(4)
     )
 
@@ -93,10 +82,6 @@ def captured() -> tf.data.Dataset:
 
 def numbered_inside() -> tf.data.Dataset:
     return _range(3).interleave(lambda x: _range(4).take(3).enumerate().map(lambda i, y: i + x * y)).batch(2)
-
-
-def shuffled_as_of_old() -> tf.data.Dataset:
-    return _range(5).apply(tf.data.experimental.shuffle_and_repeat(3, None, 7)).batch(4)
 
 
 def cached() -> tf.data.Dataset:
@@ -122,12 +107,6 @@ def with_options() -> tf.data.Dataset:
 def without_autotune() -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
-    return _range().map(lambda x: x + 1).shuffle(3).with_options(options)
-
-
-def without_parallel_maps() -> tf.data.Dataset:
-    options = tf.data.Options()
-    options.experimental_optimization.map_parallelization = False
     return _range().map(lambda x: x + 1).shuffle(3).with_options(options)
 
 
@@ -170,8 +149,7 @@ def in_memory(rows: int = 2000) -> tf.data.Dataset:
     label = np.arange(rows, dtype=np.int64)
     dataset = tf.data.Dataset.from_tensor_slices({"image": image, "label": label})
     dataset = dataset.shuffle(16, name="mixed").map(
-        lambda one: (one["image"], tf.gather(table, one["label"] % 10)),
-        name="looked_up",
+        lambda one: (one["image"], tf.gather(table, one["label"] % 10)), name="looked_up"
     )
     return tf.data.Dataset.zip((dataset, dataset.skip(3))).batch(4)
 
