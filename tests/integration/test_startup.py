@@ -40,8 +40,6 @@ def loaded(code: str, *arguments: str, cwd: Path) -> tuple[set[str], subprocess.
     return {name.partition(".")[0] for name in json.loads(out.read_text(encoding="utf-8"))}, done
 
 
-
-
 PROFILE = str(min((Path(__file__).parents[1] / "recorded" / "profiles").glob("*.json")))
 # One after the other in a process.
 COMMANDS = (
