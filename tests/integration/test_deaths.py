@@ -128,59 +128,49 @@ def line_of(text: str) -> int:
     return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
-def test_a_short_dataset_is_started_again_and_that_is_said(tmp_path: Path) -> None:
-    ended = run(tmp_path, f"{TARGETS}:short", "--step", "simulate:2ms", "--seconds", "60", "--steps", "30")
-    assert ended.code == 0
-    assert ended.profile.complete
-    assert ended.profile.steps.epochs >= 9
-    assert "repeated" in [warning.code for warning in ended.profile.warnings]
-    assert ended.profile.steps.restart_share is not None
-    assert ended.profile.throughput.elements_per_batch == 4
-
-
 SPEC = """\
 version: 1
 source: {source}
 stages:
-{stages}
+  - {first}
+  - {last}
 """
+SPECS: dict[str, tuple[dict[str, str], str, str, str, tuple[str, int], str]] = {
+    "a corrupt record": (
+        {"bad.tfrecord": "this is no record" * 100},
+        "{TFRecordDataset: {filenames: bad.tfrecord}}", "batch: {batch_size: 2}", "repeat: {}",
+        ("source", 2), "corrupted record",
+    ),
+    "a file that vanishes": (
+        {
+            "0.txt": "text", "1.txt": "text",
+            "away.py": "import tensorflow as tf\ndef gone(path):\n    return tf.strings.join([path, '.gone'])\n",
+        },
+        '{list_files: {file_pattern: "*.txt"}}', "map: {python: away.py:gone}",
+        "map: {name: read, ops: [tf.io.read_file]}",
+        ("stages.1", 5), "No such file or directory",
+    ),
+    "what only TensorFlow can tell": (
+        {"own.py": "def same(number):\n    return number\n"},
+        "{range: {stop: 10}}", "map: {python: 'own.py:same'}",
+        "map: {name: shrink, ops: [tf.image.resize: {size: [2, 2]}]}",
+        ("stages.1", 5), "",
+    ),
+}  # fmt: skip
+"""Files, the source and two stages; the stage and the line that are named, and words."""
 
 
-def spec(folder: Path, source: str, stages: str) -> str:
-    path = folder / "spec.yaml"
-    path.write_text(SPEC.format(source=source, stages=stages))
-    return str(path)
-
-
-def test_a_corrupt_record_names_the_reader_and_its_line(tmp_path: Path) -> None:
-    (tmp_path / "bad.tfrecord").write_bytes(b"this is no record" * 100)
-    target = spec(tmp_path, "{TFRecordDataset: {filenames: bad.tfrecord}}", "  - batch: {batch_size: 2}")
-    ended = failed(run(tmp_path, target))
+@pytest.mark.parametrize("name", SPECS)
+def test_what_fails_in_a_spec_names_the_stage_and_its_line(name: str, tmp_path: Path) -> None:
+    files, source, first, last, place, words = SPECS[name]
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    (tmp_path / "spec.yaml").write_text(SPEC.format(source=source, first=first, last=last))
+    ended = failed(run(tmp_path, str(tmp_path / "spec.yaml")))
     problem = ended.profile.errors[0]
-    assert (problem.stage, problem.line) == ("source", 2)
-    assert "corrupted record" in problem.message
-
-
-def test_a_file_that_vanishes_names_the_stage_that_reads_it(tmp_path: Path) -> None:
-    for n in range(3):
-        (tmp_path / f"{n}.txt").write_text("text")
-    (tmp_path / "away.py").write_text(
-        "import os, tensorflow as tf\ndef gone(path):\n    return tf.strings.join([path, '.gone'])\n"
-    )
-    stages = "  - map: {python: away.py:gone}\n  - map: {name: read, ops: [tf.io.read_file]}"
-    ended = failed(run(tmp_path, spec(tmp_path, '{list_files: {file_pattern: "*.txt"}}', stages)))
-    problem = ended.profile.errors[0]
-    assert (problem.stage, problem.line) == ("stages.1", 5)
-    assert "No such file or directory" in problem.message
-
-
-def test_what_only_tensorflow_can_tell_is_pinned_to_the_stages_line(tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text("def same(number):\n    return number\n")
-    stages = "  - map: {python: 'own.py:same'}\n  - map: {name: shrink, ops: [tf.image.resize: {size: [2, 2]}]}"
-    ended = failed(run(tmp_path, spec(tmp_path, "{range: {stop: 10}}", stages)))
-    problem = ended.profile.errors[0]
-    assert (problem.stage, problem.line) == ("stages.1", 5)
-    assert "spec.yaml:5" in ended.report
+    assert (problem.stage, problem.line) == place
+    assert words in problem.message
+    assert f"spec.yaml:{place[1]}" in ended.report
 
 
 def interrupted(folder: Path, number: signal.Signals, name: str, reached: Callable[[Profile], bool]) -> Ended:

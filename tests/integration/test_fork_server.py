@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -20,27 +20,15 @@ def is_readable(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], SECONDS)[0])
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copies]:
-    """What a server imports before it is copied counts for nothing here: its TensorFlow is empty."""
-    folder = tmp_path_factory.mktemp("empty")
-    (folder / "tensorflow.py").touch()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder))
-        made = Copies()
-        yield made
-        made.close()
-
-
 class Worker:
     """A worker that waits for its job, with its pipes: of commands, messages, prints and stacks."""
 
-    def __init__(self, servers: Copies, **variables: str) -> None:
+    def __init__(self, servers: Copies) -> None:
         self.family = RunFamily()
         self.pipes: list[int] = []
         for _ in range(4):
             self.pipes += os.pipe()
-        self.process = servers.start(is_readable, self.pipes, self.family, variables)
+        self.process = servers.start(is_readable, self.pipes, self.family, {})
         for theirs in (0, 3, 5, 7):
             os.close(self.pipes[theirs])
 
@@ -53,7 +41,13 @@ class Worker:
         return status
 
 
-def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(servers: Copies) -> None:
+def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a server imports before it is copied counts for nothing here: its TensorFlow is empty.
+    (tmp_path / "tensorflow.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    servers = Copies()
     one, other = Worker(servers), Worker(servers)
     try:
         assert isinstance(one.process, CopiedProcess)
@@ -65,5 +59,6 @@ def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(ser
         assert one.process.poll() is None
     finally:
         assert (one.end(), other.end()) == (-signal.SIGKILL, -signal.SIGKILL)
+    servers.close()
     assert one.process.poll() == -signal.SIGKILL
     assert marked(one.family.mark) == []

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from integration.changed_datasets import edited, replayed
+from integration.changed_datasets import edited, first, replayed
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, VectoriseMap
 from pipeprof.pipelines.changes.replay import Replay
@@ -28,14 +28,6 @@ def alone() -> tf.data.Dataset:
     return tf.data.Dataset.range(6).map(lambda x: (None, x)).map(lambda none, x: (none, None, x * 2)).batch(2)
 
 
-def values(dataset: tf.data.Dataset) -> list[Any]:
-    return [_plain(one) for one in dataset]
-
-
-def _plain(element: Any) -> Any:
-    return tf.nest.map_structure(lambda part: part.numpy().tolist() if part is not None else None, element)
-
-
 @pytest.mark.parametrize("function", [make, alone])
 @pytest.mark.parametrize(
     "edit",
@@ -50,11 +42,11 @@ def test_edits_keep_it(function: Any, edit: PipelineEdit) -> None:
     dataset = function()
     found = edited(dataset, edit)
     assert found.element_spec == dataset.element_spec
-    assert values(found) == values(dataset)
+    assert first(found) == first(dataset)
 
 
 def test_a_replay_has_it() -> None:
-    assert values(replayed(make(), Replay(("stages.0", "stages.1"))).dataset) == values(make())
+    assert first(replayed(make(), Replay(("stages.0", "stages.1"))).dataset) == first(make())
 
 
 def test_it_has_no_name() -> None:

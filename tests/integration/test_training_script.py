@@ -76,18 +76,8 @@ def run(folder: Path, script: str, *words: str, code: str | None = forked.COMMAN
     return json.loads((folder / "profile.json").read_text()), said
 
 
-@pytest.fixture(scope="module")
-def looped(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
-    return run(tmp_path_factory.mktemp("loop"), SCRIPT, "--steps", "60", "--", "loop", "40", code=None)
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
-    return run(tmp_path_factory.mktemp("fit"), SCRIPT, "--steps", "60", "--", "fit", "40")
-
-
-def test_a_loop_is_measured(looped: tuple[dict[str, Any], str]) -> None:
-    profile, report = looped
+def test_a_loop_is_measured_and_its_pipeline_has_lines_and_costs(tmp_path: Path) -> None:
+    profile, report = run(tmp_path, SCRIPT, "--steps", "60", "--", "loop", "40", code=None)
     assert profile["complete"]
     assert profile["target"]["kind"] == "script"
     assert profile["target"]["script_arguments"] == ["loop", "40"]
@@ -106,10 +96,6 @@ def test_a_loop_is_measured(looped: tuple[dict[str, Any], str]) -> None:
     assert training["between_seconds"] > 0
     assert "trains for real" in report
     assert "never printed" not in report
-
-
-def test_its_pipeline_has_lines_and_costs(looped: tuple[dict[str, Any], str]) -> None:
-    profile, _ = looped
     stages = {stage["op"]: stage for stage in profile["stages"]}
     assert Path(stages["map"]["location"]["file"]).name == "train.py"
     assert profile["memory"]["peak_bytes"] > profile["memory"]["baseline_bytes"] > 0
@@ -140,8 +126,8 @@ def test_a_dataset_that_is_made_anew_in_each_epoch_has_the_lines_of_an_equal_one
     assert places == ([5, 7, 11] if last == "train.batch(2)" else [None] * 3)
 
 
-def test_fit_is_measured_by_means(fitted: tuple[dict[str, Any], str]) -> None:
-    profile, _ = fitted
+def test_fit_is_measured_by_means(tmp_path: Path) -> None:
+    profile, _ = run(tmp_path, SCRIPT, "--steps", "60", "--", "fit", "40")
     training, steps = profile["training"], profile["steps"]
     assert (training["consumer"], training["interval"], training["fetch"]) == ("fit", "exact", "mean")
     assert steps["count"] == 60
