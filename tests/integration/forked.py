@@ -180,19 +180,6 @@ def _listening() -> Iterator[socket.socket]:
         yield listening
 
 
-@contextmanager
-def _without_logs_of_tensorflow() -> Iterator[None]:
-    """What its libraries say of the machine when they are loaded; an exception of Python is seen."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("wb") as nothing:
-        os.dup2(nothing.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def import_all() -> None:
     """Import what commands and workers do."""
     import pipeprof
@@ -230,8 +217,7 @@ def answer_orders(descriptor: int) -> None:
                     orders.close()
                     continue
                 if "tensorflow" not in sys.modules:
-                    with _without_logs_of_tensorflow():
-                        import_all()
+                    import_all()
                 pid = os.fork()
                 if not pid:
                     for one in (listening, *connected):

@@ -64,7 +64,7 @@ def csv(path: Path, types: list[Any], separator: str) -> tuple[Any, tuple[NewSta
     rows = (separator.join(str(row + column) for column in range(len(types))) for row in range(20))
     path.write_text("\n".join(rows), encoding="utf-8")
     made = tf.data.experimental.CsvDataset(str(path), types, field_delim=separator)
-    (source,) = view_of(made).stages
+    (source,) = [stage for stage in view_of(made).stages if stage.op == "CsvDataset"]
     assert source.arguments["filenames"] == [str(path)]
     decoder = {"record_defaults": source.arguments["record_defaults"], "field_delim": separator}
     return made, (

@@ -167,15 +167,6 @@ def test_elements_of_any_kind_are_replayed() -> None:
     assert found[2][2] == [[0, 1, 2]]
 
 
-@pytest.mark.parametrize(("parallel", "op"), [(None, "MapDataset"), (3, "ParallelMapDatasetV2")])
-def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(parallel: int | None, op: str) -> None:
-    from pipeprof.pipelines.graph.observe.reading import read_written
-
-    dataset = tf.data.Dataset.range(8).map(Counted().stage("slow"), num_parallel_calls=parallel)
-    graph = read_written(replaced(dataset, "stages.0"), in_memory=0)
-    assert next(node["op"] for node in graph["nodes"] if node["id"] == graph["root"]) == op
-
-
 def test_a_replay_holds_no_more_than_it_may() -> None:
     dataset = tf.data.Dataset.range(9).map(lambda x: tf.zeros([1000, 1000]) + tf.cast(x, tf.float32))
     with pytest.raises(CannotChangeError, match="its outputs for 3 batches, 3 of them, hold more than 10 MB"):

@@ -63,14 +63,20 @@ def numbered_without_end() -> tf.data.Dataset:
 
 def grouped() -> tf.data.Dataset:
     return _range().group_by_window(
-        lambda x: x % 3, lambda key, window: window.map(lambda x: x + key).batch(5), window_size=5
+        lambda x: x % 3,
+        lambda key, window: window.map(lambda x: x + key).batch(5),
+        window_size=5,
     )
 
 
 def interleaved() -> tf.data.Dataset:
     return (
         _range(6)
-        .interleave(lambda x: _range(4).map(lambda y: y + x).shuffle(2), cycle_length=2, num_parallel_calls=AUTOTUNE)
+        .interleave(
+            lambda x: _range(4).map(lambda y: y + x).shuffle(2),
+            cycle_length=2,
+            num_parallel_calls=AUTOTUNE,
+        )
         .batch(4)
     )
 
@@ -149,7 +155,8 @@ def in_memory(rows: int = 2000) -> tf.data.Dataset:
     label = np.arange(rows, dtype=np.int64)
     dataset = tf.data.Dataset.from_tensor_slices({"image": image, "label": label})
     dataset = dataset.shuffle(16, name="mixed").map(
-        lambda one: (one["image"], tf.gather(table, one["label"] % 10)), name="looked_up"
+        lambda one: (one["image"], tf.gather(table, one["label"] % 10)),
+        name="looked_up",
     )
     return tf.data.Dataset.zip((dataset, dataset.skip(3))).batch(4)
 

@@ -18,7 +18,10 @@ def stages() -> tf.data.Dataset:
     dataset = (
         tf.data.Dataset.range(100)  # line: range
         .map(scaled)  # line: first map
-        .map(scaled, num_parallel_calls=2)
+        .map(
+            scaled,
+            num_parallel_calls=2,
+        )
     )
     dataset = dataset.shuffle(10, name="shuffled").repeat()  # line: shuffle and repeat
     for _ in range(2):
