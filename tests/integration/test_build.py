@@ -30,9 +30,6 @@ def double(x):
         return x * 2
     return x
 
-def pair(a, b):
-    return {"sum": a + b, "b": b}
-
 def named(low, high):
     return high - low
 

@@ -106,6 +106,7 @@ def test_three_dots_name_the_commit_that_both_have(repository):
         ("specs/photos", {"../../code.py": "VALUE = 1", "../a.yaml": "one", "1.jpg": "data"}),
         ("new", {"../code.py": "VALUE = 1"}),
         ("..", {"work/code.py": "VALUE = 1", "beside.txt": "beside"}),
+        ("../home", {}),
     ],
 )
 def test_the_current_folder_has_its_place_in_the_tree(here, reads, repository, calls, monkeypatch):
@@ -119,12 +120,8 @@ def test_the_current_folder_has_its_place_in_the_tree(here, reads, repository, c
     place = tree.current_folder()
     assert {name: (place.resolve() / name).read_text() for name in reads} == reads
     assert not (place / "b.yaml").exists()
+    assert (place == Path.cwd()) is (not reads)
     assert (repository / "specs" / "photos" / "1.jpg").read_text() == "data"
-
-
-def test_a_current_folder_elsewhere_stays(repository, calls, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path / "home")
-    assert check_out(calls, "HEAD", repository, calls.folder / "a").current_folder() == tmp_path / "home"
 
 
 def commit_named(name, repository):

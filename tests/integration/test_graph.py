@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
 from pipeprof.pipelines.graph.stages import StageGraph
@@ -44,18 +43,6 @@ def test_graphs_are_as_recorded() -> None:
         ]
 
 
-def test_values_to_settle_on_carry_no_ids() -> None:
-    dataset = tf.data.Dataset.range(10).map(lambda element: element + 1).repeat().prefetch(tf.data.AUTOTUNE)
-    iterator = iter(dataset)
-    next(iterator)
-    raw = take_snapshot(iterator)
-    assert raw is not None
-    assert {(node, name) for node, name, _ in raw.parameters()} == {
-        ("ParallelMapV2", "parallelism"),
-        ("Prefetch", "buffer_size"),
-    }
-
-
 def test_a_graph_that_is_too_large_is_not_read() -> None:
     dataset = tf.data.Dataset.from_tensor_slices(np.zeros((10, 100), np.float64)).batch(2)
     written = reading.read_written(dataset, in_memory=10**10)
@@ -84,11 +71,6 @@ def test_a_graph_does_not_tell_a_traced_source_but_watching_does() -> None:
     inside, seen_inside = graph_of(traced)
     assert [node["constant"] for node in eager["nodes"]] == [False, None]
     assert [node["constant"] for node in inside["nodes"]] == [True, None]
-    differing = {"constant", "id", "key", "inputs"}
-    for one, other in zip(eager["nodes"], inside["nodes"], strict=True):
-        assert {key: one[key] for key in one if key not in differing} == {
-            key: other[key] for key in other if key not in differing
-        }
     assert [(one["elements"], one["traced"], Path(str(one["file"])).name) for one in (*seen_eager, *seen_inside)] == [
         (6, False, "test_graph.py"),
         (None, True, "test_graph.py"),

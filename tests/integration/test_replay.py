@@ -86,10 +86,6 @@ def replays(counted: Counted) -> dict[str, tuple[Any, list[str], dict[str, Any],
             numbers(24).map(before).map(slow).batch(4).prefetch(1), ["stages.1", "stages.2"], {},
             [first, second] * 3, {"before": 24},
         ),
-        "every epoch draws anew": (
-            numbers(5).map(before).map(slow).repeat(3), ["stages.1"], {"batches": 5},
-            [0, 1, 2, 3, 4] * 3, {"before": 15},
-        ),
         "concatenated parts have one replay": (
             concatenated, ["stages.1", "stages.3.inputs.1.stages.1", "stages.4.inputs.1.stages.1"],
             {"batches": 1, "per_batch": 4.0}, [first] * 6, {"before": 24},

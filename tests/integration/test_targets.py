@@ -50,7 +50,8 @@ def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def functions_of(path: Path) -> list[str]:
-    return [line[4:].partition("(")[0] for line in path.read_text().splitlines() if line.startswith("def ")]
+    lines = [line.removeprefix("async ") for line in path.read_text().splitlines()]
+    return [line[4:].partition("(")[0] for line in lines if line.startswith("def ")]
 
 
 def stages_of(target: str) -> dict[str, Stage]:
@@ -191,8 +192,7 @@ def test_the_context_of_a_worker_that_is_alone() -> None:
 
 
 def test_anything_else_is_refused_with_what_would_help() -> None:
-    written = [line.removeprefix("async ") for line in WRONG.read_text().splitlines()]
-    functions = [line[4:].partition("(")[0] for line in written if line.startswith("def ")]
+    functions = functions_of(WRONG)
     said = []
     for function in functions:
         with pytest.raises(NotADatasetError) as caught:

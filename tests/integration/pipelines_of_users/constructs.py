@@ -86,8 +86,6 @@ def captured() -> tf.data.Dataset:
     return _range(4).flat_map(lambda x: tf.data.Dataset.zip((_range(3).map(lambda y: y + x), other))).batch(4)
 
 
-def numbered_inside() -> tf.data.Dataset:
-    return _range(3).interleave(lambda x: _range(4).take(3).enumerate().map(lambda i, y: i + x * y)).batch(2)
 
 
 def cached() -> tf.data.Dataset:
