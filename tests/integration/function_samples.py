@@ -10,7 +10,6 @@ import tensorflow as tf
 from pipeprof.pipelines.spec.operations import functions
 
 JPEG = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
-PNG = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))
 EXAMPLE = tf.train.Example().SerializeToString()
 SEQUENCE = tf.train.SequenceExample().SerializeToString()
 SPARSE = tf.sparse.from_dense([[1.0, 0.0], [0.0, 2.0]])

@@ -62,7 +62,6 @@ def test_every_way_to_write_files_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_takes_turns_refuses_a_pipeline_that_writes_files(tmp_path: Path) -> None:
-    """What becomes of its answer: tests/unit/verify/test_team.py and test_trials.py."""
     path = tmp_path / "spec.yaml"
     path.write_text("version: 1\nsource: {range: {stop: 4}}\nstages: [{cache: {filename: rows}}]\n")
     settings = make_options(parse_target(str(path)), load_spec(path), ["pipeprof"], lock=False)

@@ -15,7 +15,6 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.experiment.purposes import TRIES
 
-PATIENCE = 280
 TEMPORARY = "temporary"
 MODULE = """\
 import time

@@ -638,43 +638,22 @@ def test_a_damaged_head_is_named_each_time(kind, repository, calls):
     assert is_dirty(calls, repository) is None
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        # Each of them would show by itself.
-        {
-            "GIT_DIR": ".git",
-            "GIT_INDEX_FILE": "/nowhere",
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": "core.fsmonitor",
-            "GIT_CONFIG_VALUE_0": "{planted}",
-            "GIT_NAMESPACE": "x",
-            "GIT_LITERAL_PATHSPECS": "1",
-            "GIT_PREFIX": "specs/",
-        },
-        {
-            "GIT_DIR": "/nowhere",
-            "GIT_WORK_TREE": "/",
-            "GIT_CONFIG_PARAMETERS": "'core.fsmonitor={planted}'",
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": "/nowhere",
-            "GIT_SHALLOW_FILE": "/nowhere",
-            "GIT_ATTR_SOURCE": "x",
-        },
-        {
-            "GIT_OBJECT_DIRECTORY": "/nowhere",
-            "GIT_EXTERNAL_DIFF": "{planted}",
-            "GIT_PAGER": "{planted}",
-            "GIT_SSH_COMMAND": "{planted}",
-            "GIT_TRACE": "{trace}",
-            "GIT_TRACE2_EVENT": "{trace}",
-            "GIT_DEFAULT_HASH": "sha256",
-            "GIT_CEILING_DIRECTORIES": "/nowhere",
-        },
-    ],
-)
+# Each of them would show by itself.
+VARIABLES = [
+    "GIT_DIR=.git GIT_INDEX_FILE=/nowhere GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=core.fsmonitor"
+    " GIT_CONFIG_VALUE_0={planted} GIT_NAMESPACE=x GIT_LITERAL_PATHSPECS=1 GIT_PREFIX=specs/",
+    "GIT_DIR=/nowhere GIT_WORK_TREE=/ GIT_CONFIG_PARAMETERS='core.fsmonitor={planted}'"
+    " GIT_ALTERNATE_OBJECT_DIRECTORIES=/nowhere GIT_SHALLOW_FILE=/nowhere GIT_ATTR_SOURCE=x",
+    "GIT_OBJECT_DIRECTORY=/nowhere GIT_EXTERNAL_DIFF={planted} GIT_PAGER={planted} GIT_SSH_COMMAND={planted}"
+    " GIT_TRACE={trace} GIT_TRACE2_EVENT={trace} GIT_DEFAULT_HASH=sha256 GIT_CEILING_DIRECTORIES=/nowhere",
+]
+
+
+@pytest.mark.parametrize("variables", VARIABLES)
 def test_variables_of_git_change_nothing(variables, repository, planted, tmp_path, monkeypatch):
     monkeypatch.chdir(repository / "specs")
-    for name, value in variables.items():
+    for variable in variables.split():
+        name, _, value = variable.partition("=")
         monkeypatch.setenv(name, value.format(planted=planted, trace=tmp_path / "RAN"))
     with git_calls() as calls:
         assert (check_out(calls, "HEAD", repository, calls.folder / "a").folder / "code.py").exists()

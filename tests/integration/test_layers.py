@@ -25,7 +25,6 @@ STATE = {
 INSTALLED = [name for name in layers() if hasattr(tf.keras.layers, name.rpartition(".")[2])]
 IMAGE = {"array": {"shape": [8, 8, 3], "dtype": "float32"}}
 BATCH = {"images": {"array": {"shape": [2, 8, 8, 3]}}, "labels": {"array": {"shape": [2, 4]}}}
-WORDS = {"a": ["x", "y"]}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "height": {"height": 4}, "width": {"width": 4}, "factor": {"factor": 0.5}, "num_bins": {"num_bins": 5},
     "bin_boundaries": {"bin_boundaries": [0.5]}, "mean": {"mean": [0.0, 1.0, 2.0]},

@@ -23,7 +23,6 @@ from pipeprof.profiles.host.page_cache import Eviction, evict, resident_bytes
 from pipeprof.profiles.host.processes import FamilyReader
 
 MB = 1_000_000
-PATIENCE = 300.0
 
 
 class Child:

@@ -36,10 +36,6 @@ LOOPS = [name for name, pair in PAIRS.items() if pair.get("run") == "loops"]
 FITS = [name for name, pair in PAIRS.items() if pair.get("run") == "fits"]
 
 
-def twin(name: str) -> str:
-    return f"{name}_twin"
-
-
 def run(folder: Path, names: list[str]) -> dict[str, Any]:
     """Run scripts in one process to their end; returns the profile."""
     for file in PLANTED.glob("*.py"):
