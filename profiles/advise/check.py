@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.proposal import Family, Proposal, Semantics
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.view.view import PipelineView
 
 if TYPE_CHECKING:

@@ -13,14 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeprof.profiles.harness.lock import measuring_lock
-from pipeprof.profiles.host import machine, procfs
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.harness.process import measuring_lock
+from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.host import host_facts
-from pipeprof.profiles.host.limits import memory_limit
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch, memory_limit
 from pipeprof.profiles.host.page_cache import Eviction, evict, resident_bytes
-from pipeprof.profiles.host.processes import FamilyReader
+from pipeprof.profiles.host.run_family import FamilyReader
+from pipeprof.profiles.host.sampler import ContentionProbe
 
 MB = 1_000_000
 
@@ -157,7 +156,7 @@ def test_evicted_files_come_from_the_disk_again(tmp_path, child):
 
 def test_this_machine():
     cgroup = Cgroup()
-    limit = memory_limit(None, cgroup, machine.machine_memory())
+    limit = memory_limit(None, cgroup, limits.machine_memory())
     facts = host_facts(limit)
     assert 0 < facts.cores <= os.cpu_count()
     assert 0 < facts.memory_limit_bytes < facts.memory_bytes == psutil.virtual_memory().total

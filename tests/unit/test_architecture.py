@@ -79,7 +79,7 @@ ROWS = {
     "profiles": (
         GROUND,
         {"host", "redaction"},
-        {"git", "service"},
+        {"git"},
         {"doctor", "view", "time", "worker", "gaps"},
         {"memory"},
         {"advise"},

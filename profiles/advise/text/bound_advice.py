@@ -29,7 +29,7 @@ from pipeprof.profiles.constants import COPIED_BYTES_PER_US
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.lines import inside, line_of, on_main_line
 from pipeprof.profiles.time.top_stage import are_twins, as_one
-from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.view.view import file_text
 from pipeprof.profiles.wording import (
     as_typed,
     call_around,

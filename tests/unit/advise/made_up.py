@@ -9,8 +9,7 @@ from unit.view.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.advise.findings.correctness import POLICY
 from pipeprof.profiles.document.findings import Verdict
-from pipeprof.profiles.document.measured import Device
-from pipeprof.profiles.document.memory import Soak, SoakEnd, SoakSeries
+from pipeprof.profiles.document.memory import Device, Soak, SoakEnd, SoakSeries
 from pipeprof.profiles.document.shared import Gaps, Quantiles
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 

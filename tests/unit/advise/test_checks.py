@@ -26,10 +26,9 @@ from pipeprof.profiles.advise.check import GONE, NEW_NAMES, sections, warn_of_un
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.memory import Memory
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Host, Profile, Target, Tool
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.harness.settings import written_stages
 from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView

@@ -16,8 +16,7 @@ from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Problem, Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view import from_graph as view_graph

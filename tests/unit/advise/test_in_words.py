@@ -22,8 +22,7 @@ from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, spec_diff
 from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.advise.text.in_words import describe_change
 from pipeprof.profiles.harness.settings import written_stages
-from pipeprof.profiles.view.texts import with_written
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView, with_written
 
 SPEC = """\
 version: 1

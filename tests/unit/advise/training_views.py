@@ -8,8 +8,8 @@ from typing import Any
 
 from unit.view.views import function, measured, pipeline, stage
 
+from pipeprof.profiles.document.profile import Target
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
-from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import PipelineView
 
 LOOP = """\

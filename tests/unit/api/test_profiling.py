@@ -12,7 +12,7 @@ import pytest
 import pipeprof
 from pipeprof import profiling, watching
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.profile import Problem
 from pipeprof.profiles.document.store import load_profile
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"

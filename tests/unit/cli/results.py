@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Message, Tool
 from pipeprof.profiles.judge.metrics import rows_of, rows_of_arms
 from pipeprof.profiles.judge.result import Arm, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.verdict import conclude, conclude_gate

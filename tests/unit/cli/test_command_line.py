@@ -16,10 +16,8 @@ from pipeprof.cli.report.report import build_report
 from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.document.findings import Kept, Unfinished
 from pipeprof.profiles.document.memory import MemoryGrowth
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Problem, Profile, Target
 from pipeprof.profiles.document.shared import Training
-from pipeprof.profiles.document.subject import Target
 from tests.unit.cli.reports import MIB, Golden, Recorded, as_function, by_hand, finding, measured, shown, verified
 
 EVERY_FLAG = (

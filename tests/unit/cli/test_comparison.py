@@ -12,7 +12,7 @@ from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Chart, Interval
 from pipeprof.cli.report.comparison import build_result, headline_of, next_command
 from pipeprof.cli.report.metric import facts_of
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.judge.metrics import BY_DEFAULT, BY_NAME
 from pipeprof.profiles.judge.result import Metric, Result, Side, WorseSession
 from pipeprof.profiles.judge.self_test import conclude_self_test

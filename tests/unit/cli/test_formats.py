@@ -24,8 +24,7 @@ from pipeprof.cli.report.remarks import Checkout, Place, remarks_on
 from pipeprof.cli.report.report import build_report
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Problem, Profile
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import encode

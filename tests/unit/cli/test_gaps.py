@@ -13,7 +13,7 @@ from unit.gaps.made_traces import US, Called, Did, Made, stalled, write
 
 from pipeprof.cli.report.blocks import Bar, Chart, Heading, Table
 from pipeprof.cli.report.gaps import build_gaps
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.gaps.document import GapsReport
 from tests.unit.cli.reports import Golden, Pipeprof, of, rows, shown
 

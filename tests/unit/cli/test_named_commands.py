@@ -17,8 +17,7 @@ from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Unfinished
 from pipeprof.profiles.document.memory import MemoryGrowth
-from pipeprof.profiles.document.messages import Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Problem, Profile
 from tests.unit.cli.reports import PARALLEL, Pipeprof, Recorded, codes, finding, measured, shown, verified
 
 

@@ -12,8 +12,8 @@ import pytest
 from pipeprof.pipelines.data.cache import locate
 from pipeprof.pipelines.data.look import look
 from pipeprof.pipelines.errors import ProfileError, UsageError
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.document.store import ProfileWriter, load_profile, places
-from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge.result import Result, Side
 from tests.unit.cli.reports import RECORDED, Pipeprof
 

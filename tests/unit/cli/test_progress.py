@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.render.progress import Progress, progress_for
-from pipeprof.profiles.harness.progress import ratio_so_far
+from pipeprof.profiles.harness.settings import ratio_so_far
 
 
 class Clock:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.profiles.document.store import encode
-from pipeprof.profiles.redaction.forms import HIDDEN
+from pipeprof.profiles.redaction.known import HIDDEN
 from tests.unit.cli.reports import Pipeprof, Recorded
 
 

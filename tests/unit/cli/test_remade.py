@@ -12,8 +12,7 @@ import pytest
 from pipeprof.cli.targets.remade import remade
 from pipeprof.pipelines.changes.edits import InsertStage, NewStage, ReplaceStages, SetEnvironment, SetOption
 from pipeprof.profiles.document.findings import Verification, documents_of
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Profile, Tool
 from pipeprof.profiles.judge.result import Result, Side
 from tests.unit.cli.patches import CACHE, SAVED, TEXT, proven, save
 from tests.unit.cli.reports import Pipeprof, Recorded, fix

@@ -13,9 +13,9 @@ import pytest
 
 from pipeprof.cli import output
 from pipeprof.profiles.document import store
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.harness.lock import LockTimeoutError
+from pipeprof.profiles.harness.process import LockTimeoutError
 from pipeprof.profiles.judge.result import PairValues, Result, load_result
 from tests.unit.cli.patches import Harness, set_measure
 from tests.unit.cli.reports import RECORDED, Pipeprof, Recorded

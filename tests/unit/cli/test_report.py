@@ -12,8 +12,7 @@ from pipeprof.cli.report.problems import build_errors
 from pipeprof.cli.report.reliability import build_reliability
 from pipeprof.cli.report.report import build_parts, build_report, build_verdict
 from pipeprof.profiles.document.findings import Verdict
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Problem, Profile
 from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.words import conclude

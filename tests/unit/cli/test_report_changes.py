@@ -25,8 +25,7 @@ from pipeprof.profiles.document.findings import (
     Verdict,
     VerdictDetail,
 )
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.document.profile import DataSize, Profile
 from pipeprof.profiles.wording import NOT_REPRODUCIBLE
 from tests.unit.cli import reports
 from tests.unit.cli.reports import (

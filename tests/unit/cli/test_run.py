@@ -17,10 +17,8 @@ from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.report import build_report
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import DataSize, Message, Profile
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.document.subject import DataSize
 from tests.unit.cli.patches import Harness
 from tests.unit.cli.reports import Pipeprof
 

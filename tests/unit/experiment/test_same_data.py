@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.protocol.turns import BatchDigest, Built
-from pipeprof.profiles.worker.digest import inexact
+from pipeprof.profiles.worker.turns import inexact
 
 
 def batches(*rows: str, spec: str = "int64") -> list[BatchDigest]:

@@ -12,7 +12,7 @@ import pytest
 
 from pipeprof.profiles.experiment import team
 from pipeprof.profiles.experiment.team import OutOfTimeError, Team
-from pipeprof.profiles.host.cgroup import OomReport
+from pipeprof.profiles.host.limits import OomReport
 from pipeprof.profiles.protocol.channel import Changes
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.turns import BatchDigest, Built

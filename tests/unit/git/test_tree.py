@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.git.calls import absolute_path, printable
+from pipeprof.profiles.git.calls import absolute_path, find_repository, printable, repository_at, repository_root
 from pipeprof.profiles.git.refs import RefTarget, parse_ref
-from pipeprof.profiles.git.repository import find_repository, repository_at, repository_root
 from pipeprof.profiles.git.tree import RefTree, may_match
 
 

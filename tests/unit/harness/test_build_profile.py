@@ -28,18 +28,15 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.pipelines.steps.consumer import StepFacts
-from pipeprof.profiles.document.measured import Disk
-from pipeprof.profiles.document.messages import Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.memory import Disk
+from pipeprof.profiles.document.profile import Host, Problem, Profile
 from pipeprof.profiles.document.shared import Contention, Gap, Gaps, GpuUse, Training
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.gaps.steps import DeviceSeen
-from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import _with_copies
 from pipeprof.profiles.harness.build_profile import assemble as assembled
-from pipeprof.profiles.harness.outside import RunFacts
-from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.harness.process import RunFacts
+from pipeprof.profiles.harness.received import Observed, account_memory
 from pipeprof.profiles.protocol.messages import BatchSize, CostSegment, DeviceRead, Graphs, Replayed, Trace
 from pipeprof.profiles.protocol.options import StepJob
 

@@ -40,8 +40,7 @@ from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.cgroup import OomReport
-from pipeprof.profiles.host.limits import MemoryLimit
+from pipeprof.profiles.host.limits import MemoryLimit, OomReport
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import STOPPED, Answer, Raised, ServiceRead
 from pipeprof.profiles.view.view import PipelineView

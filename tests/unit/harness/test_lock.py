@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.harness import lock
-from pipeprof.profiles.harness.lock import LockTimeoutError, lock_folder, measuring_lock
+from pipeprof.profiles.harness import process
+from pipeprof.profiles.harness.process import LockTimeoutError, lock_folder, measuring_lock
 
 
 class Clock:
@@ -36,7 +36,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(lock, "time", made)
+    monkeypatch.setattr(process, "time", made)
     return made
 
 
@@ -138,7 +138,7 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path: Path, monkeypatch: p
     def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(process.fcntl, "flock", refuse)
     with held(tmp_path) as warning:
         assert warning.endswith("No locks available")
 

@@ -14,10 +14,9 @@ from unit.worker.fakes import FakeSampler, drained, facts, measured, observed, p
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.load import load_spec
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Target
+from pipeprof.profiles.document.profile import Profile, Target
 from pipeprof.profiles.harness import harness, settings
-from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import Silent
 from pipeprof.profiles.memory import predict
 from pipeprof.profiles.protocol.messages import CostSegment, Graphs, MemoryReading, MemoryReport, PipelineLook, Trace
 from pipeprof.profiles.protocol.options import Options

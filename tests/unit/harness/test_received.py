@@ -32,7 +32,7 @@ from pipeprof.profiles.document.stages import Caller, Stage
 from pipeprof.profiles.harness.build_profile import assemble
 from pipeprof.profiles.harness.received import Observed, locate, shorten
 from pipeprof.profiles.protocol.messages import Answer, Graphs, Trace
-from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
+from pipeprof.profiles.view.from_graph import ParsedGraphs
 
 
 @pytest.fixture

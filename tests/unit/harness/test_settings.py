@@ -22,7 +22,7 @@ from pipeprof.profiles.protocol.channel import encode
 from pipeprof.profiles.protocol.options import Options, StepJob, as_pairs, from_pairs, in_worker, to_worker
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.outcome import cannot_replay
-from pipeprof.profiles.worker.script.device_window import ON_GPU
+from pipeprof.profiles.worker.script.hooks import ON_GPU
 
 FULL = """\
 version: 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.worker.fakes import facts
 
-from pipeprof.profiles.harness import outside
+from pipeprof.profiles.harness import process
 
 
 @pytest.mark.parametrize(("soaks", "cores"), [(False, 0.05), (True, 0.2)])
@@ -21,12 +21,12 @@ def test_what_is_read_once_after_the_window_is_no_part_of_it(
         cpu[0] += 3.0
         now[0] += 5.0
 
-    monkeypatch.setattr(outside, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(outside, "bytes_read", lambda _pid: None)
-    monkeypatch.setattr(outside, "uncounted", lambda _pid: frozenset())
+    monkeypatch.setattr(process, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(process, "bytes_read", lambda _pid: None)
+    monkeypatch.setattr(process, "uncounted", lambda _pid: frozenset())
     probe: Any = SimpleNamespace(start=list, stop=stop)
     made = facts()
-    window = outside.Outside(made, 1, probe, lambda: cpu[0])
+    window = process.Outside(made, 1, probe, lambda: cpu[0])
     assert not window.is_open
     if soaks:
         window.begin_watching()

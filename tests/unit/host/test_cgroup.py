@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport, parse_cpus
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch, OomReport, parse_cpus
 
 MIB = 1 << 20
 

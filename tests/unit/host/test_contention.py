@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.document.shared import Contention
-from pipeprof.profiles.host import processes
-from pipeprof.profiles.host.cgroup import Cgroup
-from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.host import run_family
+from pipeprof.profiles.host.limits import Cgroup
+from pipeprof.profiles.host.sampler import ContentionProbe
 
 
 class World:
@@ -68,8 +68,8 @@ class World:
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     made = World(tmp_path)
-    monkeypatch.setattr(processes, "family", lambda _: [SimpleNamespace(pid=pid) for pid in made.family])
-    monkeypatch.setattr(processes, "cpu_seconds", lambda family: made.worker_seconds if family else None)
+    monkeypatch.setattr(run_family, "family", lambda _: [SimpleNamespace(pid=pid) for pid in made.family])
+    monkeypatch.setattr(run_family, "cpu_seconds", lambda family: made.worker_seconds if family else None)
     return made
 
 

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.limits import GIB, MIB, MemoryLimit, memory_limit
-from pipeprof.profiles.host.machine import MachineMemory
+from pipeprof.profiles.host.limits import GIB, MIB, MachineMemory, MemoryLimit, memory_limit
 
 
 @dataclass

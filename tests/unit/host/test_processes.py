@@ -6,8 +6,8 @@ import psutil
 import pytest
 from unit.host.fake_proc import end, holds, make_process, proc
 
-from pipeprof.profiles.host import processes, procfs
-from pipeprof.profiles.host.processes import FamilyReader, bytes_read, cpu_seconds, family, is_stopped
+from pipeprof.profiles.host import procfs, run_family
+from pipeprof.profiles.host.run_family import FamilyReader, bytes_read, cpu_seconds, family, is_stopped
 
 __all__ = ["proc"]
 
@@ -15,7 +15,7 @@ __all__ = ["proc"]
 @pytest.fixture(autouse=True)
 def ticks(monkeypatch):
     """CPU time from the made-up files, not from the process that has the number here."""
-    monkeypatch.setattr(processes, "process_cpu_clock", lambda _: None)
+    monkeypatch.setattr(run_family, "process_cpu_clock", lambda _: None)
 
 
 class Clock:
@@ -55,7 +55,7 @@ def test_cpu_time_counts_what_has_been_reaped(proc, monkeypatch):
     make_process(proc, 20, parent=10, reaped=(0, 0))
     assert cpu_seconds(family(10)) == pytest.approx(2.3 + 2.0)
     assert cpu_seconds([]) is None
-    monkeypatch.setattr(processes, "process_cpu_clock", lambda pid: pid / 4)
+    monkeypatch.setattr(run_family, "process_cpu_clock", lambda pid: pid / 4)
     assert cpu_seconds(family(20)) == pytest.approx(5.0)
 
 

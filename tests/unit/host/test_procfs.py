@@ -8,11 +8,11 @@ import psutil
 import pytest
 from unit.host.fake_proc import make_process
 
-from pipeprof.profiles.host import machine, procfs
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.host import host_facts
-from pipeprof.profiles.host.processes import family
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch
+from pipeprof.profiles.host.run_family import family
+from pipeprof.profiles.host.sampler import ContentionProbe
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_reset_peak_that_is_forbidden(proc):
 
 def test_system_times_leave_guests_out(tmp_path):
     (tmp_path / "stat").write_text("cpu  10 2 30 400 5 0 7 46 1000 1000\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
-    assert machine.system_times(tmp_path) == machine.SystemTimes(
+    assert limits.system_times(tmp_path) == limits.SystemTimes(
         total=500, steal=46, idle=405, cores=1, waiting=5, busy={0: 27}
     )
 
@@ -105,14 +105,14 @@ def test_system_times_leave_guests_out(tmp_path):
 @pytest.mark.parametrize("text", ["", "cpu 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n", "cpu a b c d e f g h\n"])
 def test_system_times_unknown(tmp_path, text):
     (tmp_path / "stat").write_text(text)
-    assert machine.system_times(tmp_path) is None
+    assert limits.system_times(tmp_path) is None
 
 
 def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_path, monkeypatch):
     nowhere = tmp_path / "proc"
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(nowhere))
-    monkeypatch.setattr(machine, "PROC", nowhere)
-    assert machine.machine_memory(nowhere) is None
+    monkeypatch.setattr(limits, "PROC", nowhere)
+    assert limits.machine_memory(nowhere) is None
     assert host_facts(proc=nowhere, cgroup=Cgroup(proc=nowhere, root=nowhere)).memory_bytes is None
     assert procfs.is_missing(nowhere) == (sys.platform == "linux")
     assert not procfs.is_missing()
@@ -125,19 +125,19 @@ def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_pa
 
 
 def test_machine_memory(tmp_path):
-    assert machine.machine_memory(tmp_path) is None
+    assert limits.machine_memory(tmp_path) is None
     (tmp_path / "meminfo").write_text(
         "MemTotal:  1000 kB\nMemFree:  1 kB\nMemAvailable:  600 kB\nHugePages_Total:  3\n"
     )
-    assert machine.machine_memory(tmp_path) == machine.MachineMemory(1024000, 614400)
+    assert limits.machine_memory(tmp_path) == limits.MachineMemory(1024000, 614400)
     (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemFree:  1 kB\n")
-    assert machine.machine_memory(tmp_path) is None
+    assert limits.machine_memory(tmp_path) is None
 
 
 def test_kernel_oom_kills(tmp_path):
-    assert machine.kernel_oom_kills(tmp_path) is None
+    assert limits.kernel_oom_kills(tmp_path) is None
     (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 3\n")
-    assert machine.kernel_oom_kills(tmp_path) == 3
+    assert limits.kernel_oom_kills(tmp_path) == 3
 
 
 MOUNTS = r"""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.host.processes import FamilyReading
+from pipeprof.profiles.host.run_family import FamilyReading
 from pipeprof.profiles.host.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, SOAK_INTERVAL, Sampler, slope
 
 MB = 1_000_000

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.memory.buffers import Buffered, Look
-from pipeprof.profiles.memory.growth import measured_growth
-from pipeprof.profiles.memory.growth_texts import leak_text
+from pipeprof.profiles.memory.growth import leak_text, measured_growth
 
 MB = 1_000_000
 RATE = 100

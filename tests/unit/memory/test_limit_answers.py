@@ -12,7 +12,7 @@ from unit.view.views import pipeline, stage, tensor
 from pipeprof.pipelines.meaning.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.document.shared import LimitAnswer
-from pipeprof.profiles.memory.limit_answers import what_ifs
+from pipeprof.profiles.memory.ledger import what_ifs
 from pipeprof.profiles.memory.predict import memory_prediction
 from pipeprof.profiles.view.view import ComponentView, StageView
 

@@ -15,18 +15,19 @@ from pipeprof.profiles.memory.growth import (
     Slope,
     SoakLog,
     SoakPoint,
+    duration_text,
     end_of,
     judge,
     measured_growth,
     owner_of,
     soak_of,
+    soak_text,
     theil_sen,
 )
-from pipeprof.profiles.memory.growth_texts import duration_text, soak_text
 from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
 from pipeprof.profiles.wording import grows
-from pipeprof.profiles.worker.memory import memory_log
-from pipeprof.profiles.worker.memory.memory_log import SoakWatch
+from pipeprof.profiles.worker import memory_log
+from pipeprof.profiles.worker.memory_log import SoakWatch
 
 MB = 1_000_000
 BASE = 100 * MB

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pipeprof.profiles.document.profile import Host
 from pipeprof.profiles.document.shared import Contention
-from pipeprof.profiles.document.subject import Host
-from pipeprof.profiles.time.resources import disturbed_share, lost_cores
+from pipeprof.profiles.time.flow import disturbed_share, lost_cores
 from pipeprof.profiles.time.words import disturbed_message
 
 

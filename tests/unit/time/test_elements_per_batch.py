@@ -13,7 +13,7 @@ from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.traits import SOURCES, STAGES
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.time.elements_per_batch import elements_per_batch
+from pipeprof.profiles.time.flow import elements_per_batch
 
 RECORDED: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "recorded" / "batching.json").read_text(encoding="utf-8")

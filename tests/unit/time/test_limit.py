@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from unit.view.views import same
 
-from pipeprof.profiles.document.measured import Disk
-from pipeprof.profiles.document.memory import Memory
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.memory import Disk, Memory
+from pipeprof.profiles.document.profile import Host, Profile, Target, Tool
 from pipeprof.profiles.document.shared import Contention, Steps
 from pipeprof.profiles.document.stages import Causes, CpuAccount, PythonCost, Service, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction
-from pipeprof.profiles.time.limit import bound_blocked, collect_causes, find_limit
-from pipeprof.profiles.time.resources import cores_in_use, cores_were_free
+from pipeprof.profiles.time.flow import cores_in_use, cores_were_free
+from pipeprof.profiles.time.verdict import bound_blocked, collect_causes, find_limit
 from pipeprof.profiles.time.words import describe_limit
 
 

@@ -12,14 +12,11 @@ from unit.view.views import same
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
-from pipeprof.profiles.document.measured import Device, Throughput
-from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
-from pipeprof.profiles.document.messages import Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.memory import Device, LedgerEntry, Memory, MemoryGrowth, Throughput
+from pipeprof.profiles.document.profile import Host, Problem, Profile, Target, Tool
 from pipeprof.profiles.document.shared import Contention, Gaps, Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, CpuAccount, Headspace, OpCost, Stage
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.verdict import classify_wait, most_gain, savable_share
 from pipeprof.profiles.time.words import conclude
 

@@ -19,7 +19,7 @@ from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import Silent
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender, SearchStep, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest

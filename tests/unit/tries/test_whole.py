@@ -15,7 +15,7 @@ from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
-from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import Silent
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries import fix as fix_module
 from pipeprof.profiles.tries import run as run_module

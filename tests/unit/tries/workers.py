@@ -16,7 +16,7 @@ from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import MemberFailedError
-from pipeprof.profiles.host.machine import CoresClock, Taken
+from pipeprof.profiles.host.limits import CoresClock, Taken
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.pace import RacePace

@@ -10,12 +10,10 @@ from unit.view.views import same
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.document.measured import Device, Throughput
-from pipeprof.profiles.document.memory import Memory
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.memory import Device, Memory, Throughput
+from pipeprof.profiles.document.profile import Host, Profile, Target, Tool
 from pipeprof.profiles.document.shared import Contention, Dispatch, Steps
 from pipeprof.profiles.document.stages import Headspace
-from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView

@@ -13,12 +13,10 @@ from typing import Any
 
 from pipeprof.pipelines.meaning.executed_ops import family
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.measured import Device, Throughput
-from pipeprof.profiles.document.memory import Memory
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.memory import Device, Memory, Throughput
+from pipeprof.profiles.document.profile import Host, Profile, Target, Tool
 from pipeprof.profiles.document.shared import Contention, Dispatch, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 BATCHES = 100
