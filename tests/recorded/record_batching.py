@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,86 +50,76 @@ def rows(length: tf.Tensor) -> tf.Tensor:
     return tf.range(length % 3)
 
 
-def pipelines(folder: Path) -> dict[str, Callable[[], Any]]:
+def pipelines(folder: Path) -> dict[str, Any]:
     """Pipelines by name: that of the op that batches, or what the pipeline is for."""
     numbers = DATASET.range(12)
     utils, experimental = tf.keras.utils, tf.data.experimental
+    images, texts, sounds, records = (str(folder / name) for name in ("images", "texts", "sounds", "records"))
+    fours = numbers.batch(4)
+    full = numbers.batch(4, drop_remainder=True)
+    ten = DATASET.range(10).batch(4)
+    signature = tf.TensorSpec([], tf.int64)
+
+    def odd(number: Any) -> Any:
+        return tf.cast(number % 2, tf.int32)
+
+    def flipped(batch: Any) -> Any:
+        return tf.transpose(tf.stack([batch, batch], 1))
+
+    def masked(batch: Any) -> Any:
+        return tf.boolean_mask(batch, batch % 2 == 0)
+
+    shared = numbers.window(4, shift=1, drop_remainder=True).flat_map(lambda window: window.batch(4))
     return {
-        "batch": lambda: numbers.batch(4),
-        "padded_batch": lambda: numbers.map(rows).padded_batch(4),
-        "ragged_batch": lambda: numbers.map(rows).ragged_batch(4),
-        "sparse_batch": lambda: numbers.map(rows).sparse_batch(4, [3]),
-        "rebatch": lambda: numbers.batch(6).rebatch(4),
-        "bucket_by_sequence_length": lambda: numbers.bucket_by_sequence_length(
-            lambda number: tf.cast(number % 2, tf.int32), [1], [4, 2]
+        "batch": fours,
+        "padded_batch": numbers.map(rows).padded_batch(4),
+        "ragged_batch": numbers.map(rows).ragged_batch(4),
+        "sparse_batch": numbers.map(rows).sparse_batch(4, [3]),
+        "rebatch": numbers.batch(6).rebatch(4),
+        "bucket_by_sequence_length": numbers.bucket_by_sequence_length(odd, [1], [4, 2]),
+        "map+batch": numbers.apply(experimental.map_and_batch(lambda number: number, 4)),
+        "make_csv_dataset": experimental.make_csv_dataset(str(folder / "rows.csv"), 4, num_epochs=1),
+        "make_batched_features_dataset": experimental.make_batched_features_dataset(records, 4, FEATURES, num_epochs=1),
+        "image_dataset_from_directory": utils.image_dataset_from_directory(images, batch_size=4, verbose=False),
+        "text_dataset_from_directory": utils.text_dataset_from_directory(texts, batch_size=4, verbose=False),
+        "audio_dataset_from_directory": utils.audio_dataset_from_directory(
+            sounds, batch_size=4, output_sequence_length=8, verbose=False
         ),
-        "map+batch": lambda: numbers.apply(experimental.map_and_batch(lambda number: number, 4)),
-        "make_csv_dataset": lambda: experimental.make_csv_dataset(str(folder / "rows.csv"), 4, num_epochs=1),
-        "make_batched_features_dataset": lambda: experimental.make_batched_features_dataset(
-            str(folder / "records"), 4, FEATURES, num_epochs=1
+        "timeseries_dataset_from_array": utils.timeseries_dataset_from_array(np.arange(16.0), None, 5, batch_size=4),
+        "group_by_window": numbers.group_by_window(lambda n: n % 2, lambda _, group: group.batch(3), 3),
+        "window, flat_map": numbers.window(4).flat_map(lambda window: window.batch(4)),
+        "interleave": DATASET.range(3).interleave(lambda _: DATASET.range(4).batch(2)),
+        "zip": DATASET.zip((numbers.batch(4), numbers.batch(4))),
+        "enumerate": fours.enumerate(),
+        "snapshot": fours.snapshot(str(folder / "snapshot")),
+        "sample_from_datasets": DATASET.sample_from_datasets([numbers.batch(4), numbers.batch(4)], seed=1),
+        "rejection_resample": numbers.rejection_resample(odd, [0.5, 0.5], seed=1).batch(4, drop_remainder=True),
+        "parse_example_dataset": tf.data.TFRecordDataset(records)
+        .batch(4)
+        .apply(experimental.parse_example_dataset(FEATURES)),
+        "batch of batches, unbatch": numbers.batch(3).batch(2).unbatch(),
+        "single: unbatch": fours.map(lambda batch: (batch, batch)).unbatch(),
+        "single: window, flat_map": numbers.window(4).flat_map(lambda window: window),
+        "single: group_by_window": numbers.group_by_window(lambda n: n % 2, lambda _, group: group, 3),
+        "single: image_dataset_from_directory": utils.image_dataset_from_directory(
+            images, batch_size=None, verbose=False
         ),
-        "image_dataset_from_directory": lambda: utils.image_dataset_from_directory(
-            str(folder / "images"), batch_size=4, verbose=False
-        ),
-        "text_dataset_from_directory": lambda: utils.text_dataset_from_directory(
-            str(folder / "texts"), batch_size=4, verbose=False
-        ),
-        "audio_dataset_from_directory": lambda: utils.audio_dataset_from_directory(
-            str(folder / "sounds"), batch_size=4, output_sequence_length=8, verbose=False
-        ),
-        "timeseries_dataset_from_array": lambda: utils.timeseries_dataset_from_array(
-            np.arange(16.0), None, 5, batch_size=4
-        ),
-        "group_by_window": lambda: numbers.group_by_window(
-            lambda number: number % 2, lambda _, group: group.batch(3), 3
-        ),
-        "window, flat_map": lambda: numbers.window(4).flat_map(lambda window: window.batch(4)),
-        "interleave": lambda: DATASET.range(3).interleave(lambda _: DATASET.range(4).batch(2)),
-        "zip": lambda: DATASET.zip((numbers.batch(4), numbers.batch(4))),
-        "enumerate": lambda: numbers.batch(4).enumerate(),
-        "snapshot": lambda: numbers.batch(4).snapshot(str(folder / "snapshot")),
-        "sample_from_datasets": lambda: DATASET.sample_from_datasets([numbers.batch(4), numbers.batch(4)], seed=1),
-        "rejection_resample": lambda: numbers.rejection_resample(
-            lambda number: tf.cast(number % 2, tf.int32), [0.5, 0.5], seed=1
-        ).batch(4, drop_remainder=True),
-        "parse_example_dataset": lambda: (
-            tf.data.TFRecordDataset(str(folder / "records"))
-            .batch(4)
-            .apply(experimental.parse_example_dataset(FEATURES))
-        ),
-        "batch of batches, unbatch": lambda: numbers.batch(3).batch(2).unbatch(),
-        "single: unbatch": lambda: numbers.batch(4).map(lambda batch: (batch, batch)).unbatch(),
-        "single: window, flat_map": lambda: numbers.window(4).flat_map(lambda window: window),
-        "single: group_by_window": lambda: numbers.group_by_window(
-            lambda number: number % 2, lambda _, group: group, 3
-        ),
-        "single: image_dataset_from_directory": lambda: utils.image_dataset_from_directory(
-            str(folder / "images"), batch_size=None, verbose=False
-        ),
-        "single: flat_map": lambda: numbers.batch(4).flat_map(DATASET.from_tensor_slices),
-        "single: from_generator": lambda: DATASET.from_generator(
-            lambda: iter(range(3)), output_signature=tf.TensorSpec([], tf.int64)
-        ),
-        "overlapping windows, batch": lambda: (
-            numbers.window(4, shift=1, drop_remainder=True).flat_map(lambda window: window.batch(4)).batch(3)
-        ),
-        "unknown: overlapping windows": lambda: numbers.window(4, shift=1, drop_remainder=True).flat_map(
-            lambda window: window.batch(4)
-        ),
-        "unknown: batch of batches": lambda: numbers.batch(4, drop_remainder=True).batch(3, drop_remainder=True),
-        "unknown: batch of sequences": lambda: numbers.batch(4).map(lambda row: (row[:-1], row[1:])).batch(3),
-        "unknown: file of rows": lambda: DATASET.range(3).map(lambda _: tf.zeros([4, 2])),
-        "unknown: batches in memory": lambda: DATASET.from_tensors(tf.zeros([4, 2])).repeat(3),
-        "unknown: crops": lambda: numbers.batch(4).map(lambda batch: tf.stack([batch, batch])).unbatch(),
-        "unknown: transposed": lambda: (
-            DATASET.range(10).batch(4).map(lambda batch: tf.transpose(tf.stack([batch, batch], 1)))
-        ),
-        "full: transposed": lambda: numbers.batch(4).map(lambda batch: tf.transpose(tf.stack([batch, batch], 1))),
-        "full: nested": lambda: numbers.batch(4).map(lambda batch: batch[tf.newaxis]),
-        "unknown: window": lambda: numbers.window(4),
-        "unknown: zip": lambda: DATASET.zip((numbers, numbers.batch(4))),
-        "unknown: masked": lambda: DATASET.range(10).batch(4).map(lambda batch: tf.boolean_mask(batch, batch % 2 == 0)),
-        "full: masked": lambda: numbers.batch(4).map(lambda batch: tf.boolean_mask(batch, batch % 2 == 0)),
+        "single: flat_map": fours.flat_map(DATASET.from_tensor_slices),
+        "single: from_generator": DATASET.from_generator(lambda: iter(range(3)), output_signature=signature),
+        "overlapping windows, batch": shared.batch(3),
+        "unknown: overlapping windows": shared,
+        "unknown: batch of batches": full.batch(3, drop_remainder=True),
+        "unknown: batch of sequences": fours.map(lambda row: (row[:-1], row[1:])).batch(3),
+        "unknown: file of rows": DATASET.range(3).map(lambda _: tf.zeros([4, 2])),
+        "unknown: batches in memory": DATASET.from_tensors(tf.zeros([4, 2])).repeat(3),
+        "unknown: crops": fours.map(lambda batch: tf.stack([batch, batch])).unbatch(),
+        "unknown: transposed": ten.map(flipped),
+        "full: transposed": fours.map(flipped),
+        "full: nested": fours.map(lambda batch: batch[tf.newaxis]),
+        "unknown: window": numbers.window(4),
+        "unknown: zip": DATASET.zip((numbers, fours)),
+        "unknown: masked": ten.map(masked),
+        "full: masked": fours.map(masked),
     }
 
 
@@ -147,7 +136,7 @@ def main() -> None:
     """Records all pipelines."""
     with tempfile.TemporaryDirectory() as folder:
         make_files(Path(folder))
-        recorded = {name: record(make()) for name, make in pipelines(Path(folder)).items()}
+        recorded = {name: record(dataset) for name, dataset in pipelines(Path(folder)).items()}
     FILE.write_text(json.dumps(recorded, sort_keys=True) + "\n")
 
 
