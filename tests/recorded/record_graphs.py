@@ -4,6 +4,8 @@ Each file in ``graphs/`` is one pipeline: ``written`` and ``executed`` graph, ``
 records, how many ``batches`` came out between first and last in how many ``seconds``, the ``worker_cores`` that were at
 work and the ``runnable_wait_share`` (threads waiting for a core), and whether the names are a spec's addresses.
 ``errors.json`` holds what TensorFlow 2.21 says when a stage fails. Sleeps of known length stand for work.
+``batching.json`` beside them holds the graph as written of each pipeline that batches, by its name; ``length`` is the
+mean length of the batches that came out of it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import numpy as np
 import tensorflow as tf
 from advice_pipelines import options, pipelines, waiting
+from batching_pipelines import batching_pipelines, with_length
 
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
@@ -31,6 +34,7 @@ from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 from pipeprof.pipelines.graph.read.records import MadeDict
 
 FOLDER = Path(__file__).with_name("graphs")
+BATCHING = Path(__file__).with_name("batching.json")
 DATASET = tf.data.Dataset
 
 
@@ -248,6 +252,9 @@ def main(chosen: list[str]) -> None:
                 write(name, {"by_address": False, **quietest(dataset, watch.made)})
         if not chosen or "errors" in chosen:
             write("errors", record_errors(files))
+        if not chosen or "batching" in chosen:
+            batching = {name: with_length(dataset) for name, dataset in batching_pipelines(Path(folder)).items()}
+            BATCHING.write_text(json.dumps(batching, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,9 @@
-"""Records the graphs of all ops that batch, for `tests/unit/time`: ``python tests/recorded/record_batching.py``.
-
-``batching.json`` holds the graph as written of one small pipeline for every op that batches, and of pipelines whose
-functions batch, by name; ``length`` is the mean length of the batches that came out of it.
-"""
+"""A small pipeline for every op that batches, and pipelines whose functions batch: see ``record_graphs.py``."""
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +11,6 @@ import tensorflow as tf
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.profiles.worker.steps.headspace import length_of
 
-FILE = Path(__file__).with_name("batching.json")
 DATASET = tf.data.Dataset
 FEATURES = {"x": tf.io.FixedLenFeature([], tf.int64)}
 
@@ -50,8 +39,9 @@ def rows(length: tf.Tensor) -> tf.Tensor:
     return tf.range(length % 3)
 
 
-def pipelines(folder: Path) -> dict[str, Any]:
+def batching_pipelines(folder: Path) -> dict[str, Any]:
     """Pipelines by name: that of the op that batches, or what the pipeline is for."""
+    make_files(folder)
     numbers = DATASET.range(12)
     utils, experimental = tf.keras.utils, tf.data.experimental
     images, texts, sounds, records = (str(folder / name) for name in ("images", "texts", "sounds", "records"))
@@ -123,22 +113,8 @@ def pipelines(folder: Path) -> dict[str, Any]:
     }
 
 
-def record(dataset: Any) -> dict[str, Any]:
+def with_length(dataset: Any) -> dict[str, Any]:
     """The graph of a pipeline, and how long its batches are on average."""
     lengths = [length for batch in dataset.take(100) if (length := length_of(batch)) is not None]
-    return {
-        "length": sum(lengths) / len(lengths) if lengths else None,
-        "written": read_written(dataset, in_memory=10_000),
-    }
-
-
-def main() -> None:
-    """Records all pipelines."""
-    with tempfile.TemporaryDirectory() as folder:
-        make_files(Path(folder))
-        recorded = {name: record(dataset) for name, dataset in pipelines(Path(folder)).items()}
-    FILE.write_text(json.dumps(recorded, sort_keys=True) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+    mean = sum(lengths) / len(lengths) if lengths else None
+    return {"length": mean, "written": read_written(dataset, in_memory=10_000)}
