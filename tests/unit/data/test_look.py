@@ -96,8 +96,7 @@ def test_tables(tmp_path, text, delimiter, header, columns):
 
 def test_arrays_that_can_be_sliced_together(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((5, 2), np.uint8))
-    found = look(str(tmp_path / "x.npy"))
-    (array,) = found.arrays
+    (array,) = look(str(tmp_path / "x.npy")).arrays
     assert (array.key, array.shape, array.dtype, array.bytes) == (None, (5, 2), "uint8", 10)
     np.savez(tmp_path / "x.npz", a=np.zeros((5, 2)), b=np.zeros(5, np.int64), c=np.zeros(3), d=np.array(1), e=["text"])
     found = look(str(tmp_path / "x.npz"))

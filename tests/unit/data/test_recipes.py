@@ -1,6 +1,7 @@
 """Recipes: what a spec may say, which files follow from it, and that the same recipe gives the same bytes."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,10 @@ import jsonschema
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.data import photos, recipes, tables
+from pipeprof.pipelines.data import recipes, tables
 from pipeprof.pipelines.data.make import make
-from pipeprof.pipelines.data.photos import PhotoMaker, run_in_threads
+from pipeprof.pipelines.data.photos import run_in_threads
 from pipeprof.pipelines.data.recipes import definitions, entry_name, entry_of, recipe_of
-from pipeprof.pipelines.data.tables import ZipfWords
 
 SCHEMA = jsonschema.Draft7Validator({"$ref": "#/definitions/data_entry", "definitions": definitions()})
 KINDS = ("image_folder", "tfrecord", "npy", "csv", "text")
@@ -74,7 +74,6 @@ def made(entry: dict[str, Any], folder: Path) -> dict[str, bytes]:
         {"csv": {"rows": 5000, "columns": 2, "ints": 1, "strings": 1, "files": 2}},
         {"text": {"lines": 5000, "vocabulary": 50, "files": 3}},
     ],
-    ids=str,
 )
 def test_the_same_recipe_gives_the_same_bytes_and_another_seed_others(entry, tmp_path):
     first = made(entry, tmp_path / "1")
@@ -121,19 +120,8 @@ def test_lines_hold_as_many_words_as_asked_for_and_some_far_more_often(tmp_path)
     text = made({"text": {"lines": 500, "words": [2, 4], "vocabulary": 30}}, tmp_path / "a")["data.txt"].decode()
     assert {len(line.split(" ")) for line in text.splitlines()} == {2, 3, 4}
     assert len(set(text.split())) <= 30
-    words = ZipfWords(1000, seed=0).draw(np.random.default_rng(0), 20_000)
-    counts = sorted((words.count(word) for word in set(words)), reverse=True)
-    assert counts[0] > 10 * counts[100] > 0
-
-
-def test_photos_may_have_any_size_and_are_the_same_whatever_the_block(monkeypatch):
-    maker = PhotoMaker(seed=1)
-    for size in ((1, 1), (1, 300), (2000, 3)):
-        assert maker.image(0, size).shape == (size[1], size[0], 3)
-    monkeypatch.setattr(photos, "_GRAIN", 0.0)
-    whole = maker.image(2, (20, 300))
-    monkeypatch.setattr(photos, "_ROWS_AT_A_TIME", 7)
-    assert (maker.image(2, (20, 300)) == whole).all()
+    counts = sorted(Counter(text.split()).values())
+    assert counts[-1] > 10 * counts[0]
 
 
 def test_each_item_is_worked_on_once_and_a_failure_ends_the_work():

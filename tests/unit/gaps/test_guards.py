@@ -108,6 +108,18 @@ def test_graphs_with_their_kernels_are_work_like_any_other(form, tmp_path):
     assert (found.verdict, device.idle_share) == ("op", IDLE)
 
 
+def test_kernels_that_are_launched_into_a_graph_are_not_missing(tmp_path):
+    made = stalled("json", OP)
+    start = made.work[-1].end + 400 * US
+    names = ["cudaStreamBeginCapture_v10000", *["cudaLaunchKernel"] * 38, "cudaStreamEndCapture", "cudaLaunchKernel"]
+    made.host += [
+        Called(name, start + at * US, start + (at + 1) * US, "cuda_runtime", 900 + at) for at, name in enumerate(names)
+    ]
+    made.work.append(Did(start + 60 * US, start + 100 * US, 940))
+    _, [device] = found_in(made, "json", tmp_path)
+    assert device.why_no_idle == []
+
+
 def test_where_one_device_has_no_causes_those_of_the_other_are_not_given_for_both(tmp_path):
     made = stalled("json", OP)
     made.host += [replace(one, launch=one.launch + 1000) for one in made.host if one.launch is not None]

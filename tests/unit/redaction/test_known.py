@@ -140,15 +140,16 @@ def test_a_long_text_without_spaces_is_read_once():
 
 def test_fixed_vocabularies_keys_and_versions_stay(recorded):
     profile = recorded("input-bound")
-    assert profile.stages
     profile.target.variables = {"KIND": "projectx1", "B": "function"}
     profile.stages[0].id = "stages.projectx1"
     profile.versions = {"opencv": "4.11.0.86"}
+    profile.verdict.limit = "serial-stage"
     before = profile.model_dump()
-    words = {"A_PASSWORD": profile.stages[0].origin, "B_KEY": profile.target.kind + "s"}
+    words = {"A_PASSWORD": profile.stages[0].origin, "B_KEY": profile.target.kind + "s", "C_KEY": "serial-stage"}
     found = redact(profile, Private(values=words))
     assert found.stages[0].origin == before["stages"][0]["origin"]
     assert found.stages[0].id == f"stages.{HIDDEN}"
+    assert found.verdict.limit == "serial-stage"
     assert found.versions == {"opencv": "4.11.0.86"}
     assert found.target.kind == before["target"]["kind"]
     assert profile.model_dump() == before

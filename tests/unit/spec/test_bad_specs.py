@@ -64,7 +64,6 @@ def test_nothing_ends_the_line_or_begins_another_command(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     Path("a,b:c.yaml").write_text('version: 1\nsource: {"x\\n::error::y%0A": {}}\n', encoding="utf-8")
     assert invoke(["check", "a,b:c.yaml", "--format", "github"]) == 2
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("::error file=a%2Cb%3Ac.yaml,line=2,col=10,")
-    assert lines[0].count("%250A") == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("::error file=a%2Cb%3Ac.yaml,line=2,col=10,")
+    assert line.count("%250A") == 1
