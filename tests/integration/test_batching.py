@@ -7,7 +7,7 @@ from pathlib import Path
 from source_trees import script
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.time.elements_per_batch import elements_per_batch
+from pipeprof.profiles.time.flow import elements_per_batch
 
 
 def test_batches_of_all_ops_have_as_many_elements_as_are_long(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pipeprof.cli.commands import doctor
 from pipeprof.cli.report.doctor import doctor_report
 from pipeprof.profiles.doctor.facts import Facts, Folder
 from pipeprof.profiles.doctor.faults import faults_of
-from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.document.profile import Host
 from tests.unit.cli.reports import shown
 
 ILL = ill(tensorflow=tensorflow(("tensorflow", "2.21.0"), ("tensorflow-cpu", "2.20.0")), git="2.30.1")

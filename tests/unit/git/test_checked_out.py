@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.git.repository import checked_out
+from pipeprof.profiles.git.calls import checked_out
 
 ONE, OTHER = "1" * 40, "2" * 40
 

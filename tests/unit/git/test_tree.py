@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.git.calls import absolute_path, printable
-from pipeprof.profiles.git.repository import find_repository, repository_at, repository_root
+from pipeprof.profiles.git.calls import absolute_path, find_repository, printable, repository_at, repository_root
 from pipeprof.profiles.git.tree import RefTree, may_match
 
 

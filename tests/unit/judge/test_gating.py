@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.budgets import UNITS, parse_budget, stage_metric
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.experiment.turns import BEYOND_USUAL
 from pipeprof.profiles.judge.metrics import METRICS, Judged, rows_of
 from pipeprof.profiles.judge.result import PairValues, Result, Side

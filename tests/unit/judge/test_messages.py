@@ -9,12 +9,10 @@ import pytest
 
 from pipeprof.pipelines.spec.budgets import UNITS, parse_budget
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message, Tool
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.team import OutOfTimeError
-from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.harness.settings import Silent, make_options
 from pipeprof.profiles.judge import live, messages
 from pipeprof.profiles.judge.pairs import MeasuredPair, Process
 from pipeprof.profiles.judge.result import PairValues, Result, Side

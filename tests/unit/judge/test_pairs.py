@@ -9,7 +9,7 @@ from unit.tries.workers import Cores, Workers
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import order_of
-from pipeprof.profiles.host.machine import CoresClock, SystemTimes
+from pipeprof.profiles.host.limits import CoresClock, SystemTimes
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process, SideFailedError
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest

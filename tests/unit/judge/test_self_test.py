@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.judge.metrics import BY_DEFAULT, rows_of
 from pipeprof.profiles.judge.result import PairValues, Result, Side, WorseSession
 from pipeprof.profiles.judge.self_test import conclude_self_test, faults_for

@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from pipeprof.cli.private import private_of
 from pipeprof.pipelines.changes.edits import NewStage, ReplaceStages, to_document
 from pipeprof.profiles.document.findings import Edit
-from pipeprof.profiles.git.repository import repository_root
+from pipeprof.profiles.git.calls import repository_root
 from pipeprof.profiles.redaction.document import redact
-from pipeprof.profiles.redaction.forms import HIDDEN, is_secret_name
-from pipeprof.profiles.redaction.known import Hider, Private
+from pipeprof.profiles.redaction.known import HIDDEN, Hider, Private, is_secret_name
 
 HOME, ROOT = "/srv/people/ada", "/srv/people/ada/work/app"
 PRIVATE = Private(

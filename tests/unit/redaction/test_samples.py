@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.redaction.samples import HOST, HOST_LONG, ORDINARY, OWN, REVIEWED, SEEN, USER, VARIABLES
 
-from pipeprof.profiles.redaction.forms import ADDRESSES, FORMS, HIDDEN, hide_addresses, hide_secrets
-from pipeprof.profiles.redaction.known import Hider, Private, secrets_of
+from pipeprof.profiles.redaction.known import (
+    ADDRESSES,
+    FORMS,
+    HIDDEN,
+    Hider,
+    Private,
+    hide_addresses,
+    hide_secrets,
+    secrets_of,
+)
 
 ROOT = Path(__file__).parents[3]
 HIDER = Hider(Private(root="/srv/app", folder="/srv/app", names=(USER, HOST, HOST_LONG)))

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeprof.profiles.worker.memory import memory_log
+from pipeprof.profiles.worker import memory_log
 
 CONFIGURED = ("numpy", "tensorflow", "keras", "jax", "torch", "absl", "google.protobuf", "h5py", "psutil")
 

@@ -11,8 +11,8 @@ import pytest
 
 from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead
-from pipeprof.profiles.worker.script import device_window
-from pipeprof.profiles.worker.script.device_window import JAX, DeviceSteps, TorchClock, TraceClock
+from pipeprof.profiles.worker.script import hooks
+from pipeprof.profiles.worker.script.hooks import JAX, DeviceSteps, TorchClock, TraceClock
 from pipeprof.profiles.worker.trace import device as device_clock
 
 PASS: Any = object()
@@ -54,7 +54,7 @@ class Cuda:
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     gpu = Cuda()
     modules = {"torch": SimpleNamespace(cuda=gpu), "jax": None}
-    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules=modules))
+    monkeypatch.setattr(hooks, "sys", SimpleNamespace(modules=modules))
     return gpu
 
 
@@ -94,7 +94,7 @@ def test_what_lies_between_two_epochs_is_no_step(cuda: Cuda) -> None:
 @pytest.mark.usefixtures("now")
 def test_the_steps_of_fit_are_those_within_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
+    monkeypatch.setattr(hooks, "_clock_for", lambda _main: clock)
     steps, epochs = DeviceSteps(), [object(), object()]
     for number in range(20):
         assert steps.goes_on(SimpleNamespace(kind="fit"), epochs[number // 10], stopped=False)
@@ -124,13 +124,13 @@ class Clock:
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     at = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(device_window, "time", SimpleNamespace(perf_counter=lambda: at.seconds))
+    monkeypatch.setattr(hooks, "time", SimpleNamespace(perf_counter=lambda: at.seconds))
     return at
 
 
 def steps_of(clock: Clock, now: SimpleNamespace, seconds: float, monkeypatch: pytest.MonkeyPatch) -> DeviceSteps:
     """Train to the window's end with steps that take `seconds`."""
-    monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
+    monkeypatch.setattr(hooks, "_clock_for", lambda _main: clock)
     steps = DeviceSteps()
     while steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=False):
         steps.came()
@@ -166,10 +166,10 @@ def test_a_script_with_a_profiler_of_its_own_gets_no_other(
     (tmp_path / "train.py").write_text(text)
     main, jax = ModuleType("__main__"), SimpleNamespace(default_backend=lambda: "gpu")
     main.__file__ = str(tmp_path / "train.py")
-    monkeypatch.setattr(device_window, "asynchronous", lambda _main: JAX)
-    for module in (device_window, device_clock):
+    monkeypatch.setattr(hooks, "asynchronous", lambda _main: JAX)
+    for module in (hooks, device_clock):
         monkeypatch.setattr(module, "sys", SimpleNamespace(modules={"jax": jax, "__main__": main}))
-    found = device_window._clock_for(SimpleNamespace(kind="loop"))
+    found = hooks._clock_for(SimpleNamespace(kind="loop"))
     assert found is None if clock is None else isinstance(found, clock)
 
 
@@ -177,7 +177,7 @@ def test_a_run_that_is_stopped_keeps_what_the_clock_showed(
     now: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
+    monkeypatch.setattr(hooks, "_clock_for", lambda _main: clock)
     steps = DeviceSteps()
     for _ in range(2 * LEAST_DEVICE_STEPS):
         assert steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=False)
@@ -192,9 +192,9 @@ def test_a_run_that_is_stopped_keeps_what_the_clock_showed(
 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_where_no_gpu_computes_nothing_more_is_requested(stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_window, "asynchronous", lambda _main: JAX)
+    monkeypatch.setattr(hooks, "asynchronous", lambda _main: JAX)
     modules = {"jax": SimpleNamespace(default_backend=lambda: "cpu")}
-    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules=modules))
+    monkeypatch.setattr(hooks, "sys", SimpleNamespace(modules=modules))
     steps = DeviceSteps()
     assert not steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=stopped)
     assert not steps.began

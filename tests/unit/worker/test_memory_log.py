@@ -5,7 +5,7 @@ import gc
 
 import numpy as np
 
-from pipeprof.profiles.worker.memory.memory_log import array_bytes, heap
+from pipeprof.profiles.worker.memory_log import array_bytes, heap
 
 
 def test_the_heap_in_use_grows_with_what_is_allocated() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.worker.memory import model_log as models
-from pipeprof.profiles.worker.memory.model_log import MOST, ModelLog
+from pipeprof.profiles.worker import memory_log as models
+from pipeprof.profiles.worker.memory_log import MOST_SNAPSHOTS, ModelLog
 
 
 @dataclass
@@ -133,13 +133,13 @@ def test_the_fullest_look_is_kept_though_a_later_one_shows_less(scene):
     assert moments(scene.segments()) == [(1, fullest, 10), (fullest, last, 10)]
 
 
-@pytest.mark.parametrize("looks", [1, MOST - 1, MOST, MOST + 1, 1000])
+@pytest.mark.parametrize("looks", [1, MOST_SNAPSHOTS - 1, MOST_SNAPSHOTS, MOST_SNAPSHOTS + 1, 1000])
 def test_the_number_kept_is_bounded_and_no_batch_is_lost(scene, looks):
     scene.begin()
     for _ in range(looks):
         scene.look(3)
     segments = scene.segments()
-    assert len(segments) <= MOST + 3
+    assert len(segments) <= MOST_SNAPSHOTS + 3
     assert sum(one.batches for one in segments) == 3 * looks
     assert segments[0].first["at"] == 1
     assert segments[-1].last["at"] == scene.at
@@ -151,8 +151,8 @@ def test_thousands_of_epochs_are_kept_in_part(scene):
         scene.look(2, FULL)
         scene.look(2, ("Batch",))
         scene.restart()
-    assert 10 < len(scene.segments()) <= 5 * MOST
-    assert len(scene.log._kept) <= 5 * MOST
+    assert 10 < len(scene.segments()) <= 5 * MOST_SNAPSHOTS
+    assert len(scene.log._kept) <= 5 * MOST_SNAPSHOTS
 
 
 def test_a_pipeline_without_a_model_has_no_segments(scene):

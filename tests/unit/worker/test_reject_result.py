@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.worker.load_function import describe_returned
+from pipeprof.profiles.worker.pipeline import describe_returned
 
 
 def thing(*names: str) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.worker.load_function import read_instead
+from pipeprof.profiles.worker.pipeline import read_instead
 
 
 def test_files_are_imported_and_run_with_their_other_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.worker.load_function import NoTensorFlowError, import_tensorflow, require_tensorflow
+from pipeprof.profiles.worker.pipeline import NoTensorFlowError, import_tensorflow, require_tensorflow
 
 
 @pytest.mark.parametrize("version", ["2.18.0", "2.18.1-rc0", "2.21.0", "3.0.0", "2.100.0", "unknown"])
