@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.redaction.samples import HOST, HOST_LONG, ORDINARY, OWN, REVIEWED, SEEN, USER, VARIABLES
 
-from pipeprof.profiles.redaction.known import (
-    ADDRESSES,
-    FORMS,
-    HIDDEN,
-    Hider,
-    Private,
-    hide_addresses,
-    hide_secrets,
-    secrets_of,
-)
+from pipeprof.profiles.redaction import known
+from pipeprof.profiles.redaction.known import HIDDEN, Hider, Private, secrets_of
 
 ROOT = Path(__file__).parents[3]
 HIDER = Hider(Private(root="/srv/app", folder="/srv/app", names=(USER, HOST, HOST_LONG)))
@@ -88,7 +80,7 @@ def test_a_value_is_hidden_as_python_json_and_urls_write_it():
     assert lines.text("it has second-line-2 only") == f"it has {HIDDEN} only"
 
 
-@pytest.mark.parametrize("form", FORMS + ADDRESSES)
+@pytest.mark.parametrize("form", known.FORMS + known.ADDRESSES)
 def test_each_form_is_that_of_a_sample(form):
     assert any(re.search(form, text) for text, _ in SAMPLES)
 
@@ -102,7 +94,7 @@ def test_pages_of_reports_have_no_secrets():
     assert len(PAGES) > 100
     for path in PAGES:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        assert hide_addresses(hide_secrets(text)) == text, path
+        assert known.hide_addresses(known.hide_secrets(text)) == text, path
 
 
 @given(st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))
