@@ -128,6 +128,16 @@ def test_the_same_trace_says_the_same_in_each_format(tmp_path):
     assert len({trace.sentence for trace, _ in found[:2]}) == len({trace.sentence for trace, _ in found[2:]}) == 1
 
 
+def test_a_packed_xplane_that_ends_early_says_so(tmp_path):
+    planes = [chunk(1, one) for one in device_planes(stalled("xplane", OP))]
+    path = tmp_path / "host.xplane.pb.gz"
+    # All of the planes, but not the end of the packed file: others may have followed.
+    path.write_bytes(gzip.compress(b"".join(planes))[:-6])
+    found, [device] = analysed(path)
+    assert found.notes == [said("file-damaged", ENDS_EARLY)]
+    assert (device.idle_share, found.by_cause) == (IDLE, {})
+
+
 def test_a_plane_before_a_damage_is_kept_and_the_damage_is_named(tmp_path):
     made = stalled("xplane", OP)
     planes = [*device_planes(made), host_plane(made)]
