@@ -206,8 +206,11 @@ class RunResults:
             if finding.status == "ceiling" and is_reached(self.profile, tried.proposal.covers, self._kept, most):
                 continue
             if finding.status == "ceiling" and not is_for_a_step_only(self.profile, finding):
-                others = [one for one in self.profile.findings or () if not repeats(one, finding)]
-                self.profile.findings = [*others, finding]
+                repeated = [one for one in self.profile.findings or () if repeats(one, finding)]
+                if repeated:
+                    # One entry: why by the finding, which `rules` explains, and how much by the bound.
+                    finding.rule, finding.sentence = repeated[0].rule, repeated[0].sentence
+                self.profile.findings = [one for one in self.profile.findings or () if one not in repeated] + [finding]
             elif finding.reason is not None:
                 self._bounds.append(open_bound(self.profile, finding))
 

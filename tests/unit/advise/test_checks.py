@@ -89,11 +89,9 @@ def _bare(view: PipelineView) -> PipelineView:
 @pytest.mark.parametrize("kind", ["static", "measured"])
 def test_what_is_not_known_keeps_checks_silent(kind: str) -> None:
     built = pipeline(
-        stage("source", "from_tensor_slices"),
-        *(stage(f"stages.{index}", op) for index, op in enumerate(OPS)),
-        static=kind == "static",
+        stage("source", "from_tensor_slices"), *(stage(f"stages.{index}", op) for index, op in enumerate(OPS))
     )
-    for view in (replace(_bare(built), kind=kind), pipeline(static=kind == "static"), measured(pipeline())):
+    for view in (replace(_bare(built), kind=kind), replace(pipeline(), kind=kind), measured(pipeline())):
         assert [proposal for check in CHECKS.values() for proposal in check(view)] == []
 
 

@@ -15,13 +15,9 @@ from pipeprof.profiles.protocol.turns import BatchDigest, Built
 from pipeprof.profiles.worker.turns import inexact
 
 
-def batches(*rows: str, spec: str = "int64") -> list[BatchDigest]:
-    """A batch for each word; its letters are the elements."""
-    return [BatchDigest(word, list(word), spec) for word in rows]
-
-
 def built(*rows: str, ended: bool = False, spec: str = "int64") -> Built:
-    return Built(batches(*rows, spec=spec), ended, 1, 0.0, 0.0)
+    """A batch for each word; its letters are the elements."""
+    return Built([BatchDigest(word, list(word), spec) for word in rows], ended, 1, 0.0, 0.0)
 
 
 def test_another_order_is_another_value_for_the_class_same() -> None:

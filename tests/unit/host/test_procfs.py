@@ -58,21 +58,14 @@ ALL = [procfs.rss_bytes, procfs.peak_rss_bytes, procfs.io_read_bytes]
 
 
 @pytest.mark.parametrize("read", ALL)
-def test_what_is_not_there_is_none(tmp_path, read):
-    assert read(42, tmp_path) is None
-    assert procfs.thread_times(42, tmp_path) == {}
-
-
-@pytest.mark.parametrize("read", ALL)
-@pytest.mark.parametrize(
-    "text", ["", "\n", "nonsense", "Private_Clean: many kB\nVmHWM:\nread_bytes\n", "42 (x", "a b c d e f g\0"]
-)
-def test_nonsense_is_none(tmp_path, read, text):
-    make_process(tmp_path, 42)
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            path.write_text(text)
-    assert read(42, tmp_path) is None
+def test_nonsense_and_what_is_not_there_is_none(tmp_path, read):
+    assert (read(42, tmp_path), procfs.thread_times(42, tmp_path)) == (None, {})
+    for text in ("", "\n", "nonsense", "Private_Clean: many kB\nVmHWM:\nread_bytes\n", "42 (x", "a b c d e f g\0"):
+        make_process(tmp_path, 42)
+        for path in tmp_path.rglob("*"):
+            if path.is_file():
+                path.write_text(text)
+        assert read(42, tmp_path) is None, text
 
 
 def test_forbidden_files_are_none(proc):
@@ -80,19 +73,16 @@ def test_forbidden_files_are_none(proc):
     (proc / "42" / "io").unlink()
     (proc / "42" / "io").mkdir()
     assert procfs.io_read_bytes(42, proc) is None
+    assert procfs.reset_peak(42, proc) is False
+    assert not (proc / "42" / "clear_refs").exists()
+    (proc / "42" / "clear_refs").mkdir()
+    assert procfs.reset_peak(42, proc) is False
 
 
 def test_reset_peak_writes_five(proc):
     (proc / "42" / "clear_refs").write_text("")
     assert procfs.reset_peak(42, proc) is True
     assert (proc / "42" / "clear_refs").read_text() == "5"
-
-
-def test_reset_peak_that_is_forbidden(proc):
-    assert procfs.reset_peak(42, proc) is False
-    assert not (proc / "42" / "clear_refs").exists()
-    (proc / "42" / "clear_refs").mkdir()
-    assert procfs.reset_peak(42, proc) is False
 
 
 def test_system_times_leave_guests_out(tmp_path):
@@ -124,20 +114,16 @@ def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_pa
     assert CgroupWatch(Cgroup(proc=nowhere, root=nowhere), nowhere).report().killed is None
 
 
-def test_machine_memory(tmp_path):
-    assert limits.machine_memory(tmp_path) is None
+def test_memory_and_kills_of_the_machine(tmp_path):
+    assert limits.kernel_oom_kills(tmp_path) is None
+    (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 3\n")
+    assert limits.kernel_oom_kills(tmp_path) == 3
     (tmp_path / "meminfo").write_text(
         "MemTotal:  1000 kB\nMemFree:  1 kB\nMemAvailable:  600 kB\nHugePages_Total:  3\n"
     )
     assert limits.machine_memory(tmp_path) == limits.MachineMemory(1024000, 614400)
     (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemFree:  1 kB\n")
     assert limits.machine_memory(tmp_path) is None
-
-
-def test_kernel_oom_kills(tmp_path):
-    assert limits.kernel_oom_kills(tmp_path) is None
-    (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 3\n")
-    assert limits.kernel_oom_kills(tmp_path) == 3
 
 
 MOUNTS = r"""
@@ -185,8 +171,5 @@ def test_file_systems_of_userspace_and_of_networks_do_not_count(opened, path, fo
 
 
 def test_files_that_are_written_say_nothing_about_what_is_read(opened):
-    assert procfs.uncounted(42, opened(("/nfs/log", "0102001"), ("/nfs/both", "0100002"))) == set()
-
-
-def test_a_process_that_is_gone_has_no_files(tmp_path):
-    assert procfs.uncounted(42, tmp_path) == set()
+    proc = opened(("/nfs/log", "0102001"), ("/nfs/both", "0100002"))
+    assert procfs.uncounted(42, proc) == procfs.uncounted(99, proc) == set()
