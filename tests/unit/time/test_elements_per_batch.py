@@ -1,4 +1,4 @@
-"""Elements per batch: recorded graphs of all ops that batch (``tests/recorded/record_batching.py``)."""
+"""Elements per batch: recorded graphs of all ops that batch (``tests/recorded/batching_pipelines.py``)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def followed_by(name: str, *ops: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("op", BATCHING)
 def test_all_ops_that_batch_are_recorded(op: str) -> None:
-    assert op in RECORDED, f"no recorded graph of {op}: add it to tests/recorded/record_batching.py"
+    assert op in RECORDED, f"no recorded graph of {op}: add it to tests/recorded/batching_pipelines.py"
     assert RECORDED[op]["length"] > 1
 
 
