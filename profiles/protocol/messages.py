@@ -132,7 +132,7 @@ class MemoryReading:
 
     Attributes:
         name: The stretch: import, data, build, iterator, first, released, warmup or measure.
-        mapped: In glibc's blocks with a mapping of their own.
+        in_use: Bytes of glibc's blocks in use, those with a mapping of their own among them.
     """
 
     rss: int
@@ -141,15 +141,9 @@ class MemoryReading:
     file: int | None = None
     live: int | None = None
     live_peak: int | None = None
-    heap: int | None = None
+    in_use: int | None = None
     heap_free: int | None = None
-    mapped: int | None = None
     blocks: int | None = None
-
-    @property
-    def in_use(self) -> int | None:
-        """Bytes of glibc's blocks in use, those with a mapping of their own among them."""
-        return None if self.heap is None or self.mapped is None else self.heap + self.mapped
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ class _MallInfo(ctypes.Structure):
     """In the order of ``malloc.h``: hblkhd is number 4, uordblks and fordblks are 7 and 8."""
 
 
-def heap() -> tuple[int, int, int] | None:
-    """Return bytes of glibc's heap in use, free, and in blocks with their own mapping; None without glibc.
+def heap() -> tuple[int, int] | None:
+    """Return bytes of glibc's blocks in use, those with a mapping of their own among them, and free; None without it.
 
     It walks the heap's lists: 20 µs for hundreds of free blocks, 300 ms for a million.
     """
@@ -84,7 +84,7 @@ def heap() -> tuple[int, int, int] | None:
         return None
     function.restype = _MallInfo
     numbers = function().numbers
-    return int(numbers[7]), int(numbers[8]), int(numbers[4])
+    return int(numbers[7]) + int(numbers[4]), int(numbers[8])
 
 
 @cache
@@ -96,11 +96,11 @@ def _libc() -> Any:
         return None
 
 
-def read_memory(name: str, *, heap: tuple[int, int, int] | None, used: bool = True) -> MemoryReading | None:
+def read_memory(name: str, *, reads_heap: bool = True, used: bool = True) -> MemoryReading | None:
     """Read the process's memory; None where the system does not tell.
 
     Args:
-        heap: Glibc's, as it was read; None where it was not.
+        reads_heap: Whether to read glibc's heap, which may take long.
         used: Whether TensorFlow's devices may be in use. To look at them starts them, and a script that comes to
             configure them then fails.
     """
@@ -108,16 +108,15 @@ def read_memory(name: str, *, heap: tuple[int, int, int] | None, used: bool = Tr
     if pages is None:
         return None
     live, most = tensor_bytes() if used else (0, 0)
-    in_use, free, mapped = heap or (None, None, None)
+    in_use, free = (heap() if reads_heap else None) or (None, None)
     return MemoryReading(
         name=name,
         rss=pages.rss_bytes,
         file=pages.mapped_bytes,
         live=live,
         live_peak=most,
-        heap=in_use,
+        in_use=in_use,
         heap_free=free,
-        mapped=mapped,
         blocks=sys.getallocatedblocks(),
     )
 
@@ -184,7 +183,7 @@ class MemoryLog:
     def read(self, name: str, *, used: bool = True) -> None:
         """Take a reading that ends the stretch since the last one."""
         peak = procfs.peak_rss_bytes("self")
-        if (reading := read_memory(name, heap=heap(), used=used)) is not None:
+        if (reading := read_memory(name, used=used)) is not None:
             self._readings.append(replace(reading, peak=peak))
         if used:
             forget_peak()
@@ -309,7 +308,7 @@ class SoakWatch:
         if now < self._next:
             return
         began = self._cpu()
-        memory = read_memory("soak", heap=None if self._examines else heap())
+        memory = read_memory("soak", reads_heap=not self._examines)
         if memory is not None:
             self._send(
                 soak=SoakReading(
@@ -345,9 +344,9 @@ class SoakWatch:
 
 
 def _collected() -> int | None:
-    before = read_memory("soak", heap=heap())
+    before = read_memory("soak")
     gc.collect()
-    after = read_memory("soak", heap=heap())
+    after = read_memory("soak")
     if before is None or after is None or before.in_use is None or after.in_use is None:
         return None
     return before.in_use - after.in_use

@@ -34,7 +34,6 @@ def reading(
         file=0,
         live=None if live is None else round(live * MB),
         live_peak=None if most is None else round(most * MB),
-        heap=80 * MB,
         heap_free=round(free * MB),
     )
 

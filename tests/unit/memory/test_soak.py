@@ -158,9 +158,9 @@ def watched(monkeypatch, heap, seconds, **clocks):
 def test_what_takes_long_is_read_seldom(monkeypatch, heap_ms, seconds, readings):
     now, cpu = [0.0], [0.0]
 
-    def heap() -> tuple[int, int, int]:
+    def heap() -> tuple[int, int]:
         cpu[0] += heap_ms / 1e3
-        return 1, 2, 3
+        return 4, 2
 
     watch, sent = watched(monkeypatch, heap, seconds, clock=lambda: now[0], cpu=lambda: cpu[0])
     while not watch.is_over:
@@ -194,7 +194,7 @@ def test_the_end_of_memory_has_an_interval() -> None:
 
 
 def reading(t: float, memory: float, *, examined: bool = False) -> SoakReading:
-    whole = MemoryReading(rss=int(memory) + 400 * MB, file=0, live=0, heap=int(memory), heap_free=0, mapped=0, blocks=0)
+    whole = MemoryReading(rss=int(memory) + 400 * MB, file=0, live=0, in_use=int(memory), heap_free=0, blocks=0)
     return SoakReading(t, int(t / EPOCH), int(10 * t), whole, cores=0.001, python=5 * MB if examined else None)
 
 

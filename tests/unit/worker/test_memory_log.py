@@ -15,7 +15,7 @@ def test_the_heap_in_use_grows_with_what_is_allocated() -> None:
     kept = [ctypes.create_string_buffer(50_000) for _ in range(200)]
     after = heap()
     assert after is not None
-    assert 9_000_000 < after[0] - before[0] + after[2] - before[2] < 30_000_000
+    assert 9_000_000 < after[0] - before[0] < 30_000_000
     assert kept
 
 
