@@ -15,7 +15,7 @@ from pipeprof.profiles.worker.script import device_window
 from pipeprof.profiles.worker.script.device_window import JAX, DeviceSteps, TorchClock, TraceClock
 from pipeprof.profiles.worker.trace import device as device_clock
 
-PASS: Any = object()
+PASSES: Any = [object(), object()]
 
 
 class Cuda:
@@ -91,19 +91,6 @@ def test_what_lies_between_two_epochs_is_no_step(cuda: Cuda) -> None:
     assert window.seconds == pytest.approx(28 * 0.020 + 0.028)
 
 
-@pytest.mark.usefixtures("now")
-def test_the_steps_of_fit_are_those_within_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
-    steps, epochs = DeviceSteps(), [object(), object()]
-    for number in range(20):
-        assert steps.goes_on(SimpleNamespace(kind="fit"), epochs[number // 10], stopped=False)
-    steps.close()
-    assert steps.read is not None
-    assert steps.read.came == [True] * 9 + [False] + [True] * 9 + [False]
-    assert clock.calls[1:3] == ["requested", "came"]
-
-
 class Clock:
     """A clock that takes no time; `fails` names a method that raises."""
 
@@ -128,33 +115,55 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     return at
 
 
-def steps_of(clock: Clock, now: SimpleNamespace, seconds: float, monkeypatch: pytest.MonkeyPatch) -> DeviceSteps:
-    """Train to the window's end with steps that take `seconds`."""
-    monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
-    steps = DeviceSteps()
-    while steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=False):
-        steps.came()
-        now.seconds += seconds
-    return steps
+@pytest.fixture
+def train(now: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def train(
+        clock: Clock, steps: int, seconds: float = 0.1, *, kind: str = "loop", stops: bool = False
+    ) -> DeviceSteps:
+        """Take so many steps, or those to the window's end; ten are an epoch, which `fit` has."""
+        monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
+        main, device = SimpleNamespace(kind=kind), DeviceSteps()
+        for number in range(steps):
+            if not device.goes_on(main, PASSES[number // 10 if kind == "fit" else 0], stopped=False):
+                return device
+            if kind == "loop":
+                device.came()
+            now.seconds += seconds
+        if stops:
+            assert not device.goes_on(main, PASSES[0], stopped=True)
+        return device
+
+    return train
 
 
-def test_the_window_ends_with_enough_steps(now: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_steps_of_fit_are_those_within_an_epoch(train: Any) -> None:
     clock = Clock()
-    steps = steps_of(clock, now, 0.1, monkeypatch)
+    steps = train(clock, 20, 0.0, kind="fit")
+    steps.close()
+    assert steps.read.came == [True] * 9 + [False] + [True] * 9 + [False]
+    assert clock.calls[1:3] == ["requested", "came"]
+
+
+def test_the_window_ends_with_enough_steps(train: Any) -> None:
+    clock = Clock()
+    steps = train(clock, 1000)
     assert (clock.calls[0], clock.calls[-1]) == ("start", "read")
     assert abs(clock.calls.count("requested") - 30) <= 1
-    assert steps.read is not None
     assert read_device(steps.read).window is not None
-    assert not steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=False)
+    assert not steps.goes_on(SimpleNamespace(kind="loop"), PASSES[0], stopped=False)
+
+
+def test_a_run_that_is_stopped_keeps_what_the_clock_showed(train: Any) -> None:
+    window = read_device(train(Clock(), 2 * LEAST_DEVICE_STEPS, 0.01, stops=True).read).window
+    assert window is not None
+    assert window.wait_share == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("fails", ["start", "requested", "came", "read"])
-def test_a_clock_that_fails_leaves_the_wait_unknown_and_is_stopped_if_it_was_started(
-    fails: str, now: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_fails_leaves_the_wait_unknown_and_is_stopped_if_it_was_started(fails: str, train: Any) -> None:
     """A trace that cannot be started is the script's own at work."""
     clock = Clock(fails)
-    read = steps_of(clock, now, 0.1, monkeypatch).read
+    read = train(clock, 1000).read
     assert read is None or read_device(read).window is None
     assert ("read" in clock.calls) is (fails != "start")
 
@@ -173,28 +182,11 @@ def test_a_script_with_a_profiler_of_its_own_gets_no_other(
     assert found is None if clock is None else isinstance(found, clock)
 
 
-def test_a_run_that_is_stopped_keeps_what_the_clock_showed(
-    now: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
-    steps = DeviceSteps()
-    for _ in range(2 * LEAST_DEVICE_STEPS):
-        assert steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=False)
-        steps.came()
-        now.seconds += 0.01
-    assert not steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=True)
-    assert steps.read is not None
-    window = read_device(steps.read).window
-    assert window is not None
-    assert window.wait_share == pytest.approx(0.25)
-
-
 @pytest.mark.parametrize("stopped", [True, False])
 def test_where_no_gpu_computes_nothing_more_is_requested(stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_window, "asynchronous", lambda _main: JAX)
     modules = {"jax": SimpleNamespace(default_backend=lambda: "cpu")}
     monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules=modules))
     steps = DeviceSteps()
-    assert not steps.goes_on(SimpleNamespace(kind="loop"), PASS, stopped=stopped)
+    assert not steps.goes_on(SimpleNamespace(kind="loop"), PASSES[0], stopped=stopped)
     assert not steps.began

@@ -78,11 +78,19 @@ def rows_of(events: Events) -> list[Event]:
 
 
 class FakeTime:
-    """Stands in for the module `time` in the loop and its windows: it only moves when told."""
+    """Stands in for the module `time`, and is the clock of a simulated device: it only moves when told."""
 
-    def __init__(self) -> None:
-        self.ns = 1_000_000 * MS
+    def __init__(self, ns: int = 1_000_000 * MS, late: int = 0) -> None:
+        self.ns, self.late = ns, late
         self.cpu_share = 0.5
+
+    def now(self) -> int:
+        return self.ns
+
+    def sleep_until(self, deadline: int) -> int:
+        if deadline > self.ns:
+            self.ns = deadline + self.late
+        return self.ns
 
     def thread_time_ns(self) -> int:
         return round(self.ns * self.cpu_share)

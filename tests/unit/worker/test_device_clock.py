@@ -1,4 +1,4 @@
-"""Steps under a library's profiler: what is marked, when it ends, and on which devices it is done at all."""
+"""What is looked at after a measurement: its graphs, a trace, and steps under a library's profiler."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from unit.worker.test_after_the_measurement import Channel
+from unit.worker.fakes import FakeChannel, plan
 
 from pipeprof.pipelines.steps.consumer import StepFacts
-from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.gaps.steps import read_device
-from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead
-from pipeprof.profiles.protocol.options import Options
+from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead, Trace
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.trace import device as device_clock
 from pipeprof.profiles.worker.trace.device import MOST_STEPS, trace_steps
 
 
-class Profiler:
-    """A profiler that writes down what happened."""
+class Bench:
+    """A loop of steps of equal length on a clock that stands still otherwise, and its profiler."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float, fails_at: int | None = None) -> None:
         self.events: list[str] = []
+        self.now, self.taken = 0.0, 0
+        self.seconds, self.fails_at = seconds, fails_at
+        self.on: str | None = "gpu"
 
-    def start(self, folder: str) -> None:
+    def start(self, _folder: str) -> None:
         self.events.append("start")
-        Path(folder, "host.xplane.pb").write_bytes(b"trace")
 
     @contextmanager
     def mark(self) -> Iterator[None]:
@@ -40,27 +40,18 @@ class Profiler:
     def stop(self) -> None:
         self.events.append("stop")
 
-
-class Bench:
-    """A loop of steps of equal length on a clock that stands still otherwise."""
-
-    def __init__(self, seconds: float, fails_at: int | None = None) -> None:
-        self.profiler, self.now, self.taken = Profiler(), 0.0, 0
-        self.seconds, self.fails_at = seconds, fails_at
-        self.on: str | None = "gpu"
-
     def next(self) -> int:
         self.taken += 1
         if self.taken == self.fails_at:
             raise RuntimeError("the input fails")
-        self.profiler.events.append("fetch")
+        self.events.append("fetch")
         return self.taken
 
     def wait(self) -> tuple[int, int]:
         return 0, 0
 
     def submit(self, _batch: object) -> tuple[int, int]:
-        self.profiler.events.append("step")
+        self.events.append("step")
         self.now += self.seconds
         return 0, 0
 
@@ -77,7 +68,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     def make(seconds: float, fails_at: int | None = None) -> Bench:
         made = Bench(seconds, fails_at)
         monkeypatch.setattr(device_clock, "time", SimpleNamespace(perf_counter=lambda: made.now))
-        monkeypatch.setattr(device_clock, "PROFILERS", {"jax": lambda: made.profiler})
+        monkeypatch.setattr(device_clock, "PROFILERS", {"jax": lambda: made})
         monkeypatch.setattr(device_clock.tempfile, "mkdtemp", lambda **_: str(tmp_path))
         return made
 
@@ -91,40 +82,58 @@ def test_each_request_has_a_mark_and_the_recording_ends_with_enough_steps(
     one = bench(seconds)
     found = one.trace("jax")
     assert found == DeviceRead([True] * count, str(tmp_path))
-    assert one.profiler.events[:5] == ["start", "[", "fetch", "]", "step"]
+    assert one.events[:5] == ["start", "[", "fetch", "]", "step"]
     # The last step ends where the next request would begin.
-    assert one.profiler.events[-4:] == ["step", "[", "]", "stop"]
+    assert one.events[-4:] == ["step", "[", "]", "stop"]
 
 
-def test_a_step_of_a_library_without_a_profiler_is_not_traced(bench: Any) -> None:
-    assert bench(0.1).trace("python") is None
-
-
-def test_of_pytorch_nothing_is_recorded_and_the_report_says_so(bench: Any) -> None:
+def test_of_a_library_without_a_profiler_nothing_is_recorded_and_of_pytorch_the_report_says_so(bench: Any) -> None:
     one = bench(0.1)
+    assert one.trace("python") is None
     read = one.trace("torch")
     assert read == DeviceRead([])
-    assert one.profiler.events == []
+    assert one.events == []
     seen = read_device(read)
     assert (seen.window, seen.gaps) == (None, None)
-    assert seen.unknown == (
-        "n/a: pipeprof records no trace of PyTorch; `pipeprof gaps TRACE` reads one that torch.profiler has written"
-    )
+    assert "`pipeprof gaps TRACE` reads one that torch.profiler has written" in seen.unknown
 
 
 def test_a_pipeline_that_fails_ends_the_profiler(bench: Any) -> None:
     one = bench(0.1, fails_at=4)
     with pytest.raises(RuntimeError, match="the input fails"):
         one.trace("jax")
-    assert one.profiler.events[-1] == "stop"
+    assert one.events[-1] == "stop"
 
 
 @pytest.mark.parametrize(("on", "sent"), [("gpu", 1), ("tpu", 1), ("cpu", 0), (None, 0)])
 def test_steps_are_traced_where_they_compute_on_a_device(bench: Any, on: str | None, sent: int) -> None:
     one = bench(0.1)
     one.on = on
-    channel = Channel()
-    run = sample.JobRun(Options(ParsedTarget("spec", Path("a.yaml")), []), channel)  # type: ignore[arg-type]
+    channel: Any = FakeChannel()
+    run = sample.JobRun(plan(), channel)
     run.feed, run._step_job = one, SimpleNamespace(kind="jax")  # type: ignore[assignment]
     run._trace_device(one)
-    assert len([changes for changes in channel.sent if "device" in changes]) == sent
+    assert len(channel.of("device")) == sent
+
+
+@pytest.mark.parametrize(("fails", "said"), [(False, "trace"), (True, "warnings")])
+def test_the_trace_comes_last_and_one_that_fails_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, fails: bool, said: str
+) -> None:
+    done: list[str] = []
+
+    def trace(_run: object) -> Trace:
+        done.append("trace")
+        if fails:
+            raise RuntimeError("by chance")
+        return Trace()
+
+    monkeypatch.setattr(sample, "replay", lambda *_: done.append("replay"))
+    monkeypatch.setattr(sample.JobRun, "_run_trace", trace)
+    channel: Any = FakeChannel()
+    run: Any = sample.JobRun(plan(), channel)
+    run._describe = lambda: done.append("graphs")
+    run._measure_extras(None)
+    assert done == ["graphs", "replay", "trace"]
+    sent = [name for changes in channel.sent for name in changes if name != "phases"]
+    assert sent == ["trace_ends_in", said]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,27 +13,17 @@ from pipeprof.profiles.worker.memory.model_log import MOST, ModelLog
 
 
 @dataclass
-class Node:
-    name: str
-
-
-@dataclass
-class Proto:
-    nodes: dict[int, Node]
-
-
-@dataclass
 class Shot:
     """A snapshot: which iterator, when, and the kinds of its inputs."""
 
     of: int
     at: int
-    kinds: tuple[str, ...] = ("Batch", "Map")
-    tuned: tuple[tuple[str, str, float], ...] = ()
-    proto: Proto = field(init=False)
+    kinds: tuple[str, ...]
+    tuned: tuple[tuple[str, str, float], ...]
 
-    def __post_init__(self) -> None:
-        self.proto = Proto({n: Node(name) for n, name in enumerate(self.kinds)})
+    @property
+    def proto(self) -> SimpleNamespace:
+        return SimpleNamespace(nodes={n: SimpleNamespace(name=name) for n, name in enumerate(self.kinds)})
 
     def parameters(self) -> tuple[tuple[str, str, float], ...]:
         return self.tuned
@@ -45,12 +36,10 @@ class Scene:
     """A feed of numbered iterators, and a camera that says when each snapshot was taken."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.iterator = 0
-        self.at = 0
+        self.iterator = self.at = self.steps = 0
         self.kinds: tuple[str, ...] = ("Batch", "Map")
         self.tuned: tuple[tuple[str, str, float], ...] = ()
         self.blind = False
-        self.steps = 0
         self.log = ModelLog()
         monkeypatch.setattr(models, "take_snapshot", self._shoot)
 
@@ -58,9 +47,6 @@ class Scene:
         assert iterator == self.iterator
         self.at += 1
         return None if self.blind else Shot(iterator, self.at, self.kinds, self.tuned)
-
-    def begin(self) -> None:
-        self.log.begin(self)
 
     def look(self, steps: int = 1, kinds: tuple[str, ...] | None = None) -> int:
         self.steps += steps
@@ -97,14 +83,14 @@ FULL = ("Batch", "Map", "TFRecord")
 
 
 def test_looks_at_one_iterator_follow_each_other(scene):
-    scene.begin()
+    scene.log.begin(scene)
     for _ in range(3):
         scene.look(10)
     assert moments(scene.segments()) == [(1, 2, 10), (2, 3, 10), (3, 4, 10)]
 
 
 def test_no_segment_spans_two_iterators(scene):
-    scene.begin()
+    scene.log.begin(scene)
     scene.look(10)
     scene.look(5)
     scene.restart()
@@ -115,7 +101,7 @@ def test_no_segment_spans_two_iterators(scene):
 
 
 def test_an_iterator_that_began_between_two_looks_has_all_of_its_counts(scene):
-    scene.begin()
+    scene.log.begin(scene)
     scene.look(10)
     scene.iterator += 1
     scene.log.follow(14)
@@ -124,7 +110,7 @@ def test_an_iterator_that_began_between_two_looks_has_all_of_its_counts(scene):
 
 
 def test_the_fullest_look_is_kept_though_a_later_one_shows_less(scene):
-    scene.begin()
+    scene.log.begin(scene)
     scene.log._every = 1000
     scene.look(5, FULL)
     fullest = scene.look(5)
@@ -133,20 +119,26 @@ def test_the_fullest_look_is_kept_though_a_later_one_shows_less(scene):
     assert moments(scene.segments()) == [(1, fullest, 10), (fullest, last, 10)]
 
 
-@pytest.mark.parametrize("looks", [1, MOST - 1, MOST, MOST + 1, 1000])
-def test_the_number_kept_is_bounded_and_no_batch_is_lost(scene, looks):
-    scene.begin()
-    for _ in range(looks):
-        scene.look(3)
+@pytest.mark.parametrize(
+    ("epochs", "looks"),
+    [*((1, looks) for looks in (1, MOST - 1, MOST, MOST + 1, 1000)), *((epochs, 9) for epochs in (2, 20, 59))],
+)
+def test_the_number_kept_is_bounded_and_no_batch_is_lost(scene, epochs, looks):
+    scene.log.begin(scene)
+    for epoch in range(epochs):
+        if epoch:
+            scene.restart()
+        for _ in range(looks):
+            scene.look(3)
     segments = scene.segments()
-    assert len(segments) <= MOST + 3
-    assert sum(one.batches for one in segments) == 3 * looks
+    assert len(segments) <= (MOST + 3 if epochs == 1 else 5 * MOST)
+    assert sum(one.batches for one in segments) == 3 * looks * epochs
     assert segments[0].first["at"] == 1
     assert segments[-1].last["at"] == scene.at
 
 
 def test_thousands_of_epochs_are_kept_in_part(scene):
-    scene.begin()
+    scene.log.begin(scene)
     for _ in range(3000):
         scene.look(2, FULL)
         scene.look(2, ("Batch",))
@@ -157,7 +149,7 @@ def test_thousands_of_epochs_are_kept_in_part(scene):
 
 def test_a_pipeline_without_a_model_has_no_segments(scene):
     scene.blind = True
-    scene.begin()
+    scene.log.begin(scene)
     scene.look()
     scene.restart()
     scene.look()
@@ -166,49 +158,23 @@ def test_a_pipeline_without_a_model_has_no_segments(scene):
     assert scene.log.look(scene) is None
 
 
-def test_what_autotune_has_set_is_read_off(scene):
-    assert scene.log.parameters(None) is None
-    assert scene.log.parameters(scene) is None
+def test_what_autotune_has_set_and_the_model_now_are_read_off(scene):
+    assert scene.log.parameters(None) is scene.log.parameters(scene) is None
     scene.tuned = (("Map", "parallelism", 4.0),)
     assert scene.log.parameters(scene) == (("Map", "parallelism", 4.0),)
-
-
-def test_the_model_now_is_a_plain_record(scene):
     assert scene.log.look(None) is None
-    assert scene.log.look(scene) == {"of": 0, "at": 1, "kinds": 2}
+    assert scene.log.look(scene) == {"of": 0, "at": 3, "kinds": 2}
 
 
-def test_the_fullest_look_of_each_iterator_outlives_the_thinning(scene):
-    scene.begin()
+@pytest.mark.parametrize("kinds", [[FULL] * 4, [FULL, ("Batch", "Map")]])
+def test_the_fullest_look_of_each_iterator_outlives_the_thinning(scene, kinds):
+    scene.log.begin(scene)
     fullest = []
-    for _ in range(4):
+    for full in kinds:
         for _ in range(10):
-            scene.look(1, FULL)
+            scene.look(1, full)
         fullest.append(scene.at)
         for _ in range(40):
             scene.look(1, ("Batch",))
         scene.restart()
-    ends = [one.last["at"] for one in scene.segments()]
-    assert set(fullest) <= set(ends)
-
-
-def test_each_iterator_has_a_fullest_look_of_its_own(scene):
-    scene.begin()
-    scene.log._every = 1000
-    scene.look(5, FULL)
-    scene.restart()
-    fullest = scene.look(5, ("Batch", "Map"))
-    scene.look(5, ("Batch",))
-    scene.restart()
-    assert fullest in [one.last["at"] for one in scene.segments()]
-
-
-@pytest.mark.parametrize("epochs", [2, 20, 59])
-def test_batches_of_several_epochs_sum_up(scene, epochs):
-    scene.begin()
-    for _ in range(epochs):
-        for _ in range(9):
-            scene.look(2)
-        scene.restart()
-    scene.look(1)
-    assert sum(one.batches for one in scene.segments()) == 18 * epochs + 1
+    assert set(fullest) <= {one.last["at"] for one in scene.segments()}
