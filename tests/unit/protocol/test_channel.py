@@ -8,12 +8,12 @@ import json
 import os
 import signal
 import threading
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.worker.fakes import in_a_child
 
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import ErrorFrame
@@ -23,25 +23,15 @@ from pipeprof.profiles.protocol.messages import Answer, Warned
 from pipeprof.profiles.protocol.options import Options, StepJob, to_worker
 
 FRAME = ErrorFrame("a.py", 3, "f")
-WARNED = {"warnings": [Warned("a", "b")]}
 DONE = {"done": True}
-
-
-@dataclass
-class Killed:
-    """Calls of `os.killpg`."""
-
-    calls: list[tuple[int, int]] = field(default_factory=list)
-
-    def __call__(self, group: int, number: int) -> None:
-        self.calls.append((group, number))
 
 
 @pytest.fixture
 def killed(monkeypatch):
-    kill = Killed()
-    monkeypatch.setattr(channel.os, "killpg", kill)
-    return kill
+    """Calls of `os.killpg`."""
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(channel.os, "killpg", lambda *group: calls.append(group))
+    return calls
 
 
 @pytest.fixture
@@ -59,10 +49,6 @@ def pipes():
 def worker_end(said: str) -> tuple[WorkerEnd, io.StringIO]:
     out = io.StringIO()
     return WorkerEnd(io.StringIO(said), out), out
-
-
-def sent(out: io.StringIO) -> list[dict]:
-    return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
 class Writes(io.StringIO):
@@ -87,7 +73,9 @@ def test_what_is_sent_together_goes_out_in_one_piece_also_after_an_error():
             other = threading.Thread(target=worker.send, kwargs={"answer": Answer()})
             other.start()
             other.join()
-            worker.warn("x", "y")
+            with worker.together():
+                worker.warn("x", "y")
+            assert len(out.pieces) == 1
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -104,21 +92,28 @@ def test_the_job_is_the_first_line():
     assert not worker.stop.is_set()
 
 
-def test_the_wish_to_stop_sets_the_flag(killed):
-    worker, out = worker_end('{"c":"stop"}\n')
-    worker.answer = Answer
+def fails() -> Answer:
+    msg = "changed while it was read"
+    raise RuntimeError(msg)
+
+
+@pytest.mark.parametrize(
+    ("commands", "answer", "said"),
+    [
+        pytest.param(["stop"], Answer, [], id="the wish to stop"),
+        pytest.param(["look", "look", "stop"], lambda: Answer([FRAME]), [Answer([FRAME])] * 2, id="questions"),
+        pytest.param(["look", "stop"], fails, [Answer()], id="an answer that fails is still an answer"),
+        pytest.param(["look", "stop"], None, [], id="a question before there is an answer"),
+    ],
+)
+def test_commands_are_followed_until_the_parent_is_gone(killed, commands, answer, said):
+    worker, out = worker_end("".join(f'{{"c":"{command}"}}\n' for command in commands))
+    if answer is not None:
+        worker.answer = answer
     worker._hear()
+    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [{"answer": one} for one in said]
     assert worker.stop.is_set()
-    assert sent(out) == []
-    assert killed.calls == [(0, signal.SIGKILL)]
-
-
-def test_questions_are_answered(killed):
-    worker, out = worker_end('{"c":"look"}\n{"c":"look"}\n')
-    worker.answer = lambda: Answer([FRAME])
-    worker._hear()
-    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [{"answer": Answer([FRAME])}] * 2
-    assert killed.calls
+    assert killed == [(0, signal.SIGKILL)]
 
 
 @pytest.mark.parametrize("last", ['{"c":"sto', "garbage\n", "[]\n", '{"d": 1}\n', "\n"])
@@ -126,20 +121,7 @@ def test_a_line_that_the_parents_death_cut_off_does_not_save_the_group(killed, l
     worker, _ = worker_end('{"c":"stop"}\n' + last)
     worker._hear()
     assert worker.stop.is_set()
-    assert killed.calls == [(0, signal.SIGKILL)]
-
-
-def test_an_answer_that_fails_is_still_an_answer(killed):
-    def fails() -> Answer:
-        msg = "changed while it was read"
-        raise RuntimeError(msg)
-
-    worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
-    worker.answer = fails
-    worker._hear()
-    assert sent(out) == [{"answer": {"frames": [], "model": None, "measured": None}}]
-    assert worker.stop.is_set()
-    assert killed.calls
+    assert killed == [(0, signal.SIGKILL)]
 
 
 def test_a_parent_that_no_longer_listens_is_gone(killed, pipes):
@@ -149,7 +131,7 @@ def test_a_parent_that_no_longer_listens_is_gone(killed, pipes):
     worker = WorkerEnd.open(os.dup(read), os.dup(mine))
     worker.answer = Answer
     worker._hear()
-    assert killed.calls == [(0, signal.SIGKILL)]
+    assert killed == [(0, signal.SIGKILL)]
 
 
 def test_the_workers_children_do_not_inherit_its_pipes(pipes):
@@ -160,17 +142,6 @@ def test_the_workers_children_do_not_inherit_its_pipes(pipes):
     assert not worker.stop.is_set()
     assert not os.get_inheritable(read)
     assert not os.get_inheritable(write)
-
-
-def in_a_child(do) -> int:
-    """Run something in a forked child; its exit status."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            do()
-        finally:
-            os._exit(77)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(pipes):
@@ -261,22 +232,3 @@ def test_messages_arrive_whole_wherever_the_bytes_are_cut(texts, data):
 )
 def test_garbage_lines_are_dropped(garbage):
     assert HarnessEnd(-1).feed(garbage + b'\n{"done":true}\n') == [DONE]
-
-
-def test_a_question_before_there_is_an_answer_is_passed_over(killed):
-    worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
-    worker._hear()
-    assert worker.stop.is_set()
-    assert sent(out) == []
-    assert len(killed.calls) == 1
-
-
-def test_what_is_sent_together_within_is_sent_at_the_outermost_end():
-    out = io.StringIO()
-    worker = WorkerEnd(io.StringIO(), out)
-    with worker.together():
-        with worker.together():
-            worker.warn("a", "b")
-        assert out.getvalue() == ""
-        worker.send(done=True)
-    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [WARNED, DONE]

@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +21,7 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
-from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
 from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
 from pipeprof.profiles.worker.script import device_window, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.observer import main_of
@@ -32,7 +30,7 @@ from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
-from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
+from tests.unit.worker.fakes import MS, FakeChannel, FakeTime, in_a_child
 
 TRAIN = ParsedTarget("script", Path("train.py"))
 
@@ -107,22 +105,6 @@ def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyP
     first.join()
     assert later.is_alive()
     assert run.ends == ["first"]
-
-
-def test_what_a_look_has_to_tell_goes_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    run, told = Run(soak=True), []
-
-    @contextmanager
-    def together() -> Iterator[None]:
-        told.append("together")
-        yield
-        told.append("out")
-
-    monkeypatch.setattr(run.channel, "together", together)
-    monkeypatch.setattr(run, "_look_ns", lambda: 1)
-    monkeypatch.setattr(run, "_look", lambda: (told.append("look"), run._reporter.closing.set()))
-    run._reporter.run()
-    assert told == ["together", "look", "out"]
 
 
 def test_after_a_normal_end_a_write_ends_the_process() -> None:
@@ -288,21 +270,6 @@ def test_costs_of_an_iterator_are_those_of_the_batches_since_it_began(monkeypatc
     assert counts == [132, 140]
 
 
-@pytest.mark.parametrize(("soak", "every"), [(False, SEND_SECONDS), (True, SOAK_SEND_SECONDS)])
-def test_facts_and_steps_are_told_as_often_as_memory(monkeypatch: pytest.MonkeyPatch, soak: bool, every: float) -> None:
-    time, run = FakeTime(), Run(soak=soak)
-    assert run._open("measure", lambda _: None)._partial_ns == 1e9 * every
-    monkeypatch.setattr(run_script, "time", time)
-    run._clock = SimpleNamespace(seconds=0.0)
-    run._script_feed.holder = SimpleNamespace(iterator=object)
-    run._window = window([], 0.0)
-    run._models = run._memory = SimpleNamespace(observe=lambda *_: None, look=lambda *_: None, latest=None)
-    for _ in range(100):
-        run._measured(SimpleNamespace(steps=7))
-        time.pass_ms(1000 * every / 10)
-    assert len(run.channel.of("training")) == 10
-
-
 def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     run, finished = Run(), []
 
@@ -359,16 +326,6 @@ def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     run.phase, run.channel.stopped = "measure", stopped
     run._enter("trace")
     assert run.phase == ("measure" if stopped else "trace")
-
-
-def test_what_is_lacking_is_told_in_one_sentence() -> None:
-    run = Run()
-    with run._attempt("no-graph", "The graph could not be read"):
-        run._graphs()
-    run._note_no_trace("Another profiler is running.")
-    graph, trace = (warning.text for warning in run.channel.warned())
-    assert graph == "The graph could not be read: the dataset was gone before the first look at it."
-    assert trace.startswith("No trace: Another profiler is running; times of ops")
 
 
 SECOND = 1_000_000_000
@@ -440,17 +397,6 @@ def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.M
         run._observer.asked(iterator)
     assert calls == ["start", "requested", "came", "requested", "came", "read", "10 s"]
     assert run._observer.came is None
-
-
-def in_a_child(do: Any) -> int:
-    """Run something in a forked child; its exit status."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            do()
-        finally:
-            os._exit(77)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_child_that_the_script_forks_is_left_alone() -> None:

@@ -55,7 +55,6 @@ class Event(NamedTuple):
 
 
 def traced(rows: Iterable[Event]) -> Events:
-    """Events of a trace from rows."""
     rows = list(rows)
     names = list(dict.fromkeys(row.name for row in rows))
     columns = {
@@ -69,7 +68,6 @@ def traced(rows: Iterable[Event]) -> Events:
 
 
 def rows_of(events: Events) -> list[Event]:
-    """The events in rows."""
     columns = (events.thread, events.name, events.start_ps, events.duration_ps, events.step)
     return [
         Event(thread, events.names[name], start, duration, None if step == NO_STEP else step)
@@ -247,6 +245,17 @@ class FakeWorker:
         if self.returncode is None:
             self.returncode = self.killed_as
         return self.returncode
+
+
+def in_a_child(do: Callable[[], object]) -> int:
+    """Run something in a forked child; its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            do()
+        finally:
+            os._exit(77)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> MemorySample:
