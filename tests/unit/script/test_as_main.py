@@ -1,7 +1,8 @@
-"""A script as Python runs it: its name, its arguments, and what is printed of its errors."""
+"""A script as Python runs it: what it finds imported, its name, its arguments, and what is printed of its errors."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
 from pipeprof.profiles.harness.received import shorten_training
+from pipeprof.profiles.worker.memory import memory_log
 from pipeprof.profiles.worker.script.import_guard import of_script, run_as_main
 
 SCRIPT = """\
@@ -60,3 +62,25 @@ def test_a_profile_names_files_as_the_user_types_them(script: Path) -> None:
     assert [use.file for use in training.datasets] == ["train.py", "/lib/data.py"]
     assert training.saver is not None
     assert training.saver.file == "train.py"
+
+
+CONFIGURED = ("numpy", "tensorflow", "keras", "jax", "torch", "absl", "google.protobuf", "h5py", "psutil")
+
+
+@pytest.mark.parametrize("module", ["pipeprof.profiles.worker.main", "pipeprof.profiles.worker.script.run_script"])
+def test_nothing_that_a_script_may_configure_is_imported(module: str) -> None:
+    code = f"import sys, {module}; print(*[name for name in {CONFIGURED} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_reading_before_the_script_starts_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    def starts() -> None:
+        raise AssertionError("TensorFlow's devices were started")
+
+    monkeypatch.setattr(memory_log, "tensor_bytes", starts)
+    monkeypatch.setattr(memory_log, "forget_peak", starts)
+    log = memory_log.MemoryLog(counts_arrays=False)
+    log.read("import", used=False)
+    found = log.report(sources=(), batch_bytes=None)
+    assert [(one.name, one.live) for one in found.readings] == [("import", 0)]

@@ -72,37 +72,30 @@ SPEC = """
 version: 1
 source: {range: {stop: 8}}
 stages:
-  - distribute: {processing_mode: parallel_epochs, service: "h1:5000"}
 """
-OWN = """
-version: 1
-source: {range: {stop: 8}}
-stages:
-  - apply: {python: "in.py:share"}
-"""
+SHARED = '  - distribute: {processing_mode: parallel_epochs, service: "h1:5000"}\n'
 SERVICE = "service = tf.data.experimental.service\n"
 
 
-def test_a_spec_says_where_it_registers_how_many(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        (SHARED, "a build of this pipeline registers 1 dataset with the tf.data service h1:5000 and starts 1 job"),
+        (SHARED.replace("h1:5000", "local"), None),
+        ("  - batch: {batch_size: 2}\n", None),
+        (
+            '  - apply: {python: "in.py:share"}\n',
+            "in.py has calls that register 1 dataset with a tf.data service and start 1 job there",
+        ),
+    ],
+)
+def test_a_spec_says_where_it_registers_how_many(tmp_path: Path, stages: str, said: str | None) -> None:
     path = tmp_path / "spec.yaml"
-    path.write_text(SPEC)
-    said = what_is_registered(load_spec(path), path)
-    assert said == "a build of this pipeline registers 1 dataset with the tf.data service h1:5000 and starts 1 job"
-    path.write_text(SPEC.partition("stages")[0])
-    assert what_is_registered(load_spec(path), path, again="and again") is None
-    path.write_text(SPEC.replace("h1:5000", "local"))
-    assert what_is_registered(load_spec(path), path) is None
-
-
-def test_the_python_of_a_spec_counts(tmp_path: Path) -> None:
-    path = tmp_path / "spec.yaml"
-    path.write_text(OWN)
-    (tmp_path / "in.py").write_text(
-        f"{SERVICE}def share(d):\n    return d.apply(service.distribute('OFF', 'h1:5000'))\n"
-    )
-    said = what_is_registered(load_spec(path), path)
-    assert said is not None
-    assert said.startswith("in.py has calls that register 1 dataset with a tf.data service and start 1 job there")
+    path.write_text(SPEC + stages)
+    function = "def share(d):\n    return d.apply(service.distribute('OFF', 'h1:5000'))\n"
+    (tmp_path / "in.py").write_text(SERVICE + function)
+    found = what_is_registered(load_spec(path), path)
+    assert found is None if said is None else str(found).startswith(said)
 
 
 @pytest.mark.parametrize(

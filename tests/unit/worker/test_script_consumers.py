@@ -152,10 +152,6 @@ class TestFit:
         # The gaps were longer than the steps by four, so that of the next three only two are fetches.
         assert sum(reading.got - reading.asked for reading in then) == pytest.approx(2, abs=1)
 
-    def test_no_model(self):
-        folded = fit(StepClock(), a_pass(), [0, 28, 30, 58, 60], gap=None)
-        assert all(reading.got == reading.asked for reading in folded)
-
 
 class TestConsumer:
     def test_a_loop_is_seen_although_keras_calls_it(self):
@@ -206,18 +202,27 @@ class TestConsumer:
         folded_by(consumer, 200)
         assert consumer.together == together
 
-    def test_an_iterator_that_ends_beside_one_that_goes_on(self):
+    @pytest.mark.parametrize(
+        ("first", "second", "waits"),
+        [
+            pytest.param(
+                {"times": [10, 16, 24], "ended": 25},
+                {"times": [16, 22, 25, 31, 33, 39]},
+                [(10, 16, 16), (16, 22, 24), (25, 31, 33)],
+                id="one ends beside one that goes on",
+            ),
+            pytest.param(
+                {"times": [10, 16, 20]},
+                {"began": 50, "made": 51, "times": [52, 58, 60]},
+                [(10, 16, 20), (52, 58, 60)],
+                id="a request that failed is not answered by another",
+            ),
+        ],
+    )
+    def test_two_iterators(self, first: dict, second: dict, waits: list):
         consumer = Consumer(Place("train.py", 3), "loop")
-        ends, goes_on = a_pass(times=[10, 16, 24], ended=25), a_pass(times=[16, 22, 25, 31, 33, 39])
-        consumer.passes += [ends, goes_on]
-        readings = folded_by(consumer, 40)
-        assert [(one.asked, one.got, one.end) for one in readings] == [(10, 16, 16), (16, 22, 24), (25, 31, 33)]
-
-    def test_a_request_that_failed_is_not_answered_by_another_iterator(self):
-        consumer = Consumer(Place("train.py", 3), "loop")
-        consumer.passes += [a_pass(times=[10, 16, 20]), a_pass(began=50, made=51, times=[52, 58, 60])]
-        readings = folded_by(consumer, 70)
-        assert [one.got - one.asked for one in readings] == [6, 6]
+        consumer.passes += [a_pass(**first), a_pass(**second)]
+        assert [(one.asked, one.got, one.end) for one in folded_by(consumer, 70)] == waits
 
     def test_a_graph_is_polled(self):
         consumer = Consumer(Place("train.py", 3), "loop")
@@ -229,12 +234,6 @@ class TestConsumer:
         looks.append(folded_by(consumer, 100, lambda _: (model["elements"], model["gaps"])))
         assert [len(look) for look in looks] == [0, 10]
         assert consumer.kind == "graph"
-
-    def test_iterators_that_are_never_asked_are_forgotten(self):
-        consumer = Consumer(Place("train.py", 3), "training")
-        consumer.passes.append(Pass(0, 0, lambda: None))
-        folded_by(consumer, 100)
-        assert consumer.passes == []
 
     @pytest.mark.parametrize(
         ("gone", "iterators", "kept", "again"),

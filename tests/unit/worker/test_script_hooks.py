@@ -401,8 +401,7 @@ def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(of_k
     assert (observer.habits.functions[0].calls, len(epoch.steps)) == (3, 6)
 
 
-@pytest.mark.parametrize("again", [True, False])
-@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize(("folded", "again"), [(True, False), (False, False), (False, True)])
 def test_the_place_of_a_dataset_is_where_it_is_trained_on_not_where_it_was_looked_at(
     script: Script, *, folded: bool, again: bool
 ) -> None:
