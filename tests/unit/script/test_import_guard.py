@@ -14,33 +14,30 @@ class Stopped(BaseException):
     """Stands for the end of the process."""
 
 
-class Dataset:
-    def __init__(self, guard: ImportGuard) -> None:
+class Batches:
+    """An iterator of a dataset, seen by a guard."""
+
+    def __init__(self, guard: ImportGuard, dataset: object) -> None:
         self.guard = guard
+        guard.iterator_made(dataset, self, 0)
 
-
-class Iterator:
-    def __init__(self, dataset: Dataset) -> None:
-        self.guard = dataset.guard
-        self.guard.iterator_made(dataset, self, 0)
-
-    def __next__(self) -> int:
-        self.guard.asked(self)(0)
-        return 1
+    def take(self, count: int) -> None:
+        for _ in range(count):
+            self.guard.asked(self)(0)
 
 
 class World:
     def __init__(self) -> None:
-        self.error: TrainsAtImportError | None = None
+        self.said = ""
         self.guard = ImportGuard(self.stop)
 
     def stop(self, error: TrainsAtImportError) -> None:
-        self.error = error
+        self.said = str(error)
         raise Stopped
 
-    @property
-    def said(self) -> str:
-        return str(self.error)
+
+class Dataset:
+    """Anything that can be referenced."""
 
 
 @pytest.fixture
@@ -67,22 +64,19 @@ def test_fit_ends_the_import_with_its_line(world: World) -> None:
     ],
 )
 def test_many_batches_are_a_training(world: World, epochs: int, batches: int, *, stops: bool) -> None:
-    dataset = Dataset(world.guard)
+    dataset = Dataset()
     with pytest.raises(Stopped) if stops else nullcontext():
         for _ in range(epochs):
-            iterator = Iterator(dataset)
-            for _ in range(batches):
-                next(iterator)
+            Batches(world.guard, dataset).take(batches)
     if stops:
         assert "loops over a dataset when the file is imported (more than 100 batches)" in world.said
 
 
 def test_adapt_goes_on(world: World) -> None:
     world.guard.entered("adapt")
-    iterator = Iterator(Dataset(world.guard))
+    batches = Batches(world.guard, Dataset())
     world.guard.left("adapt")
-    for _ in range(10 * MOST_BATCHES):
-        next(iterator)
+    batches.take(10 * MOST_BATCHES)
 
 
 def test_the_guard_stands_around_the_outermost_import_alone(world: World) -> None:

@@ -250,10 +250,3 @@ class TestConsumer:
         consumer = Consumer(Place("train.py", 3), "loop", dataset=lambda: None if gone else consumer)
         consumer.iterators, consumer.steps = iterators, 100
         assert consumer.is_built_again(kept) is again
-
-
-def test_only_gaps_that_are_new_count():
-    consumer = Consumer(Place("train.py", 3), "training")
-    for gaps, new, mean in (([1, 2, 3], 3, 2000), ([2, 3, 10, 20], 2, 15000), ([2, 3, 10, 20], 0, 15000)):
-        consumer._take_gaps(gaps, new)
-        assert consumer.gap_ns == mean

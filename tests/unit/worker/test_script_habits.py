@@ -92,37 +92,21 @@ def test_callbacks_that_keras_waits_for(habits: Habits) -> None:
     waiting = type("Waiting", (Callback,), method)
     safe = type("Safe", (Callback,), {**method, "async_safe": True})
     epochs = type("Epochs", (Callback,), {"on_epoch_end": lambda _: None})
-    habits.began_training([waiting(), safe(), epochs(), waiting()])
-    (callback,) = habits.callbacks
-    assert (callback.name, callback.file) == ("Waiting", __file__)
-
-
-def test_what_a_callback_was_given_counts_as_its_method(habits: Habits) -> None:
-    class LambdaCallback(Callback):
-        pass
-
-    empty, given = LambdaCallback(), LambdaCallback()
+    # What one was given counts as its method.
+    lambdas = type("LambdaCallback", (Callback,), {})
+    given = lambdas()
     given.on_train_batch_end = lambda: None
-    habits.began_training([empty])
-    assert not habits.callbacks
-    habits.began_training([empty, given])
-    (callback,) = habits.callbacks
-    assert (callback.name, callback.line) == ("LambdaCallback", given.on_train_batch_end.__code__.co_firstlineno)
+    habits.began_training([waiting(), safe(), epochs(), waiting(), lambdas(), given])
+    assert [(one.name, one.file) for one in habits.callbacks] == [("Waiting", __file__), ("LambdaCallback", __file__)]
+    assert habits.callbacks[1].line == given.on_train_batch_end.__code__.co_firstlineno
 
 
 def test_sources_are_known_by_their_classes(habits: Habits) -> None:
-    class PyDataset:
-        """As that of Keras."""
-
-    class Rows(PyDataset):
-        def __getitem__(self, index: int) -> int: ...
-
-    class DataLoader:
-        dataset = Rows()
-
+    rows = type("Rows", (type("PyDataset", (), {}),), {"__getitem__": lambda _, index: index})()
+    loader = type("DataLoader", (), {"dataset": rows})()
     habits.takes_from(SimpleNamespace())
     assert habits.source is None
-    for source in (Rows(), DataLoader()):
+    for source in (rows, loader):
         habits.takes_from(source)
         assert habits.source is not None
         assert habits.source.name == "Rows"
