@@ -42,9 +42,9 @@ class Bench:
         """Options of a window whose device has just done a step of 5 ms."""
         return {"device": True, "previous": (self.time.ns - 5 * MS, self.time.ns)} if device else {}
 
-    def take(self, window: PhaseWindow, device: bool, ms: float = 5) -> None:
+    def take(self, window: PhaseWindow, device: bool) -> None:
         if device:
-            follow(self.feed, SimulatedStep(self.time, durations(ms), "sync"), window)
+            follow(self.feed, SimulatedStep(self.time, durations(5.0), "sync"), window)
         else:
             drain(self.feed, window)
 
@@ -184,15 +184,6 @@ def test_looks_tell_what_lies_before_the_latest_restart(bench, device):
     assert (starts[-1].restarts, starts[-1].steps) == (3, 150)
     assert starts[-1].seconds == pytest.approx((150 * (7 if device else 2) + 2 * 9) / 1000)
     assert (window.statistics.restarts, window.statistics.restart_ns) == (3, 27 * MS)
-
-
-def test_the_first_reading_alone_only_opens_a_window_with_a_device(bench):
-    on = bench([100], looks=1)
-    window = on.open(device=True)
-    on.take(window, True, ms=500)
-    assert window.statistics.count == 1
-    assert on.looks[0].steps == 2
-    assert on.looks[0].seconds == pytest.approx(0.501)
 
 
 @pytest.mark.parametrize(("size", "steps"), [(200, {18, 21, 23, 26}), (16, {10, 6})])
