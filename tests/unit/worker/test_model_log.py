@@ -109,16 +109,6 @@ def test_an_iterator_that_began_between_two_looks_has_all_of_its_counts(scene):
     assert moments(scene.segments()) == [(1, 2, 10), (None, 3, 6)]
 
 
-def test_the_fullest_look_is_kept_though_a_later_one_shows_less(scene):
-    scene.log.begin(scene)
-    scene.log._every = 1000
-    scene.look(5, FULL)
-    fullest = scene.look(5)
-    scene.look(5, ("Batch",))
-    last = scene.look(5)
-    assert moments(scene.segments()) == [(1, fullest, 10), (fullest, last, 10)]
-
-
 @pytest.mark.parametrize(
     ("epochs", "looks"),
     [*((1, looks) for looks in (1, MOST - 1, MOST, MOST + 1, 1000)), *((epochs, 9) for epochs in (2, 20, 59))],

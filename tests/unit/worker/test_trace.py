@@ -214,17 +214,19 @@ def test_a_stretch_is_as_long_as_its_events_permit(
     assert found.data == shares[-1:]
 
 
-@pytest.mark.parametrize(("stretches", "batches"), [((10.0, 4.0), 4), ((0.5,), 0)])
-def test_a_batch_with_too_many_events_has_no_trace(
-    stretches: tuple[float, ...], batches: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("stretches", "batches", "room", "why"),
+    [
+        ((10.0, 4.0), 4, None, r"too much happens in a batch \([0-9,]+ events in"),
+        ((0.5,), 0, None, r"too much happens in a batch \([0-9,]+ events in"),
+        ((1.0,), 4, 10**8, "more memory than is left"),
+    ],
+)
+def test_a_batch_with_too_many_events_and_a_process_without_room_have_no_trace(
+    stretches: tuple[float, ...], batches: int, room: int | None, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(NoTraceError, match=r"too much happens in a batch \([0-9,]+ events in"):
-        recorded(monkeypatch, 0.5, *stretches, batches=batches)
-
-
-def test_without_room_there_is_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NoTraceError, match="more memory than is left"):
-        recorded(monkeypatch, 0.5, 1.0, room=10**8)
+    with pytest.raises(NoTraceError, match=why):
+        recorded(monkeypatch, 0.5, *stretches, batches=batches, room=room)
 
 
 @pytest.mark.parametrize(("room", "cut_after"), [(1000, 4), (10_000, 8), (None, 1)])

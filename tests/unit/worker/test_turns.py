@@ -52,11 +52,10 @@ def test_a_warm_up_goes_on_until_what_has_to_fill_is_full(
 
 
 class Clock:
-    """A clock that goes on with each look, and with what takes time; a sleep ends late."""
+    """Time that goes on with each look, and with what takes time; a sleep ends late."""
 
     def __init__(self) -> None:
-        self.now = 100.0
-        self.slept = 0.0
+        self.now, self.slept = 100.0, 0.0
 
     def perf_counter(self) -> float:
         self.now += 0.0001
@@ -70,7 +69,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(turns, "time", SimpleNamespace(perf_counter=made.perf_counter, sleep=made.sleep))
+    monkeypatch.setattr(turns, "time", made)
     return made
 
 
