@@ -40,10 +40,14 @@ def pipes():
     ends = [*os.pipe(), *os.pipe()]
     yield ends
     for end in ends:
-        try:
+        with contextlib.suppress(OSError):
             os.close(end)
-        except OSError:
-            continue
+
+
+@pytest.fixture
+def worker(pipes):
+    """A worker's end that reads from the first pipe and writes to the second."""
+    return WorkerEnd.open(os.dup(pipes[0]), os.dup(pipes[3]))
 
 
 def worker_end(said: str) -> tuple[WorkerEnd, io.StringIO]:
@@ -124,11 +128,9 @@ def test_a_line_that_the_parents_death_cut_off_does_not_save_the_group(killed, l
     assert killed == [(0, signal.SIGKILL)]
 
 
-def test_a_parent_that_no_longer_listens_is_gone(killed, pipes):
-    read, write, theirs, mine = pipes
-    os.write(write, b'{"c":"look"}\n')
-    os.close(theirs)
-    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+def test_a_parent_that_no_longer_listens_is_gone(killed, pipes, worker):
+    os.write(pipes[1], b'{"c":"look"}\n')
+    os.close(pipes[2])
     worker.answer = Answer
     worker._hear()
     assert killed == [(0, signal.SIGKILL)]
@@ -144,9 +146,7 @@ def test_the_workers_children_do_not_inherit_its_pipes(pipes):
     assert not os.get_inheritable(write)
 
 
-def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(pipes):
-    read, write, theirs, mine = pipes
-    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(pipes, worker):
     worker.send()
     assert not worker.is_copy
 
@@ -155,18 +155,15 @@ def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(p
 
     assert in_a_child(as_copy) == 0
     worker.send(done=True)
-    found = HarnessEnd(write).feed(os.read(theirs, 10_000))
-    alive, forked, done = found
+    alive, forked, done = HarnessEnd(pipes[1]).feed(os.read(pipes[2], 10_000))
     assert (alive, done) == ({}, DONE)
     assert forked["warnings"][0].code == "forked"
 
 
-def test_the_users_own_children_are_no_copies_as_long_as_they_say_nothing(pipes):
-    read, write, theirs, mine = pipes
-    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+def test_the_users_own_children_are_no_copies_as_long_as_they_say_nothing(pipes, worker):
     assert in_a_child(lambda: None) == 77
     worker.send(done=True)
-    assert HarnessEnd(write).feed(os.read(theirs, 10_000)) == [DONE]
+    assert HarnessEnd(pipes[1]).feed(os.read(pipes[2], 10_000)) == [DONE]
 
 
 @pytest.mark.parametrize("reused", [False, True])
@@ -187,11 +184,9 @@ def test_closed_pipes_end_the_worker_and_files_with_their_numbers_are_not_writte
 
 
 @pytest.mark.usefixtures("killed")
-def test_a_closed_pipe_is_not_taken_for_the_end_of_the_parent(pipes, monkeypatch):
-    read, _, _, mine = pipes
+def test_a_closed_pipe_is_not_taken_for_the_end_of_the_parent(worker, monkeypatch):
     exits = []
     monkeypatch.setattr(channel.os, "_exit", exits.append)
-    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
     os.close(worker._reading.fileno())
     worker._hear()
     assert exits == [channel.CHANNEL_LOST]
