@@ -24,19 +24,17 @@ from pipeprof.profiles.document.store import ProfileWriter, places, slug
 from pipeprof.profiles.harness.event_loop import Ended, Reason
 from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.harness import Run
-from pipeprof.profiles.harness.outside import Outside
-from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.process import Outside
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import make_options
-from pipeprof.profiles.host.cgroup import CgroupWatch
-from pipeprof.profiles.host.contention import ContentionProbe
-from pipeprof.profiles.host.processes import FamilyReader
-from pipeprof.profiles.host.sampler import Sampler, SamplerThread
+from pipeprof.profiles.harness.settings import Silent, make_options
+from pipeprof.profiles.host.limits import CgroupWatch
+from pipeprof.profiles.host.run_family import FamilyReader
+from pipeprof.profiles.host.sampler import ContentionProbe, Sampler, SamplerThread
 from pipeprof.profiles.protocol.channel import Changes, LocalEnd
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.wording import PROFILE_CALL, as_typed
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.memory.memory_log import MemoryLog
+from pipeprof.profiles.worker.memory_log import MemoryLog
 from pipeprof.profiles.worker.script.consumers import MOST_LOOKS, Consumer, Pass
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError

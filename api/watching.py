@@ -185,6 +185,6 @@ def _end_at_exit() -> None:
 def _require_tensorflow() -> None:
     module = sys.modules.get("tensorflow")
     if module is not None:
-        from pipeprof.profiles.worker.load_function import require_tensorflow
+        from pipeprof.profiles.worker.pipeline import require_tensorflow
 
         require_tensorflow(module.__version__)

@@ -18,8 +18,8 @@ from pipeprof.cli.streams import say
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.host_files import read_regular
 from pipeprof.pipelines.suggest import did_you_mean, suggest
-from pipeprof.profiles.git.repository import repository_root
-from pipeprof.profiles.host.system_faults import has_current_folder
+from pipeprof.profiles.git.calls import repository_root
+from pipeprof.profiles.host.limits import has_current_folder
 
 FILE = "pyproject.toml"
 PREFIX = "PIPEPROF_"

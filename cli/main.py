@@ -31,7 +31,7 @@ from pipeprof.cli.refused import command_gone, option_gone  # noqa: E402
 from pipeprof.cli.render.diagnostics import say_error  # noqa: E402
 from pipeprof.cli.streams import no_stdout, open_closed, say, silence, write_stdout  # noqa: E402
 from pipeprof.pipelines.errors import PipeprofError, UsageError  # noqa: E402
-from pipeprof.profiles.host.system_faults import has_current_folder, system_fault  # noqa: E402
+from pipeprof.profiles.host.limits import has_current_folder, system_fault  # noqa: E402
 
 RECURSION_LIMIT = 15_000
 """Frames. A graph is as deep as its pipeline has stages, and 500 stages take some 2,500; on a stack of 8 MiB, as Linux

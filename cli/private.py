@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.cli.report.blocks import Span
-from pipeprof.profiles.git.repository import repository_root
+from pipeprof.profiles.git.calls import repository_root
 from pipeprof.profiles.redaction.known import Hider, Private, secrets_of
 
 if TYPE_CHECKING:

@@ -26,17 +26,8 @@ HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 
 # Set while conftest is imported, not in a fixture: typer and rich read some of these when they are imported, and
 # subprocesses started by a test inherit them. typer forces colour on some CI services unless told otherwise.
-os.environ.update(
-    {
-        "COLUMNS": "80",
-        "TERMINAL_WIDTH": "80",
-        "TERM": "xterm",
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        "_TYPER_FORCE_DISABLE_TERMINAL": "1",
-    }
-)
+os.environ.update(COLUMNS="80", TERMINAL_WIDTH="80", TERM="xterm", LANG="C.UTF-8", LC_ALL="C.UTF-8", PYTHONUTF8="1")
+os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
 for _name in (
     "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GITHUB_ACTIONS", "GITHUB_BASE_REF",
     "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "LINES",

@@ -68,7 +68,8 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
     """The cheap stages, or the Python function beside the same in TensorFlow."""
     from pipeprof.profiles.experiment.team import Team
     from pipeprof.profiles.harness.event_loop import Signals
-    from pipeprof.profiles.protocol.turns import ReplayJob, TurnRequest
+    from pipeprof.profiles.protocol.options import ReplayJob
+    from pipeprof.profiles.protocol.turns import TurnRequest
     from pipeprof.profiles.tries.pace import RacePace
     from pipeprof.profiles.tries.race import Entrant, Race
 

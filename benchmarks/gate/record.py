@@ -14,14 +14,13 @@ from load import Load
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.document.store import ProfileWriter, places
-from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.harness.event_loop import Signals
-from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.harness.settings import Silent, make_options
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process
 from pipeprof.profiles.judge.result import Result, Side

@@ -23,10 +23,9 @@ import tensorflow as tf
 from sequential import are_all, counts, is_decided
 
 from pipeprof.pipelines.steps.simulated import HostClock, SimulatedStep, durations
-from pipeprof.profiles.host.machine import system_times
+from pipeprof.profiles.host.limits import system_times
 from pipeprof.profiles.worker import sample
-from pipeprof.profiles.worker.memory.memory_log import MemoryLog
-from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.memory_log import MemoryLog, ModelLog
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps.loop import Chunk, Window
 from pipeprof.profiles.worker.steps.window import TELLS_NS
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pipeprof.pipelines.steps.consumer import BatchConsumer
-    from pipeprof.profiles.host.machine import SystemTimes
+    from pipeprof.profiles.host.limits import SystemTimes
     from pipeprof.profiles.worker.steps.loop import Feed
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 

@@ -10,7 +10,7 @@ differ in the one thing that matters. Demanded:
 * where the device never waits the verdict is `step` and says that the pipeline keeps up, or how little a free one would
   save; without a step, and where the pipeline is too slow for it, it is `input`; where the case names a limit, the
   verdict names the same;
-* a fix holds what the case says it must, and moves no stage where that would change what a filter sees.
+* a change holds what the case says it must, and moves no stage where that would change what a filter sees.
 
 A case that does not hold while pipeprof itself reports a disturbed measurement, or that the hypervisor took 2 % of the
 cores, is run again, three times in all. Of one that still does not hold, the outcome is "cannot tell".
@@ -83,9 +83,9 @@ def judge(case: Case, exit_code: int, profile: dict[str, Any]) -> tuple[dict[str
         "no_rule_failed": all(message["code"] != "rule-failed" for message in profile["warnings"]),
         "speaks": case.says <= said,
         "silent": said <= case.says | case.may_say,
-        "patch": all(
-            part in (finding["patch"] or "")
-            for rule, part in case.patch.items()
+        "change": all(
+            part in (finding["change"] or "")
+            for rule, part in case.change.items()
             for finding in findings
             if finding["rule"] == rule
         ),

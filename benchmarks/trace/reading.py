@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from pipeprof.profiles.worker.trace.python import Looks
 from pipeprof.profiles.worker.trace.record import TracedStretch
+from pipeprof.profiles.worker.trace.threads import Looks
 from pipeprof.profiles.worker.trace.work import read_stretch
 
 

@@ -25,8 +25,7 @@ from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.cgroup import Cgroup
-from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.limits import Cgroup, machine_memory
 from pipeprof.profiles.wording import place_of
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def _advice(
 ) -> StaticAdvice:
     from pipeprof.cli.targets.check_document import stages_of
     from pipeprof.profiles.advise.advise import StaticAdvice, static_advice
-    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.profile import Message
 
     loaded, sketch, notes = found.loaded, None, []
     rows = stages_of(loaded) if loaded is not None else []

@@ -22,14 +22,12 @@ from pipeprof.cli.values import duration, whole
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
 from pipeprof.pipelines.steps.step import RECORDED, too_optimistic
 from pipeprof.profiles.advise.claims import warning
-from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Profile, Tool
 from pipeprof.profiles.document.store import ProfileWriter, places
-from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.git.calls import git_calls
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import RunProgress
 from pipeprof.profiles.host.host import versions
 from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure

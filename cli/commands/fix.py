@@ -26,8 +26,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import reason, write_atomically
 from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import target_of
+from pipeprof.profiles.harness.settings import Silent, target_of
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.fix import find_best
 from pipeprof.profiles.tries.outcome import proposed_by, taken

@@ -14,14 +14,14 @@ from pipeprof.cli.render.progress import draws_on, progress_for
 from pipeprof.cli.reports import write_result
 from pipeprof.cli.values import choice
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.gaps.analyse import analyse
 from pipeprof.profiles.gaps.document import GapsLimit, GapsReport, TraceGaps
 from pipeprof.profiles.gaps.limit import judge
 from pipeprof.profiles.gaps.names import CAUSES
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
 from pipeprof.profiles.gaps.trace import TraceError
-from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import RunProgress
 from pipeprof.profiles.host.host import versions
 
 _MOST_UNREAD = 3

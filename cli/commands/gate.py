@@ -21,8 +21,8 @@ from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.git.calls import GitCalls, git_calls
 from pipeprof.profiles.git.refs import merge_base
-from pipeprof.profiles.git.work_tree import tracked_files
-from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.git.tree import tracked_files
+from pipeprof.profiles.harness.settings import RunProgress
 from pipeprof.profiles.host.host import host_facts, versions
 from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure

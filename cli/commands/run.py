@@ -31,8 +31,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import target_of
+from pipeprof.profiles.harness.settings import RunProgress, target_of
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.run import try_changes
 

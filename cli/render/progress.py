@@ -14,7 +14,7 @@ from typing import TextIO
 from pipeprof.cli.render.style import in_ascii, speaks_unicode
 from pipeprof.cli.report.units import seconds
 from pipeprof.cli.streams import spell_brackets, visible, write_stream
-from pipeprof.profiles.harness.progress import RunProgress, Silent
+from pipeprof.profiles.harness.settings import RunProgress, Silent
 from pipeprof.profiles.wording import significant
 
 REDRAW_SECONDS = 0.25

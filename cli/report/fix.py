@@ -16,7 +16,7 @@ from pipeprof.cli.report.worth import describe_kept, epoch_text
 from pipeprof.pipelines.changes.edits import assignment
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.time.elements_per_batch import whole_epoch_seconds
+from pipeprof.profiles.time.flow import whole_epoch_seconds
 from pipeprof.profiles.wording import ratio_text, size
 
 _DIFFER = "of the pipeline itself differ"

@@ -12,7 +12,7 @@ from pipeprof.profiles.document.base import How, Owner
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
-from pipeprof.profiles.memory.growth_texts import leak_text
+from pipeprof.profiles.memory.growth import leak_text
 from pipeprof.profiles.wording import phase_words, size, size_in_unit_of
 
 OWNERS: Mapping[Owner, str] = {

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from pipeprof.cli.report.blocks import Block, Code, Heading, Text
-from pipeprof.profiles.document.messages import NOTES, Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import NOTES, Message, Problem, Profile
 from pipeprof.profiles.wording import stage_label
 
 OUTPUT_LINES = 8

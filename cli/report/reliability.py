@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pipeprof.cli.report.blocks import Block, Code, Heading, Pairs
 from pipeprof.cli.report.next_step import FEW_STEPS, next_command
 from pipeprof.cli.report.units import dotted, seconds
-from pipeprof.profiles.document.messages import NOTES
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.time.resources import cores_were_free, scheduled_on
+from pipeprof.profiles.document.profile import NOTES, Profile
+from pipeprof.profiles.time.flow import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import percent, significant, size
 
 SHORTEST_SECONDS = 0.25

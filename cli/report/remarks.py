@@ -15,8 +15,7 @@ from pipeprof.cli.report.rules import message_codes
 from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.messages import Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Problem, Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.gaps.document import GapsReport
 from pipeprof.profiles.gaps.limit import ANY_IDLE, judge

@@ -9,7 +9,7 @@ from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.rows import name_rows
 from pipeprof.cli.report.units import dotted, rate, seconds, time_scale
 from pipeprof.pipelines.steps.step import sentence
-from pipeprof.profiles.document.measured import Device
+from pipeprof.profiles.document.memory import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import GpuUse, Quantiles, Steps
 from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, significant, size

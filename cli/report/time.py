@@ -23,7 +23,7 @@ from pipeprof.cli.report.units import Scale, byte_scale, time_scale
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import PythonCost, Stage
-from pipeprof.profiles.time.resources import cores_were_free, scheduled_on
+from pipeprof.profiles.time.flow import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import (
     called,
     count,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.claims import SLOWER, knows_speed
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.time.elements_per_batch import whole_epoch_seconds
+from pipeprof.profiles.time.flow import whole_epoch_seconds
 from pipeprof.profiles.wording import percent, ratio_text, significant, size, span_text
 
 if TYPE_CHECKING:

@@ -13,10 +13,8 @@ from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.target.target import SPEC_SUFFIXES
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Host, Message, Problem, Profile, Target, Tool, spec_target
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool, spec_target
 
 if TYPE_CHECKING:
     from pipeprof.cli.targets.checked import Checked

@@ -20,8 +20,7 @@ from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.spec_file import byte_order_mark
 from pipeprof.profiles.document.findings import Edit, Fix
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Target
+from pipeprof.profiles.document.profile import Profile, Target
 from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.harness.settings import make_options
 from pipeprof.profiles.tries.outcome import write_best

@@ -15,10 +15,9 @@ from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Profile, Target
 from pipeprof.profiles.document.store import FOLDER, is_own_file, load_profile, slug
-from pipeprof.profiles.document.subject import Target
-from pipeprof.profiles.git.work_tree import came_with_checkout
+from pipeprof.profiles.git.tree import came_with_checkout
 
 MOST_READ = 20
 """Saved profiles of a target that are read, the latest first."""

@@ -15,13 +15,12 @@ from pipeprof.pipelines.changes.edits import to_document
 from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.data.cache import locate
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.profiles.document.subject import DataSize
-from pipeprof.profiles.git.calls import git_calls
-from pipeprof.profiles.git.repository import repository_root
-from pipeprof.profiles.git.work_tree import tracked_files
+from pipeprof.profiles.document.profile import DataSize
+from pipeprof.profiles.git.calls import git_calls, repository_root
+from pipeprof.profiles.git.tree import tracked_files
+from pipeprof.profiles.harness.failure import what_is_registered
 from pipeprof.profiles.harness.settings import main_place, make_options
 from pipeprof.profiles.protocol.options import SERVICE, Options
-from pipeprof.profiles.service.service import what_is_registered
 
 
 def settings_of(given: MeasuringOptions) -> partial[Options]:

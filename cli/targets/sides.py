@@ -25,8 +25,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.git.calls import GitCalls
 from pipeprof.profiles.git.refs import RefTarget, parse_ref
-from pipeprof.profiles.git.tree import RefTree, check_out, lacking
-from pipeprof.profiles.git.work_tree import is_dirty
+from pipeprof.profiles.git.tree import RefTree, check_out, is_dirty, lacking
 from pipeprof.profiles.judge.metrics import impossible, values_of
 from pipeprof.profiles.judge.result import Side, is_result
 from pipeprof.profiles.protocol.options import Options, RefPlace

@@ -19,21 +19,17 @@ WRITTEN_FOR: Final = "2.21"
 """The TensorFlow whose signatures the tables repeat; others may have more parameters."""
 TAKES_LIST: Final = frozenset(
     {
-        "tf.add_n", "tf.clip_by_global_norm", "tf.concat", "tf.einsum", "tf.identity_n", "tf.linalg.global_norm",
-        "tf.math.accumulate_n", "tf.math.add_n", "tf.meshgrid", "tf.ragged.cross", "tf.ragged.cross_hashed",
-        "tf.ragged.stack", "tf.shape_n", "tf.sparse.cross", "tf.sparse.cross_hashed", "tf.stack", "tf.strings.join",
+        "tf.add_n", "tf.concat", "tf.einsum", "tf.math.add_n", "tf.meshgrid", "tf.ragged.stack", "tf.stack",
+        "tf.strings.join",
     }
 )  # fmt: skip
 """Functions whose first parameter takes a list of tensors: several inputs go there together."""
 MAKES_TENSOR: Final = frozenset(
     {
         "tf.constant", "tf.convert_to_tensor", "tf.eye", "tf.fill", "tf.linspace", "tf.ones", "tf.range", "tf.zeros",
-        "tf.random.gamma", "tf.random.normal", "tf.random.poisson", "tf.random.truncated_normal", "tf.random.uniform",
-        "tf.linalg.eye", "tf.math.sobol_sample", "tf.ragged.constant", "tf.random.stateless_binomial",
-        "tf.random.stateless_gamma", "tf.random.stateless_normal", "tf.random.stateless_parameterized_truncated_normal",
-        "tf.random.stateless_poisson", "tf.random.stateless_truncated_normal", "tf.random.stateless_uniform",
-        "tf.signal.hamming_window", "tf.signal.hann_window", "tf.signal.kaiser_bessel_derived_window",
-        "tf.signal.kaiser_window", "tf.signal.vorbis_window", "tf.sparse.eye",
+        "tf.random.normal", "tf.random.truncated_normal", "tf.random.uniform", "tf.linalg.eye", "tf.ragged.constant",
+        "tf.random.stateless_normal", "tf.random.stateless_truncated_normal", "tf.random.stateless_uniform",
+        "tf.signal.hamming_window", "tf.signal.hann_window",
     }
 )  # fmt: skip
 """Functions that make a tensor of their arguments alone: the element only ever stands for the first parameter."""

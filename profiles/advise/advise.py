@@ -15,12 +15,11 @@ from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.training import TRAINING
 from pipeprof.profiles.advise.order import finding_of, ordered
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict import MemoryPrediction, memory_prediction
-from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
-from pipeprof.profiles.view.texts import with_texts, with_written
-from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
+from pipeprof.profiles.view.from_graph import rows_of_sketch, view_of_sketch
+from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, with_texts, with_written
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
@@ -265,7 +264,7 @@ def static_advice(
         return StaticAdvice(rows, findings if sketch is not None else findings or None, messages=messages)
     answers = []
     if what_if and memory_limit_bytes is not None:
-        from pipeprof.profiles.memory.limit_answers import what_ifs
+        from pipeprof.profiles.memory.ledger import what_ifs
 
         answers = what_ifs(view, memory, memory_limit_bytes)
     return StaticAdvice(rows, findings, memory, messages, answers)

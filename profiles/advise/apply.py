@@ -20,7 +20,7 @@ from pipeprof.profiles.advise.ideas import IDEAS, POOL
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.proposal import Proposal, different, effort, expected_of
 from pipeprof.profiles.advise.text.in_words import describe_change
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import call_around
 

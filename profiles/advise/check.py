@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
+from textwrap import dedent
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.proposal import Family, Proposal, Semantics
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.view.view import PipelineView
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Section:
 
 
 _HEADING: Final = re.compile(r"^## ([a-z0-9-]+): (.+)\n", re.M)
-_PART: Final = re.compile(r"^\*\*(?:Why|Fix|Ignore when):\*\* ", re.M)
+_PART: Final = re.compile(r"^- \*\*(?:Why|Fix|Ignore when):\*\* ", re.M)
 
 
 @functools.cache
@@ -101,7 +102,7 @@ def sections() -> Mapping[str, Section]:
 
 def _paragraphs(text: str) -> str:
     """A text with each paragraph in one line; code as it is."""
-    parts = (part if part.startswith("```") else " ".join(part.split()) for part in text.split("\n\n"))
+    parts = (dedent(part) if "```" in part else " ".join(part.split()) for part in text.split("\n\n"))
     return "\n\n".join(parts)
 
 

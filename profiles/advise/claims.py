@@ -10,8 +10,7 @@ import re
 
 from pipeprof.profiles.advise.proposal import tunes_process
 from pipeprof.profiles.document.findings import Finding, Fix
-from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Profile
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.wording import percent, ratio_text, significant, size
 

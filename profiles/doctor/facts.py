@@ -16,12 +16,10 @@ from typing import Final
 
 from pipeprof.pipelines.data.cache import locate
 from pipeprof.pipelines.host_files import temporary_folder
-from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.document.profile import Host
 from pipeprof.profiles.git.calls import absolute_path
-from pipeprof.profiles.host.cgroup import ROOT, Cgroup
 from pipeprof.profiles.host.host import host_facts, run_tool, versions
-from pipeprof.profiles.host.limits import memory_limit
-from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.limits import ROOT, Cgroup, machine_memory, memory_limit
 from pipeprof.profiles.host.procfs import PROC
 
 SHOWN: Final = ("pipeprof", "keras", "numpy", "protobuf", "psutil", "pydantic", "typer")

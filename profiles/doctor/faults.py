@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pipeprof.profiles.doctor.facts import Facts, Folder
 from pipeprof.profiles.git.calls import OLDEST_GIT
-from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, OLDEST, as_text, is_newer, is_older
+from pipeprof.profiles.protocol.wrapped import NEWEST, OLDEST, as_text, is_newer, is_older
 from pipeprof.profiles.wording import size
 
 LEAST_MEMORY: Final = 1 << 30

@@ -6,18 +6,19 @@ and what could not be had is ``None``, never 0. Times are seconds unless the nam
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, PrivateAttr
 
 from pipeprof.profiles.document.base import Model
-from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verification
-from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
-from pipeprof.profiles.document.memory import Memory
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.shared import Contention, Phase, Steps, Training
+from pipeprof.profiles.document.findings import Edit, Finding, Fix, Verdict, Verification
+from pipeprof.profiles.document.memory import Device, Disk, Memory, Overhead, Series, Throughput
+from pipeprof.profiles.document.shared import Contention, ErrorFrame, Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, CpuAccount, Headspace, Stage
-from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.load import LoadedSpec
+
 
 SCHEMA_VERSION: Final = 1
 _WHOLE_FETCH = 0.9
@@ -160,3 +161,129 @@ class Profile(Model):
         """
         stepped = self.steps is not None and self.steps.count > 0
         return stepped or any(problem.code == "out-of-memory" for problem in self.errors)
+
+
+class Tool(Model):
+    """Who wrote the document."""
+
+    name: Literal["pipeprof"] = "pipeprof"
+    """Always `pipeprof`."""
+    version: str
+    """As `pipeprof --version` prints it."""
+
+
+class Target(Model):
+    """What was measured: a spec, a Python function that returns a dataset, or a training script."""
+
+    kind: Literal["spec", "function", "script"]
+    """A spec (YAML), a function that returns a dataset, or a training script."""
+    text: str
+    """The target as given on the command line."""
+    sha256: str | None = None
+    """Hash of the spec's text, the script or the function's file."""
+    script_arguments: list[str] | None = None
+    """What a script was given after `--`."""
+    arguments: dict[str, str] | None = None
+    """`--arg` values by name as typed; `None` for a spec."""
+    resolved_sha256: str | None = None
+    """Hash of what the spec says with its flags and variables, however it was written."""
+    overrides: list[str] = Field(default_factory=list)
+    """`--set` values in the order given."""
+    variables: dict[str, str | None] | None = None
+    """Variables that `--env` looked up in the environment, null where not set; null without it."""
+    name: str | None = None
+    """The spec's own `name`."""
+    edits: list[Edit] = Field(default_factory=list)
+    """The edits of `--change`, with which the target was measured."""
+
+
+class DataSize(Model):
+    """Size of the whole data set, in one of two units: what was measured may be a sample of it."""
+
+    elements: int | None = None
+    """Elements of one epoch, as `elements_per_second` counts them."""
+    bytes: int | None = None
+    """Bytes of its files or arrays."""
+
+
+class Host(Model):
+    """The machine the worker ran on."""
+
+    name: str | None = None
+    """Its network name."""
+    system: str
+    """Operating system with its release, e.g. `Linux 6.1`."""
+    machine: str
+    """Architecture, e.g. `x86_64`."""
+    cpu_model: str | None = None
+    """As the system names it; `None` where it does not."""
+    cores: float
+    """Cores the worker may use: affinity and cgroup quota counted."""
+    schedulable_cores: int | None = None
+    """Cores it may be scheduled on, whatever its quota: TensorFlow's pools have a thread for each."""
+    memory_bytes: int | None = None
+    """Physical memory."""
+    memory_limit_bytes: int | None = None
+    """The limit the run was held to."""
+    memory_limit_source: str | None = None
+    """`option`, `cgroup` or `machine`."""
+    gpus: list[str] = Field(default_factory=list)
+    """Its GPUs by TensorFlow's names, else by those of the system; empty without one."""
+
+
+def spec_target(text: str, loaded: LoadedSpec) -> Target:
+    """The target that a spec is, with everything that changed it."""
+    return Target(
+        kind="spec",
+        text=text,
+        sha256=loaded.sha256,
+        resolved_sha256=loaded.resolved_sha256,
+        overrides=list(loaded.overrides),
+        variables=loaded.variables,
+        name=loaded.spec.name,
+    )
+
+
+NOTES: Final = frozenset({
+    "ignored", "no-clear-refs", "repeated", "stages-scaled", "stages-traced", "stages-unseen",
+    "step-replaced",
+})  # fmt: skip
+"""Codes of warnings that do not change what the default report concludes; they are in the complete one."""
+
+
+class Message(Model):
+    """A warning with a stable code."""
+
+    code: str
+    """Stable name; `pipeprof rules CODE` describes it."""
+    message: str
+    """One sentence with this run's numbers."""
+    stages: list[str] = Field(default_factory=list)
+    """Ids of the stages that it is about."""
+
+
+class Problem(Model):
+    """An error with its place where it can be known."""
+
+    file: str | None = None
+    """Where it is: a spec or a Python file."""
+    line: int | None = None
+    """From 1."""
+    column: int | None = None
+    """From 1, in the line or in `flag`."""
+    length: int | None = None
+    """Characters from the column on that are wrong."""
+    flag: str | None = None
+    """The flag that is wrong, as typed (`--set stages.1.x=2`); the column is then in it."""
+    code: str
+    """Stable name; `pipeprof rules CODE` describes it."""
+    message: str
+    """The fault, what was expected and the fix."""
+    stage: str | None = None
+    """Address of the stage that raised it."""
+    address: str | None = None
+    """The place in the spec as a dotted path, e.g. `stages.1.ops.0`."""
+    frames: list[ErrorFrame] = Field(default_factory=list)
+    """The traceback, reduced to the user's own files, outermost first; empty where nothing was raised."""
+    traceback: str | None = None
+    """The complete traceback (its end, if it is very long)."""

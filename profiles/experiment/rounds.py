@@ -13,7 +13,7 @@ from typing import TypeAlias, TypeVar
 
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Mode, Turn, order_of
-from pipeprof.profiles.host.machine import CoresClock
+from pipeprof.profiles.host.limits import CoresClock
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 

@@ -16,8 +16,7 @@ from pipeprof.profiles.harness.failure import describe_end
 from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import limits, procfs
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch, machine_memory
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.messages import SERVICE_FAILED, Graphs, Sample
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest

@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from pipeprof.profiles.experiment.purposes import GATE
-from pipeprof.profiles.host.machine import Taken
+from pipeprof.profiles.host.limits import Taken
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.turns import TurnEnded

@@ -7,8 +7,8 @@ from typing import Final, Literal, NamedTuple
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.document.shared import Gap, GapCause, Gaps
-from pipeprof.profiles.document.subject import Tool
 
 SCHEMA_VERSION: Final = 1
 Verdict = Literal[

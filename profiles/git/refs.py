@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.git.calls import GitCalls, GitError, printable
-from pipeprof.profiles.git.repository import Repository
+from pipeprof.profiles.git.calls import GitCalls, GitError, Repository, printable
 
 PREFIX = "git:"
 FORK = "..."

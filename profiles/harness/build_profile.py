@@ -9,25 +9,21 @@ from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.step import SCRIPT, too_optimistic
 from pipeprof.profiles.advise import claims
-from pipeprof.profiles.document.measured import Device, Overhead, Series, Throughput
-from pipeprof.profiles.document.memory import Memory
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.memory import Device, Memory, Overhead, Series, Throughput
+from pipeprof.profiles.document.profile import Message, Problem, Profile
 from pipeprof.profiles.document.shared import DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import CpuAccount, Headspace, Stage
 from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.host.nvml import apart, joined
 from pipeprof.profiles.memory.growth import soak_of
-from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
-from pipeprof.profiles.time.elements_per_batch import elements_per_batch
-from pipeprof.profiles.time.limit import bound_blocked, collect_causes
-from pipeprof.profiles.time.resources import disturbed_share
+from pipeprof.profiles.protocol.wrapped import NEWEST, as_text, is_newer
+from pipeprof.profiles.time.flow import disturbed_share, elements_per_batch
 from pipeprof.profiles.time.stage_notes import with_workers
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.stage_time import CpuUsage, attribute_time, step_cpu_ms
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.trace_work import traced_elements, work_by_stage
-from pipeprof.profiles.time.verdict import SLOW_DELETE, find_remedy
+from pipeprof.profiles.time.verdict import SLOW_DELETE, bound_blocked, collect_causes, find_remedy
 from pipeprof.profiles.time.words import conclude, describe_remedy, disturbed_message
 from pipeprof.profiles.wording import milliseconds, percent
 
@@ -35,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeprof.pipelines.steps.consumer import StepFacts
-    from pipeprof.profiles.harness.outside import RunFacts
+    from pipeprof.profiles.harness.process import RunFacts
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.messages import Measured

@@ -11,36 +11,34 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.document.measured import Disk
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.git.repository import checked_out
-from pipeprof.profiles.harness.account_memory import account_memory
+from pipeprof.profiles.document.memory import Disk
+from pipeprof.profiles.document.profile import Message, Problem, Profile, Tool
+from pipeprof.profiles.git.calls import checked_out
 from pipeprof.profiles.harness.build_profile import assemble
 from pipeprof.profiles.harness.event_loop import ASKED, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
-from pipeprof.profiles.harness.failure import Circumstances, diagnose
-from pipeprof.profiles.harness.lock import measuring_lock
-from pipeprof.profiles.harness.outside import Outside, RunFacts
-from pipeprof.profiles.harness.process import WorkerProcess
-from pipeprof.profiles.harness.received import Observed
+from pipeprof.profiles.harness.failure import Circumstances, cause_of_silence, diagnose, listens
+from pipeprof.profiles.harness.process import Outside, RunFacts, WorkerProcess, measuring_lock
+from pipeprof.profiles.harness.received import Observed, account_memory
 from pipeprof.profiles.harness.settings import target_of, written_stages
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.contention import ContentionProbe
-from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch, machine_memory
 from pipeprof.profiles.host.page_cache import evict, in_memory
-from pipeprof.profiles.host.processes import LOOK_SHARE, FamilyReader
-from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
+from pipeprof.profiles.host.run_family import LOOK_SHARE, FamilyReader, RunFamily
+from pipeprof.profiles.host.sampler import (
+    MEASURE_INTERVAL,
+    SOAK_INTERVAL,
+    SOAK_LOOK_SHARE,
+    ContentionProbe,
+    Sampler,
+    SamplerThread,
+)
 from pipeprof.profiles.memory.growth import judge
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.service.service import cause_of_silence, listens
-from pipeprof.profiles.time.resources import scheduled_on
+from pipeprof.profiles.time.flow import scheduled_on
 from pipeprof.profiles.time.words import conclude
-from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
+from pipeprof.profiles.view.from_graph import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import phase_words
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.fork_server import Copies
-    from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.harness.settings import RunProgress
     from pipeprof.profiles.view.view import PipelineView
 
 

@@ -1,28 +1,49 @@
-"""Worker process as seen by its parent: started in its own process group, ended with all its children."""
+"""Worker process as seen by its parent: started in its own process group, ended with all its children.
+
+Also what is seen from outside in its measured window, and the lock for one measuring command at a time: two at once
+would disturb each other. The kernel holds it for the process (``flock``), so any end of the process releases it; the
+file stays and names the holder.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import re
 import signal
 import subprocess
+import time
 from collections import deque
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.host_files import check_private, temporary_folder
 from pipeprof.pipelines.target.modules import child_command
+from pipeprof.profiles.document.memory import Disk
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.host.processes import is_stopped
-from pipeprof.profiles.host.system_faults import system_fault
+from pipeprof.profiles.host.limits import system_fault
+from pipeprof.profiles.host.nvml import GpuWatch
+from pipeprof.profiles.host.procfs import uncounted
+from pipeprof.profiles.host.run_family import bytes_read, is_stopped
 from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from pipeprof.profiles.document.profile import Host, Message, Target, Tool
+    from pipeprof.profiles.document.shared import Contention, GpuUse
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.host.run_family import LedProcess, RunFamily
+    from pipeprof.profiles.host.sampler import ContentionProbe
     from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.protocol.turns import TurnRequest
+
 
 _WORKER = "pipeprof.profiles.worker.main"
 OUTPUT_BYTES = 64 * 1024
@@ -232,3 +253,177 @@ class WorkerProcess:
         """Close all pipes."""
         for descriptor in (self._commands, self.messages, self.printed, self.dumped):
             os.close(descriptor)
+
+
+POLL_SECONDS = 0.25
+
+
+class LockTimeoutError(PipeprofError):
+    """Another pipeprof was measuring for longer than this one could wait."""
+
+
+def lock_folder(uid: int | None = None) -> Path:
+    """Return the folder of the lock file: the user's runtime folder, else a folder of the user's in the temporary one.
+
+    The runtime folder is skipped if it is missing or, after a change of user, another user's.
+
+    Raises:
+        OSError: There is no place for it.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_absolute() and Path(runtime).is_dir() and os.access(runtime, os.W_OK):
+        return Path(runtime) / "pipeprof"
+    temporary = temporary_folder()
+    if temporary is None:
+        raise FileNotFoundError(errno.ENOENT, "no folder for temporary files can be written to")
+    return temporary / f"pipeprof-{os.getuid() if uid is None else uid}"
+
+
+@contextmanager
+def measuring_lock(
+    note: Callable[[str], object],
+    limit: float | None,
+    *,
+    folder: Path | None = None,
+    go_on: Callable[[], object] = lambda: None,
+) -> Iterator[str | None]:
+    """Hold the lock while the body runs.
+
+    Args:
+        note: Receives for whom this process waits.
+        limit: Seconds to wait for another one; None for no lock.
+        go_on: Called before each pause; what it raises ends the wait.
+
+    Yields:
+        Why there is no lock where the folder cannot be written or knows none; the body runs without.
+
+    Raises:
+        LockTimeoutError: Another one still had it after ``limit`` seconds.
+    """
+    with ExitStack() as stack:
+        warning = None
+        try:
+            if limit is not None:
+                file = stack.enter_context(_open(lock_folder() if folder is None else folder))
+                _wait(file, note, limit, go_on)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            warning = f"no lock against other measuring commands: {place}{error.strerror or error}"
+        yield warning
+
+
+def _open(folder: Path) -> IO[bytes]:
+    """Open or create the lock file. Raises ``OSError``, also for a folder that another user could have created."""
+    folder.mkdir(mode=0o700, parents=False, exist_ok=True)
+    check_private(folder)
+    return os.fdopen(os.open(folder / "measure.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b", 0)
+
+
+def _wait(file: IO[bytes], note: Callable[[str], object], limit: float, go_on: Callable[[], object]) -> None:
+    until, noted = time.monotonic() + limit, False
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        go_on()
+        pid = os.pread(file.fileno(), 20, 0)
+        who = f"another pipeprof (pid {int(pid)})" if pid.isdigit() else "another pipeprof"
+        left = until - time.monotonic()
+        if left <= 0:
+            raise LockTimeoutError(f"{who} is measuring; waited {limit:.0f} s; --max-time waits longer")
+        if not noted:
+            note(f"waiting up to {limit:g} s for {who} to finish measuring")
+        noted = True
+        time.sleep(min(POLL_SECONDS, left))
+    # On a full disk others only miss the name.
+    with suppress(OSError):
+        file.truncate(0)
+        os.pwrite(file.fileno(), b"%d" % os.getpid(), 0)
+
+
+COUNTED_FROM = 1e6
+"""Bytes per second from the disk above which a process is known to read from it."""
+
+
+@dataclass
+class RunFacts:
+    """The harness's own facts about a run, in addition to the worker's messages; filled in as the run goes on."""
+
+    target: Target
+    tool: Tool
+    host: Host
+    versions: dict[str, str | None]
+    options: Options
+    started: str
+    stages: Mapping[str, Stage]
+    written: list[Stage] | None = None
+    disk: Disk | None = None
+    contention: Contention | None = None
+    sampler_cores: float | None = None
+    warnings: list[Message] = field(default_factory=list)
+    output: str | None = None
+    gpus: list[GpuUse] = field(default_factory=list)
+    commit: str | None = None
+
+    @property
+    def ops(self) -> dict[str, str] | None:
+        """What a spec calls the source or stage at every address; None for a function."""
+        spec = self.target.kind == "spec"
+        return {address: stage.op for address, stage in self.stages.items()} if spec else None
+
+
+class Outside:
+    """What is read at the begin and at the end of the window.
+
+    Args:
+        own_cpu: CPU seconds that watching the worker took so far.
+    """
+
+    def __init__(
+        self, facts: RunFacts, pid: int, probe: ContentionProbe, own_cpu: Callable[[], float] = time.process_time
+    ) -> None:
+        self._facts, self._pid, self._probe, self._own_cpu = facts, pid, probe, own_cpu
+        self._gpus = GpuWatch() if facts.host.gpus else None
+        self._began: float | None = None
+        self._watched_since: tuple[float, float] | None = None
+        self._read: int | None = None
+        self._uncounted: frozenset[str] = frozenset()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the window has begun and not ended."""
+        return self._began is not None and self._facts.sampler_cores is None
+
+    def begin(self) -> None:
+        """Begin the window."""
+        self._probe.start()
+        if self._gpus is not None:
+            self._gpus.start()
+        self.begin_watching()
+        self._began = time.monotonic()
+        self._read = bytes_read(self._pid)
+        self._uncounted = uncounted(self._pid)
+
+    def begin_watching(self) -> None:
+        """Count what watching takes from here on: a soak may be over before a window of steps is complete."""
+        self._watched_since = self._watched_since or (time.monotonic(), self._own_cpu())
+
+    def end(self) -> None:
+        """End the window; what takes long is read once, after it."""
+        watched, now = self._own_cpu(), time.monotonic()
+        self._facts.contention = self._probe.stop()
+        self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
+        began, cpu = self._watched_since or (now, watched)
+        self._facts.sampler_cores = (watched - cpu) / (now - began) if now > began else 0.0
+        self._facts.disk = self._disk(time.monotonic() - (self._began or now))
+
+    def _disk(self, seconds: float) -> Disk:
+        cold = self._facts.disk.cold if self._facts.disk else None
+        now = bytes_read(self._pid)
+        if now is None or self._read is None:
+            return Disk(source="unknown: the system does not count them for this process", cold=cold)
+        counted = now - self._read
+        kinds = self._uncounted | uncounted(self._pid)
+        if kinds and counted < COUNTED_FROM * seconds:
+            return Disk(source=f"{' and '.join(sorted(kinds))} does not count them", cold=cold)
+        return Disk(bytes=counted, source="proc-io", cold=cold)

@@ -1,4 +1,4 @@
-"""What the harness knows of the worker: its sample so far, with the user's places in it, and when it was heard."""
+"""What the harness knows of the worker: its sample so far, the user's places in it, its memory, when it was heard."""
 
 from __future__ import annotations
 
@@ -7,22 +7,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.meaning.traits import traits
+from pipeprof.pipelines.meaning.traits import holder, traits
+from pipeprof.profiles.advise.advise import tried
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.shared import Phase, PhaseName
 from pipeprof.profiles.document.stages import Caller
+from pipeprof.profiles.memory.buffers import kind_of, map_looks
 from pipeprof.profiles.memory.growth import SoakLog
+from pipeprof.profiles.memory.ledger import LedgerInput, account, before_running
 from pipeprof.profiles.protocol.messages import SILENT, STOPPED, LoopCost, Sample
-from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
+from pipeprof.profiles.view.from_graph import ParsedGraphs
 from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from pipeprof.pipelines.graph.read.records import ModelDict
+    from pipeprof.pipelines.spec.load import LoadedSpec
+    from pipeprof.profiles.document.profile import Message, Profile
     from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.gaps.steps import DeviceSeen
+    from pipeprof.profiles.host.sampler import Sampler
     from pipeprof.profiles.protocol.channel import Changes
+
 
 STARTING_SECONDS = 60.0
 """How long TensorFlow may take to start at least, whatever the timeout of the pipeline."""
@@ -203,3 +211,56 @@ def shorten_training(training: Training) -> Training:
         if place is not None and place.file is not None:
             place.file = as_typed(place.file)
     return training
+
+
+def account_memory(
+    profile: Profile, observed: Observed, sampler: Sampler, loaded: LoadedSpec | None, stages: Mapping[str, Stage]
+) -> None:
+    """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises."""
+    report, graphs = observed.memory, observed.parsed
+    if report is None or graphs is None:
+        if observed.model is not None:
+            _state_last_buffers(profile.stages or (), observed.model)
+        return
+    spec = loaded is not None
+
+    def fill() -> list[Message]:
+        from pipeprof.profiles.view.from_graph import view_of_graphs
+
+        view = view_of_graphs(
+            graphs.written,
+            graphs.executed,
+            profile.stages or [],
+            by_address=spec,
+            cores=profile.host.cores,
+            memory_limit=profile.host.memory_limit_bytes,
+            profile=profile,
+            made=graphs.made,
+            constants=graphs.constants,
+        )
+        ops = {address: stage.op for address, stage in stages.items()} if spec else None
+        return account(
+            profile,
+            LedgerInput(
+                report=report,
+                looks=map_looks(graphs.pair(ops), report.looks),
+                view=view,
+                origin=sampler.started,
+                predicted=before_running(view, report.arrays),
+                children=sampler.had_children,
+            ),
+        )
+
+    messages: list[Message] = []
+    found = tried("its memory", fill, messages)
+    profile.warnings += [*messages, *(found or [])]
+
+
+def _state_last_buffers(stages: Sequence[Stage], model: ModelDict) -> None:
+    """State in the rows of a run that died what its stages held at the last look, where only one is of a kind."""
+    for stage in stages:
+        held = [node for node in model["nodes"] if (holder(kind_of(node)) or ("", ""))[1] == stage.op]
+        elements = sum(node["buffered_elements"] for node in held)
+        nbytes = round(sum(node["buffered_bytes"] for node in held))
+        if elements > 0 and nbytes > 0 and [one.op for one in stages].count(stage.op) == 1:
+            stage.buffered_bytes, stage.buffered_elements = nbytes, elements

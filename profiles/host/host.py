@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.edits import ALLOCATORS, allocator_folders
-from pipeprof.profiles.host.cgroup import Cgroup
-from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, cores
-from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.limits import Cgroup, MemoryLimit, affinity_cores, cores, machine_memory
 from pipeprof.profiles.host.procfs import PROC, read_text
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.subject import Host
+    from pipeprof.profiles.document.profile import Host
 
 TOOL_SECONDS = 2.0
 
@@ -67,7 +65,7 @@ def gpus(run: Run = run_tool) -> list[str]:
 def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, proc: Path = PROC) -> Host:
     """Return the machine for the profile; its control group is found if not given."""
     # The worker imports this module, and may have no pydantic.
-    from pipeprof.profiles.document.subject import Host
+    from pipeprof.profiles.document.profile import Host
 
     memory = machine_memory(proc)
     return Host(

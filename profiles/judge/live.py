@@ -10,20 +10,18 @@ from typing import TypeAlias
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.steps.step import kind_of
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, OutOfTimeError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.lock import measuring_lock
-from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
+from pipeprof.profiles.harness.process import measuring_lock
+from pipeprof.profiles.harness.settings import RunProgress, ratio_so_far
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.cgroup import Cgroup
-from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.limits import Cgroup, machine_memory
 from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.metrics import rows_of, rows_of_arms
 from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredPair, Pairs, Process, SideFailedError

@@ -8,9 +8,7 @@ from statistics import fmean
 from pipeprof.pipelines.spec.budgets import STAGE_UNITS, UNITS, Budget
 from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.profiles.constants import DISTURBED_FROM
-from pipeprof.profiles.document.messages import NOTES, Message
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.document.profile import NOTES, Host, Message, Profile
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.judge.result import PairValues
 from pipeprof.profiles.wording import listed, percent, size

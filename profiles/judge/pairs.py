@@ -28,7 +28,7 @@ from pipeprof.profiles.experiment.turns import (
     undisturbed,
     usually_taken,
 )
-from pipeprof.profiles.host.machine import CoresClock, Taken
+from pipeprof.profiles.host.limits import CoresClock, Taken
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest

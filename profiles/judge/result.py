@@ -13,9 +13,8 @@ from typing import Final, Literal, get_args
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Location, Model
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Host, Message, Target, Tool
 from pipeprof.profiles.document.store import MAX_BYTES, load_document
-from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.experiment.decision import Verdict
 
 SCHEMA_VERSION: Final = 1

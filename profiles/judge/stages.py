@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.spec.load import LoadedSpec
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.received import locate, shorten
 from pipeprof.profiles.harness.settings import written_stages
@@ -16,7 +16,7 @@ from pipeprof.profiles.judge import messages
 from pipeprof.profiles.judge.result import StageChange
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.time.stage_table import explain_stages
-from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
+from pipeprof.profiles.view.from_graph import ParsedGraphs
 from pipeprof.profiles.wording import stage_name
 
 _Pairs: TypeAlias = list[tuple[Stage | None, Stage | None]]

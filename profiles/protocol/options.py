@@ -14,7 +14,7 @@ from pipeprof.profiles.protocol.turns import TurnsJob
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.base import Location
-    from pipeprof.profiles.document.subject import DataSize
+    from pipeprof.profiles.document.profile import DataSize
     from pipeprof.profiles.protocol.messages import Sketch
 
 SERVICE: Final = "{service}"

@@ -9,8 +9,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pipeprof.profiles.document.base import Model
-from pipeprof.profiles.redaction.forms import HIDDEN, is_secret_name
-from pipeprof.profiles.redaction.known import Hider, Private
+from pipeprof.profiles.redaction.known import HIDDEN, Hider, Private, is_secret_name
 
 _Document = TypeVar("_Document", bound=Model)
 

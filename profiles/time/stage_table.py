@@ -22,7 +22,7 @@ from pipeprof.pipelines.graph.rewrites import Rewrites
 from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
 from pipeprof.pipelines.meaning.executed_ops import written_op
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
 from pipeprof.profiles.time.stage_notes import CAVEATS, caveat_text, model_messages, swallowed_message, total_seconds

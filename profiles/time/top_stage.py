@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.stages import OpCost, PythonCost
 from pipeprof.profiles.lines import lines_of, reader_of, stages_around
 from pipeprof.profiles.time.stage_notes import caveat_text

@@ -9,17 +9,17 @@ from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.step import sentence
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.lines import lines_of
-from pipeprof.profiles.time.endings import describe_ending, describe_known
-from pipeprof.profiles.time.limit import LOCK_FROM, FoundLimit
-from pipeprof.profiles.time.resources import LARGE_SHARE, lost_cores, scheduled_on, step_alone_ms
-from pipeprof.profiles.time.stage_notes import describe_service
+from pipeprof.profiles.time.flow import LARGE_SHARE, lost_cores, scheduled_on, step_alone_ms
+from pipeprof.profiles.time.stage_notes import describe_ending, describe_known, describe_service
 from pipeprof.profiles.time.top_stage import label_groups, share_of_work, unknown_stages
 from pipeprof.profiles.time.verdict import (
+    LOCK_FROM,
     RESTARTS_FROM,
     STEP_BOUND_BELOW,
     Decisions,
+    FoundLimit,
     decide,
     restart_ms,
     wait_within_epochs,
@@ -45,11 +45,10 @@ from pipeprof.profiles.wording import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.profile import Host, Profile
     from pipeprof.profiles.document.shared import Contention, Steps, Training
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.document.subject import Host
-    from pipeprof.profiles.time.resources import MemoryProblem
+    from pipeprof.profiles.time.flow import MemoryProblem
     from pipeprof.profiles.time.verdict import Remedy
 
 _MEMORY = "Memory: "

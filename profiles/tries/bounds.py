@@ -18,8 +18,8 @@ from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.lines import inside
 from pipeprof.profiles.protocol.turns import TurnEnded
-from pipeprof.profiles.time.limit import LIMIT_FROM
-from pipeprof.profiles.time.resources import step_alone_ms
+from pipeprof.profiles.time.flow import step_alone_ms
+from pipeprof.profiles.time.verdict import LIMIT_FROM
 from pipeprof.profiles.tries.combine import TriedChange
 from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult

@@ -19,8 +19,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team, memory_for
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
-from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import again
+from pipeprof.profiles.harness.settings import RunProgress, again
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender, TriedChange
 from pipeprof.profiles.tries.outcome import cannot_replay, cannot_verify, forget_best, mark_rejected, write_best

@@ -25,7 +25,7 @@ from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.statistics import ERROR, Interval
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn, order_of, undisturbed
-from pipeprof.profiles.host.machine import CoresClock
+from pipeprof.profiles.host.limits import CoresClock
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.decide import AGAIN_ROUNDS, changes_of, comparisons, is_seen_again, rates_of, standings

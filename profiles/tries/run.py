@@ -17,13 +17,12 @@ from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
 from pipeprof.profiles.advise.text.in_words import which_change
 from pipeprof.profiles.advise.upper_bounds import upper_bounds
 from pipeprof.profiles.document.findings import Finding, Verification
-from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Profile
 from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, memory_for
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import Copies
-from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import RunProgress
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
@@ -207,8 +206,11 @@ class RunResults:
             if finding.status == "ceiling" and is_reached(self.profile, tried.proposal.covers, self._kept, most):
                 continue
             if finding.status == "ceiling" and not is_for_a_step_only(self.profile, finding):
-                others = [one for one in self.profile.findings or () if not repeats(one, finding)]
-                self.profile.findings = [*others, finding]
+                repeated = [one for one in self.profile.findings or () if repeats(one, finding)]
+                if repeated:
+                    # One entry: why by the finding, which `rules` explains, and how much by the bound.
+                    finding.rule, finding.sentence = repeated[0].rule, repeated[0].sentence
+                self.profile.findings = [one for one in self.profile.findings or () if one not in repeated] + [finding]
             elif finding.reason is not None:
                 self._bounds.append(open_bound(self.profile, finding))
 

@@ -23,9 +23,9 @@ from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import Copies
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.lock import measuring_lock
-from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
-from pipeprof.profiles.host.system_faults import system_fault
+from pipeprof.profiles.harness.process import measuring_lock
+from pipeprof.profiles.harness.settings import RunProgress, Silent, ratio_so_far
+from pipeprof.profiles.host.limits import system_fault
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender

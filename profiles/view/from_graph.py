@@ -1,15 +1,16 @@
 """View of a measured pipeline, from its graphs and its profile.
 
 Stages come from the graph as written (of a spec or a user's function), TensorFlow's rewrites of them from the graph as
-executed. Both are joined with the measured stages by their ids, which are the same addresses.
+executed. Both are joined with the measured stages by their ids, which are the same addresses. A pipeline that did not
+run, built for `check` or seen being made, has a view of its sketch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.elements import cardinalities, components_written
@@ -31,6 +32,12 @@ from pipeprof.profiles.view.view import (
     StageView,
 )
 from pipeprof.profiles.wording import as_typed
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.costs.stretches import Segment
+    from pipeprof.pipelines.graph.read.records import PlaceDict
+    from pipeprof.profiles.protocol.messages import CostSegment, Graphs, Sketch
+
 
 _TUNED = ("num_parallel_calls", "buffer_size", "cycle_length")
 # Arguments that TensorFlow derives from the others of an interleave.
@@ -315,3 +322,86 @@ def _unread(stages: Sequence[Stage]) -> Iterator[StageView]:
         )
         if stage.origin == "written":
             last[stage.depth] = stage.id
+
+
+_NOT_READ = StageGraph(nodes={}, root=None, reason="the graph was not read")
+
+
+def view_of_sketch(
+    sketch: Sketch, *, cores: float, memory_limit: int | None = None, spec: Sequence[Stage] | None = None
+) -> PipelineView:
+    """The pipeline as its graph has it before TensorFlow rewrites it; `spec`: its stages, None for a function."""
+    written = StageGraph.from_dict(sketch.written)
+    locations = {}
+    for stage in written.stages() if spec is None else ():
+        place = next((sketch.places[node] for node in reversed(stage.nodes) if node in sketch.places), None)
+        if place is not None:
+            locations[stage.address] = Location(
+                file=as_typed(place["file"]), line=place["line"], column=place["column"], call=place["call"]
+            )
+    view = view_of_graphs(
+        written,
+        _NOT_READ,
+        spec or (),
+        by_address=spec is not None,
+        locations=locations,
+        cores=cores,
+        memory_limit=memory_limit,
+        made=sketch.made,
+        constants=sketch.constants,
+    )
+    # Whether TensorFlow made a map parallel is not known yet, and what it adds is foreseen.
+    stages = tuple(replace(stage, measured=None) for stage in view.stages)
+    return replace(view, kind="static", unseen=True, stages=stages)
+
+
+def rows_of_sketch(view: PipelineView) -> list[Stage]:
+    """Return the rows of stages without measurements."""
+    return [row_of(stage) for stage in view.stages]
+
+
+def row_of(stage: StageView) -> Stage:
+    """Return the row of a stage without measurements."""
+    return Stage(
+        id=stage.id, op=stage.op, name=stage.name, origin="written", depth=stage.depth, location=stage.location
+    )
+
+
+@dataclass(frozen=True)
+class ParsedGraphs:
+    """The worker's message `Graphs` with its graphs as `StageGraph`; no `options` where the graph was not read."""
+
+    written: StageGraph
+    executed: StageGraph
+    segments: Sequence[CostSegment]
+    made: Sequence[MadeDict]
+    places: Mapping[str, PlaceDict]
+    constants: Sequence[ConstantDict]
+    options: Mapping[str, bool | int] | None
+
+    def pair(self, ops: Mapping[str, str] | None) -> StageGraphs:
+        """Both graphs together; of a spec, `ops` are its own by address, None for a user's own function."""
+        return StageGraphs(self.written, self.executed, by_address=ops is not None, ops=ops)
+
+    @property
+    def snapshots(self) -> list[Segment]:
+        """The model's states at the ends of each segment."""
+        return [(segment.first, segment.last) for segment in self.segments]
+
+    @property
+    def batches(self) -> int:
+        """Batches of all segments."""
+        return sum(segment.batches for segment in self.segments)
+
+    @classmethod
+    def of(cls, graphs: Graphs) -> ParsedGraphs:
+        """Parse a message."""
+        return cls(
+            written=StageGraph.from_dict(graphs.written),
+            executed=StageGraph.from_dict(graphs.executed),
+            segments=graphs.segments,
+            made=graphs.made,
+            places=graphs.places,
+            constants=graphs.constants,
+            options=graphs.written.get("options"),
+        )

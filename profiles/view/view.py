@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pipeprof.pipelines.host_files import read_regular
 from pipeprof.pipelines.meaning.constants import WIDTHS
 from pipeprof.profiles.wording import label_of
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
+
 
 Kept = dict[str, Any]
 """Results of a function for stages, by their ids."""
@@ -329,3 +332,33 @@ def owners(view: PipelineView, stage: StageView) -> Iterator[StageView]:
         seen.add(at.id)
         yield at
         at = view.by_id.get(at.owner or "")
+
+
+_LARGEST = 5_000_000
+
+
+def with_texts(view: PipelineView) -> PipelineView:
+    """Return a view with the texts of the files of a training."""
+    training = view.profile.training if view.profile is not None else None
+    if training is None:
+        return view
+    files = {*(use.file for use in training.datasets), *(place.file for place in training.unread)}
+    return replace(view, texts={file: file_text(file) for file in files if file is not None})
+
+
+def file_text(file: str) -> str:
+    """Return the text of a file; empty where it cannot be read."""
+    try:
+        return read_regular(Path(file).expanduser(), _LARGEST).decode().replace("\r\n", "\n")
+    except (OSError, ValueError):
+        return ""
+
+
+def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
+    """Return the view with what the spec says of each stage: its arguments as written."""
+    found = {placed.address: placed.arguments for placed in loaded.spec.placed()}
+    stages = tuple(
+        stage if stage.id not in found or stage.injected else replace(stage, written=found[stage.id])
+        for stage in view.stages
+    )
+    return replace(view, stages=stages, loaded=loaded)

@@ -18,7 +18,7 @@ from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame, text_of, with_sources
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ScriptEndedError, essence, first_line
-from pipeprof.profiles.worker.load_function import NoTensorFlowError
+from pipeprof.profiles.worker.pipeline import NoTensorFlowError
 from pipeprof.profiles.worker.services import SHARED_JOB, SharedJobError
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, NeverIteratedError
 

@@ -23,7 +23,7 @@ from pipeprof.profiles.protocol.options import READY, SERVICE, LookAnswer, Optio
 from pipeprof.profiles.user_frames import frames_of_error, text_of
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import end_at_once, first_line, raise_oom_score
-from pipeprof.profiles.worker.load_function import call_target, import_tensorflow, look_like_a_script
+from pipeprof.profiles.worker.pipeline import call_target, import_tensorflow, look_like_a_script
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
 
 

@@ -20,7 +20,7 @@ from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker.ended import end_at_once, raise_oom_score
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.load_function import enter_ref, look_like_a_script, read_instead
+from pipeprof.profiles.worker.pipeline import enter_ref, look_like_a_script, read_instead
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
 

@@ -36,10 +36,8 @@ from pipeprof.profiles.protocol.messages import (
 )
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker.ended import end_at_once, first_line
-from pipeprof.profiles.worker.load_function import import_tensorflow
-from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog, Phases, SoakWatch
-from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.pipeline import Pipeline
+from pipeprof.profiles.worker.memory_log import SEND_SECONDS, MemoryLog, ModelLog, Phases, SoakWatch
+from pipeprof.profiles.worker.pipeline import Pipeline, import_tensorflow
 from pipeprof.profiles.worker.services import (
     BuildWatch,
     LocalService,
@@ -73,7 +71,7 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
-    from pipeprof.profiles.worker.load_function import Called
+    from pipeprof.profiles.worker.pipeline import Called
 
 FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
@@ -182,7 +180,7 @@ class JobRun:
                 # Before the first op, also before those of the user's file.
                 self._start_service(tf, self.job.workers)
             if self.job.kind == "function":
-                from pipeprof.profiles.worker.load_function import import_early
+                from pipeprof.profiles.worker.pipeline import import_early
 
                 for code, text in import_early(str(self.job.target)):
                     self.warn(code, text)

@@ -7,16 +7,15 @@ from pathlib import Path
 from source_trees import script
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.time.elements_per_batch import elements_per_batch
+from pipeprof.profiles.time.flow import elements_per_batch
 
 
 def test_batches_of_all_ops_have_as_many_elements_as_are_long(tmp_path: Path) -> None:
-    recorder = script("tests/recorded/record_batching.py")
-    recorder.make_files(tmp_path)
+    recorder = script("tests/recorded/batching_pipelines.py")
     expected: dict[str, float | None] = {}
     elements: dict[str, float | None] = {}
-    for name, make in recorder.pipelines(tmp_path).items():
-        recorded = recorder.record(make())
+    for name, dataset in recorder.batching_pipelines(tmp_path).items():
+        recorded = recorder.with_length(dataset)
         graph = StageGraph.from_dict(recorded["written"])
         # What a generator yields may be a batch, and what a function makes of an element.
         unknown = ("single: from_generator", "single: image_dataset_from_directory")

@@ -36,7 +36,7 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.operations import placed
 from pipeprof.pipelines.spec.yaml_text import read
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
-from pipeprof.profiles.worker.load_function import call_target
+from pipeprof.profiles.worker.pipeline import call_target
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 

@@ -19,13 +19,13 @@ from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.constants import INFINITE
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.received import locate
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.time.stage_table import explain_stages
-from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
-from pipeprof.profiles.worker.load_function import call_target
+from pipeprof.profiles.view.from_graph import ParsedGraphs
+from pipeprof.profiles.worker.pipeline import call_target
 
 CONSTRUCTS = Path(__file__).parent / "pipelines_of_users" / "constructs.py"
 NAMES = [

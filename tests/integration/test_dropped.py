@@ -26,7 +26,7 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import PipelineView
-from pipeprof.profiles.worker.load_function import call_target
+from pipeprof.profiles.worker.pipeline import call_target
 
 pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 

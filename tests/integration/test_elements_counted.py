@@ -15,10 +15,10 @@ from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.changes.replay import datasets_before
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.observe.reading import read_graphs
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_table import explain_stages
-from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.steps.headspace import read_swallowed
 from pipeprof.profiles.worker.steps.loop import Feed
 

@@ -157,7 +157,7 @@ CASES = {
         "os.execv('/bin/sleep', ['sleep', '3600'])", 5, "exited", "replaced the worker by another program"
     ),
     "TensorFlow not installed": Case(
-        "from pipeprof.profiles.worker.load_function import import_tensorflow\n"
+        "from pipeprof.profiles.worker.pipeline import import_tensorflow\n"
         "sys.modules['tensorflow'] = None\nimport_tensorflow()",
         1,
         "no-tensorflow",

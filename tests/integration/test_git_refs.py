@@ -17,11 +17,10 @@ from integration.repositories import begin, commit_all, git
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git import calls as git_module
-from pipeprof.profiles.git import work_tree as work_tree_module
+from pipeprof.profiles.git import tree as tree_module
 from pipeprof.profiles.git.calls import TREES, git_calls
 from pipeprof.profiles.git.refs import RefTarget, commit_of, parse_ref
-from pipeprof.profiles.git.tree import RefTree, check_out
-from pipeprof.profiles.git.work_tree import is_dirty
+from pipeprof.profiles.git.tree import RefTree, check_out, is_dirty
 
 
 @pytest.fixture(autouse=True)
@@ -788,7 +787,7 @@ def test_a_device_or_a_pipe_in_place_of_a_file_of_git_is_refused(name, repositor
 
 def test_a_pipe_among_the_refs_or_attributes_ends_with_a_limit(repository, monkeypatch):
     monkeypatch.setattr(git_module, "MOST_SECONDS", 3.0)
-    monkeypatch.setattr(work_tree_module, "_MOST_SECONDS", 1.0)
+    monkeypatch.setattr(tree_module, "_MOST_SECONDS", 1.0)
     os.mkfifo(repository / ".gitattributes")
     with git_calls() as calls:
         assert is_dirty(calls, repository) is None

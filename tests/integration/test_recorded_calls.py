@@ -10,7 +10,7 @@ from integration.test_constructs import CONSTRUCTS, NAMES
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.in_calls import build_again
 from pipeprof.pipelines.meaning.traits import traits
-from pipeprof.profiles.worker.load_function import call_target
+from pipeprof.profiles.worker.pipeline import call_target
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 

@@ -108,7 +108,7 @@ def test_check_imports_only_what_the_spec_uses(tmp_path):
     assert done.returncode == 0, done.stderr
     assert not top & {"numpy", "psutil", *FRAMEWORKS}
     names = json.loads((tmp_path / "modules.json").read_text(encoding="utf-8"))
-    of_a_run = ("cli.report.report", "profiles.harness", "profiles.worker", "profiles.host.processes")
+    of_a_run = ("cli.report.report", "profiles.harness", "profiles.worker", "profiles.host.run_family")
     assert not [name for name in names if any(part in name for part in of_a_run)], "what only a run needs"
     assert "pipeprof.pipelines.spec.load" in names
 

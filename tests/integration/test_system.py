@@ -14,15 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeprof.profiles.harness.lock import LockTimeoutError, measuring_lock
-from pipeprof.profiles.host import machine, procfs
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.harness.process import LockTimeoutError, measuring_lock
+from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.host import host_facts
-from pipeprof.profiles.host.limits import memory_limit
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch, memory_limit
 from pipeprof.profiles.host.page_cache import Eviction, evict, resident_bytes
-from pipeprof.profiles.host.processes import FamilyReader, cpu_seconds, family
-from pipeprof.profiles.host.sampler import MemorySample, Sampler, SamplerThread
+from pipeprof.profiles.host.run_family import FamilyReader, cpu_seconds, family
+from pipeprof.profiles.host.sampler import ContentionProbe, MemorySample, Sampler, SamplerThread
 
 MB = 1_000_000
 LINUX = sys.platform == "linux"
@@ -198,7 +196,7 @@ def test_threads_that_share_a_core_wait_for_it(child):
 
 def test_the_lock_is_held_by_a_process_and_goes_with_it(tmp_path, child):
     process = child(
-        "from pathlib import Path\nfrom pipeprof.profiles.harness.lock import measuring_lock\n"
+        "from pathlib import Path\nfrom pipeprof.profiles.harness.process import measuring_lock\n"
         f"with measuring_lock(print, 60.0, folder=Path({str(tmp_path)!r})): step()"
     )
     assert process.ready() == "ready"
@@ -247,7 +245,7 @@ def test_evicted_files_come_from_the_disk_again(tmp_path, child):
 
 def test_this_machine():
     cgroup = Cgroup()
-    limit = memory_limit(None, cgroup, machine.machine_memory())
+    limit = memory_limit(None, cgroup, limits.machine_memory())
     facts = host_facts(limit)
     assert 0 < facts.cores <= os.cpu_count()
     assert 0 < facts.memory_limit_bytes < facts.memory_bytes == psutil.virtual_memory().total

@@ -27,9 +27,9 @@ from pipeprof.profiles.protocol.channel import Changes, HarnessEnd, encode
 from pipeprof.profiles.protocol.messages import Graphs, Warned
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.time.stage_table import explain_stages
-from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
+from pipeprof.profiles.view.from_graph import ParsedGraphs
 from pipeprof.profiles.worker import sample
-from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
+from pipeprof.profiles.worker.pipeline import NotADatasetError, call_target
 from pipeprof.profiles.worker.steps import headspace
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace import record as recording

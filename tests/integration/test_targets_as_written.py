@@ -16,7 +16,7 @@ from integration.test_targets import USERS, Recorder, job, said_there, sampled, 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.load_function import call_target, import_early
+from pipeprof.profiles.worker.pipeline import call_target, import_early
 from pipeprof.profiles.worker.sample import JobRun
 
 TUTORIAL = USERS / "tutorial.py"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.worker.fakes import FakeChannel, FakeTime
 
-from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import Feed, drain

@@ -119,12 +119,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def picture(self, file: Path, *, whole: bool = False, form: str = "webp", quality: int = 80) -> None:
-        """Write what is shown, or all of the page, as a picture."""
-        given: dict[str, Any] = {"format": form, "captureBeyondViewport": whole}
-        if form != "png":
-            given["quality"] = quality
-        if whole:
-            size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-            given["clip"] = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        file.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", **given)["data"]))
+    def picture(self, file: Path) -> None:
+        """Write what is shown as a picture."""
+        found = self.call("Page.captureScreenshot", format="webp", quality=80)
+        file.write_bytes(base64.b64decode(found["data"]))

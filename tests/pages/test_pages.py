@@ -130,6 +130,6 @@ def test_the_documentation_has_its_picture(browser: Browser, page: Callable[[str
     if os.environ.get("SCREENSHOTS"):
         browser.frame(1280, "light", 1000)
         browser.show(page("run"))
-        browser.picture(PICTURE, quality=80)
+        browser.picture(PICTURE)
     assert PICTURE.is_file(), "SCREENSHOTS=1 make test-pages writes it"
     assert PICTURE.stat().st_size <= MOST_BYTES

@@ -18,7 +18,6 @@ DATASET = tf.data.Dataset
 AUTOTUNE = tf.data.AUTOTUNE
 Build = Callable[[], tf.data.Dataset]
 
-RECORDS = 400
 SIDE = 64
 LARGE = (3072, 1024)
 """Shape of a large array: 12.6 MB of float32."""
@@ -50,28 +49,6 @@ def waiting(milliseconds: float) -> Callable[[Any], Any]:
     return function
 
 
-def counting(element: Any) -> Any:
-    """Pure Python that never lets go of the interpreter."""
-
-    def count(value: Any) -> Any:
-        total = 0
-        for index in range(20_000):
-            total += index
-        return value + total * 0
-
-    result = tf.numpy_function(count, [element], tf.int64)
-    result.set_shape([])
-    return result
-
-
-def slow_count() -> Iterator[int]:
-    number = 0
-    while True:
-        time.sleep(0.002)
-        yield number
-        number += 1
-
-
 def rows(count: int | None = None) -> Iterator[Any]:
     block = np.ones((256,) if count is None else (count, 256), np.float32)
     while True:
@@ -88,17 +65,19 @@ class Files:
         for path in self.images:
             Path(path).write_bytes(encoded)
         self.records = str(folder / "examples.tfrecord")
-        feature = {
-            "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[encoded])),
-            "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[3])),
-        }
+        image, label = tf.train.BytesList(value=[encoded]), tf.train.Int64List(value=[3])
+        feature = {"image": tf.train.Feature(bytes_list=image), "label": tf.train.Feature(int64_list=label)}
         example = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
         with tf.io.TFRecordWriter(self.records) as writer:
-            for _ in range(RECORDS):
+            for _ in range(400):
                 writer.write(example)
 
 
 FEATURES = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+
+
+def parse(record: Any) -> Any:
+    return tf.io.parse_single_example(record, FEATURES)
 
 
 def load(path: Any) -> Any:
@@ -121,14 +100,11 @@ def memory() -> Iterator[tuple[str, Build]]:
     yield "eager_source", lambda: DATASET.from_tensor_slices(array).batch(8).repeat()
     yield "traced_source", lambda: traced_source().batch(8).repeat()
     yield "traced_pipeline", lambda: traced_pipeline().repeat()
-    yield "list_source", lambda: DATASET.from_tensor_slices(array[:64].tolist()).batch(8).repeat()
     indices = DATASET.range(LARGE[0])
     yield "captured_array", lambda: indices.map(lambda index: tf.gather(array, index)).batch(8).repeat()
     yield "captured_tensor", lambda: indices.map(lambda index: tf.gather(tensor, index)).batch(8).repeat()
-    yield (
-        "array_in_function",
-        lambda: DATASET.range(4).flat_map(lambda _: DATASET.from_tensor_slices(array)).batch(8).repeat(),
-    )
+    few = DATASET.range(4)
+    yield "array_in_function", lambda: few.flat_map(lambda _: DATASET.from_tensor_slices(array)).batch(8).repeat()
 
 
 def images(files: Files) -> Iterator[tuple[str, Build]]:
@@ -140,84 +116,45 @@ def images(files: Files) -> Iterator[tuple[str, Build]]:
     def once() -> tf.data.Dataset:
         return DATASET.from_tensor_slices(files.images)
 
+    def encoded() -> tf.data.Dataset:
+        return tf.data.TFRecordDataset(files.records).cache().repeat().map(parse, AUTOTUNE)
+
+    def decode(example: Any) -> Any:
+        return tf.io.decode_jpeg(example["image"], channels=3), example["label"]
+
     flip = tf.image.random_flip_left_right
     yield "shuffle_after_decode", lambda: paths().map(load, AUTOTUNE).shuffle(32).batch(8)
-    yield "shuffle_before_decode", lambda: paths().shuffle(32).map(load, AUTOTUNE).batch(8)
     yield "shuffle_after_batch", lambda: paths().map(load, AUTOTUNE).batch(8).shuffle(4)
     yield "cache_after_random", lambda: once().map(load).map(flip).cache().repeat().batch(8)
     yield (
         "cache_before_random",
         lambda: once().map(load).cache().repeat().map(flip, AUTOTUNE).batch(8).prefetch(AUTOTUNE),
     )
-    yield (
-        "cache_encoded",
-        lambda: (
-            tf.data.TFRecordDataset(files.records)
-            .cache()
-            .repeat()
-            .map(lambda record: tf.io.parse_single_example(record, FEATURES), AUTOTUNE)
-            .map(lambda example: (tf.io.decode_jpeg(example["image"], channels=3), example["label"]), AUTOTUNE)
-            .ragged_batch(8)
-        ),
-    )
-    yield (
-        "index_shuffle",
-        lambda: (
-            DATASET.range(40)
-            .shuffle(40)
-            .repeat()
-            .map(lambda index: load(tf.gather(files.images, index)), AUTOTUNE)
-            .batch(8)
-            .prefetch(2)
-        ),
-    )
+    yield "cache_encoded", lambda: encoded().map(decode, AUTOTUNE).ragged_batch(8)
     records = tf.data.TFRecordDataset(files.records).repeat()
-    yield "parse_before_batch", lambda: records.map(lambda one: tf.io.parse_single_example(one, FEATURES)).batch(8)
+    yield "parse_before_batch", lambda: records.map(parse).batch(8)
     yield "parse_after_batch", lambda: records.batch(8).map(lambda some: tf.io.parse_example(some, FEATURES))
 
 
 def waits() -> Iterator[tuple[str, Build]]:
     """Maps that wait, one after the other and side by side."""
     source = DATASET.range(10**9)
-    pool = partial(options, threading__private_threadpool_size=16)
-    wait = waiting(5)
+    wait, short, long = waiting(5), waiting(2), waiting(4)
+    pool = options(threading__private_threadpool_size=16)
     yield "waiting_serial", lambda: source.map(wait).batch(4)
     yield "waiting_parallel", lambda: source.map(wait, num_parallel_calls=16).batch(4)
     yield "waiting_autotune", lambda: source.map(wait, num_parallel_calls=AUTOTUNE).batch(4)
-    yield "waiting_pool", lambda: source.map(wait, num_parallel_calls=16).batch(4).with_options(pool())
-    yield (
-        "waiting_small_pool",
-        lambda: (
-            source.map(wait, num_parallel_calls=16).batch(4).with_options(options(threading__private_threadpool_size=3))
-        ),
-    )
-    yield "serial_after_serial", lambda: source.map(waiting(2)).map(waiting(2))
-    yield "serial_prefetch_serial", lambda: source.map(waiting(2)).prefetch(2).map(waiting(2))
-    spec = tf.TensorSpec([], tf.int64)
-    yield "generator_then_map", lambda: DATASET.from_generator(slow_count, output_signature=spec).map(waiting(2))
-    yield (
-        "generator_prefetch_map",
-        lambda: DATASET.from_generator(slow_count, output_signature=spec).prefetch(2).map(waiting(2)),
-    )
-    yield "zip_serial", lambda: DATASET.zip(source.map(waiting(4)), source.map(waiting(4))).batch(2)
-    yield (
-        "zip_prefetched",
-        lambda: DATASET.zip(source.map(waiting(4)).prefetch(2), source.map(waiting(4)).prefetch(2)).batch(2),
-    )
-    yield "tail_injected", lambda: source.map(waiting(2)).padded_batch(4)
-    yield (
-        "tail_inject_off",
-        lambda: (
-            source.map(waiting(2))
-            .padded_batch(4)
-            .with_options(options(experimental_optimization__inject_prefetch=False))
-        ),
-    )
-    yield (
-        "tail_autotune_off",
-        lambda: source.map(waiting(2)).padded_batch(4).with_options(options(autotune__enabled=False)),
-    )
-    yield "tail_written", lambda: source.map(waiting(2)).padded_batch(4).prefetch(AUTOTUNE)
+    yield "waiting_pool", lambda: source.map(wait, num_parallel_calls=16).batch(4).with_options(pool)
+    yield "serial_after_serial", lambda: source.map(short).map(short)
+    yield "serial_prefetch_serial", lambda: source.map(short).prefetch(2).map(short)
+    yield "zip_serial", lambda: DATASET.zip(source.map(long), source.map(long)).batch(2)
+    yield "zip_prefetched", lambda: DATASET.zip(source.map(long).prefetch(2), source.map(long).prefetch(2)).batch(2)
+    tail = source.map(short).padded_batch(4)
+    no_prefetch = options(experimental_optimization__inject_prefetch=False)
+    yield "tail_injected", lambda: tail
+    yield "tail_inject_off", lambda: tail.with_options(no_prefetch)
+    yield "tail_autotune_off", lambda: tail.with_options(options(autotune__enabled=False))
+    yield "tail_written", lambda: tail.prefetch(AUTOTUNE)
 
 
 def work() -> Iterator[tuple[str, Build]]:
@@ -228,17 +165,15 @@ def work() -> Iterator[tuple[str, Build]]:
         noise = tf.random.uniform([160, 160])
         return tf.reduce_sum(noise @ noise) + tf.cast(element, tf.float32)
 
+    def scale(value: Any) -> Any:
+        return tf.cast(value, tf.float32) * 2.0 + 1.0
+
     yield "random_serial", lambda: source.map(noisy).batch(4)
-    yield "random_parallel", lambda: source.map(noisy, num_parallel_calls=AUTOTUNE).batch(4)
-    yield "python_parallel", lambda: source.map(counting, num_parallel_calls=8).batch(4)
-    yield "python_per_batch", lambda: source.batch(512).map(waiting(3))
     yield "generator_rows", lambda: DATASET.from_generator(rows, output_signature=tf.TensorSpec([256])).batch(64)
-    yield (
-        "generator_chunks",
-        lambda: DATASET.from_generator(partial(rows, 64), output_signature=tf.TensorSpec([64, 256])),
-    )
-    yield "cast_before_batch", lambda: source.map(lambda one: tf.cast(one, tf.float32) * 2.0 + 1.0).batch(256)
-    yield "cast_after_batch", lambda: source.batch(256).map(lambda one: tf.cast(one, tf.float32) * 2.0 + 1.0)
+    blocks = partial(rows, 64)
+    yield "generator_chunks", lambda: DATASET.from_generator(blocks, output_signature=tf.TensorSpec([64, 256]))
+    yield "cast_before_batch", lambda: source.map(scale).batch(256)
+    yield "cast_after_batch", lambda: source.batch(256).map(scale)
     table = {"image": np.zeros((64, SIDE, SIDE, 3), np.uint8), "label": np.arange(64)}
 
     def elements() -> tf.data.Dataset:
@@ -252,10 +187,6 @@ def work() -> Iterator[tuple[str, Build]]:
 
     yield "filter_on_input", lambda: elements().map(enlarge).filter(lambda one: one["label"] % 4 == 0).batch(8)
     yield "filter_on_kept_input", lambda: elements().map(enlarge_beside).filter(lambda one: one["label"] % 4 == 0)
-    yield (
-        "filter_on_result",
-        lambda: elements().map(enlarge).filter(lambda one: tf.reduce_mean(one["image"]) < 1.0).batch(8),
-    )
     yield "filter_first", lambda: elements().filter(lambda one: one["label"] % 4 == 0).map(enlarge).batch(8)
     small = np.zeros((20_000, 64), np.float32)
     yield "small_slices", lambda: DATASET.from_tensor_slices(small).shuffle(20_000).batch(256).repeat()

@@ -4,6 +4,8 @@ Each file in ``graphs/`` is one pipeline: ``written`` and ``executed`` graph, ``
 records, how many ``batches`` came out between first and last in how many ``seconds``, the ``worker_cores`` that were at
 work and the ``runnable_wait_share`` (threads waiting for a core), and whether the names are a spec's addresses.
 ``errors.json`` holds what TensorFlow 2.21 says when a stage fails. Sleeps of known length stand for work.
+``batching.json`` beside them holds the graph as written of each pipeline that batches, by its name; ``length`` is the
+mean length of the batches that came out of it.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import numpy as np
 import tensorflow as tf
-from advice_pipelines import options, pipelines
+from advice_pipelines import options, pipelines, waiting
+from batching_pipelines import batching_pipelines, with_length
 
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.build_watch import SourceWatch
@@ -31,22 +34,8 @@ from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 from pipeprof.pipelines.graph.read.records import MadeDict
 
 FOLDER = Path(__file__).with_name("graphs")
+BATCHING = Path(__file__).with_name("batching.json")
 DATASET = tf.data.Dataset
-
-
-def work(milliseconds: float) -> Callable[[Any], Any]:
-    """A map function with state that takes so long for each element."""
-
-    def sleep(value: Any) -> Any:
-        time.sleep(milliseconds / 1e3)
-        return value
-
-    def function(element: Any) -> Any:
-        result = tf.numpy_function(sleep, [element], tf.int64)
-        result.set_shape([])
-        return result
-
-    return function
 
 
 def double(element: Any) -> Any:
@@ -84,87 +73,37 @@ def specs(files: list[str]) -> Iterator[tuple[str, tf.data.Dataset]]:
     source = DATASET.range(100_000, name="source")
     yield "map_batch", source.map(double, name="stages_0").batch(4, name="stages_1")
     yield "stateful_map", source.map(add_noise, name="stages_0")
-    yield "stateful_map_batch", source.map(work(2), name="stages_0").batch(4, name="stages_1")
-    yield (
-        "epochs",
-        DATASET.range(27, name="source")
-        .map(work(2), name="stages_0")
-        .repeat(name="stages_1")
-        .batch(4, name="stages_2"),
-    )
-    yield (
-        "shuffle_repeat",
-        DATASET.range(40, name="source")
-        .map(work(1), name="stages_0")
-        .shuffle(8, name="stages_1")
-        .repeat(name="stages_2")
-        .batch(4, name="stages_3"),
-    )
-    yield (
-        "interleave",
-        DATASET.from_tensor_slices(files, name="source")
-        .interleave(
-            lambda path: (
-                tf.data.TFRecordDataset(path, name="stages_0_source")
-                .map(length, name="stages_0_stages_0")
-                .map(work(1), name="stages_0_stages_1")
-            ),
-            cycle_length=2,
-            name="stages_0",
-        )
-        .repeat(name="stages_1")
-        .batch(4, name="stages_2"),
-    )
-    yield (
-        "cache",
-        DATASET.range(40, name="source")
-        .map(work(1), name="stages_0")
-        .cache(name="stages_1")
-        .repeat(name="stages_2")
-        .batch(4, name="stages_3"),
-    )
-    yield (
-        "generator",
-        DATASET.from_generator(count, output_signature=tf.TensorSpec([], tf.int64), name="source").batch(
-            4, name="stages_0"
-        ),
-    )
-    pattern = str(Path(files[0]).parent / "*.tfrecord")
-    yield (
-        "list_files",
-        DATASET.list_files(pattern, shuffle=True, name="source")
-        .map(tf.io.read_file, num_parallel_calls=2, name="stages_0")
-        .repeat(name="stages_1")
-        .prefetch(tf.data.AUTOTUNE, name="stages_2"),
-    )
-    yield (
-        "autotune_off",
-        source.map(double, name="stages_0").batch(4, name="stages_1").with_options(options(autotune__enabled=False)),
-    )
-    yield (
-        "optimizations_off",
-        source.map(double, name="stages_0")
-        .batch(4, name="stages_1")
-        .with_options(options(experimental_optimization__apply_default_optimizations=False)),
-    )
-    yield (
-        "thread_pool",
-        source.map(double, num_parallel_calls=4, name="stages_0")
-        .batch(4, name="stages_1")
-        .prefetch(2, name="stages_2")
-        .with_options(options(threading__private_threadpool_size=4, threading__max_intra_op_parallelism=1)),
-    )
-    yield (
-        "fusions",
-        source.map(double, name="stages_0")
-        .map(lambda element: element + 1, name="stages_1")
-        .filter(lambda element: element >= 0, name="stages_2")
-        .filter(lambda element: element >= -1, name="stages_3")
-        .take(-1, name="stages_4")
-        .with_options(
-            options(experimental_optimization__map_fusion=True, experimental_optimization__filter_fusion=True)
-        ),
-    )
+    yield "stateful_map_batch", source.map(waiting(2), name="stages_0").batch(4, name="stages_1")
+    finite = DATASET.range(27, name="source").map(waiting(2), name="stages_0")
+    yield "epochs", finite.repeat(name="stages_1").batch(4, name="stages_2")
+    forty = DATASET.range(40, name="source").map(waiting(1), name="stages_0")
+    yield "shuffle_repeat", forty.shuffle(8, name="stages_1").repeat(name="stages_2").batch(4, name="stages_3")
+    yield "cache", forty.cache(name="stages_1").repeat(name="stages_2").batch(4, name="stages_3")
+
+    def lengths(path: Any) -> tf.data.Dataset:
+        records = tf.data.TFRecordDataset(path, name="stages_0_source").map(length, name="stages_0_stages_0")
+        return records.map(waiting(1), name="stages_0_stages_1")
+
+    paths = DATASET.from_tensor_slices(files, name="source")
+    interleaved = paths.interleave(lengths, cycle_length=2, name="stages_0")
+    yield "interleave", interleaved.repeat(name="stages_1").batch(4, name="stages_2")
+    numbers = DATASET.from_generator(count, output_signature=tf.TensorSpec([], tf.int64), name="source")
+    yield "generator", numbers.batch(4, name="stages_0")
+    listed = DATASET.list_files(str(Path(files[0]).parent / "*.tfrecord"), shuffle=True, name="source")
+    read = listed.map(tf.io.read_file, num_parallel_calls=2, name="stages_0")
+    yield "list_files", read.repeat(name="stages_1").prefetch(tf.data.AUTOTUNE, name="stages_2")
+    doubled = source.map(double, name="stages_0")
+    batches = doubled.batch(4, name="stages_1")
+    yield "autotune_off", batches.with_options(options(autotune__enabled=False))
+    off = options(experimental_optimization__apply_default_optimizations=False)
+    yield "optimizations_off", batches.with_options(off)
+    threads = options(threading__private_threadpool_size=4, threading__max_intra_op_parallelism=1)
+    parallel = source.map(double, num_parallel_calls=4, name="stages_0").batch(4, name="stages_1")
+    yield "thread_pool", parallel.prefetch(2, name="stages_2").with_options(threads)
+    fused = options(experimental_optimization__map_fusion=True, experimental_optimization__filter_fusion=True)
+    maps = doubled.map(lambda element: element + 1, name="stages_1")
+    filters = maps.filter(lambda element: element >= 0, name="stages_2").filter(lambda x: x >= -1, name="stages_3")
+    yield "fusions", filters.take(-1, name="stages_4").with_options(fused)
 
 
 def functions(files: list[str]) -> Iterator[tuple[str, tf.data.Dataset]]:
@@ -175,31 +114,22 @@ def functions(files: list[str]) -> Iterator[tuple[str, tf.data.Dataset]]:
     yield "filter", source.filter(lambda element: element % 2 == 0)
     columns = {"a": np.zeros((64, 1024), np.float32), "b": np.arange(64)}
     yield "dict_shuffle", DATASET.from_tensor_slices(columns).shuffle(32).batch(8).repeat()
-    yield (
-        "nested_flat_map",
-        source.flat_map(lambda x: DATASET.range(5).flat_map(lambda y: DATASET.range(3).map(lambda z: x + y + z))).batch(
-            6
-        ),
-    )
-    yield (
-        "parallel_interleave",
+    nested = source.flat_map(lambda x: DATASET.range(5).flat_map(lambda y: DATASET.range(3).map(lambda z: x + y + z)))
+    yield "nested_flat_map", nested.batch(6)
+    interleaved = (
         DATASET.from_tensor_slices(files)
         .repeat()
         .interleave(
-            lambda path: tf.data.TFRecordDataset(path).map(length).map(work(1)),
+            lambda path: tf.data.TFRecordDataset(path).map(length).map(waiting(1)),
             cycle_length=3,
             num_parallel_calls=2,
             deterministic=False,
         )
-        .batch(4),
     )
-    yield "zip", DATASET.zip(source.map(work(2), name="left"), DATASET.range(99_999).map(work(1))).batch(2)
-    yield (
-        "sample",
-        DATASET.sample_from_datasets(
-            [source.map(double, name="left"), DATASET.range(99_999).map(double)], weights=[0.5, 0.5], seed=1
-        ).batch(2),
-    )
+    yield "parallel_interleave", interleaved.batch(4)
+    yield "zip", DATASET.zip(source.map(waiting(2), name="left"), DATASET.range(99_999).map(waiting(1))).batch(2)
+    pair = [source.map(double, name="left"), DATASET.range(99_999).map(double)]
+    yield "sample", DATASET.sample_from_datasets(pair, weights=[0.5, 0.5], seed=1).batch(2)
     yield "concatenate", source.take(20).map(double).concatenate(DATASET.range(99_999).map(double)).batch(2)
     yield "same_twice", DATASET.zip(*[source.map(double, name="double")] * 2).batch(3)
     yield "unbatch", source.batch(5).unbatch().enumerate().take(50_000)
@@ -269,33 +199,23 @@ def failing(files: list[str]) -> Iterator[tuple[str, str | None, tf.data.Dataset
     yield "named stage", "stages_0", source.map(decode, name="stages_0")
     yield "python", "stages_0", source.map(divide, name="stages_0").shuffle(2, name="stages_1")
     yield "python, fused", "stages_0", source.map(divide, name="stages_0").batch(2, name="stages_1")
-    yield (
-        "inside a function",
-        "stages_0_stages_0",
-        source.interleave(
-            lambda _: DATASET.range(3, name="stages_0_source").map(divide, name="stages_0_stages_0"),
-            num_parallel_calls=2,
-            name="stages_0",
-        ),
-    )
+
+    def divided(_: Any) -> tf.data.Dataset:
+        return DATASET.range(3, name="stages_0_source").map(divide, name="stages_0_stages_0")
+
+    inside = source.interleave(divided, num_parallel_calls=2, name="stages_0")
+    yield "inside a function", "stages_0_stages_0", inside
     yield "called function", "stages_0", source.map(parse, name="stages_0").prefetch(1, name="stages_1")
     yield "called function, fused", "stages_0", source.map(parse, name="stages_0").batch(1, name="stages_1")
-    yield "shapes", "stages_1", source.map(tf.range, name="stages_0").batch(2, name="stages_1")
-    yield (
-        "generator",
-        "source",
-        DATASET.from_generator(
-            lambda: (1 // 0 for _ in range(3)), output_signature=tf.TensorSpec([], tf.int64), name="source"
-        ),
-    )
+    ranges = source.map(tf.range, name="stages_0").batch(2, name="stages_1")
+    yield "shapes", "stages_1", ranges
+    signature = tf.TensorSpec([], tf.int64)
+    fails = DATASET.from_generator(lambda: (1 // 0 for _ in range(3)), output_signature=signature, name="source")
+    yield "generator", "source", fails
     broken = Path(files[0]).with_name("broken")
     broken.write_bytes(Path(files[0]).read_bytes()[:50])
     yield "corrupt record", "source", tf.data.TFRecordDataset([str(broken)], name="source").batch(2, name="stages_0")
-    yield (
-        "two candidates",
-        None,
-        source.map(tf.range, name="stages_0").batch(2, name="stages_1").unbatch().batch(2, name="stages_3"),
-    )
+    yield "two candidates", None, ranges.unbatch().batch(2, name="stages_3")
 
 
 def record_errors(files: list[str]) -> list[dict[str, Any]]:
@@ -332,6 +252,9 @@ def main(chosen: list[str]) -> None:
                 write(name, {"by_address": False, **quietest(dataset, watch.made)})
         if not chosen or "errors" in chosen:
             write("errors", record_errors(files))
+        if not chosen or "batching" in chosen:
+            batching = {name: with_length(dataset) for name, dataset in batching_pipelines(Path(folder)).items()}
+            BATCHING.write_text(json.dumps(batching, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -68,12 +68,12 @@ def test_addresses_of_pipelines_inside_pipelines() -> None:
         assert address.startswith(join(pipeline_of(address), "s"))
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", "stages", "datasets.0", "source.datasets.0", "stages.1.dataset", "stages.1.dataset.0.source", "a.source"],
-)
-def test_what_is_no_address(text: str) -> None:
-    assert not is_address(text)
+def test_what_is_no_address_or_is_written_wrongly_is_left_out() -> None:
+    for text in ("", "stages", "datasets.0", "source.datasets.0", "stages.1.dataset", "stages.1.dataset.0.source", "a"):
+        assert not is_address(text)
+    wrong = [{"source": 3}, {"stages": {"a": 1}}, {"stages": [3, None, {"bach": {}}, {"map": {"map_func": 3}}]}]
+    for data in (None, 3, *wrong):
+        assert {one.op for one in placed(data)} <= {"map"}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,6 @@ def test_what_is_no_address(text: str) -> None:
     [
         ("{{node stages_2/ops_1/DecodeJpeg}} Unknown image", "stages.2"),
         ("__inference_Dataset_flat_map_stages_0_57", "stages.0"),
-        ("__inference_Dataset_interleave_stages_1_stages_0_57", "stages.1.stages.0"),
         ("passed to stages_1_stages_10 transformation", "stages.1.stages.10"),
         ("Iterator::Root::Prefetch", None),
         ("my_stages_1", None),
@@ -92,11 +91,3 @@ def test_what_is_no_address(text: str) -> None:
 )
 def test_stages_are_found_in_tensorflows_texts(text: str, address: str | None) -> None:
     assert find_address(text) == address
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [None, 3, {"source": 3}, {"stages": {"a": 1}}, {"stages": [3, None, {"bach": {}}, {"map": {"map_func": 3}}]}],
-)
-def test_what_is_written_wrongly_is_left_out(wrong: Any) -> None:
-    assert {one.op for one in placed(wrong)} <= {"map"}

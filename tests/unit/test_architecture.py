@@ -46,17 +46,7 @@ MAX_MODULES = 13
 LARGE_ROOMS = {"cli/commands", "cli/report"}
 # The modules that lie in no room.
 LOOSE = {
-    "pipelines": {
-        "errors",
-        "addresses",
-        "suggest",
-        "clocks",
-        "tables",
-        "wire",
-        "late",
-        "units",
-        "host_files",
-    },
+    "pipelines": {"errors", "addresses", "suggest", "clocks", "tables", "wire", "late", "units", "host_files"},
     "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {
         "main", "parser", "options", "values", "config", "command_line", "output", "reports", "formats", "exit_codes",
@@ -79,7 +69,7 @@ ROWS = {
     "profiles": (
         GROUND,
         {"host", "redaction"},
-        {"git", "service"},
+        {"git"},
         {"doctor", "view", "time", "worker", "gaps"},
         {"memory"},
         {"advise"},
@@ -312,45 +302,25 @@ def test_rooms_import_only_rooms_of_the_rows_before_theirs(edges):
 def test_every_room_is_in_a_row():
     for package, rows in ROWS.items():
         on_disk = {room_of(short(module_name(path))) for path in sources() if path.startswith(f"{package}/")} - {""}
-        planned = {"judge", "user_frames", "constants"}
-        assert on_disk <= set().union(*rows) <= on_disk | planned
-
-
-def crowded(paths: Iterable[str]) -> dict[str, int]:
-    """The rooms with too many modules, and how many they have."""
-    modules = [path for path in paths if not path.endswith("/__init__.py") and path.partition("/")[0] in LOOSE]
-    counts = Counter(path.rpartition("/")[0] for path in modules)
-    return {room: count for room, count in counts.items() if count > MAX_MODULES and room not in LARGE_ROOMS}
-
-
-def loose(paths: Iterable[str]) -> set[str]:
-    """The modules that lie in no room and may not."""
-    found = {path for path in paths if path.count("/") == 1 and not path.endswith("/__init__.py")}
-    return (
-        found
-        - {f"{package}/{name}.py" for package, names in LOOSE.items() for name in names}
-        - {path for path in found if path.startswith("api/")}
-    )
+        assert on_disk <= set().union(*rows)
 
 
 def test_rooms_are_small_and_no_module_lies_outside():
-    assert crowded(sources()) == {}
-    assert loose(sources()) == set()
-
-
-def same_names(modules: dict[str, str]) -> set[tuple[str, str]]:
-    """The public classes of a package that have the name of another one, as package and name."""
-    counts = Counter(
-        (path.partition("/")[0], node.name)
-        for path, source in modules.items()
-        for node in parsed(source).body
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
-    )
-    return {key for key, count in counts.items() if count > 1}
+    modules = [path for path in sources() if not path.endswith("/__init__.py") and path.partition("/")[0] in LOOSE]
+    counts = Counter(path.rpartition("/")[0] for path in modules)
+    assert {room: count for room, count in counts.items() if count > MAX_MODULES and room not in LARGE_ROOMS} == {}
+    may_lie_loose = {f"{package}/{name}.py" for package, names in LOOSE.items() for name in names}
+    assert {path for path in modules if path.count("/") == 1} <= may_lie_loose
 
 
 def test_no_class_name_stands_for_two_classes_of_a_package():
-    assert same_names(sources()) == set()
+    counts = Counter(
+        (path.partition("/")[0], node.name)
+        for path, source in sources().items()
+        for node in parsed(source).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {key for key, count in counts.items() if count > 1} == set()
 
 
 def test_pyproject_lists_the_packages_on_disk():
@@ -381,24 +351,17 @@ def test_pyproject_lists_the_packages_on_disk():
         ("pipelines/x.py", "def f():\n    return importlib.import_module('tensorflow')", "outside the worker"),
         ("pipelines/x.py", "class A:\n    try:\n        import tensorflow\n    except ImportError: ...", "at import"),
         ("pipelines/x.py", "x = 1\n" * (MAX_LINES + 1), "701 lines"),
+        ("cli/commands/x.py", "def f():\n    import rich.console\n    from pipeprof.profiles import profile", ""),
+        ("pipelines/build/dataset.py", "def f():\n    import tensorflow as tf", ""),
+        ("pipelines/spec/x.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorflow as tf", ""),
+        ("profiles/x.py", "from pipeprof.pipelines.errors import PipeprofError\nimport pydantic", ""),
+        ("profiles/x.py", "from pipeprof import __version__", ""),
     ],
 )
 def test_the_checks_see_what_they_are_for(path, source, expected):
-    assert expected in "\n".join(problems(path, source))
-
-
-@pytest.mark.parametrize(
-    ("path", "source"),
-    [
-        ("cli/commands/x.py", "def f():\n    import rich.console\n    from pipeprof.profiles import profile"),
-        ("pipelines/build/dataset.py", "def f():\n    import tensorflow as tf"),
-        ("pipelines/spec/x.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorflow as tf"),
-        ("profiles/x.py", "from pipeprof.pipelines.errors import PipeprofError\nimport pydantic"),
-        ("profiles/x.py", "from pipeprof import __version__"),
-    ],
-)
-def test_the_checks_let_pass_what_is_right(path, source):
-    assert problems(path, source) == []
+    found = "\n".join(problems(path, source))
+    assert expected in found
+    assert bool(expected) == bool(found)
 
 
 def test_circles_are_found():

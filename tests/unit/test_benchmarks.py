@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from random import Random
-from types import ModuleType
 
 import pytest
 from source_trees import script
@@ -75,63 +74,26 @@ def test_a_fix_is_held_against_the_best_of_the_grid_and_against_autotune() -> No
     assert [judging.block_seconds(ms / 1e3) for ms in (1, 20, 100)] == pytest.approx([0.1, 0.2, 0.6])
 
 
-def together(name: str, *beside: str) -> ModuleType:
-    """A benchmark with the modules of its folder."""
-    folder = str(BENCHMARKS / name)
-    before = {other: sys.modules.pop(other, None) for other in beside}
-    sys.path.insert(0, folder)
-    try:
-        bench = script(f"benchmarks/{name}/bench.py")
-    finally:
-        while folder in sys.path:
-            sys.path.remove(folder)
-        for other, module in before.items():
-            sys.modules.pop(other, None)
-            if module is not None:
-                sys.modules[other] = module
-    return bench
-
-
-@pytest.mark.parametrize(
-    ("each", "measured"),
-    [
+def test_a_case_is_measured_again_where_it_was_disturbed_and_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "wait_until_quiet", lambda: None)
+    for each, measured in (
         ([(True, False)], 1),
         ([(True, True)], 1),
         ([(False, False)], 1),
         ([(False, True), (True, False)], 2),
         ([(False, True), (False, False)], 2),
         ([(False, True)] * 4, 3),
-    ],
-)
-def test_a_case_is_measured_again_only_where_it_was_disturbed_and_does_not_hold(
-    monkeypatch: pytest.MonkeyPatch, each: list[tuple[bool, bool]], measured: int
-) -> None:
-    monkeypatch.setattr(run, "wait_until_quiet", lambda: None)
-    left = iter([({"holds": held, "disturbed": disturbed}, number) for number, (held, disturbed) in enumerate(each)])
-    found = run.until_undisturbed(lambda: next(left))
-    assert (found["raw"], len(found["figures"]["disturbed_tries"])) == (measured - 1, measured - 1)
-    assert (found["figures"]["holds"], found["figures"]["disturbed"]) == each[measured - 1]
-    assert found["outcome"] == run.outcome_of(found["figures"])
+    ):
+        left = iter([({"holds": held, "disturbed": noisy}, number) for number, (held, noisy) in enumerate(each)])
+        found = run.until_undisturbed(lambda left=left: next(left))
+        assert (found["raw"], len(found["figures"]["disturbed_tries"])) == (measured - 1, measured - 1)
+        assert (found["figures"]["holds"], found["figures"]["disturbed"]) == each[measured - 1]
+        assert found["outcome"] == run.outcome_of(found["figures"])
 
 
-def test_a_line_says_which_claims_do_not_hold(capsys: pytest.CaptureFixture[str]) -> None:
-    found = run.claimed("case", "what was found", {"one": True, "other": False}, disturbed=False)
-    assert (found["holds"], capsys.readouterr().out) == (False, "case: what was found; other\n")
-
-
-@pytest.mark.parametrize(
-    ("figures", "outcome"),
-    [
-        ({"holds": True, "disturbed": True}, "holds"),
-        ({"holds": False, "disturbed": True}, "cannot tell"),
-        ({"holds": False}, "does not hold"),
-    ],
-)
-def test_only_a_disturbed_case_cannot_tell(figures: dict[str, bool], outcome: str) -> None:
-    assert run.outcome_of(figures) == outcome
-
-
-def test_all_cases_together_hold_only_if_each_does() -> None:
+def test_only_a_disturbed_case_cannot_tell_and_all_together_hold_only_if_each_does() -> None:
+    outcomes = [run.outcome_of({"holds": holds, "disturbed": True}) for holds in (True, False)]
+    assert [*outcomes, run.outcome_of({"holds": False})] == ["holds", "cannot tell", "does not hold"]
     assert run.together(["holds", "holds"]) == "holds"
     assert run.together(["holds", None]) == run.together(["holds", "cannot tell"]) == run.together([]) == "cannot tell"
     assert run.together(["holds", "does not hold", None]) == "does not hold"

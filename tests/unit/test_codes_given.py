@@ -37,7 +37,7 @@ def given_codes() -> Iterator[str]:
         for node in nodes(text):
             if isinstance(node, ast.Call):
                 yield from _given(node, constants)
-    for node in nodes(sources()["profiles/worker/load_function.py"]):
+    for node in nodes(sources()["profiles/worker/pipeline.py"]):
         # It hands its warnings on, each a code and a text.
         if isinstance(node, ast.Tuple) and len(node.elts) == 2 and not isinstance(node.elts[1], ast.Constant):
             yield from _codes(node.elts[:1], constants)

@@ -72,6 +72,7 @@ def test_published_schemas_name_their_draft_and_are_valid(schema):
     validator = jsonschema.validators.validator_for(schema, default=None)
     assert validator is not None, f"unknown $schema {schema.get('$schema')}"
     validator.check_schema(schema)
+    assert json.loads(generate.as_json(schema)) == schema
 
 
 def undescribed(value, place=""):
@@ -135,45 +136,12 @@ def test_what_the_stories_measure_exists():
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 
 
-def test_text_between_fences_is_no_command():
-    assert fenced("```yaml\na: 1\n```\npipeprof runs.\n```\npipeprof run\n```\n") == "pipeprof run\n"
-
-
-def test_commands_that_do_not_exist_are_noticed():
+def test_commands_that_do_not_exist_are_noticed_and_text_between_fences_is_none():
     assert len(SHOWN) > 10
-    with pytest.raises(Exception, match="no-such-option"):
-        understand("pipeprof run spec.yaml --no-such-option # comment")
-    with pytest.raises(pytest.fail.Exception):
-        understand("pipeprof rum spec.yaml")
-
-
-def test_a_page_has_every_field_its_type_and_its_bounds():
-    schema = {
-        "properties": {
-            "a": {"$ref": "#/$defs/Part"},
-            "b": {"type": "array", "items": {"enum": ["x", "y"]}, "description": "One\n | two."},
-            "c": {"$ref": "#/$defs/Calls"},
-        },
-        "required": ["a"],
-        "$defs": {
-            "Unused": {"type": "string"},
-            "Calls": {"if": {}, "then": {}, "else": {"properties": {"tf.abs": {"description": "tf.abs(x)"}}}},
-            "Part": {"description": "A part.", "properties": {"n": {"type": ["integer", "null"], "minimum": 1}}},
-        },
-    }
-    page = generate.reference(schema)
-    calls = "\n".join(generate.section("Calls", schema["$defs"]["Calls"], generate.functions))
-    assert "| `a` | [Part](#part) | required |  |" in page
-    assert '| `b` | list of `"x"`, `"y"` |  | One \\| two. |' in page
-    assert "## Part\n\nA part.\n\n| field | type | default | |" in page
-    assert "| `n` | integer ≥ 1 or null |  |  |" in page
-    assert "- `tf.abs(x)`" in calls
-    assert "Unused" not in page
-
-
-@pytest.mark.parametrize("value", [{}, [], [1, "x" * 200, {"a": ["y" * 150, None]}], {"k": {"z": "é" * 130, "e": []}}])
-def test_published_json_is_the_same_document_in_fewer_lines(value):
-    assert json.loads(generate.as_json(value)) == value
+    assert fenced("```yaml\na: 1\n```\npipeprof runs.\n```\npipeprof run\n```\n") == "pipeprof run\n"
+    for line in ("pipeprof run spec.yaml --no-such-option # comment", "pipeprof rum spec.yaml"):
+        with pytest.raises((Exception, pytest.fail.Exception), match=r"no-such-option|no such command"):
+            understand(line)
 
 
 def test_installing_without_tensorflow_names_all_other_dependencies():
@@ -199,12 +167,8 @@ def numbers(text):
 def test_what_the_table_of_folklore_quotes_stands_in_the_stories(measured, stories):
     shown = "\n".join((ROOT / "examples" / story / "README.md").read_text(encoding="utf-8") for story in stories)
     assert numbers(measured), "a verdict without a number"
-    assert numbers(measured) <= numbers(shown)
-
-
-def test_the_table_of_folklore_is_whole():
     assert len(list(claims())) == 28
-    assert numbers("1,949 MiB, 4.1 times, 0 of 1,000; 2**32 + 7.") == {"1,949", "4.1", "0", "1,000", "2", "32", "7"}
+    assert numbers(measured) <= numbers(shown)
 
 
 def test_the_first_screen_names_the_commands_of_a_fresh_clone() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.host_files import read_regular
 from pipeprof.pipelines.steps.recorded import read_step
-from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.view.view import file_text
 
 
 def test_a_file_is_read_up_to_a_size_also_through_a_link(tmp_path: Path) -> None:

@@ -1,21 +1,8 @@
-"""Numbers in sentences."""
-
-import math
-
-import pytest
+"""Names of stages in sentences."""
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.wording import LONGEST_NAME, percent, stage_label, stage_labels, stage_name, with_name
-
-
-@pytest.mark.parametrize("share", [math.inf, -math.inf, math.nan, 1e308, -1e308])
-def test_a_share_without_a_finite_percentage_is_not_known(share):
-    assert percent(share) == "n/a"
-
-
-def test_a_large_share_is_written_out():
-    assert percent(12.5) == "1250 %"
+from pipeprof.profiles.wording import LONGEST_NAME, stage_label, stage_labels, stage_name, with_name
 
 
 def test_a_reason_has_the_name_of_its_stage() -> None:

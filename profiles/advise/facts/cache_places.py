@@ -33,7 +33,7 @@ from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.memory.predict import cache_overhead
-from pipeprof.profiles.time.elements_per_batch import whole_batches
+from pipeprof.profiles.time.flow import whole_batches
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 CACHE_SHARE: Final = 0.25

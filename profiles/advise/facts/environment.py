@@ -10,9 +10,8 @@ from typing import Final, Literal, TypeAlias
 from pipeprof.pipelines.changes.edits import PRELOAD, VALUES, SetEnvironment
 from pipeprof.pipelines.static.written_calls import Imports, parsed
 from pipeprof.profiles.memory.ledger import HEAP, POOL
-from pipeprof.profiles.time.resources import memory_matters
-from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.time.flow import memory_matters
+from pipeprof.profiles.view.view import PipelineView, StageView, file_text
 
 Allocator: TypeAlias = Literal["pool", "heap"]
 ONE_THREAD: Final = {name: "1" for name in VALUES if name.endswith("_NUM_THREADS")}

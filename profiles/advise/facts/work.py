@@ -10,8 +10,7 @@ from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.meaning.executed_ops import executed
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.profiles.advise.proposal import Proposal, Semantics
-from pipeprof.profiles.time.limit import LOCK_FROM
-from pipeprof.profiles.time.verdict import STEP_BOUND_BELOW, is_free, wait_within_epochs
+from pipeprof.profiles.time.verdict import LOCK_FROM, STEP_BOUND_BELOW, is_free, wait_within_epochs
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent, stage_name
 

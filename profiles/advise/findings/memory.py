@@ -29,7 +29,7 @@ from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
 from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.memory.predict import BufferPrediction, shuffle_overhead
-from pipeprof.profiles.time.resources import LARGE_BYTES, LARGE_SHARE
+from pipeprof.profiles.time.flow import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size
 

@@ -29,7 +29,7 @@ from pipeprof.profiles.constants import COPIED_BYTES_PER_US
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.lines import inside, line_of, on_main_line
 from pipeprof.profiles.time.top_stage import are_twins, as_one
-from pipeprof.profiles.view.texts import file_text
+from pipeprof.profiles.view.view import file_text
 from pipeprof.profiles.wording import (
     as_typed,
     call_around,
@@ -61,6 +61,8 @@ _COPIES_FROM = 0.25
 _OPS_NAMED = 3
 """Ops and Python functions that are named as what is inside a stage."""
 _MUCH_OF_IT = 0.5
+_TOO_LITTLE = 0.01
+"""Of the time inside stages, up to which an op or the calls are not named."""
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 
@@ -265,7 +267,8 @@ def _inside(stages: Sequence[Stage]) -> str:
     others = work - sum(found.values())
     if not python and found and others > _MUCH_OF_IT * work:
         found[f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies"] = others
-    parts = [f"{name} {milliseconds(ms)}" for name, ms in sorted(found.items(), key=lambda one: -one[1]) if ms > 0]
+    large = {name: ms for name, ms in found.items() if ms > _TOO_LITTLE * work}
+    parts = [f"{name} {milliseconds(ms)}" for name, ms in sorted(large.items(), key=lambda one: -one[1])]
     lines = [f"{called(one.function)} {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
     text = [f"{listed(parts[:_OPS_NAMED])} per batch"] if parts else []
     return ", ".join([*text, f"in Python {listed(lines)}"] if lines else text)

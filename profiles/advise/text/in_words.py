@@ -15,8 +15,8 @@ from pipeprof.pipelines.changes.in_words import in_their_order, in_words
 from pipeprof.pipelines.host_files import read_regular
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Target
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size, stage_label, stage_name, stage_place
 

@@ -21,10 +21,10 @@ from pipeprof.profiles.protocol.messages import STOPPED, LoopCost
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import OneEnd, ProcessExitedError, ScriptEndedError, WriteRefusedError, first_line
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.memory.model_log import ModelLog
+from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
-from pipeprof.profiles.worker.script.device_window import DeviceSteps
+from pipeprof.profiles.worker.script.hooks import DeviceSteps
 from pipeprof.profiles.worker.script.observer import main_of, users_place
 from pipeprof.profiles.worker.script.script_job import EACH, HANDED, ScriptFeed, ScriptJob, as_long_as, read_model
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step

@@ -28,7 +28,7 @@ from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.load_function import require_tensorflow
+from pipeprof.profiles.worker.pipeline import require_tensorflow
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_guard import ImportWatch, run_as_main

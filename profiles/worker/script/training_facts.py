@@ -19,7 +19,7 @@ from pipeprof.pipelines.target.names_in_file import functions_in
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.script.consumers import GraphSeen
-from pipeprof.profiles.worker.script.device_window import asynchronous, jax_computes
+from pipeprof.profiles.worker.script.hooks import asynchronous, jax_computes
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.observe.created import CreatedDataset

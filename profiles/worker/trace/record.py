@@ -33,8 +33,7 @@ from pipeprof.profiles.constants import TRACE_BYTES_PER_EVENT, TRACE_BYTES_PER_S
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.run_family import folder_prefix
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.trace.python import Looks, PythonSampler
-from pipeprof.profiles.worker.trace.threads import ThreadReading, ThreadStates
+from pipeprof.profiles.worker.trace.threads import Looks, PythonSampler, ThreadReading, ThreadStates
 from pipeprof.profiles.xplane.xplane import count_events
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.purposes import TRIES
-from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.harness.settings import Silent, make_options
 from pipeprof.profiles.tries import pace
 from pipeprof.profiles.tries.run import try_changes
 

@@ -7,11 +7,7 @@ from typing import Any
 
 from unit.view.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.findings.correctness import POLICY
 from pipeprof.profiles.document.findings import Verdict
-from pipeprof.profiles.document.measured import Device
-from pipeprof.profiles.document.memory import Soak, SoakEnd, SoakSeries
-from pipeprof.profiles.document.shared import Gaps, Quantiles
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 
 
@@ -21,7 +17,6 @@ def python_map(*ops: str, parallelism: float | None = None, limit: Any = "gil", 
         stage("source", "range"),
         stage("stages.0", "map", name="a", ms=18.0, parallelism=parallelism, function=called, element=rows),
         stage("stages.1", "batch", arguments={"batch_size": 32}),
-        static=False,
     )
     view = measured(view, **{"python_share": 0.9, "worker_cores": 1.0, **run})
     assert view.profile is not None
@@ -31,7 +26,7 @@ def python_map(*ops: str, parallelism: float | None = None, limit: Any = "gil", 
 
 def costly(interval_ms: float, *stages: StageView) -> PipelineView:
     """A run whose batches take so long, nine tenths of it for these stages."""
-    return measured(pipeline(*stages, static=False), interval_ms=interval_ms, headspace=0.9)
+    return measured(pipeline(*stages), interval_ms=interval_ms, headspace=0.9)
 
 
 def generator(ms: float = 4.0, size: int = 64) -> PipelineView:
@@ -52,7 +47,6 @@ def records() -> PipelineView:
         stage("stages.1", "map", name="a", function=function("ParseExampleV2"), element=parsed, ms=5.2),
         stage("stages.2", "batch", arguments={"batch_size": 128}),
         stage("stages.3", "prefetch"),
-        static=False,
     )
     return measured(view)
 
@@ -162,105 +156,6 @@ def windows(
     )
 
 
-# Real steps, a traced device, a soak
-
-EMPTY = SoakSeries(seconds=[], epoch=[], steps=[], rss_bytes=[], in_use_bytes=[], buffered_bytes=[])
-ROWS = pipeline(stage("source", "range"), stage("stages.0", "batch", arguments={"batch_size": 8}))
-
-
-def texts() -> PipelineView:
-    """Texts padded to the longest of their batch, and a real step."""
-    view = measured(
-        pipeline(
-            stage("source", "TFRecordDataset"),
-            stage("stages.0", "map", element=(tensor("int32", None),)),
-            stage("stages.1", "padded_batch", arguments={"batch_size": 64}, element=(tensor("int32", 64, None),)),
-            stage("stages.2", "prefetch"),
-        )
-    )
-    view.profile.device = Device(kind="python", text=None)
-    view.profile.steps.count = 400
-    view.profile.steps.busy_ms = Quantiles(mean=14.0, p50=12.0, p95=13.0, p99=130.0)
-    return view
-
-
-def idling() -> PipelineView:
-    """A step on a GPU whose trace says why it idles."""
-    view = measured(pipeline(stage("source", "range"), stage("stages.0", "batch", ms=2.0)))
-    gaps = Gaps(count=40, by_cause={"sync": 0.8, "copy": 0.4}, seconds=2.0)
-    view.profile.device = Device(kind="jax", on="gpu", idle_share=0.6, gaps=gaps, gaps_unknown=None)
-    return view
-
-
-def soaked() -> PipelineView:
-    view = measured(ROWS, baseline_bytes=400_000_000, peak_bytes=500_000_000)
-    view.profile.memory.soak = Soak(
-        seconds=1200.0,
-        state="growth",
-        sentence="Memory grows by 977 KiB in each epoch: Python's heap grows.",
-        bytes_per_second=500_000.0,
-        low=450_000.0,
-        high=550_000.0,
-        bytes_per_epoch=1_000_000.0,
-        owner="python",
-        ends=SoakEnd(seconds=12_030.0, low=11_300.0, high=12_800.0, limit_bytes=20_000_000_000),
-        series=EMPTY,
-    )
-    return view
-
-
-# Data that several hosts divide
-
-
-def names(files: int = 8, **arguments: Any) -> StageView:
-    """A list of files in its order, unless told otherwise."""
-    given = arguments or {"file_pattern": "data/*.tfrecord", "shuffle": False}
-    return stage("source", "list_files", line=2, elements=files, arguments=given)
-
-
-def reader(at: int = 0) -> tuple[StageView, StageView]:
-    """An interleave over TFRecord files."""
-    here = f"stages.{at}"
-    return stage(here, "interleave", line=4), stage(f"{here}.source", "TFRecordDataset", line=5)
-
-
-def shard(at: int, parts: int = 4) -> StageView:
-    """A shard of the pipeline's own."""
-    return stage(f"stages.{at}", "shard", arguments={"num_shards": parts, "index": 1}, line=9)
-
-
-def _batch(at: int) -> StageView:
-    return stage(f"stages.{at}", "batch", arguments={"batch_size": 32}, line=10)
-
-
-def read_then_sharded(*, files: int = 8, parts: int = 4) -> Built:
-    return pipeline(names(files), *reader(), shard(1, parts), _batch(2))
-
-
-def sharded_then_read(source: StageView | None = None) -> Built:
-    return pipeline(source or names(), shard(0), *reader(1), _batch(2))
-
-
-def mapped_then_sharded() -> Built:
-    """Files that a map reads."""
-    return pipeline(names(), stage("stages.0", "map", function=function("ReadFile"), line=4), shard(1), _batch(2))
-
-
-def direct_then_sharded() -> Built:
-    """Files that the source reads."""
-    source = stage("source", "TFRecordDataset", arguments={"filenames": ["a", "b", "c", "d"]}, line=2)
-    return pipeline(source, shard(0), _batch(1))
-
-
-def divided(policy: str | None = None, source: StageView | None = None) -> Built:
-    """Files whose division is left to a strategy."""
-    return pipeline(source or names(), *reader(), _batch(1), options={} if policy is None else {POLICY: policy})
-
-
-def shuffled_names() -> Built:
-    return sharded_then_read(names(file_pattern="data/*.tfrecord"))
-
-
 MB, GB = 10**6, 10**9
 MACHINE = 24 * GB
 IMAGE = tensor("float32", 224, 224, 3)
@@ -307,8 +202,3 @@ def batch(id: str, size: int, below: StageView, op: str = "batch") -> StageView:
 def cache(id: str, below: StageView, filename: str = "", **facts: Any) -> StageView:
     arguments = {"filename": filename} if filename else {}
     return stage(id, "cache", name="e", arguments=arguments, element=below.element, elements=below.elements, **facts)
-
-
-def passing(id: str, op: str, below: StageView, count: int | None = None, **arguments: Any) -> StageView:
-    elements = below.elements if count is None else count
-    return stage(id, op, arguments=arguments, element=below.element, elements=elements)

@@ -67,12 +67,8 @@ def test_what_is_not_known_is_no_advice_and_that_on_a_side_names_it(profile: Pro
 
 @pytest.mark.parametrize(
     ("calls", "whole_ms", "called", "once"),
-    [
-        pytest.param(32, 10.0, 0.6, True, id="short calls"),
-        pytest.param(32, 10.0, 0.2, False, id="the function itself"),
-        pytest.param(4, 100.0, 0.6, False, id="they wait for the lock"),
-        pytest.param(1, 10.0, 0.6, False, id="once already"),
-    ],
+    # Short calls; the function itself takes most; calls that wait for the lock; once per batch already.
+    [(32, 10.0, 0.6, True), (32, 10.0, 0.2, False), (4, 100.0, 0.6, False), (1, 10.0, 0.6, False)],
 )
 def test_python_whose_calls_cost_most_is_called_once_per_batch(
     profile: Profile, calls: float, whole_ms: float, called: float, once: bool
@@ -91,19 +87,14 @@ def test_python_whose_calls_cost_most_is_called_once_per_batch(
 def test_a_group_of_copies_waits_by_the_sums_of_those_with_numbers(
     profile: Profile, blocked: float | None, lock: float, waits: bool
 ) -> None:
-    hot = {"file": "input.py", "line": 2, "function": "read", "ms_per_batch": 5.0, "share": 0.5, "lock_share": lock}
+    hot = [PythonCost(file="input.py", line=2, function="read", ms_per_batch=5.0, share=0.5, lock_share=lock)]
     known = {"time_ms_per_batch": 10.0, "blocked_ms_per_batch": blocked} if blocked is not None else {}
-    place = Location(file="input.py", line=4, column=3)
-    # The last copy was not at work while costs were read; another line of the function is the hottest of the second.
-    facts: tuple[dict[str, Any], ...] = ({**known, "python": [hot]}, {**known, "python": [{**hot, "line": 3}]}, {})
-    copies = [
-        stage(f"stages.{number}.inputs.1.stages.0", "map", name="load", location=place, **one)
-        for number, one in enumerate(facts)
-    ]
+    load = {"name": "load", "location": Location(file="input.py", line=4, column=3)}
+    # The last copy was not at work while costs were read.
+    facts: list[dict[str, Any]] = [{**known, "python": hot}, {**known, "python": hot}, {}]
+    copies = [stage(f"stages.{at}.inputs.1.stages.0", "map", **load, **one) for at, one in enumerate(facts)]
     profile.stages = [NUMBERS, *copies]
-    found = advice_together(profile, copies)
-    assert ("let more calls of it wait at a time" in found.text) is waits
-    assert found.title == "Make the 3 stages of load cheaper"
+    assert ("let more calls of it wait at a time" in advice_together(profile, copies).text) is waits
 
 
 DECODE = stage("stages.0", "map", 0.9, name="decode", random=False)
@@ -118,32 +109,31 @@ def windows(nbytes: float) -> Stage:
     return stage("stages.0", "flat_map", 0.5, name="windows", inputs_each=0.1, bytes_out_per_batch=nbytes)
 
 
-@pytest.mark.parametrize(
-    ("stages", "saved"),
-    [
-        pytest.param([NUMBERS, DECODE], True, id="the same in each epoch"),
-        pytest.param([stage("source", "range", 0.01, cardinality=-1), DECODE], False, id="endless"),
-        pytest.param([stage("source", "list_files", 0.01, tf_op="ShuffleDatasetV3"), DECODE], False, id="shuffled"),
-        pytest.param([stage("source", "from_generator", 0.01, name="rows"), DECODE], False, id="a generator"),
-        pytest.param([NUMBERS, stage("stages.0", "map", 0.9, random=True)], False, id="random"),
-        pytest.param([NUMBERS, stage("stages.0", "map", 0.9, python=IN_PYTHON)], False, id="Python"),
-        pytest.param([NUMBERS, stage("stages.0", "map", 0.9, element_spec=VARIANT)], False, id="datasets"),
-        pytest.param([NUMBERS, stage("stages.0", "map", 0.9, bytes_out_per_batch=1e9)], False, id="longer to read"),
-        pytest.param([NUMBERS, CUT], False, id="rows of an array"),
-        pytest.param([stage("source", "TFRecordDataset", 0.01), CUT], True, id="rows of records"),
-        pytest.param([SEQUENCES, windows(5000.0), WORK], False, id="windows that overlap"),
-        pytest.param([SEQUENCES, windows(1000.0), WORK], True, id="windows that do not"),
-    ],
-)
+SAVED: dict[str, tuple[list[Stage], bool]] = {
+    "the same in each epoch": ([NUMBERS, DECODE], True),
+    "endless": ([stage("source", "range", 0.01, cardinality=-1), DECODE], False),
+    "shuffled": ([stage("source", "list_files", 0.01, tf_op="ShuffleDatasetV3"), DECODE], False),
+    "a generator": ([stage("source", "from_generator", 0.01, name="rows"), DECODE], False),
+    "random": ([NUMBERS, stage("stages.0", "map", 0.9, random=True)], False),
+    "Python": ([NUMBERS, stage("stages.0", "map", 0.9, python=IN_PYTHON)], False),
+    "datasets": ([NUMBERS, stage("stages.0", "map", 0.9, element_spec=VARIANT)], False),
+    "longer to read": ([NUMBERS, stage("stages.0", "map", 0.9, bytes_out_per_batch=1e9)], False),
+    "rows of an array": ([NUMBERS, CUT], False),
+    "rows of records": ([stage("source", "TFRecordDataset", 0.01), CUT], True),
+    "windows that overlap": ([SEQUENCES, windows(5000.0), WORK], False),
+    "windows that do not": ([SEQUENCES, windows(1000.0), WORK], True),
+}
+
+
+@pytest.mark.parametrize(("stages", "saved"), SAVED.values(), ids=SAVED)
 def test_an_upper_bound_has_the_lines_that_do_the_work_once(profile: Profile, stages: list[Stage], saved: bool) -> None:
     profile.stages = stages
     finding = Finding(rule="a", title="a", status="ceiling")
     add_save_lines(profile, finding, [stages[-1].id])
     assert (finding.python is not None) is saved
-    for facts in ({"status": "unverified"}, {"python": "x = 1"}):
-        other = Finding(**{"rule": "a", "title": "a", "status": "ceiling", **facts})
-        add_save_lines(profile, other, [stages[-1].id])
-        assert other.python == facts.get("python")
+    other = Finding(rule="a", title="a", status="unverified")
+    add_save_lines(profile, other, [stages[-1].id])
+    assert other.python is None
 
 
 OPS = {"DecodePng": 6.0, "ResizeBilinear": 2.0, "RandomUniform": 1.0, "Slice": 1.0}
@@ -161,68 +151,35 @@ UNKNOWN: dict[str, Any] = {"steady_ops": None, "random": False}
 BY_PYTHON = [PythonCost(function="f", ms_per_batch=5.0, share=1.0)]
 CROP = {"ops": {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}}
 HUE = {"ops": {"AdjustHue": 8.0, "DecodeJpeg": 1.0}}
-SMALL, AT_ONCE = {"ops": {"Mul": 0.2}, "steady_ops": None}, "call prepare once per batch, after .batch(…)"
-SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    # The costliest have what could replace them, with the share of those that are named.
-    ({"steady_ops": None}, {},
-        "DecodePng 60 %: store the pictures as JPEG, which changes the values; ResizeBilinear 20 %: "),
-    ({**UNKNOWN, "ops": {"SelectV2": 4.0, "Sub": 2.0, "AddV2": 2.0, "Mul": 1.0, "Cast": 0.2}}, {},
-        "SelectV2, Sub and AddV2 80 %: "),
-    # What does not depend on random numbers is a map of its own.
-    ({}, {}, "DecodePng and ResizeBilinear 80 %: not dependent on the random numbers of"),
-    # Many small ops cost a call each; what takes next to nothing is no reason; no op decodes a batch of pictures.
-    ({**SMALL, "random": False}, {}, f"small ops 98 %: each costs a call, so {AT_ONCE}"),
-    ({**UNKNOWN, "ops": {"Select": 2.0, "Mul": 0.05}}, {}, "Select 20 %: "),
-    ({**UNKNOWN, "ops": {"DecodeJpeg": 0.2, "ReadFile": 0.1}}, {},
-        "so do what comes after DecodeJpeg and ReadFile once per batch"),
-    ({**SMALL, "draws_by_number": True}, {}, "with tf.vectorized_map, where each row draws its own numbers"),
-    # What is drawn anew is not to be stored.
-    ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}, "DecodeAndCropJpeg 50 %: start from smaller pictures"),
-    ({**CROP, **UNKNOWN}, {}, "store the pictures at the size"),
-    ({**UNKNOWN, "ops": {"Cast": 8.0}}, {"batches": False}, "Cast 80 %: convert after a crop or a resize"),
-    # Batches are no advice where they were measured without a gain.
-    ({**HUE, "steady_ops": None}, {"batches": False}, "AdjustHue 80 %: adjust colours in the training step"),
-    ({**HUE, "steady_ops": ["DecodeJpeg"]}, {}, "adjust colours in the training step"),
-]  # fmt: skip
-NOT_SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    *(({**given}, {}, "not dependent") for given in ({"steady_ops": []}, {"steady_ops": None}, {"python": BY_PYTHON})),
-    ({"ops": {"DecodePng": 0.1, "RandomUniform": 9.0}}, {}, "not dependent"),
-    # What draws once in a call draws the same for a whole batch.
-    (SMALL, {}, "once per batch"),
-    ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}, "store"),
-]
+SMALL_OPS = {"ops": {"Mul": 0.2}, "steady_ops": None}
+CALLED: dict[str, Any] = {"ops": {"MatMul": 10.0}, "calls_per_batch": 256.0}
+FEW = {"calls_per_batch": 16.0}
+OF_OPS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "with the share of those that are named": ({"steady_ops": None}, {}),
+    "what does not depend on random numbers is a map of its own": ({}, {}),
+    "all ops depend on them": ({"steady_ops": []}, {}),
+    "it may be in Python": ({"python": BY_PYTHON}, {}),
+    "it costs next to nothing": ({"ops": {"DecodePng": 0.1, "RandomUniform": 9.0}}, {}),
+    "many small ops cost a call each": ({**SMALL_OPS, "random": False}, {}),
+    "what draws once in a call draws the same for a whole batch": (SMALL_OPS, {}),
+    "each row draws its own numbers": ({**SMALL_OPS, "draws_by_number": True}, {}),
+    "what takes next to nothing is no reason": ({**UNKNOWN, "ops": {"Select": 2.0, "Mul": 0.05}}, {}),
+    "no op decodes a batch of pictures": ({**UNKNOWN, "ops": {"DecodeJpeg": 0.2, "ReadFile": 0.1}}, {}),
+    "what is drawn anew is not to be stored": ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}),
+    "what is not is": ({**CROP, **UNKNOWN}, {}),
+    "calls are what costs": ({**UNKNOWN, **CALLED}, {}),
+    "calls of what does not depend on random numbers": ({**CALLED, "steady_ops": ["MatMul"]}, {}),
+    "calls with a random number for each": ({**CALLED, "steady_ops": [], "draws_by_number": True}, {}),
+    "one random factor for a picture would be one for a batch": ({**CALLED, "steady_ops": []}, {}),
+    "what is computed for long does as much for a batch": ({**UNKNOWN, "ops": {"RFFT": 10.0}, **FEW}, {}),
+    "lines have a tensor for each of their fields": ({**UNKNOWN, "ops": {"DecodeCSV": 10.0}, **FEW}, {}),
+    "batches were measured without a gain": ({**HUE, "steady_ops": None}, {"batches": False}),
+}
 
 
-@pytest.mark.parametrize(("given", "more", "text"), SAID)
-def test_what_could_replace_the_costliest_ops(given: dict[str, Any], more: dict[str, Any], text: str) -> None:
-    assert text in of_ops(a_map(**given), **more)
-
-
-@pytest.mark.parametrize(("given", "more", "text"), NOT_SAID)
-def test_what_could_not(given: dict[str, Any], more: dict[str, Any], text: str) -> None:
-    assert text not in of_ops(a_map(**given), **more)
-
-
-@pytest.mark.parametrize(
-    ("op", "calls", "given", "batches"),
-    [
-        ("MatMul", 256.0, {}, True),
-        ("MatMul", 256.0, {"random": True, "steady_ops": ["MatMul"]}, True),
-        ("MatMul", 256.0, {"random": True, "steady_ops": [], "draws_by_number": True}, True),
-        # One random factor for a picture would be one for a batch.
-        ("MatMul", 256.0, {"random": True, "steady_ops": []}, False),
-        # What is computed for long does as much for a batch; lines have a tensor for each of their fields.
-        ("MatMul", 16.0, {}, False),
-        ("RFFT", 16.0, {}, False),
-        ("DecodeCSV", 16.0, {}, True),
-    ],
-)
-def test_whole_batches_are_advice_where_calls_are_what_costs(
-    op: str, calls: float, given: dict[str, Any], batches: bool
-) -> None:
-    stage = a_map(ops={op: 10.0}, **{"random": False, "steady_ops": None, "calls_per_batch": calls, **given})
-    assert ("batch" in of_ops(stage)) is batches
-    assert ("in the training step" in of_ops(stage)) is (op != "DecodeCSV")
+def test_what_could_replace_the_costliest_ops(golden: Callable[[str, str], None]) -> None:
+    said = (f"{label}:\n{of_ops(a_map(**given), **more) or 'nothing'}\n" for label, (given, more) in OF_OPS.items())
+    golden("advice/ops.txt", "\n".join(said))
 
 
 CODE = """\
@@ -252,56 +209,39 @@ def rows():
 
 
 def in_python(
-    tmp_path: Path, *lines: tuple[str, int, float], op: str = "map", at: str | None = None, **given: Any
+    folder: Path, *lines: tuple[str, int, float], op: str = "map", at: str | None = None, **given: Any
 ) -> str:
     """What is said of a stage whose functions were seen at lines, each with its share of the time."""
-    file = tmp_path / "input.py"
+    file = folder / "input.py"
     file.write_text(CODE)
+    begins = {name: 1 + CODE[: CODE.index(f"def {name}(")].count("\n") for name, _, _ in lines}
     costs = [
-        PythonCost(
-            function=name,
-            file=str(file),
-            line=1 + CODE[: CODE.index(f"def {name}(")].count("\n"),
-            lines=[(line, 1.0)],
-            ms_per_batch=9.0 * share,
-            share=share,
-            **given,
-        )
+        {"function": name, "line": begins[name], "lines": [(line, 1.0)], "ms_per_batch": 9.0 * share, "share": share}
         for name, line, share in lines
     ]
+    python = [PythonCost(**one, file=str(file), **given) for one in costs]
     place = Location(file=at or str(file), line=9, column=1)
-    one = Stage(id="stages.0", op=op, origin="written", name="load", location=place, python=costs, calls_per_batch=32.0)
-    return of_python(one)
+    return of_python(stage("stages.0", op, name="load", location=place, python=python, calls_per_batch=32.0))
 
 
 GENERATOR = {"op": "from_generator"}
-AS_OPS = "write augment() (input.py:10) as TensorFlow ops"
-OF_PYTHON: list[tuple[list[tuple[str, int, float]], dict[str, Any], str]] = [
-    # What needs nothing of an element is made once.
-    ([("transforms", 7, 0.64), ("augment", 11, 0.1), ("augment", 12, 0.26)], {},
-        "line 11, `transforms()`, 64 % of the Python time: it takes nothing of an element, so make it once, outside of "
-        "augment()"),
-    ([("rows", 22, 0.8)], {"at": "input.py"}, "line 22, `np.load"),
-    ([("rows", 22, 0.8)], {"at": "main.py"}, "line 22 of input.py, `np.load"),
-    # Elements from other processes are made in a map; a generator leaves its work to one.
-    ([("pictures", 17, 0.9)], GENERATOR,
-        "line 17, `pool.imap(augment, NAMES)`, 90 % of the Python time: each element crosses a pipe"),
-    ([("rows", 22, 0.8)], {**GENERATOR, "lock_share": 0.43},
-        "line 22, `np.load(name)`, 80 % of the Python time: let load give only names or numbers, and make its elements "
-        "in a map with parallel calls, with TensorFlow's ops: it holds the GIL 43 % of the time"),
-    # Python of a map is called once per batch.
-    ([("augment", 12, 0.8)], {}, f"line 12, `np.asarray(out)`, 80 % of the Python time: {AS_OPS}, without a call of "
-        "Python, or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"),
-    ([("augment", 12, 0.1)], {}, AS_OPS),
-]  # fmt: skip
+OF_PYTHON: dict[str, tuple[list[tuple[str, int, float]], dict[str, Any]]] = {
+    "what needs nothing of an element": ([("transforms", 7, 0.64), ("augment", 11, 0.1), ("augment", 12, 0.26)], {}),
+    "a line of the stage's file": ([("rows", 22, 0.8)], {"at": "input.py"}),
+    "a line of another file": ([("rows", 22, 0.8)], {"at": "main.py"}),
+    "elements from other processes": ([("pictures", 17, 0.9)], GENERATOR),
+    "a generator leaves its work to a map": ([("rows", 22, 0.8)], {**GENERATOR, "lock_share": 0.43}),
+    "Python of a map, once per batch": ([("augment", 12, 0.8)], {}),
+    "no line takes most": ([("augment", 12, 0.1)], {}),
+}
 
 
-@pytest.mark.parametrize(("lines", "given", "text"), OF_PYTHON)
 def test_what_python_does_has_advice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[tuple[str, int, float]], given: Any, text: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Callable[[str, str], None]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert in_python(tmp_path, *lines, **given).startswith(text)
+    said = [f"{label}:\n{in_python(tmp_path, *lines, **given)}\n" for label, (lines, given) in OF_PYTHON.items()]
+    golden("advice/python.txt", "\n".join(said))
 
 
 def test_python_whose_code_is_unknown_has_it_too() -> None:

@@ -15,9 +15,8 @@ from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, Filling, fillin
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.document.findings import Kept
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import DataSize, Profile
 from pipeprof.profiles.document.stages import OpCost, Stage
-from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.view.view import PipelineView
 
 Recorded = Callable[[str], Profile]

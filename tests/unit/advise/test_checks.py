@@ -26,10 +26,9 @@ from pipeprof.profiles.advise.check import GONE, NEW_NAMES, sections, warn_of_un
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.memory import Memory
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Host, Profile, Target, Tool
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.harness.settings import written_stages
 from pipeprof.profiles.protocol.messages import Sketch
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
@@ -90,11 +89,9 @@ def _bare(view: PipelineView) -> PipelineView:
 @pytest.mark.parametrize("kind", ["static", "measured"])
 def test_what_is_not_known_keeps_checks_silent(kind: str) -> None:
     built = pipeline(
-        stage("source", "from_tensor_slices"),
-        *(stage(f"stages.{index}", op) for index, op in enumerate(OPS)),
-        static=kind == "static",
+        stage("source", "from_tensor_slices"), *(stage(f"stages.{index}", op) for index, op in enumerate(OPS))
     )
-    for view in (replace(_bare(built), kind=kind), pipeline(static=kind == "static"), measured(pipeline())):
+    for view in (replace(_bare(built), kind=kind), replace(pipeline(), kind=kind), measured(pipeline())):
         assert [proposal for check in CHECKS.values() for proposal in check(view)] == []
 
 

@@ -7,31 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.view.recorded import GRAPHS, recorded_view
 from unit.view.views import measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, Headspace, Stage
-from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.document.profile import Message, Problem, Profile
+from pipeprof.profiles.document.stages import Causes, Stage
 from pipeprof.profiles.view import from_graph as view_graph
 from pipeprof.profiles.view.view import PipelineView
 
-RECORDED = Path(__file__).parents[2] / "recorded" / "graphs"
-
 SPEC = """\
 version: 1
-source:
-  range: {stop: 100}
-stages:
-  - map: {name: convert, ops: [{tf.cast: {dtype: float32}}]}
-  - batch: {batch_size: 10}
+source: {range: {stop: 100}}
+stages: [{map: {ops: [{tf.cast: {dtype: float32}}]}}, {batch: {batch_size: 10}}]
 """
 
 
@@ -58,19 +51,10 @@ def loaded(tmp_path: Path) -> LoadedSpec:
 
 
 def recorded(name: str) -> tuple[dict[str, Any], Profile]:
-    """A recording, and a profile as if it had been measured with half of each step to win."""
-    graphs = json.loads((RECORDED / f"{name}.json").read_text())
-    snapshots = graphs["snapshots"]
-    stages, _ = explain_stages(
-        StageGraphs.of(graphs["written"], graphs["executed"], by_address=graphs["by_address"]),
-        segments=[(snapshots[0], snapshots[-1])] if snapshots else [],
-        batches=graphs["batches"],
-    )
-    profile = measured(pipeline(stage("source", "range"))).profile
-    profile.stages = stages
-    profile.headspace = Headspace(interval_ms=20.0, replayed_ms=10.0, share=0.5, speedup=2.0, batches=4)
+    """A recording, and its profile."""
+    profile = recorded_view(name).profile
     profile.causes = Causes(worker_cores=1.5, python_share=0.25)
-    return graphs, profile
+    return json.loads((GRAPHS / f"{name}.json").read_text()), profile
 
 
 EMPTY = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {}, "keys": None}
@@ -85,7 +69,6 @@ def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView],
     graphs, profile = recorded("map_batch")
     findings, messages = judged(graphs, profile, loaded=loaded)
     assert messages == []
-    assert findings is not None
     assert [found.stage for found in findings] == ["stages.0"]
     (view,) = views
     assert (view.kind, view.profile) == ("measured", profile)
@@ -157,21 +140,18 @@ def test_of_a_function_that_ended_early_the_memory_rules_see_what_its_stages_hel
     assert "only memory was judged" in said
 
 
-def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("views")
+@pytest.mark.parametrize(
+    ("where", "name", "what"), [(view_graph, "view_of_graphs", "graphs"), (module, "findings_in", "findings")]
+)
+def test_nothing_raises(where: Any, name: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_arguments: object, **_keywords: object) -> PipelineView:
         raise IndexError
 
     graphs, profile = recorded("map_batch")
-    monkeypatch.setattr(view_graph, "view_of_graphs", broken)
-    for of in (loaded, None):
-        findings, messages = judged(graphs, profile, loaded=of)
-        assert (findings, views) == (None, [])
-        assert [message.message for message in messages] == ["the graphs could not be judged (IndexError)"]
-    monkeypatch.undo()
-    monkeypatch.setattr(module, "findings_in", broken)
-    findings, messages = judged(graphs, profile, loaded=loaded)
-    assert findings is None
-    assert messages[-1].message == "the findings could not be judged (IndexError)"
+    monkeypatch.setattr(where, name, broken)
+    findings, messages = judged(graphs, profile)
+    assert (findings, messages[-1].message) == (None, f"the {what} could not be judged (IndexError)")
 
 
 def test_a_graph_too_large_to_be_read_is_named_in_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:

@@ -30,7 +30,7 @@ def run_of(*ops: str, size: int | None = 300, seeded: bool | None = False, **fac
         if op in {"shuffle", "list_files"}:
             one = replace(one, measured=one.measured.model_copy(update={"shuffle": found}))
         rows.append(one)
-    return measured(pipeline(*rows, static=False))
+    return measured(pipeline(*rows))
 
 
 def cached(after: str, size: int | None, **arguments: Any) -> list[PipelineEdit]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from unit.view.views import function, measured, pipeline, stage
 
+from pipeprof.profiles.document.profile import Target
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
-from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import PipelineView
 
 LOOP = """\
@@ -116,8 +116,6 @@ TWINS: list[tuple[str, Make]] = [
     ("iterator-made-anew", lambda: in_fit({"iterators": 100, "first_seconds": 0.05, "batches": 200, "epochs": 100})),
     ("unused-dataset", lambda: trained(unread=[place("MapDataset", 8)])),
     ("unused-dataset", lambda: in_a_module("unused = made()\n", 1)),
-    ("unused-dataset", lambda: in_a_module("class Data:\n    unused = made()\n", 2)),
-    ("unused-dataset", lambda: in_a_module("def make():\n    global unused\n    unused = made()\n", 3)),
     ("retraced-step", lambda: trained(functions=[traced(traces=4, trace_seconds=3.0)])),
     ("retraced-step", lambda: trained(functions=[traced(traces=40, trace_seconds=0.1)])),
     ("training-stalls", lambda: trained(**{**SAVED, "save_seconds": 0.5})),

@@ -127,9 +127,7 @@ def test_an_interrupt_while_a_measurement_begins_ends_it(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("prompt", [False, True])
-def test_what_ended_the_program_ends_the_recording(
-    monkeypatch: pytest.MonkeyPatch, made: list[Recorded], prompt: bool
-) -> None:
+def test_what_ends_the_program_ends_it_too(monkeypatch: pytest.MonkeyPatch, made: list[Recorded], prompt: bool) -> None:
     error = ValueError("mine")
     monkeypatch.setattr(sys, "last_value", error, raising=False)
     monkeypatch.delattr(sys, "ps1", raising=False)
@@ -199,12 +197,9 @@ def test_what_was_measured_is_saved_now_and_then(monkeypatch: pytest.MonkeyPatch
     assert saved == pytest.approx([130, 181, 232, 283, 334, 385], abs=1)
 
 
-Listeners = list[Callable[[Any], None]]
-
-
-def cells(monkeypatch: pytest.MonkeyPatch, kernel: object) -> Listeners:
+def cells(monkeypatch: pytest.MonkeyPatch, kernel: object) -> list[Callable[[Any], None]]:
     """What is called at the end of a notebook's cells."""
-    listeners: Listeners = []
+    listeners: list[Callable[[Any], None]] = []
     events = SimpleNamespace(
         register=lambda _, listener: listeners.append(listener),
         unregister=lambda _, listener: listeners.remove(listener),
@@ -214,20 +209,19 @@ def cells(monkeypatch: pytest.MonkeyPatch, kernel: object) -> Listeners:
     return listeners
 
 
-@pytest.mark.parametrize("kernel", [None, object()])
-def test_in_a_notebook_a_callback_measures_until_its_cell_ends(monkeypatch: pytest.MonkeyPatch, kernel: object) -> None:
-    listeners = cells(monkeypatch, kernel)
+def test_in_a_notebook_a_callback_measures_until_its_cell_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded: Any = Recorded(None, reason="the training")
+    listeners = cells(monkeypatch, None)
     recording.end_with_cell(recorded)
-    assert len(listeners) == (kernel is not None)
-    error = KeyboardInterrupt()
-    for listener in listeners[:]:
-        listener(SimpleNamespace(error_in_exec=error))
-    assert recorded.error is (error if kernel is not None else None)
     assert listeners == []
+    listeners = cells(monkeypatch, object())
+    recording.end_with_cell(recorded)
+    ((listener,), error) = (listeners, KeyboardInterrupt())
+    listener(SimpleNamespace(error_in_exec=error))
+    assert (recorded.error, listeners) == (error, [])
 
 
-def test_in_a_notebook_a_dataset_is_measured_until_a_cell_trained_on_it(
+def test_a_notebooks_dataset_is_measured_until_a_training(
     monkeypatch: pytest.MonkeyPatch, made: list[Recorded]
 ) -> None:
     listeners = cells(monkeypatch, object())

@@ -1,9 +1,5 @@
 """Arrays and files of a spec."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,7 +8,7 @@ from pipeprof.pipelines.errors import PlainError
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "uint8", "int64", "bool", "complex64"])
-def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
+def test_random_arrays_depend_on_the_seed_alone(dtype):
     made = fill([50, 7], dtype, seed=3)
     assert made.shape == (50, 7)
     assert made.dtype == dtype
@@ -23,7 +19,7 @@ def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
         assert made.min() >= 0
 
 
-def test_arrays_are_read_once_and_without_pickle(tmp_path: Path) -> None:
+def test_arrays_are_read_once_and_without_pickle(tmp_path):
     context = BuildContext(tmp_path, {"made": tmp_path})
     np.save(tmp_path / "x.npy", np.arange(3))
     np.savez(tmp_path / "s.npz", a=np.ones(2))
@@ -39,7 +35,7 @@ def test_arrays_are_read_once_and_without_pickle(tmp_path: Path) -> None:
     assert sorted(nbytes for _, nbytes in context.held()) == [16, 24]
 
 
-def test_columns(tmp_path: Path) -> None:
+def test_columns(tmp_path):
     (tmp_path / "table.csv").write_text("n;x;t\n1;;a\n2;1.5;b\n")
     (tmp_path / "uneven.csv").write_text("n,x\n1\n")
     context = BuildContext(tmp_path)
@@ -50,6 +46,6 @@ def test_columns(tmp_path: Path) -> None:
         context.array({"csv": "uneven.csv"})
 
 
-def test_an_array_of_no_size_that_there_is_is_refused_before_numpy(tmp_path: Path) -> None:
+def test_an_array_of_no_size_that_there_is_is_refused_before_numpy(tmp_path):
     with pytest.raises(PlainError):
         BuildContext(tmp_path).array({"array": {"shape": [10**11, 10**11]}})

@@ -1,9 +1,5 @@
 """Calls of `ops:` that are refused before TensorFlow sees them; `integration/call_cases.yaml` has the results."""
 
-from __future__ import annotations
-
-from typing import Any
-
 import pytest
 
 from pipeprof.pipelines.build.allowlist import parameters
@@ -13,7 +9,7 @@ from pipeprof.pipelines.errors import PlainError
 ELEMENT = {"a.b": 1, "c": {"d": (2, 3)}}
 
 
-def test_fields_of_elements() -> None:
+def test_fields_of_elements():
     assert pick(ELEMENT, "a.b") == 1
     assert pick(ELEMENT, "c.d.1") == 3
     assert put(ELEMENT, "c.d.0", 9) == {"a.b": 1, "c": {"d": (9, 3)}}
@@ -30,16 +26,16 @@ def test_fields_of_elements() -> None:
 @pytest.mark.parametrize(
     ("call", "written"), [("select", ["z"]), ("drop", "z"), ("rename", {"a": "b"}), ("to_dict", ["x", "y", "z"])]
 )
-def test_structures_that_do_not_fit(call: str, written: Any) -> None:
+def test_structures_that_do_not_fit(call, written):
     with pytest.raises(FieldError):
         STRUCTURE[call]({"a": 1, "b": 2}, written)
 
 
 @pytest.mark.parametrize("text", ["", "f()", "0] + x[1", "'a'", "1.5", "True", "n + 1"])
-def test_keys_hold_no_code(text: str) -> None:
+def test_keys_hold_no_code(text):
     with pytest.raises(PlainError, match=r"expected an index|no field"):
         index_of(text, {"n": 5})
 
 
-def test_layers_take_a_dtype_and_training() -> None:
+def test_layers_take_a_dtype_and_training():
     assert {"scale", "dtype", "training"} <= parameters("tf.keras.layers.Rescaling").keys()

@@ -129,7 +129,7 @@ def addresses(data: Any, at: str = "", here: tuple[Any, ...] = ()) -> list[str]:
         path = find(data, address)
         (op,) = value_at(data, path)
         arguments = value_at(data, (*path, op)) or {}
-        inner = {"": ()} if {"source", "stages"} & arguments.keys() else {}
+        inner: dict[str, tuple[Any, ...]] = {"": ()} if {"source", "stages"} & arguments.keys() else {}
         inner |= {"": ("map_func",)} if "map_func" in arguments else {}
         inner |= {"dataset": ("dataset",)} if "dataset" in arguments else {}
         sides = arguments.get("datasets", {})
@@ -145,62 +145,42 @@ def op_at(data: Any, address: str) -> str:
     return str(op)
 
 
-def edit(rng: Random, data: Any, *, kinds: tuple[type[PipelineEdit], ...] = ()) -> PipelineEdit:
+KINDS = (InsertStage, SetArgument, MoveStage, ReplaceStages, SetOption, VectoriseMap)
+SETTINGS = (("deterministic", False), ("threading.private_threadpool_size", 16), ("autotune.enabled", True))
+ARGUMENTS = ("batch_size", "buffer_size", "num_parallel_calls", "name", "ops")
+VALUES: tuple[Any, ...] = (8, "AUTOTUNE", "x y: z", True, 0.5, "it's", ["tf.abs", {"tf.cast": {"dtype": "int32"}}])
+CAST = {"ops": [{"tf.cast": {"dtype": "float16"}}], "num_parallel_calls": 4, "name": "an added map"}
+CLIP = {"ops": [{"tf.clip_by_value": {"clip_value_min": 0.25, "clip_value_max": 1}}] * 3}
+ADDED = (NewStage("prefetch", {"buffer_size": 2}), NewStage("cache"), NewStage("map", CAST), NewStage("map", CLIP))
+
+
+def edit(rng: Random, data: Any, *, kinds: tuple[type[PipelineEdit], ...] = KINDS) -> PipelineEdit:
     """An edit that fits the data."""
     known = addresses(data)
     stages = [one for one in known if not one.endswith("source")]
-    choices = kinds or (InsertStage, SetArgument, MoveStage, ReplaceStages, SetOption, VectoriseMap)
-    kind = rng.choice(choices)
-    if kind is VectoriseMap:
-        pairs = [
-            (one, other)
-            for one, other in itertools.combinations(stages, 2)
-            if (op_at(data, one), op_at(data, other)) == ("map", "batch") and _line(one) == _line(other)
-        ]
-        if pairs:
-            one, other = min(pairs, key=lambda pair: stages.index(pair[1]) - stages.index(pair[0]))
-            return VectoriseMap(one, other)
+    kind, one, new = rng.choice(kinds), rng.choice(known), rng.choice(ADDED)
+    if kind is SetOption:
+        return SetOption(*rng.choice(SETTINGS))
+    if kind is SetArgument:
+        return SetArgument(one, op_at(data, one), rng.choice(ARGUMENTS), rng.choice(VALUES))
+    if kind is ReplaceStages and stages:
+        source = (NewStage("range", {"stop": 5}),) if one.endswith("source") else ()
+        return ReplaceStages((one,), (*source, *rng.choices(ADDED, k=rng.choice((0, 1, 2)))))
     if kind is MoveStage and stages:
         one = rng.choice(stages)
         return MoveStage(one, op_at(data, one), rng.choice([other for other in stages if _line(other) == _line(one)]))
-    if kind is ReplaceStages and stages:
-        one = rng.choice(known)
-        by = tuple(new_stage(rng) for _ in range(rng.choice((0, 1, 2))))
-        if one.endswith("source"):
-            source = NewStage("range", {"stop": 5})
-            return ReplaceStages((one,), (source, *by))
-        return ReplaceStages((one,), by)
-    if kind is SetOption:
-        path, value = rng.choice(
-            (("deterministic", False), ("threading.private_threadpool_size", 16), ("autotune.enabled", True))
-        )
-        return SetOption(path, value)
-    if kind is SetArgument:
-        one = rng.choice(known)
-        argument = rng.choice(("batch_size", "buffer_size", "num_parallel_calls", "name", "ops"))
-        value: Any = rng.choice(
-            (8, "AUTOTUNE", "x y: z", True, 0.5, "it's", ["tf.abs", {"tf.cast": {"dtype": "int32"}}])
-        )
-        return SetArgument(one, op_at(data, one), argument, value)
-    new = new_stage(rng)
+    pairs = [
+        (one, other)
+        for one, other in itertools.combinations(stages, 2)
+        if (op_at(data, one), op_at(data, other)) == ("map", "batch") and _line(one) == _line(other)
+    ]
+    if kind is VectoriseMap and pairs:
+        return VectoriseMap(*min(pairs, key=lambda pair: stages.index(pair[1]) - stages.index(pair[0])))
     return InsertStage(new.op, new.arguments, rng.choice((None, *known)))
 
 
 def _line(stage: str) -> str:
     return stage.rpartition(".")[0]
-
-
-def new_stage(rng: Random) -> NewStage:
-    return rng.choice(
-        (
-            NewStage("prefetch", {"buffer_size": 2}),
-            NewStage("cache"),
-            NewStage(
-                "map", {"ops": [{"tf.cast": {"dtype": "float16"}}], "num_parallel_calls": 4, "name": "an added map"}
-            ),
-            NewStage("map", {"ops": [{"tf.clip_by_value": {"clip_value_min": 0.25, "clip_value_max": 1}}] * 3}),
-        )
-    )
 
 
 class Writer:
@@ -258,9 +238,7 @@ class Writer:
         return lines
 
     def _mapping_after_dash(self, item: dict[Any, Any], indent: int) -> list[str]:
-        keep, self._comments = self._comments, 0.0
         (first, *others) = item.items()
-        self._comments = keep
         lines = self._value(f"{' ' * (indent + 2)}{scalar(first[0])}:", first[1], indent + 2, in_list=False)
         return [*lines, *self._mapping(dict(others), indent + 2)]
 
@@ -282,29 +260,23 @@ class Writer:
             if rng.random() < 0.2:
                 text = re.sub(r"([\]}])$", r" \1", re.sub(r"^([\[{])", r"\1 ", text)) if len(text) > 2 else text
             return [f"{start} {text}{self._behind()}"]
-        opening, closing = ("[", "]") if isinstance(value, list) else ("{", "}")
-        items = (
-            [flow(one) for one in value]
-            if isinstance(value, list)
-            else [f"{scalar(key)}: {flow(inner)}" for key, inner in value.items()]
-        )
+        if isinstance(value, list):
+            items, opening, closing = [flow(one) for one in value], "[", "]"
+        else:
+            items, opening, closing = [f"{scalar(key)}: {flow(one)}" for key, one in value.items()], "{", "}"
         pad = " " * (indent + self._step)
         if rng.random() < 0.5:
             lines = [f"{start} {opening}"]
             for number, one in enumerate(items):
                 comma = "," if number + 1 < len(items) or rng.random() < 0.5 else ""
-                lines += [*([f"{pad}{self._note()}"] if rng.random() < self._comments / 2 else [])]
+                lines += [f"{pad}{self._note()}"] * (rng.random() < self._comments / 2)
                 lines.append(f"{pad}{one}{comma}{self._behind()}")
             return [*lines, f"{' ' * max(indent, 1)}{closing}{self._behind()}"]
-        lines = [f"{start} {opening}{items[0]}"]
-        for one in items[1:]:
-            if rng.random() < 0.5:
-                lines[-1] += f", {one}"
-            else:
-                lines[-1] += ","
-                lines.append(f"{pad}{one}")
-        lines[-1] += rng.choice((closing, f",{closing}", f" {closing}"))
-        return lines
+        first, *others = items
+        breaks = ", ", ",\n" + pad
+        text = "".join(rng.choice(breaks) + one for one in others)
+        end = rng.choice((closing, f",{closing}", f" {closing}"))
+        return f"{start} {opening}{first}{text}{end}".split("\n")
 
     def _scalar(self, start: str, value: Any, indent: int) -> list[str]:
         rng = self._rng

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,13 +40,13 @@ JOINED = HEAD + (
     "def make():\n    ds = tf.data.Dataset.range(9) \\\n        .map(parse) \\\n        .batch(4)\n    return ds\n"
 )
 INLINE = HEAD + "def make():\n    return tf.data.Dataset.range(9).map(parse).batch(4)\n"
-TEXTS = {"statements": STATEMENTS, "lines": LINES, "joined": JOINED, "inline": INLINE}
 PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")
 AHEAD = InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.1")
 CACHE = InsertStage("cache", {}, "stages.0")
 FIRST = MoveStage("stages.1", "batch", "stages.0")
 ROWS = VectoriseMap("stages.0", "stages.1")
 POOL = SetOption("threading.private_threadpool_size", 4)
+SIZES = (("batch_size", 8), ("drop_remainder", False))
 
 
 def recorded(method: ast.Attribute, file: str) -> RecordedCall:
@@ -71,10 +71,14 @@ def stages_in(text: str, *ops: str) -> dict[str, tuple[str, RecordedCall | None]
     return {address: (call.name, call) for address, call in zip(addresses, calls, strict=False)}
 
 
-def changed(text: str, *steps: Sequence[PipelineEdit], ops: str = "range map batch", **given: Any) -> list[str]:
+def changed_text(text: str, steps: Sequence[Sequence[PipelineEdit]], stages: Any = None, **given: Any) -> str:
+    stages = stages or stages_in(text, "range", "map", "batch")
+    return change_source({"a.py": text}, stages, steps, **given).texts.get("a.py", text)
+
+
+def changed(text: str, *steps: Sequence[PipelineEdit], **given: Any) -> list[str]:
     """The lines that differ."""
-    after = change_source({"a.py": text}, stages_in(text, *ops.split()), steps, **given).texts["a.py"]
-    lines = difflib.unified_diff(text.splitlines(), after.splitlines(), n=0)
+    lines = difflib.unified_diff(text.splitlines(), changed_text(text, steps, **given).splitlines(), n=0)
     return [line for line in lines if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
 
 
@@ -82,80 +86,22 @@ def refused(why: str) -> Any:
     return pytest.raises(CannotChangeSourceError, match=why)
 
 
-@pytest.mark.parametrize(
-    ("style", "edits", "lines"),
-    [
-        (
-            "statements",
-            (PARALLEL, AHEAD),
-            [
-                "-    ds = ds.map(parse)  # é slow",
-                "+    ds = ds.map(parse, num_parallel_calls=tf.data.AUTOTUNE)  # é slow",
-                "+    ds = ds.prefetch(tf.data.AUTOTUNE)",
-            ],
-        ),
-        (
-            "lines",
-            (PARALLEL, AHEAD),
-            ["+            num_parallel_calls=tf.data.AUTOTUNE,", "+        .prefetch(tf.data.AUTOTUNE)"],
-        ),
-        (
-            "joined",
-            (AHEAD, CACHE),
-            [
-                "-        .map(parse) \\",
-                "-        .batch(4)",
-                "+        .map(parse).cache() \\",
-                "+        .batch(4).prefetch(tf.data.AUTOTUNE)",
-            ],
-        ),
-        (
-            "inline",
-            (CACHE, InsertStage("prefetch", {"buffer_size": 2})),
-            [
-                "-    return tf.data.Dataset.range(9).map(parse).batch(4)",
-                "+    return tf.data.Dataset.range(9).map(parse).cache().batch(4).prefetch(2)",
-            ],
-        ),
-        (
-            "statements",
-            (FIRST,),
-            ["+    ds = ds.batch(4, drop_remainder=True)", "-    ds = ds.batch(4, drop_remainder=True)"],
-        ),
-        (
-            "lines",
-            (ROWS,),
-            [
-                "+        .batch(4)  # four",
-                "-            lambda x: x + 1,  # plus one",
-                "+            lambda batch: tf.vectorized_map(lambda x: x + 1, batch),  # plus one",
-                "-        .batch(4)  # four",
-            ],
-        ),
-        ("statements", (ReplaceStages(("stages.0",)),), ["-    ds = ds.map(parse)  # é slow"]),
-        (
-            "statements",
-            (POOL,),
-            [
-                "+    options = tf.data.Options()",
-                "+    options.threading.private_threadpool_size = 4",
-                "+    ds = ds.with_options(options)",
-            ],
-        ),
-        (
-            "statements",
-            (
-                SetArgument("stages.1", "batch", "batch_size", 8),
-                SetArgument("stages.1", "batch", "drop_remainder", False),
-            ),
-            ["-    ds = ds.batch(4, drop_remainder=True)", "+    ds = ds.batch(8, drop_remainder=False)"],
-        ),
-    ],
-)
-def test_a_change_is_written_in_the_style_of_its_call(
-    style: str, edits: tuple[PipelineEdit, ...], lines: list[str]
-) -> None:
-    assert changed(TEXTS[style], edits) == lines
+WRITTEN: dict[str, tuple[str, list[PipelineEdit]]] = {
+    "parallel calls and a prefetch between statements": (STATEMENTS, [PARALLEL, AHEAD]),
+    "the same, a call on each line": (LINES, [PARALLEL, AHEAD]),
+    "a prefetch and a cache, lines joined by backslashes": (JOINED, [AHEAD, CACHE]),
+    "a cache and a prefetch in one line": (INLINE, [CACHE, InsertStage("prefetch", {"buffer_size": 2})]),
+    "a statement that moves": (STATEMENTS, [FIRST]),
+    "a function for whole batches": (LINES, [ROWS]),
+    "a statement that goes": (STATEMENTS, [ReplaceStages(("stages.0",))]),
+    "an option": (STATEMENTS, [POOL]),
+    "two arguments": (STATEMENTS, [SetArgument("stages.1", "batch", *one) for one in SIZES]),
+}
+
+
+def test_a_change_is_written_in_the_style_of_its_call(golden: Callable[[str, str], None]) -> None:
+    lines = [line for label, case in WRITTEN.items() for line in (label, *changed(*case), "")]
+    golden("changes/source.txt", "\n".join(lines))
 
 
 def test_what_goes_takes_along_what_it_has_inside() -> None:
@@ -164,9 +110,8 @@ def test_what_goes_takes_along_what_it_has_inside() -> None:
     stages = {"source": ("range", None), "stages.0": ("interleave", outer), "stages.0.source": ("range", None)}
     stages |= {"stages.0.stages.0": ("map", inner), "stages.1": ("batch", batch)}
     gone, parallel = ReplaceStages(("stages.0",)), SetArgument("stages.1.stages.0", "map", "num_parallel_calls", 2)
-    assert "return names().batch(4)\n" in change_source({"a.py": text}, stages, [[gone]]).texts["a.py"]
-    steps = [[InsertStage("cache", {}, "source")], [parallel]]
-    found = change_source({"a.py": text}, stages, steps).texts["a.py"]
+    assert "return names().batch(4)\n" in changed_text(text, [[gone]], stages)
+    found = changed_text(text, [[InsertStage("cache", {}, "source")], [parallel]], stages)
     assert "names().cache().interleave(lambda name: read(name).map(parse, num_parallel_calls=2)).batch(4)" in found
 
 
@@ -178,8 +123,7 @@ def test_options_that_the_file_has_get_another_value() -> None:
 
 def test_ends_of_lines_stay() -> None:
     text = STATEMENTS.replace("\n", "\r\n")
-    after = change_source({"a.py": text}, stages_in(text, "range", "map", "batch"), [[AHEAD]]).texts["a.py"]
-    assert after.replace("\r\n", "").count("\n") == 0
+    assert "\n" not in changed_text(text, [[AHEAD]]).replace("\r\n", "")
 
 
 def test_a_helper_of_another_module_is_changed_where_it_is() -> None:
@@ -196,20 +140,12 @@ def test_a_helper_of_another_module_is_changed_where_it_is() -> None:
         change_source(texts, stages, [[ROWS]])
 
 
-def test_a_line_is_found_again_after_the_change() -> None:
-    text = "ds = range(9).map(parse)\nds = ds.batch(2)\nfor x in ds.take(3):\n    step(x)\n"
-    stages = stages_in(text, "map", "batch", "take")
-    edits = [InsertStage("cache", {}, "stages.0"), InsertStage("prefetch", {"buffer_size": 1})]
-    found = change_source({"a.py": text}, stages, [edits])
-    assert [found.line("a.py", line) for line in (1, 2, 3, 4)] == [1, 2, 4, 5]
-
-
 LOOP = HEAD + "parts = []\nfor name in NAMES:\n    parts.append(tf.data.Dataset.range(9).map(parse).batch(4))\n"
 TWO = HEAD + "ds = tf.data.Dataset.range(9).map(parse)\ntrain = ds.batch(4)\ntest = ds.take(3)\n"
 TWICE = HEAD + "def make(n):\n    return tf.data.Dataset.range(n).map(parse).batch(4)\n\n\na, b = make(1), make(2)\n"
 
 
-@pytest.mark.parametrize("text", [LOOP, TWICE])
+@pytest.mark.parametrize("text", [LOOP, TWICE], ids=["a loop", "a function"])
 def test_a_call_that_runs_again_gets_what_changes_no_element(text: str) -> None:
     assert ".map(parse, num_parallel_calls=tf.data.AUTOTUNE).batch(4).prefetch(" in changed(text, [PARALLEL, AHEAD])[1]
     for edit in (CACHE, FIRST, ROWS, SetArgument("stages.0", "map", "deterministic", False)):
@@ -242,51 +178,42 @@ def test_the_function_that_is_measured_may_make_other_datasets() -> None:
         (INLINE.replace("map(parse)", "map(parse, 4)"), PARALLEL, "map in line 9 of a.py have no names"),
         (INLINE.replace("as tf", "as t, numpy").replace("tensorflow", "jax"), PARALLEL, "does not import tensorflow"),
         (INLINE, SetArgument("stages.1", "batch", "batch_size", [1]), r"the value \[1\] cannot be written"),
-        ("f = lambda: range(9).map(g).batch(4)\n", POOL, "line 1 of a.py has no place for options before it"),
     ],
 )
 def test_what_has_no_place_is_said_in_one_sentence(text: str, edit: PipelineEdit, why: str) -> None:
     with refused(why):
-        changed(text, [edit], ops="map batch" if text.startswith("f = ") else "range map batch")
+        changed(text, [edit])
 
 
-def test_calls_that_the_text_does_not_show() -> None:
-    stages = stages_in(INLINE, "range", "map", "batch")
-    with refused(r"line 9 of a\.py does not show the call of map"):
-        change_source({"a.py": INLINE.replace(".map(parse)", "")}, stages, [[PARALLEL]])
-    for texts in ({}, {"b.py": INLINE}):
-        with refused(r"no call in your files makes stages\.0"):
-            change_source(texts, stages, [[PARALLEL]])
-    with refused(r"a\.py cannot be read as Python"):
-        change_source({"a.py": "def"}, stages, [[PARALLEL]])
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        ({"a.py": INLINE.replace(".map(parse)", "")}, r"line 9 of a\.py does not show the call of map"),
+        ({"b.py": INLINE}, r"no call in your files makes stages\.0"),
+        ({"a.py": "def"}, r"a\.py cannot be read as Python"),
+    ],
+)
+def test_calls_that_the_text_does_not_show(texts: dict[str, str], why: str) -> None:
+    with refused(why):
+        change_source(texts, stages_in(INLINE, "range", "map", "batch"), [[PARALLEL]])
 
 
-def test_a_call_of_a_library_that_makes_several_stages_stays_beside_a_change() -> None:
-    text = "def make():\n    files = tf.data.Dataset.list_files('*')\n    return files.map(load).batch(4)\n"
-    listed, mapped = calls_in(text, "list_files", "map")
-    stages = {"source": ("list_files", listed), "stages.0": ("shuffle", listed), "stages.1": ("map", mapped)}
-    edit = SetArgument("stages.1", "map", "num_parallel_calls", 8)
-    after = change_source({"a.py": text}, stages, [[edit]]).texts["a.py"]
-    assert after == text.replace("map(load)", "map(load, num_parallel_calls=8)")
-
-
-def test_a_call_of_several_stages() -> None:
+def test_a_call_of_a_library_that_makes_several_stages() -> None:
     text = "def make():\n    return numbers().bucket_by_sequence_length(size, [9], [2, 2])\n"
     (call,) = calls_in(text, "bucket_by_sequence_length")
     made = {"source": ("range", None), "stages.0": ("group_by_window", call), "stages.0.source": ("range", call)}
-    found = change_source({"a.py": text}, made, [[CACHE]])
-    assert "[2, 2]).cache()" in found.texts["a.py"]
+    assert "[2, 2]).cache()" in changed_text(text, [[CACHE]], made)
     with refused("group_by_window is made inside of bucket_by_sequence_length in"):
-        change_source({"a.py": text}, made, [[SetArgument("stages.0", "group_by_window", "window_size", 1)]])
-    row = {"source": ("range", None), "stages.0": ("map", call), "stages.1": ("group_by_window", call)}
-    with refused("a stage that changes is made inside of bucket_by_sequence_length"):
-        change_source({"a.py": text}, row, [[PARALLEL]])
+        changed_text(text, [[SetArgument("stages.0", "group_by_window", "window_size", 1)]], made)
+
+
+def test_sides_that_one_call_makes_change_together() -> None:
     sides = [f"source.inputs.{side}.stages.0" for side in (0, 1)]
     zipped = {"source": ("zip", None), **dict.fromkeys(sides, ("map", calls_in(INLINE, "map")[0]))}
     each = [SetArgument(side, "map", "num_parallel_calls", 2) for side in sides]
-    assert "num_parallel_calls=2" in change_source({"a.py": INLINE}, zipped, [each]).texts["a.py"]
+    assert "num_parallel_calls=2" in changed_text(INLINE, [each], zipped)
     with refused(r"map in line 9 of a\.py makes several stages"):
-        change_source({"a.py": INLINE}, zipped, [each[:1]])
+        changed_text(INLINE, [each[:1]], zipped)
 
 
 class _Seen:
@@ -326,23 +253,14 @@ OPS = {"map": "'parse'", "batch": "4", "shuffle": "9, seed=3", "take": "2", "rep
 
 def written(ops: Sequence[str], style: str) -> str:
     calls = [f".{op}({OPS[op]})" for op in ops]
-    if style == "statements":
-        lines = [
-            "ds = tf.data.Dataset.range(9)",
-            *(f"ds = ds{call}  # é {at}" for at, call in enumerate(calls)),
-            "return ds",
-        ]
-    elif style == "inline":
-        lines = [f"return tf.data.Dataset.range(9){''.join(calls)}"]
-    else:
-        end, comment = (" \\", "") if style == "joined" else ("", "  # é")
-        first, last = (
-            ("return tf.data.Dataset.range(9)", "") if style == "joined" else ("return (tf.data.Dataset.range(9)", ")")
-        )
-        lines = [first, *(f"    {call}{comment}" for call in calls)]
-        lines = [f"{line}{end}" for line in lines[:-1]] + lines[-1:]
-        lines = [*lines, last] if last else lines
-    return HEAD + "def make():\n" + "".join(f"    {line}\n" for line in lines) + "\n\nmake()\n"
+    source = "tf.data.Dataset.range(9)"
+    body = {
+        "statements": [f"ds = {source}", *(f"ds = ds{call}  # é {at}" for at, call in enumerate(calls)), "return ds"],
+        "inline": [f"return {source}{''.join(calls)}"],
+        "joined": " \\\n        ".join([f"return {source}", *calls]).splitlines(),
+        "lines": [f"return ({source}", *(f"    {call}  # é" for call in calls), ")"],
+    }
+    return HEAD + "def make():\n" + "".join(f"    {line}\n" for line in body[style]) + "\n\nmake()\n"
 
 
 @st.composite
@@ -378,9 +296,9 @@ def test_what_is_written_makes_the_changed_calls(ops: list[str], style: str, dat
         wanted = changed_calls(made_by(text), edits)
     except CannotChangeError:
         with pytest.raises(CannotChangeSourceError):
-            change_source({"a.py": text}, stages_in(text, "range", *OPS), [edits])
+            changed_text(text, [edits], stages_in(text, "range", *OPS))
         return
-    after = change_source({"a.py": text}, stages_in(text, "range", *OPS), [edits]).texts.get("a.py", text)
+    after = changed_text(text, [edits], stages_in(text, "range", *OPS))
     assert made_by(after) == wanted
     # What is around the function stays byte for byte, and so does each call that is in no change.
     assert after.startswith(HEAD + "def make():\n")

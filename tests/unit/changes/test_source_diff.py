@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, to_document
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.text.in_words import add_diffs, changed_source
@@ -37,17 +37,14 @@ def script(recorded: Callable[[str], Profile], tmp_path: Path, monkeypatch: pyte
         Stage(id="stages.0", op="map", origin="written", location=place),
         Stage(id="injected.0", op="prefetch", origin="injected"),
     ]
-    edits: tuple[PipelineEdit, ...] = (PARALLEL, SetEnvironment("A", "1"))
-    found.findings = [
-        Finding(rule="measured", title="A", status="unverified", edit=Edit(**to_document(edit))) for edit in edits
-    ]
+    edits = [Edit(**to_document(edit)) for edit in (PARALLEL, SetEnvironment("A", "1"))]
+    found.findings = [Finding(rule="measured", title="A", status="unverified", edit=edit) for edit in edits]
     return found
 
 
 def test_changes_get_diffs_where_the_text_has_a_place_for_them(script: Profile) -> None:
     add_diffs(script)
     first, second = [one.diff for one in script.findings or ()]
-    assert first is not None
     assert first.startswith("--- a/train.py\n+++ b/train.py\n@@ -1,4 +1,4 @@\n-ds = numbers().map(parse)\n")
     assert "+ds = numbers().map(parse, num_parallel_calls=2)\n" in first
     assert second is None
@@ -56,9 +53,6 @@ def test_changes_get_diffs_where_the_text_has_a_place_for_them(script: Profile) 
 def test_a_file_that_was_edited_meanwhile_gets_none(script: Profile) -> None:
     Path("train.py").write_text(f"{TEXT}\n")
     with pytest.raises(CannotChangeSourceError, match=r"train\.py was edited while it was measured"):
-        changed_source(script.target, script.stages or (), [[PARALLEL]])
-    Path("train.py").unlink()
-    with pytest.raises(CannotChangeSourceError, match=r"no call in your files makes stages\.0"):
         changed_source(script.target, script.stages or (), [[PARALLEL]])
 
 

@@ -31,7 +31,6 @@ def version(folder: Path, sets: tuple[str, ...] = ()) -> Version:
 def test_a_step_has_the_addresses_of_the_version_before_it(tmp_path: Path) -> None:
     one = version(tmp_path).then([InsertStage("prefetch", {"buffer_size": 2}, "source")])
     two = one.then([SetArgument("stages.1", "map", "num_parallel_calls", 4)])
-    assert two.loaded is not None
     assert two.loaded.text == TEXT.replace(
         "  - map: {ops: [tf.identity]}   # first\n",
         "  - prefetch: {buffer_size: 2}\n  - map: {ops: [tf.identity], num_parallel_calls: 4}   # first\n",
@@ -43,7 +42,6 @@ def test_a_step_has_the_addresses_of_the_version_before_it(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (SetArgument("stages.7", "map", "num_parallel_calls", 4), "stages.7"),
         (SetArgument("stages.1", "map", "num_parallel_calls", 4), "stages.1: it is batch, expected map"),
         (SetArgument("stages.1", "batch", "batch_size", 4), "it changes nothing"),
         (SetArgument("stages.0", "map", "num_parallel_calls", "many"), "got 'many'"),
@@ -57,14 +55,10 @@ def test_a_step_that_is_not_possible_says_why(tmp_path: Path, edit: SetArgument,
 def test_a_flag_stays_in_force_for_each_step(tmp_path: Path) -> None:
     start = version(tmp_path, sets=("stages.1.batch_size=2",))
     one = start.then([SetArgument("stages.0", "map", "num_parallel_calls", 4)])
-    assert one.loaded is not None
     assert one.loaded.data["stages"][1] == {"batch": {"batch_size": 2}}
     assert "batch_size: 4" in one.loaded.text
     with pytest.raises(EditError, match="write what it changes into"):
         one.then([SetArgument("stages.1", "batch", "batch_size", 8)])
-    # By its index the flag would change the new stage.
-    with pytest.raises(PipeprofError):
-        start.then([InsertStage("batch", {"batch_size": 1}, "source")])
 
 
 def test_a_python_target_keeps_its_steps_and_its_environment() -> None:

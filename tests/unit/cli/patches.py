@@ -15,11 +15,11 @@ from pipeprof.cli.targets.load import load_target
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.document.store import ProfileWriter, load_profile
 from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.harness.settings import make_options, target_of
 from pipeprof.profiles.protocol.options import Options
-from tests.unit.cli.reports import finding, measured
+from tests.unit.cli.reports import RECORDED, finding, measured
 
 TEXT = "version: 1  # mine\nsource: {range: {stop: 9}}\nstages:\n- batch: {batch_size: 3}\n"
 FUNCTION = "def make():\n    return data()\n"
@@ -29,14 +29,7 @@ SAVED = "pipeprof-out/spec-20260101T000000Z.json"
 
 @dataclass
 class Harness:
-    """Gives a profile in place of a measurement, and keeps what it was asked for.
-
-    Attributes:
-        asked: The settings of what was measured.
-        tried: The options of what tried or searched, with its settings, its budget and what was known before.
-        meanwhile: Called with these options.
-        result: Of a search.
-    """
+    """Gives a profile in place of a measurement, or the result of a search, and keeps what it was asked for."""
 
     profile: Profile
     asked: list[Options] = field(default_factory=list)
@@ -71,7 +64,7 @@ def proven(made: PipelineEdit | None = CACHE, *, status: str = "kept", **fields:
     return finding(status, made, **{"measured": measured(5.83), **fields})
 
 
-def save(profile: Profile, *findings: Finding, target: str = "spec.yaml", path: str = SAVED, **changes: Any) -> None:
+def save(profile: Profile, *findings: Finding, target: str = "spec.yaml", path: str = SAVED, **changes: Any) -> Profile:
     """Save the profile as a run of this target would have."""
     parsed, loaded = load_target(target, no_python=False, scripts=True)
     arguments = ("loop",) if parsed.kind == "script" else ()
@@ -79,6 +72,12 @@ def save(profile: Profile, *findings: Finding, target: str = "spec.yaml", path: 
     profile.command = ["pipeprof", "run", target, *(("--", *arguments) if arguments else ())]
     profile.findings = list(findings)
     Path(path).write_text(profile.model_copy(update=changes).model_dump_json())
+    return profile
+
+
+def save_run(*findings: Finding, **given: Any) -> Profile:
+    """Save the profile of an input-bound run; see `save`."""
+    return save(load_profile(RECORDED / "input-bound.json"), *findings, **given)
 
 
 def set_measure(monkeypatch: pytest.MonkeyPatch, measure: Callable[..., Any]) -> None:

@@ -16,10 +16,8 @@ from pipeprof.cli.report.report import build_report
 from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.document.findings import Kept, Unfinished
 from pipeprof.profiles.document.memory import MemoryGrowth
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Problem, Profile, Target
 from pipeprof.profiles.document.shared import Training
-from pipeprof.profiles.document.subject import Target
 from tests.unit.cli.reports import MIB, Golden, Recorded, as_function, by_hand, finding, measured, shown, verified
 
 EVERY_FLAG = (
@@ -31,18 +29,8 @@ OF_OTHERS = {"arg", "script_args", "to_end", "allow_writes", "soak"}
 """Options of a function, of a script and of a soak."""
 
 
-def ran(profile: Profile, line: str) -> Profile:
-    """The profile as a run with these words would have written it."""
-    words = shlex.split(line)
-    options = parse_command("run", words)
-    profile.command = ["pipeprof", "run", *words]
-    profile.target.text = options.target
-    profile.target.overrides = options.set or []
-    return profile
-
-
 def test_every_flag_is_kept_and_every_output_dropped(recorded: Recorded) -> None:
-    profile = ran(recorded("input-bound"), f"{EVERY_FLAG} --out a.json --json --force -q -v --format json")
+    profile = with_flags(recorded("input-bound"), "--out a.json --json --force -q -v --format json", EVERY_FLAG)
     line = rerun(profile)
     assert line is not None
     assert shlex.split(line)[:2] == ["pipeprof", "run"]
@@ -60,11 +48,11 @@ def test_changes_replace_flags_and_take_them_away(recorded: Recorded) -> None:
         ("spec.yaml --no-redact", {}, "spec.yaml --no-redact"),
         ("train.py --to-end -- --epochs 3", {"soak": "9m"}, "train.py --to-end --soak 9m -- --epochs 3"),
     ):
-        profile = ran(recorded("step-bound"), line)
+        profile = with_flags(recorded("step-bound"), target=line)
         if "train.py" in line:
             profile.target = Target(kind="script", text="train.py", script_arguments=["--epochs", "3"])
         assert rerun(profile, **changes) == f"pipeprof run {expected}"
-    profile = ran(recorded("step-bound"), "spec.yaml --set stages.0.x=1 --env --seconds 3 --out a.json")
+    profile = with_flags(recorded("step-bound"), "--set stages.0.x=1 --env --seconds 3 --out a.json", "spec.yaml")
     line = "pipeprof check spec.yaml --set stages.0.x=1 --env --memory-limit 8GiB"
     assert check_limit(profile, "8GiB") == line
     assert parse_command("check", shlex.split(line)[2:]).targets == ["spec.yaml"]
@@ -107,10 +95,11 @@ def chosen(profile: Profile) -> NextCommand:
     return command
 
 
-def with_flags(profile: Profile, flags: str = "") -> Profile:
-    """The profile as a run with these flags would have written it."""
-    profile.command = ["pipeprof", "run", profile.target.text, *shlex.split(flags)]
-    profile.target.overrides = [flags.split()[1]] if "--set" in flags else []
+def with_flags(profile: Profile, flags: str = "", target: str = "") -> Profile:
+    """The profile as a run of this target with these flags would have written it."""
+    words = [*(shlex.split(target) or [profile.target.text]), *shlex.split(flags)]
+    profile.command = ["pipeprof", "run", *words]
+    profile.target.text, profile.target.overrides = words[0], parse_command("run", words).set or []
     return profile
 
 
@@ -212,21 +201,12 @@ def test_after_a_failure_comes_what_may_end_well(recorded: Recorded) -> None:
         assert chosen(profile).line == f"pipeprof run pipelines/load.py:train --arg split=train{words}"
 
 
-def test_what_watched_memory_measures_longer_without_that_and_a_script_that_ended_does_not(recorded: Recorded) -> None:
-    for flags, expected in (("--soak 5s", "pipeprof run train/images.yaml --seconds 30"), ("--to-end", None)):
-        lasted(0.1, 5)(profile := with_flags(recorded("step-bound"), flags))
-        assert getattr(next_command(profile, SAVED), "line", None) == expected
-
-
 def test_without_a_step_one_as_long_as_a_batch_is_added(recorded: Recorded) -> None:
     profile = with_flags(recorded("step-none"), "--no-python")
     assert profile.steps is not None
     steps = {1.2324: "1.3ms", 83.0: "83ms", 412.6: "420ms", 0.0451: "1ms", 1700.0: "1700ms"}
     for profile.steps.interval_ms.mean, step in steps.items():
         assert chosen(profile).line.endswith(f" --step simulate:{step}")
-
-
-def test_a_profile_with_a_change_names_no_other_one(recorded: Recorded) -> None:
     profile = with_flags(recorded("step-bound"))
     profile.findings, profile.target.edits = [KEPT], ["x"]
     assert next_command(profile, SAVED) is None, "a number would mean another change"

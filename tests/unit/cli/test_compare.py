@@ -14,31 +14,38 @@ from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
 from pipeprof.profiles.git.tree import RefTree
 from pipeprof.profiles.judge.live import SessionPlan
 from pipeprof.profiles.judge.result import Result
-from tests.unit.cli.patches import set_measure
+from tests.unit.cli.patches import TEXT, set_measure
 from tests.unit.cli.reports import RECORDED, Pipeprof
-
-SPEC = """version: 1
-source: {range: {stop: 100}}
-stages:
-  - batch: {batch_size: 8}
-"""
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Result]:
+    """The sessions that were measured: each finds that B takes 1.5 times as long."""
     monkeypatch.chdir(tmp_path)
-    Path("a.yaml").write_text(SPEC)
+    Path("a.yaml").write_text(TEXT)
+    Path("b.yaml").write_text(f"{TEXT}name: b\n")
     Path("pkg").mkdir()
     Path("pkg/__init__.py").touch()
     for name in ("train.py", "pkg/train.py"):
         Path(name).write_text("def make():\n    return None\n")
+    found: list[Result] = []
+
+    def measure(_sides: object, result: Result, plan: SessionPlan, _progress: object, save: Any) -> None:
+        result.step = "none"
+        result.pairs = pairs(1.5, count=15)
+        result.metrics = plan.rows(result.pairs)
+        found.append(result)
+        save()
+
+    set_measure(monkeypatch, measure)
+    return found
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["compare", "a.yaml"], 2, "compare needs two pipelines"),
-        (["compare", "a.yaml", "b.yaml"], 2, "b.yaml: no such file — did you mean a.yaml?"),
+        (["compare", "a.yaml", "aa.yaml"], 2, "aa.yaml: no such file — did you mean a.yaml?"),
         (["compare", "git:main", "git:dev"], 2, "git:main names no file, and the other side is not in the work tree"),
         (["compare", "a.yaml", "git:"], 2, "git: names no ref: expected git:REF or git:REF:PATH"),
         (["compare", *["a.yaml"] * 9], 2, "got 9 pipelines, at most 8: each is a process in every pair"),
@@ -56,9 +63,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["gate", "a.yaml", "--against", "a.yaml", "--out", "r.pdf"], 2, "unknown output format .pdf"),
     ],
 )
-def test_what_is_wrong_is_stated_before_anything_runs(
-    arguments: list[str], code: int, message: str, pipeprof: Pipeprof
-) -> None:
+def test_what_is_wrong_is_said_before_a_run(arguments: list[str], code: int, message: str, pipeprof: Pipeprof) -> None:
     result = pipeprof(*arguments)
     assert (result.code, result.out) == (code, ""), result.err
     assert message in result.err
@@ -91,20 +96,19 @@ def test_a_spec_that_writes_files_is_refused_before_anything_runs(
         assert not path or pipeprof("check", "files.yaml", "--set", f"{path}=").code == 0
 
 
-@pytest.mark.parametrize(
-    ("budgets", "line", "words"),
-    [
-        ("step_ms: quick", 6, "a share such as 5%"),
-        ("speed: 5%", 6, "speed"),
-        ("stages: {bach: {time_ms: 10%}}", 6, "unknown stage 'bach'"),
-        ("stages: {batch: {busy: 10%}}", 6, "expected time_ms"),
-        ("stages: {batch: {time_ms: 10%}, stages.0: {time_ms: {limit: 2ms, level: warn}}}", 0, ""),
-    ],
-)
-def test_a_wrong_budget_of_a_spec_has_its_line(budgets: str, line: int, words: str, pipeprof: Pipeprof) -> None:
-    Path("b.yaml").write_text(f"{SPEC}budgets:\n  {budgets}\n")
-    result = pipeprof("check", "b.yaml")
-    assert (result.code, f"b.yaml:{line}" in result.out, words in result.out) == (2 if line else 0, bool(line), True)
+def test_a_wrong_budget_of_a_spec_has_its_line(pipeprof: Pipeprof) -> None:
+    for budgets, words in {
+        "step_ms: quick": "a share such as 5%",
+        "speed: 5%": "speed",
+        "stages: {bach: {time_ms: 10%}}": "unknown stage 'bach'",
+        "stages: {batch: {busy: 10%}}": "expected time_ms",
+    }.items():
+        Path("b.yaml").write_text(f"{TEXT}budgets:\n  {budgets}\n")
+        result = pipeprof("check", "b.yaml")
+        assert (result.code, "b.yaml:6" in result.out, words in result.out) == (2, True, True)
+    right = "stages: {batch: {time_ms: 10%}, stages.0: {time_ms: {limit: 2ms, level: warn}}}"
+    Path("b.yaml").write_text(f"{TEXT}budgets:\n  {right}\n")
+    assert pipeprof("check", "b.yaml").code == 0
 
 
 def test_profiles_side_by_side_have_ratios_and_no_verdicts(pipeprof: Pipeprof) -> None:
@@ -155,11 +159,8 @@ def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:
 
 
 @pytest.mark.parametrize("command", [["compare", "a.yaml"], ["gate", "a.yaml", "--against"]])
-def test_sides_with_other_steps_are_a_warning(
-    command: list[str], pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    set_measure(monkeypatch, lambda *_: None)
-    Path("b.yaml").write_text(f"{SPEC}step: {{simulate: 5ms}}\n")
+def test_sides_with_other_steps_are_a_warning(command: list[str], pipeprof: Pipeprof) -> None:
+    Path("b.yaml").write_text(f"{TEXT}step: {{simulate: 5ms}}\n")
 
     def codes(*words: str) -> set[str]:
         found = pipeprof(*command, *words, "--json")
@@ -175,62 +176,43 @@ LOOSE = "budgets: {step_ms: 900%, peak_bytes: warn}\n"
 TIGHT = "budgets: {step_ms: 5%, first_batch_s: {limit: 2s}, stages: {batch: {time_ms: 10%}}}\n"
 
 
-@pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch) -> list[Result]:
-    """Each gate measures that B takes 1.5 times as long; the sessions that were measured."""
-    found: list[Result] = []
-
-    def measure(_sides: object, result: Result, plan: SessionPlan, _progress: object, save: Any) -> None:
-        result.step = "none"
-        result.pairs = pairs(1.5, count=15)
-        result.metrics = plan.rows(result.pairs)
-        found.append(result)
-        save()
-
-    set_measure(monkeypatch, measure)
-    Path("b.yaml").write_text(f"{SPEC}name: b\n")
-    return found
-
-
 def gated(pipeprof: Pipeprof, base: str, judged: str, *more: str) -> tuple[int, dict[str, Any], str]:
-    Path("base.yaml").write_text(SPEC + base)
-    Path("spec.yaml").write_text(SPEC + judged)
+    Path("base.yaml").write_text(TEXT + base)
+    Path("spec.yaml").write_text(TEXT + judged)
     done = pipeprof("gate", "spec.yaml", "--against", "base.yaml", "--out", "gate.json", "--force", *more)
     document = json.loads(Path("gate.json").read_text())
     assert {"other-budgets"} >= {one["code"] for one in document["warnings"]}, done.err
     return done.code, document, done.out
 
 
-@pytest.mark.usefixtures("measured")
-@pytest.mark.parametrize("budgets", [OFF, LOOSE])
-def test_what_is_judged_does_not_set_its_own_budgets(budgets: str, pipeprof: Pipeprof) -> None:
-    code, document, said = gated(pipeprof, "", budgets)
-    assert code == 3
-    (warning,) = document["warnings"]
-    for name in ("step_ms", "peak_bytes"):
-        assert name in warning["message"]
-        assert any(change.startswith(f"budgets.{name}: not set → ") for change in document["budgets"])
-        assert f"budgets.{name}" in said.partition("Changes")[2]
-    # What is only judged by is no cause.
-    assert "Likely" not in said
+@pytest.mark.parametrize(
+    ("base", "judged", "limits", "code"),
+    [
+        # A stage was not timed here, which only its own budget asks for.
+        *((base, base, "", code) for base, code in ((OFF, 0), (LOOSE, 0), ("", 3), (TIGHT, 6))),
+        *((base, "", "", code) for base, code in ((OFF, 0), (LOOSE, 0), (TIGHT, 6))),
+        ("", OFF, "", 3),
+        ("", LOOSE, "", 3),
+        ("budgets: {step_ms: 1%}\n", OFF, "--limit step_ms=900% --limit peak_bytes=off", 0),
+    ],
+)
+def test_the_command_line_comes_before_the_budgets_of_the_base_and_what_is_judged_sets_none(
+    base: str, judged: str, limits: str, code: int, pipeprof: Pipeprof
+) -> None:
+    ended, document, said = gated(pipeprof, base, judged, *limits.split())
+    assert ended == code
+    if base == judged or limits:
+        assert (document["warnings"], document["budgets"]) == ([], [])
+    elif judged:
+        (warning,) = document["warnings"]
+        for name in ("step_ms", "peak_bytes"):
+            assert name in warning["message"]
+            assert any(change.startswith(f"budgets.{name}: not set → ") for change in document["budgets"])
+            assert f"budgets.{name}" in said.partition("Changes")[2]
+        # What is only judged by is no cause.
+        assert "Likely" not in said
 
 
-@pytest.mark.usefixtures("measured")
-@pytest.mark.parametrize(("base", "code"), [(OFF, 0), (LOOSE, 0), ("", 3), (TIGHT, 6)])
-def test_the_budgets_are_those_of_the_base(base: str, code: int, pipeprof: Pipeprof) -> None:
-    # A stage was not timed here, which only its own budget asks for.
-    assert gated(pipeprof, base, "")[0] == code
-    assert gated(pipeprof, base, base)[1]["budgets"] == []
-
-
-@pytest.mark.usefixtures("measured")
-def test_the_command_line_comes_before_both(pipeprof: Pipeprof) -> None:
-    limits = ("--limit", "step_ms=900%", "--limit", "peak_bytes=off")
-    code, document, _ = gated(pipeprof, "budgets: {step_ms: 1%}\n", OFF, *limits)
-    assert (code, document["warnings"], document["budgets"]) == (0, [], [])
-
-
-@pytest.mark.usefixtures("measured")
 def test_the_same_pipeline_passes_without_a_measurement(pipeprof: Pipeprof, measured: list[Result]) -> None:
     files = [word for name in ("gate.json", "gate.xml", "gate.html", "gate.md") for word in ("--out", name)]
     result = pipeprof("gate", "a.yaml", "--against", "./a.yaml", *files)
@@ -247,7 +229,6 @@ def test_the_same_pipeline_passes_without_a_measurement(pipeprof: Pipeprof, meas
     assert len(measured) == 2
 
 
-@pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize("name", ["CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GITHUB_BASE_REF"])
 def test_in_a_merge_request_the_other_side_is_where_the_branch_began(
     name: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
@@ -258,7 +239,6 @@ def test_in_a_merge_request_the_other_side_is_where_the_branch_began(
         assert (result.code, "git:REF" in result.err) == (code, code == 6)
 
 
-@pytest.mark.usefixtures("measured")
 def test_a_gate_warns_of_a_work_tree_with_changes(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sides, "is_dirty", lambda *_: True)
     out = pipeprof("gate", "a.yaml", "--against", "b.yaml", "--limit", "step_ms=900%", "--json").out

@@ -12,7 +12,7 @@ from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Chart, Interval
 from pipeprof.cli.report.comparison import build_result, headline_of, next_command
 from pipeprof.cli.report.metric import facts_of
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.judge.metrics import BY_DEFAULT, BY_NAME
 from pipeprof.profiles.judge.result import Metric, Result, Side, WorseSession
 from pipeprof.profiles.judge.self_test import conclude_self_test
@@ -38,24 +38,25 @@ def self_test(factor: float) -> Result:
     return found
 
 
-def unchanged() -> Result:
-    found = result_of("gate", 1.0, unchanged="both sides are the same target, and no file differs")
+def without_pairs(**fields: object) -> Result:
+    """A gate that has measured nothing."""
+    found = result_of("gate", 1.0, **fields)
     found.metrics, found.pairs, found.data = [], [], None
     return found
 
 
-def failed_side(words: str = "") -> Result:
-    found = result_of("gate")
+UNCHANGED = without_pairs(unchanged="both sides are the same target, and no file differs")
+
+
+def failed_side(words: str = "", said: str = "raised: no such file") -> Result:
+    found = without_pairs(exit_code=5)
     found.command = [*found.command, *words.split()]
-    found.metrics, found.pairs, found.data, found.exit_code = [], [], None, 5
-    found.errors = [Message(code="side-failed", message="B: raised: no such file")]
+    found.errors = [Message(code="side-failed", message=f"B: {said}")]
     return found
 
 
-def left_out() -> Result:
-    found = result_of("gate", 1.0)
-    found.pairs[1].counts = False
-    return found
+LEFT_OUT = result_of("gate", 1.0)
+LEFT_OUT.pairs[1].counts = False
 
 
 @pytest.mark.parametrize(
@@ -71,10 +72,10 @@ def left_out() -> Result:
         ("gate_failed", result_of("gate", 1.12, CALLS), False),
         ("gate_passed", result_of("gate", 1.0), False),
         ("gate_inconclusive", result_of("gate", 1.03), False),
-        ("gate_unchanged", unchanged(), False),
+        ("gate_unchanged", UNCHANGED, False),
         ("gate_no_verdict", failed_side(), False),
         ("self_test_failed", self_test(1.0), False),
-        ("full", left_out(), True),
+        ("full", LEFT_OUT, True),
     ],
 )
 def test_the_report_of_each_verdict(name: str, found: Result, full: bool, golden: Callable[[str, str], None]) -> None:
@@ -82,7 +83,7 @@ def test_the_report_of_each_verdict(name: str, found: Result, full: bool, golden
 
 
 def test_the_full_form_draws_what_counts() -> None:
-    (chart,) = of(Chart, build_result(left_out(), None, full=True))
+    (chart,) = of(Chart, build_result(LEFT_OUT, None, full=True))
     dots = [(row.name, len(row.dots)) for row in chart.rows if isinstance(row, Interval)]
     assert dots == [("time per step", 4), ("peak memory", 4)]
     assert chart.floor == pytest.approx((1 / 1.03, 1.03))
@@ -120,12 +121,10 @@ def test_facts_of_a_metric() -> None:
 
 
 def test_what_both_sides_lack_has_no_row() -> None:
-    found = result_of(factor=1.0)
-    row = row_of("disk_bytes_per_element", 0.0, 0.0, 0.0, low=-0.2, high=0.3, level="off")
-    found.metrics.append(row)
     for b, level, shown in ((0.0, "off", False), (4096.0, "off", True), (0.0, "error", True)):
-        row.b = row.change = b
-        row.level = level
+        found = result_of(factor=1.0)
+        row = row_of("disk_bytes_per_element", 0.0, b, b, low=-0.2, high=0.3, level=level)
+        found.metrics.append(row)
         assert (row.title in paint(build_result(found, None), Style(100))) is shown
 
 
@@ -164,12 +163,6 @@ def undecided(kind: str, words: str = "", *codes: str) -> Result:
     return found
 
 
-def changed_side() -> Result:
-    found = failed_side()
-    found.errors = [Message(code="side-failed", message="B: input.py has changed since the session began")]
-    return found
-
-
 def again(words: str) -> Result:
     found = result_of("gate", 1.12, CALLS, "seed: 1 → 2")
     found.command = [*found.command, *words.split()]
@@ -184,10 +177,10 @@ OF_A_GATE = "--max-time 300 --limit step=5% --out r.md --json"
 @pytest.mark.parametrize(
     ("found", "command"),
     [
-        (changed_side(), AGAIN),
+        (failed_side(said="input.py has changed since the session began"), AGAIN),
         (failed_side(), "pipeprof run spec.yaml --step simulate:8ms"),
         (failed_side("--arg n=1 --max-pairs 5 --json"), "pipeprof run spec.yaml --step simulate:8ms --arg n=1"),
-        (unchanged(), "pipeprof gate spec.yaml --against git:main --measure --step simulate:8ms"),
+        (UNCHANGED, "pipeprof gate spec.yaml --against git:main --measure --step simulate:8ms"),
         (result_of("gate", 1.12, CALLS), AGAIN),
         (again(OF_A_GATE), "pipeprof compare git:main:spec.yaml spec.yaml --step simulate:8ms --max-time 300"),
         (undecided("compare"), "pipeprof compare git:main spec.yaml --pairs 12"),

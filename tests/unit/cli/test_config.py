@@ -12,19 +12,14 @@ import pytest
 from pipeprof.cli import config, main
 from pipeprof.cli.parser import COMMANDS, make_parser
 from pipeprof.pipelines.errors import UsageError
+from tests.unit.cli.patches import TEXT
 from tests.unit.cli.reports import Pipeprof
-
-SPEC = """version: 1
-source: {range: {stop: 100}}
-stages:
-  - batch: {batch_size: 8}
-"""
 
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("a.yaml").write_text(SPEC)
+    Path("a.yaml").write_text(TEXT)
 
 
 def given(table: str, line: str = "gate a.yaml") -> dict[str, Any]:
@@ -122,13 +117,24 @@ def test_an_error_in_the_file_ends_a_command_and_a_default_counts(pipeprof: Pipe
 def test_the_environment_comes_before_the_file_and_the_command_line_before_both(
     pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def is_json(*words: str) -> bool:
+        done = pipeprof("check", "a.yaml", *words)
+        assert done.code == 0, done.err
+        return str(done.out).startswith("{")
+
     Path("pyproject.toml").write_text("[tool.pipeprof]\nformat = 'json'\n")
-    assert pipeprof("check", "a.yaml").out.startswith("{")
+    assert is_json()
     monkeypatch.setenv("PIPEPROF_CHECK_FORMAT", "text")
-    assert pipeprof("check", "a.yaml").out.startswith("a.yaml: no errors")
-    assert pipeprof("check", "a.yaml", "--format", "json").out.startswith("{")
+    assert [is_json(), is_json("--json"), is_json("--format", "json")] == [False, True, True]
     Path("pyproject.toml").write_text("[tool.pipeprof]\njson = true\n")
-    assert pipeprof("check", "a.yaml").out.startswith("a.yaml: no errors")
+    assert not is_json()
+    monkeypatch.setenv("PIPEPROF_CHECK_FORMAT", "")
+    monkeypatch.setenv("PIPEPROF_CHECK_JSON", "1")
+    with monkeypatch.context() as patch:
+        # What has no effect beside what was typed is left out.
+        patch.setenv("PIPEPROF_CHECK_FAIL_ON", "idle")
+        patch.setenv("PIPEPROF_CHECK_ARG", "a=1")
+        assert [is_json("--no-build"), is_json("--no-build", "--format", "text")] == [True, False]
     monkeypatch.setenv("PIPEPROF_CHECK_NO_PYTHON", "maybe")
     assert pipeprof("check", "a.yaml").code == 2
     monkeypatch.setenv("PIPEPROF_CHECK_NO_PYTHON", "1")

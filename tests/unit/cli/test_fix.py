@@ -10,8 +10,8 @@ import pytest
 
 from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.profiles.document.findings import Fix
-from tests.unit.cli.patches import TEXT, Harness, proven, save
-from tests.unit.cli.reports import Pipeprof, Recorded, fix
+from tests.unit.cli.patches import TEXT, Harness, proven, save_run
+from tests.unit.cli.reports import Pipeprof, fix
 
 FASTER = TEXT + "- prefetch: {buffer_size: 2}\n"
 NONE: dict[str, Any] = {"steps": [], "edits": [], "measured": None, "diff": None}
@@ -20,7 +20,6 @@ NONE: dict[str, Any] = {"steps": [], "edits": [], "measured": None, "diff": None
 @pytest.fixture
 def session(harness: Harness) -> Harness:
     """A search that finds a faster spec."""
-    Path("spec.yaml").chmod(0o640)
     harness.profile.command = ["pipeprof", "fix", "spec.yaml"]
     harness.result = fix(text=FASTER, diff=unified(TEXT, FASTER, "spec.yaml"))
     return harness
@@ -39,6 +38,7 @@ def test_files_are_written_by_their_ending_and_the_spec_stays(pipeprof: Pipeprof
 
 
 def test_write_changes_the_file_and_keeps_its_permissions(pipeprof: Pipeprof, session: Harness) -> None:
+    Path("spec.yaml").chmod(0o640)
     found = pipeprof("fix", "spec.yaml", "--write", "--memory-limit", "2GiB", "--allow", "order", "--budget", "30")
     assert (found.code, Path("spec.yaml").read_text()) == (0, FASTER)
     assert Path("spec.yaml").stat().st_mode & 0o777 == 0o640
@@ -63,7 +63,13 @@ def test_a_file_that_was_edited_or_whose_changes_are_not_proven_stays(
         session.profile.exit_code = 130 if code == 130 else None
 
     session.result, session.meanwhile = result or session.result, meanwhile
-    found = pipeprof("fix", "spec.yaml", "--write", "--out", "new.yaml")
+    for name in ("old.yaml", "old.txt"):
+        Path(name).write_text("earlier")
+    names = ("new.yaml", "old.yaml", "old.txt")
+    found = pipeprof("fix", "spec.yaml", "--write", "--force", *(word for name in names for word in ("--out", name)))
+    if code == 130:
+        assert "old.yaml stays as it was: the measurement is not complete; what was measured is in" in found.err
+        assert (Path("old.yaml").read_text(), Path("old.txt").read_text() == "earlier") == ("earlier", False)
     assert (found.code, Path("spec.yaml").read_text(), Path("new.yaml").exists()) == (code, f"{TEXT}{edited}", new)
     assert "spec.yaml is unchanged" in found.err
 
@@ -90,17 +96,15 @@ def test_the_spec_is_changed_also_where_the_report_cannot_be_written(pipeprof: P
     session.meanwhile = lambda _: Path("away").rmdir()
     assert pipeprof("fix", "spec.yaml", "--write", "--out", "away/new.yaml").code == 1
     assert Path("spec.yaml").read_text() == FASTER
-
-
-def test_a_function_whose_diff_cannot_be_made_gets_none(pipeprof: Pipeprof, session: Harness) -> None:
-    session.result = fix(diff=None)
+    session.result, session.meanwhile = fix(diff=None), lambda _: None
     found = pipeprof("fix", "train.py:make", "--out", "fast.patch")
     assert (found.code, "no diff: " in found.err, Path("fast.patch").exists()) == (0, True, False)
 
 
 def test_what_can_not_work_is_refused_before_anything_runs(pipeprof: Pipeprof, session: Harness) -> None:
     for words in (
-        ("train.py:make", "--write"), ("train.py:make", "--out", "a.yaml"), ("spec.yaml", "--allow", "ordre"),
+        ("train.py:make", "--write"), ("train.py", "--write"), ("train.py:make", "--change", "1", "--write"),
+        ("train.py:make", "--out", "a.yaml"), ("spec.yaml", "--allow", "ordre"),
         ("spec.yaml", "--budget", "0"), ("-",), ("spec.yaml", "--out", "a.sarif"),
     ):  # fmt: skip
         found = pipeprof("fix", *words)
@@ -109,9 +113,9 @@ def test_what_can_not_work_is_refused_before_anything_runs(pipeprof: Pipeprof, s
 
 @pytest.mark.parametrize(("more", "known"), [("", ["proven"]), ("# more\n", [])])
 def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven(
-    more: str, known: list[str], pipeprof: Pipeprof, session: Harness, recorded: Recorded
+    more: str, known: list[str], pipeprof: Pipeprof, session: Harness
 ) -> None:
-    save(recorded("input-bound"), proven(title="proven"))
+    save_run(proven(title="proven"))
     Path("spec.yaml").write_text(f"{TEXT}{more}")
     assert pipeprof("fix", "spec.yaml").code == 0
     assert session.tried[0]["known"] == known

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -24,13 +23,12 @@ from pipeprof.cli.report.remarks import Checkout, Place, remarks_on
 from pipeprof.cli.report.report import build_report
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Problem, Profile
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.document.store import encode, load_profile
 from pipeprof.profiles.judge.result import Result, Side
-from tests.unit.cli.reports import Golden, Pipeprof, Recorded, finding, measured
+from tests.unit.cli.reports import RECORDED, Golden, Pipeprof, Recorded, finding, measured
 
 CHECKOUT = Checkout("/w/app", "training")
 CALLS = "stages.decode.num_parallel_calls: 2 → 1"
@@ -51,16 +49,14 @@ def written(kind: str, document: Profile | Result) -> str:
     return render(kind, one, to_file=True)
 
 
-@pytest.mark.parametrize("kind", ["github", "junit", "md", "sarif"])
-def test_a_failed_gate_in_each_format(kind: str, golden: Golden) -> None:
-    found = result_of("gate", 1.12, CALLS)
-    found.b.location = Location(file="spec.yaml", line=4)
-    golden(f"formats/gate.{kind}.txt", written(kind, found))
-
-
-@pytest.mark.parametrize("kind", ["github", "sarif"])
-def test_a_profile_in_each_format_for_reviews(kind: str, golden: Golden, recorded: Recorded) -> None:
-    golden(f"formats/profile.{kind}.txt", written(kind, recorded("jpeg-folder")))
+@pytest.mark.parametrize(
+    "name", ["gate.github", "gate.junit", "gate.md", "gate.sarif", "profile.github", "profile.sarif"]
+)
+def test_golden(name: str, golden: Golden, recorded: Recorded) -> None:
+    failed = result_of("gate", 1.12, CALLS)
+    failed.b.location = Location(file="spec.yaml", line=4)
+    document, kind = name.split(".")
+    golden(f"formats/{name}.txt", written(kind, failed if document == "gate" else recorded("jpeg-folder")))
 
 
 def test_junit_has_a_case_of_the_target_for_each_judged_metric() -> None:
@@ -179,9 +175,7 @@ def test_texts_of_users_are_not_live_in_markdown() -> None:
         assert markdown([Text(text)]) == f"{shown}\n"
 
 
-def test_no_line_that_is_printed_is_a_command(
-    pipeprof: Pipeprof, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_printed_line_is_a_command(pipeprof: Pipeprof, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     words = "word " * 30
     Path("##[error]spec.yaml").write_text(
         f'version: 1\nname: "::error::x ##[error]"\ndescription: "{words}::error::x ##[error]"\n'
@@ -200,23 +194,12 @@ def test_no_line_that_is_printed_is_a_command(
     assert not COMMAND.search(pipeprof("data", "list").err)
 
 
-MakeProfile = Callable[..., Profile]
-
-
-@pytest.fixture
-def profile_of(recorded: Recorded) -> MakeProfile:
+def profile_of(line: int = 7, file: str = "spec.yaml", **fields: Any) -> Profile:
     """A profile with these fields and nothing to remark on but them."""
-
-    def make(line: int = 7, file: str = "spec.yaml", **fields: Any) -> Profile:
-        at = Location(file=file, line=line, column=5)
-        profile = recorded("input-bound")
-        profile.stages = [Stage(id="stages.1", name="decode", origin="written", op="map", location=at)]
-        profile.warnings, profile.findings, profile.errors = [], [], []
-        for name, value in fields.items():
-            setattr(profile, name, value)
-        return profile
-
-    return make
+    stage = Stage(id="stages.1", name="decode", origin="written", op="map")
+    stage.location = Location(file=file, line=line, column=5)
+    given = {"stages": [stage], "warnings": [], "findings": [], "errors": [], **fields}
+    return load_profile(RECORDED / "input-bound.json").model_copy(update=given)
 
 
 def run_of(document: Profile | Result, checkout: Checkout = CHECKOUT) -> dict[str, Any]:
@@ -229,7 +212,7 @@ def notified(run: dict[str, Any]) -> list[str]:
     return [one["descriptor"]["id"] for one in invocation["toolExecutionNotifications"]]
 
 
-def test_a_proven_finding_is_a_warning_and_a_suspicion_a_note(profile_of: MakeProfile) -> None:
+def test_a_proven_finding_is_a_warning_and_a_suspicion_a_note() -> None:
     for status, family, level in (
         ("kept", "speed", "warning"),
         ("ceiling", "speed", "note"),
@@ -244,7 +227,7 @@ def test_a_proven_finding_is_a_warning_and_a_suspicion_a_note(profile_of: MakePr
         assert all(("1.40×" in one.text) is (given is not None) for one in found)
 
 
-def test_an_error_of_the_users_code_is_on_the_innermost_line_in_the_repository(profile_of: MakeProfile) -> None:
+def test_an_error_of_the_users_code_is_on_the_innermost_line_in_the_repository() -> None:
     files = {"/w/app/training/train.py": 3, "../lib/decode.py": 8, "/usr/lib/other.py": 9}
     frames = [ErrorFrame(file=file, line=line) for file, line in files.items()]
     (remark,) = remarks_on(profile_of(errors=[Problem(code="raised", message="no", frames=frames)]), CHECKOUT)
@@ -258,9 +241,7 @@ def test_files_are_named_from_the_root_of_the_repository() -> None:
         assert CHECKOUT.name(file) == name
 
 
-def test_what_has_no_place_in_the_repository_and_a_warning_about_the_measurement_are_no_results(
-    profile_of: MakeProfile,
-) -> None:
+def test_what_has_no_place_in_the_repository_and_warnings_of_a_run_are_no_results() -> None:
     run = run_of(profile_of(file="/srv/x/spec.yaml", findings=[finding()]), Checkout())
     assert (run["results"], notified(run)) == ([], ["parallel-calls"])
     assert "/srv" not in json.dumps(run["invocations"])
@@ -271,7 +252,7 @@ def test_what_has_no_place_in_the_repository_and_a_warning_about_the_measurement
     assert (remark.level, remark.place) == ("warning", Place("training/spec.yaml", 7, 5))
 
 
-def test_fingerprints_stay_while_lines_move_and_differ_between_findings(profile_of: MakeProfile) -> None:
+def test_fingerprints_stay_while_lines_move_and_differ_between_findings() -> None:
     def prints(line: int) -> list[str]:
         found = profile_of(line, findings=[finding(), finding(), finding(rule="process-environment")])
         return [one["partialFingerprints"]["pipeprof/v1"] for one in run_of(found)["results"]]

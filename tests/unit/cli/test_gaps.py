@@ -13,7 +13,7 @@ from unit.gaps.made_traces import US, Called, Did, Made, stalled, write
 
 from pipeprof.cli.report.blocks import Bar, Chart, Heading, Table
 from pipeprof.cli.report.gaps import build_gaps
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.gaps.document import GapsReport
 from tests.unit.cli.reports import Golden, Pipeprof, of, rows, shown
 
@@ -72,20 +72,16 @@ def test_the_reports(before: str, tmp_path: Path, golden: Golden, pipeprof: Pipe
     run = hosts(tmp_path / "logs", 9)
     (run / "host03.xplane.pb").write_bytes(b"\xff" * 100)
     (run / "host04.xplane.pb").write_bytes((run / "host05.xplane.pb").read_bytes()[:-100])
+    two = (before, after(Path("after")), "--fail-on", "idle=35%")
     texts = []
-    for full, *words in (
-        (False, before),
-        (True, before),
-        (False, before, after(Path("after")), "--fail-on", "idle=35%"),
-        (False, "logs"),
-    ):
+    for full, words in ((False, (before,)), (True, (before,)), (False, two), (False, ("logs",))):
         report = document(pipeprof, *words)
         report.tool, report.command = Tool(version="0.1.0"), ["pipeprof", "gaps", *words]
         texts.append(shown(build_gaps(report, full=full)))
     golden("gaps/reports.txt", "\n".join(texts))
 
 
-def test_the_document_is_valid_by_its_schema_and_one_of_before_is_read(before: str, pipeprof: Pipeprof) -> None:
+def test_the_document_is_valid_by_its_schema(before: str, pipeprof: Pipeprof) -> None:
     schema = json.loads(pipeprof("schema", "gaps").out)
     found = json.loads(pipeprof("gaps", before, "--json", "--fail-on", "idle=20%").out)
     jsonschema.validate(found, schema)
@@ -98,8 +94,6 @@ def test_the_document_is_valid_by_its_schema_and_one_of_before_is_read(before: s
     assert [len(table(report, "Longest gaps", full=full)) for full in (False, True)] == [5, 10]
     [chart] = of(Chart, build_gaps(report, full=True))
     assert [round(bar.parts[0][1], 1) for bar in chart.rows if isinstance(bar, Bar)] == [29.5, 0.5]
-    del found["traces"][0]["copy_only_share"], found["traces"][0]["stage"], device["reasons"]
-    assert table(GapsReport.model_validate(found), "Causes")[0][-1] == "pipeline"
 
 
 @pytest.mark.parametrize(
@@ -123,22 +117,6 @@ def test_what_cannot_be_said_does_not_pass_a_gate(before: str, silent: str, pipe
         Path(name).write_text("[]", encoding="utf-8")
     result = pipeprof("gaps", "a.json", "b.json")
     assert (result.code, result.out, result.err.count("\n"), "b.json" in result.err) == (6, "", 1, True)
-
-
-def test_two_traces_and_two_hosts_of_a_folder_are_a_row_each(before: str, tmp_path: Path, pipeprof: Pipeprof) -> None:
-    for words in ([before, str(hosts(tmp_path / "one", 1))], [str(hosts(tmp_path / "two", 2))]):
-        found = table(document(pipeprof, *words), "Traces")
-        assert [row[1] for row in found] == ["30 %", "30 %"]
-
-
-def test_of_forty_hosts_those_that_idle_most_are_shown(tmp_path: Path, pipeprof: Pipeprof) -> None:
-    run = hosts(tmp_path / "logs", 40)
-    (run / "host11.xplane.pb").write_bytes(b"\xff" * 100)
-    (run / "host12.xplane.pb").write_bytes((run / "host13.xplane.pb").read_bytes()[:-100])
-    report = document(pipeprof, "logs")
-    assert report.exit_code == 6
-    assert [trace.readable for trace in report.traces].count(False) == 1, "what can be said is said"
-    assert [len(table(report, "Traces", full=full)) for full in (False, True)] == [20, 40]
 
 
 @pytest.mark.parametrize("extension", ["md", "html", "txt", "json", "xml", "sarif"])
@@ -168,8 +146,5 @@ def test_formats_of_programs_have_a_case_for_each_device(before: str, silent: st
     suite = fromstring(Path("gaps.xml").read_text(encoding="utf-8"))
     assert [suite.get(name) for name in ("tests", "failures", "skipped")] == ["2", "1", "1"]
     [run] = json.loads(Path("gaps.sarif").read_text(encoding="utf-8"))["runs"]
-    assert [(one["ruleId"], one["level"]) for one in run["results"]] == [
-        ("gaps/idle", "error"),
-        ("gaps/idle", "warning"),
-    ]
+    assert [one["ruleId"] + ": " + one["level"] for one in run["results"]] == ["gaps/idle: error", "gaps/idle: warning"]
     assert run["invocations"][0]["exitCode"] == 3

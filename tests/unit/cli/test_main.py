@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,9 +47,7 @@ def family(base: type[errors.PipeprofError]) -> list[type[errors.PipeprofError]]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_help_text_is_one_that_a_user_reads(
-    command: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_help_text_is_one_that_users_read(command: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     lines = pipeprof(command, "--help").out.splitlines()
     assert len(lines) <= (55 if command == "run" else 45)
@@ -102,7 +99,10 @@ def test_wrong_options_end_before_anything_starts(pipeprof: Pipeprof) -> None:
     ):  # fmt: skip
         result = pipeprof("run", "spec.yaml", option)
         assert (result.code, result.out, option.partition("=")[0] in result.err) == (2, "", True)
-    assert [str(path) for path in Path().iterdir()] == ["spec.yaml"]
+    Path("train.py").write_text("def make(): ...\n")
+    missing = pipeprof("run", "spec.yaml", "--step", "python:train.py:mak")
+    assert (missing.code, "no function 'mak' in train.py" in missing.err) == (2, True)
+    assert {path.name for path in Path().iterdir()} == {"spec.yaml", "train.py"}
 
 
 @pytest.mark.parametrize("command", ["check", "run"])
@@ -255,20 +255,12 @@ def test_a_command_loads_nothing_of_the_others(arguments: list[str]) -> None:
     assert loaded & {"tensorflow", "numpy", "psutil", *(f"pipeprof.profiles.{name}" for name in measures)} == set()
 
 
-Refused = Callable[..., str]
-
-
-@pytest.fixture
-def refused(pipeprof: Pipeprof) -> Refused:
-    def call(*words: str) -> str:
+def test_what_is_gone_names_what_to_do_instead(pipeprof: Pipeprof) -> None:
+    def refused(*words: str) -> str:
         done = pipeprof(*words)
         assert done.code == USAGE, words
         return str(done.err)
 
-    return call
-
-
-def test_commands_formats_and_rules_that_are_gone_name_what_to_do_instead(refused: Refused) -> None:
     for name, instead in gone()["commands"].items():
         assert name not in COMMANDS
         assert instead in refused(name, "x.yaml")
@@ -278,11 +270,9 @@ def test_commands_formats_and_rules_that_are_gone_name_what_to_do_instead(refuse
         assert instead in refused("rules", name)
     assert "pipeprof run input.py:train" in refused("init", "--from", "input.py:train"), "a spec of a function"
     assert (command_gone("rum"), option_gone("run", "--no-such-option")) == (None, None)
-
-
-@pytest.mark.parametrize("command", gone()["options"])
-def test_an_option_that_is_gone_names_what_to_do_instead(command: str, refused: Refused) -> None:
-    for option, instead in gone()["options"][command].items():
+    for command, options in gone()["options"].items():
         commands = [command] if command else COMMANDS
-        assert [name for name in commands for one in make_parser(name).params if option in one.opts] == []
-        assert instead in refused(command or "run", "spec.yaml", option)
+        known = {flag for name in commands for one in make_parser(name).params for flag in one.opts}
+        assert known.isdisjoint(options)
+        for option, instead in options.items():
+            assert instead in refused(command or "run", "spec.yaml", option)

@@ -12,9 +12,7 @@ import pytest
 from pipeprof.pipelines.data.cache import locate
 from pipeprof.pipelines.data.look import look
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.profiles.document.store import ProfileWriter, load_profile, places
-from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge.result import Result, Side
+from pipeprof.profiles.document.store import load_profile
 from tests.unit.cli.reports import RECORDED, Pipeprof
 
 LONG = "a" * 300
@@ -157,20 +155,14 @@ def test_a_folder_is_read_as_far_as_that_is_possible_and_the_rest_is_said(pipepr
         look("rows")
 
 
-def test_the_profile_goes_elsewhere_if_the_usual_folder_may_not_be_looked_at(
+def test_a_folder_of_profiles_that_may_not_be_looked_at_is_named(
     closed: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("profiles.document.store", "cli.commands.show", "cli.targets.saved"):
         monkeypatch.setattr(f"pipeprof.{module}.FOLDER", closed.name)
-    monkeypatch.setattr("pipeprof.profiles.document.store.temporary_folder", lambda: closed.parent)
     done = pipeprof("show")
     assert (done.code, done.err.strip()) == (6, "pipeprof: error: closed/ cannot be read: permission denied")
     assert locate({"HOME": str(closed / "saved")}) is None
-    writer = ProfileWriter(places("a", "20260101T000000Z"))
-    saved = writer.write(Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b")))
-    assert saved is not None
-    assert saved.parent.parent == closed.parent
-    assert writer.warnings == ["cannot write closed/a-20260101T000000Z.json (permission denied)"]
 
 
 def test_a_function_of_hundreds_of_chained_calls_and_an_expression_of_many_terms(pipeprof: Pipeprof) -> None:

@@ -1,52 +1,30 @@
 """Progress on stderr: a line a phase in a log, one line drawn over on a terminal, nothing when quiet."""
 
 import io
-import threading
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeprof.cli.render.progress import Progress, progress_for
-from pipeprof.profiles.harness.progress import ratio_so_far
+from pipeprof.profiles.harness.settings import ratio_so_far
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
+class Stream(io.StringIO):
+    encoding = "utf-8"
 
-    def __call__(self) -> float:
-        return self.now
-
-
-def asked_once(before: Callable[[], object] = lambda: None) -> Any:
-    """Stands in for the end of a progress: waits for nothing, and has come when it is asked a second time."""
-    answers = iter([False, True])
-    return SimpleNamespace(wait=lambda _: next(answers) or before() is not None, is_set=lambda: False)
-
-
-class Stream(io.TextIOWrapper):
-    def __init__(self, *, terminal: bool = False, encoding: str = "utf-8") -> None:
-        super().__init__(io.BytesIO(), encoding=encoding)
-        self._terminal = terminal
-
-    def isatty(self) -> bool:
-        return self._terminal
-
-    @property
-    def text(self) -> str:
-        self.flush()
-        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
+    def __init__(self, *, terminal: bool = False) -> None:
+        super().__init__(newline="")
+        self.isatty = lambda: terminal  # type: ignore[method-assign]
 
     @property
     def drawn(self) -> str:
-        return self.text.rpartition("\x1b[K")[2]
+        return self.getvalue().rpartition("\x1b[K")[2]
 
 
-def watched(*, live: bool = True, **options: Any) -> tuple[Progress, Stream, Clock]:
-    stream, clock = Stream(terminal=live), Clock()
-    return Progress(stream, live=live, clock=clock, ticks=False, **options), stream, clock
+def watched(*, live: bool = True, **options: Any) -> tuple[Progress, Stream, Any]:
+    stream, clock = Stream(terminal=live), SimpleNamespace(now=100.0)
+    return Progress(stream, live=live, clock=lambda: clock.now, ticks=False, **options), stream, clock
 
 
 def test_a_log_has_a_line_a_phase_and_verbose_how_long_and_how_fast() -> None:
@@ -59,20 +37,27 @@ def test_a_log_has_a_line_a_phase_and_verbose_how_long_and_how_fast() -> None:
         clock.now += 4.2
         for _ in range(2):
             progress.close()
-        assert stream.text == f"pipeprof: [6/8] measuring, about 10 s\npipeprof: waiting for\\nanother\n{more}"
+        assert stream.getvalue() == f"pipeprof: [6/8] measuring, about 10 s\npipeprof: waiting for\\nanother\n{more}"
 
 
-def test_the_live_line_has_phase_rate_and_time_left_and_is_cleared() -> None:
+def test_the_live_line_has_phase_rate_and_time_left_and_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     progress, stream, clock = watched()
     progress.phase("measure", 10.0)
     clock.now += 4
     progress.tick(41.23, 4.0, 10.0)
     assert stream.drawn == "pipeprof: [6/8] measuring, 41.2 batches/s, 40%, 6 s left"
+    drawn = stream.getvalue().count("\r")
+    for _ in range(1000):
+        clock.now += 0.001
+        progress.tick(1.0, 4.0, 10.0)
+    assert 2 <= stream.getvalue().count("\r") - drawn <= 5, "it is drawn four times a second at most"
     progress.note("hello")
-    assert stream.text.endswith("\r\x1b[Kpipeprof: hello\n")
-    progress.phase("trace", None)
+    assert stream.getvalue().endswith("\r\x1b[Kpipeprof: hello\n")
+    monkeypatch.setenv("COLUMNS", "30")
+    progress.data("a name that is much longer than the terminal is wide", 1, 1)
+    assert len(stream.drawn) == 29
     progress.close()
-    assert stream.text.endswith("\r\x1b[K")
+    assert stream.getvalue().endswith("\r\x1b[K")
 
 
 def test_what_is_tried_has_its_ratio_so_far_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,34 +85,11 @@ def test_a_phase_of_unknown_length_says_how_long_it_has_lasted_also_while_nothin
     progress, stream, clock = watched()
     progress.phase("build", None)
     clock.now += 5
-    progress._draw_until(asked_once(lambda: progress.note("between")))
+    answers = iter([False, True])
+    ended: Any = SimpleNamespace(wait=lambda _: next(answers) or progress.note("between"), is_set=lambda: False)
+    progress._draw_until(ended)
     # It is drawn again behind the note.
-    assert stream.text.endswith("pipeprof: between\n\r\x1b[Kpipeprof: [3/8] building the pipeline, 5 s")
-
-
-def test_a_closed_progress_has_no_thread_left() -> None:
-    progress = Progress(Stream(terminal=True), live=True)
-    for _ in range(2):
-        progress.phase("build", None)
-        progress.data("photos", 1, 2)
-        (ticker,) = [one for one in threading.enumerate() if one.name == "progress"]
-        progress.close()
-        ticker.join(60)
-        assert not ticker.is_alive()
-
-
-def test_the_live_line_is_drawn_four_times_a_second_at_most_and_fits_the_terminal(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    progress, stream, clock = watched()
-    progress.phase("measure", 10.0)
-    for tick in range(1000):
-        clock.now += 0.001
-        progress.tick(1.0, tick / 1000, 10.0)
-    assert 2 <= stream.text.count("\r") <= 5
-    monkeypatch.setenv("COLUMNS", "30")
-    progress.data("a name that is much longer than the terminal is wide", 1, 1)
-    assert len(stream.drawn) == 29
+    assert stream.getvalue().endswith("pipeprof: between\n\r\x1b[Kpipeprof: [3/8] building the pipeline, 5 s")
 
 
 def test_the_stream_and_the_options_choose(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +105,7 @@ def test_the_stream_and_the_options_choose(monkeypatch: pytest.MonkeyPatch) -> N
         stream = Stream(terminal=terminal)
         progress = progress_for(stream, quiet=quiet, verbose=False)
         progress.phase("now", None)
-        assert stream.text == expected
+        assert stream.getvalue() == expected
         progress.close()
 
 
@@ -152,7 +114,8 @@ def test_a_stream_without_unicode_gets_none_and_a_broken_one_ends_nothing() -> N
         def write(self, _text: str) -> int:
             raise OSError(28, "No space left on device")
 
-    stream = Stream(encoding="ascii")
+    stream = Stream()
+    stream.encoding = "ascii"
     for one in (stream, Broken()):
         Progress(one, live=False).note("12 µs — now")
-    assert stream.text == "pipeprof: 12 us - now\n"
+    assert stream.getvalue() == "pipeprof: 12 us - now\n"

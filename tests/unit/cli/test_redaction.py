@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.profiles.document.store import encode
-from pipeprof.profiles.redaction.forms import HIDDEN
+from pipeprof.profiles.redaction.known import HIDDEN
 from tests.unit.cli.reports import Pipeprof, Recorded
 
 
@@ -25,9 +25,7 @@ def hostile(recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return path
 
 
-def test_formats_for_others_are_redacted_unless_asked(
-    hostile: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_formats_for_others_are_redacted(hostile: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVICE_PASSWORD", "s3cr3t-of-mine")
     for words, said in {
         "text": True, "json": True, "md": False, "html": False, "sarif": False, "text --redact": False,
@@ -69,9 +67,7 @@ def test_values_of_env_in_errors_of_check(pipeprof: Pipeprof, monkeypatch: pytes
         Path("check.sarif").unlink(missing_ok=True)
 
 
-def test_values_of_env_in_a_report_of_check_and_in_errors_of_run(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_of_env_in_reports_of_check_and_of_run(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERNAL_BUCKET", BUCKET)
     monkeypatch.setenv("STAGE_NAME", "acme-decoder")
     Path("v.yaml").write_text(SPEC)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from pipeprof.cli.parser import COMMANDS, make_parser
 from pipeprof.cli.refused import MODES, flag_of
 from tests.unit.cli.reports import Pipeprof
@@ -70,38 +66,9 @@ def test_an_option_without_effect_is_refused_in_a_sentence(pipeprof: Pipeprof) -
     }  # fmt: skip
 
 
-def test_a_target_at_a_ref_is_for_comparisons(pipeprof: Pipeprof) -> None:
+def test_what_forbids_what_does_not_happen_anyway_is_kept_and_a_git_ref_is_for_comparisons(pipeprof: Pipeprof) -> None:
+    kept = ("run train.py --no-verify", "run s.yaml --soak 9m --no-verify", "compare a.json b.json --no-python -q")
+    assert not any("has no effect" in pipeprof(*line.split()).err for line in kept)
     for command in ("run", "fix", "check"):
         done = pipeprof(command, "git:main:s.yaml")
         assert (done.code, "only compare and gate take a target at a git ref" in done.err) == (2, True)
-
-
-def test_what_forbids_what_does_not_happen_anyway_is_kept(pipeprof: Pipeprof) -> None:
-    for line in (
-        "run train.py --no-verify",
-        "run s.yaml --soak 9m --no-verify",
-        "compare a.json b.json --no-python -q",
-    ):
-        assert "has no effect" not in pipeprof(*line.split()).err
-
-
-def test_what_was_typed_counts_more_than_a_variable_and_that_more_than_a_file(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("s.yaml").write_text("version: 1\nsource: {range: {stop: 9}}\nstages: []\n")
-
-    def is_json(*words: str) -> bool:
-        done = pipeprof("check", "s.yaml", *words)
-        assert done.code == 0, done.err
-        return str(done.out).startswith("{")
-
-    monkeypatch.setenv("PIPEPROF_CHECK_FORMAT", "text")
-    assert [is_json(), is_json("--json")] == [False, True]
-    monkeypatch.setenv("PIPEPROF_CHECK_FORMAT", "")
-    monkeypatch.setenv("PIPEPROF_CHECK_JSON", "1")
-    monkeypatch.setenv("PIPEPROF_CHECK_FAIL_ON", "idle")
-    monkeypatch.setenv("PIPEPROF_CHECK_ARG", "a=1")
-    assert [is_json("--no-build"), is_json("--no-build", "--format", "text")] == [True, False]
-    Path("pyproject.toml").write_text("[tool.pipeprof]\nformat = 'text'\n")
-    assert is_json("--no-build")
-    assert "format" not in pipeprof("check", "s.yaml", "--no-build").err

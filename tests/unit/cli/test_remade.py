@@ -12,11 +12,10 @@ import pytest
 from pipeprof.cli.targets.remade import remade
 from pipeprof.pipelines.changes.edits import InsertStage, NewStage, ReplaceStages, SetEnvironment, SetOption
 from pipeprof.profiles.document.findings import Verification, documents_of
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Profile, Tool
 from pipeprof.profiles.judge.result import Result, Side
-from tests.unit.cli.patches import CACHE, SAVED, TEXT, proven, save
-from tests.unit.cli.reports import Pipeprof, Recorded, fix
+from tests.unit.cli.patches import CACHE, SAVED, TEXT, proven, save_run
+from tests.unit.cli.reports import Pipeprof, fix
 
 EVIL = "os.system('id')"
 DIFF = f"--- a/train.py\n+++ b/train.py\n@@ -1 +1,2 @@\n+import os; {EVIL}\n x = 1\n"
@@ -25,37 +24,31 @@ TARGETS = pytest.mark.parametrize("target", ["spec.yaml", "train.py:make"])
 pytestmark = pytest.mark.usefixtures("harness")
 
 
-def searched(profile: Profile, *steps: Any, target: str = "spec.yaml") -> None:
+def searched(*steps: Any, target: str = "spec.yaml") -> None:
     """Save the profile of a search with a text, a diff, changes and variables of somebody else."""
-    found = fix(
-        edits=[documents_of(one) for one in steps],
-        text=f"# {EVIL}\n",
-        diff=DIFF,
-        changes=[f"import os; {EVIL}"],
-        environment={"LD_PRELOAD": "/evil.so"},
-    )
-    save(profile, target=target, fix=found)
+    evil = {"text": f"# {EVIL}\n", "diff": DIFF, "changes": [f"import os; {EVIL}"]}
+    found = fix(edits=[documents_of(one) for one in steps], environment={"LD_PRELOAD": "/evil.so"}, **evil)
+    save_run(target=target, fix=found)
 
 
 @TARGETS
 @pytest.mark.parametrize("status", ["kept", "unverified", "ceiling"])
-def test_show_prints_no_code_of_the_file(status: str, target: str, pipeprof: Pipeprof, recorded: Recorded) -> None:
-    save(recorded("input-bound"), proven(status=status, **CODE), target=target)
+def test_show_prints_no_code_of_the_file(status: str, target: str, pipeprof: Pipeprof) -> None:
+    save_run(proven(status=status, **CODE), target=target)
     for words in ((), ("-v",), ("--format", "md"), ("--format", "html"), ("--json",)):
         found = pipeprof("show", SAVED, *words)
         assert (found.code, "os.system" in html.unescape(found.out)) == (0, False), words
 
 
-def test_show_says_where_lines_are_that_no_command_writes(pipeprof: Pipeprof, recorded: Recorded) -> None:
+def test_show_says_where_lines_are_that_no_command_writes(pipeprof: Pipeprof) -> None:
     new = ReplaceStages(("stages.0",), (NewStage("batch", {"batch_size": 2}),))
     for edit, says in ((new, True), (CACHE, False)):
-        save(recorded("input-bound"), proven(edit, python="x = 1"), target="train.py:make")
+        save_run(proven(edit, python="x = 1"), target="train.py:make")
         assert ("pipeprof: note: " in pipeprof("show", SAVED).err) is says
 
 
-def test_saved_texts_and_lines_for_an_upper_bound_are_left_out(recorded: Recorded) -> None:
-    profile = recorded("input-bound")
-    searched(profile, [SetEnvironment("OMP_NUM_THREADS", "1")])
+def test_saved_texts_and_lines_for_an_upper_bound_are_left_out() -> None:
+    searched([SetEnvironment("OMP_NUM_THREADS", "1")])
     profile = Profile.model_validate_json(Path(SAVED).read_text())
     profile.findings = [proven(**CODE), proven(InsertStage("map", {"python": "a.py:f"}, None), **CODE)]
     profile.verification = Verification(seconds=1, budget_seconds=9, mode="alternating", tried=1, block_seconds=1)
@@ -69,8 +62,8 @@ def test_saved_texts_and_lines_for_an_upper_bound_are_left_out(recorded: Recorde
     assert profile.findings[0].diff == DIFF, "the profile itself stays"
 
 
-def test_show_writes_a_spec_and_its_patch_from_the_edits(pipeprof: Pipeprof, recorded: Recorded) -> None:
-    searched(recorded("input-bound"), [CACHE], [SetOption("autotune.enabled", True)])
+def test_show_writes_a_spec_and_its_patch_from_the_edits(pipeprof: Pipeprof) -> None:
+    searched([CACHE], [SetOption("autotune.enabled", True)])
     assert pipeprof("show", SAVED, "--out", "new.yaml", "--out", "new.patch").code == 0
     for name in ("new.yaml", "new.patch"):
         text = Path(name).read_text()
@@ -83,20 +76,20 @@ def test_show_writes_a_spec_and_its_patch_from_the_edits(pipeprof: Pipeprof, rec
 
 @pytest.mark.parametrize("spoil", [lambda path: path.write_text(f"{TEXT}# more\n"), Path.unlink])
 def test_show_writes_nothing_for_a_file_that_is_another_one_and_no_patch_of_a_function(
-    spoil: Callable[[Path], object], pipeprof: Pipeprof, recorded: Recorded
+    spoil: Callable[[Path], object], pipeprof: Pipeprof
 ) -> None:
-    searched(recorded("input-bound"), [CACHE])
+    searched([CACHE])
     spoil(Path("spec.yaml"))
     found = pipeprof("show", SAVED, "--out", "new.yaml", "--out", "new.patch")
     assert (found.code, "spec.yaml" in found.err) == (0, True)
-    searched(recorded("input-bound"), [CACHE], target="train.py:make")
+    searched([CACHE], target="train.py:make")
     assert "new.patch is not written" in pipeprof("show", SAVED, "--out", "new.patch").err
     assert not [*Path().glob("new.*")]
 
 
 @TARGETS
-def test_fix_takes_nothing_of_the_file_but_the_edits(target: str, pipeprof: Pipeprof, recorded: Recorded) -> None:
-    save(recorded("input-bound"), proven(**CODE), target=target)
+def test_fix_takes_nothing_of_the_file_but_the_edits(target: str, pipeprof: Pipeprof) -> None:
+    save_run(proven(**CODE), target=target)
     found = pipeprof("fix", target, "--change", f"{SAVED}:1", "--out", "fix.diff", "--out", "fix.html")
     assert found.code == 0, found.err
     written = "".join(path.read_text() for path in map(Path, ("fix.diff", "fix.html")) if path.exists())

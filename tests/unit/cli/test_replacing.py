@@ -5,17 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeprof.cli import output
 from pipeprof.profiles.document import store
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.harness.lock import LockTimeoutError
+from pipeprof.profiles.harness.process import LockTimeoutError
 from pipeprof.profiles.judge.result import PairValues, Result, load_result
 from tests.unit.cli.patches import Harness, set_measure
 from tests.unit.cli.reports import RECORDED, Pipeprof, Recorded
@@ -27,8 +25,7 @@ SPEC = "version: 1\nsource: {range: {stop: 100}}\nstages: [{batch: {batch_size: 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-    set_measure(monkeypatch, ending(lambda _result: None, 5))
+    set_measure(monkeypatch, ending(None, 5))
     Path("a.yaml").write_text(SPEC)
 
 
@@ -37,50 +34,36 @@ def saved(kind: str) -> Path:
     return path
 
 
-def ending(how: Callable[[Result], None], pairs: int = 2) -> Any:
-    """A session that saves some pairs and then ends in a way."""
+def ending(how: BaseException | tuple[int, str] | None, pairs: int = 2) -> Any:
+    """A session that saves some pairs and then ends in a way: by an error, or with a code and a message."""
 
     def measure(_sides: object, result: Result, _plan: object, _progress: object, save: Any) -> None:
         for _ in range(pairs):
             values = {"step_ms": 10.0, "peak_bytes": 1e9}
             result.pairs.append(PairValues(order=[], a=dict(values), b={"step_ms": 5.0}, again=dict(values)))
             save()
-        how(result)
+        if isinstance(how, BaseException):
+            raise how
+        if how is not None:
+            result.exit_code, result.errors = how[0], [Message(code=how[1], message="It ended.")]
 
     return measure
 
 
-def fail(code: int, word: str) -> Callable[[Result], None]:
-    def end(result: Result) -> None:
-        result.exit_code = code
-        result.errors.append(Message(code=word, message="It ended."))
-
-    return end
-
-
-def throw(error: BaseException) -> Callable[[Result], None]:
-    def end(_result: Result) -> None:
-        raise error
-
-    return end
-
-
 ENDS = {
-    "Ctrl-C": (fail(130, "interrupted"), 1, 130),
-    "SIGTERM": (fail(143, "interrupted"), 1, 143),
-    "Ctrl-C elsewhere": (throw(KeyboardInterrupt()), 1, 130),
-    "the pipeline raises": (fail(5, "side-failed"), 1, 5),
-    "another command measures": (throw(LockTimeoutError("another pipeprof is measuring")), 1, 1),
-    "a fault of pipeprof": (throw(ZeroDivisionError()), 1, 1),
+    "Ctrl-C": ((130, "interrupted"), 1, 130),
+    "SIGTERM": ((143, "interrupted"), 1, 143),
+    "Ctrl-C elsewhere": (KeyboardInterrupt(), 1, 130),
+    "the pipeline raises": ((5, "side-failed"), 1, 5),
+    "another command measures": (LockTimeoutError("another pipeprof is measuring"), 1, 1),
+    "a fault of pipeprof": (ZeroDivisionError(), 1, 1),
 }
 COMMANDS = (("gate", "a.yaml", "--self-test"), ("compare", "a.yaml", "a.yaml"))
 ENDED = {f"{name}, {words[0]}": (words, *end) for words in COMMANDS for name, end in ENDS.items()}
-ENDED["--max-time before the first pair, compare"] = (COMMANDS[1], lambda _result: None, 0, 5)
+ENDED["--max-time before the first pair, compare"] = (COMMANDS[1], None, 0, 5)
 
 
-def test_a_disk_that_is_full_at_the_end_leaves_the_earlier_result(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_is_full_leaves_the_earlier_result(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pipeprof(*COMPARE).code == 0
     before, real = Path("one.json").read_bytes(), os.replace
 
@@ -134,18 +117,3 @@ def test_an_earlier_profile_is_replaced_by_a_complete_one(
     harness.profile = recorded("jpeg-folder")
     assert pipeprof("run", "a.yaml", "--no-verify", "--out", "p.json").code == 0
     assert (load_profile(Path("p.json")), saved("a")) == (harness.profile, partial)
-
-
-def test_a_spec_of_an_earlier_search_stays_and_a_report_is_written(
-    recorded: Recorded, capsys: pytest.CaptureFixture[str]
-) -> None:
-    files = [(Path(name), kind) for name, kind in (("a.yaml", "yaml"), ("b.patch", "patch"), ("c.md", "md"))]
-    for path, _ in (files[0], files[2]):
-        path.write_text("earlier")
-    outputs, writer = output.Outputs(None, files), store.ProfileWriter(store.places("a", "s"))
-    profile = recorded("interrupted")
-    writer.write(profile)
-    assert output.settle(outputs, writer, profile, complete=False).files == files[1:]
-    kept = "a.yaml stays as it was: the measurement is not complete; what was measured is in pipeprof-out/a-s.json"
-    assert capsys.readouterr().err == f"pipeprof: note: {kept}\n"
-    assert output.settle(outputs, writer, profile, complete=True) == outputs

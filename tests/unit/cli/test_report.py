@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.report.blocks import Code, Heading, Table, Text
+from pipeprof.cli.report.blocks import Code, Heading, Table
 from pipeprof.cli.report.problems import build_errors
 from pipeprof.cli.report.reliability import build_reliability
-from pipeprof.cli.report.report import build_parts, build_report, build_verdict
+from pipeprof.cli.report.report import build_parts, build_report
 from pipeprof.profiles.document.findings import Verdict
-from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import Message, Problem, Profile
 from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.words import conclude
@@ -72,22 +71,6 @@ def test_all_that_more_is_said_of_is_in_the_full_report_of_that_file(name: str, 
     assert ["Saved" in labels for labels in saved] == [True, False]
 
 
-def test_a_verdict_is_bold_up_to_the_colon_that_ends_words_also_in_documents_of_earlier_versions(
-    recorded: Recorded,
-) -> None:
-    profile = recorded("jpeg-folder")
-    for verdict, parts in (
-        (Verdict(headline="Failed at map (a.py:9) in build: it raised", sentence="A."), 2),
-        (Verdict(headline="", sentence="A."), 2),
-        (None, 1),
-    ):
-        profile.verdict = verdict
-        head, *_ = build_verdict(profile, full=True)
-        assert isinstance(head, Text)
-        assert len(head.text) == parts
-        assert not verdict or head.text[0][0] in {"Failed at map (a.py:9) in build:", "A."}
-
-
 def test_a_caution_says_what_makes_the_numbers_doubtful(recorded: Recorded) -> None:
     profile = recorded("jpeg-folder")
     assert profile.overhead is not None
@@ -137,9 +120,7 @@ def test_the_end_of_what_was_printed_is_shown_with_repeated_lines_counted(record
         assert output.splitlines() == [*map(str, range(20)), "again  (1,000 times)", "a"][-lines:]
 
 
-def test_cheap_stages_share_a_row_but_for_that_of_the_verdict(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cheap_stages_share_a_row_but_that_of_the_verdict(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     profile, known = recorded("jpeg-folder"), {"origin": "written", "op": "map", "tf_op": "Map", "timed_by": "model"}
     assert profile.steps is not None
     profile.steps.interval_ms.mean, profile.findings, profile.stages = 0.0, [], []

@@ -13,36 +13,11 @@ from pipeprof.cli.report.changes import build_changes, describe_gain, describe_m
 from pipeprof.cli.report.fix import build_ending, build_fix
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
-from pipeprof.profiles.document.findings import (
-    Finding,
-    Fix,
-    FixStep,
-    Kept,
-    LeftOut,
-    NotTried,
-    Predicted,
-    Unfinished,
-    Verdict,
-    VerdictDetail,
-)
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.document.findings import Finding, Kept, LeftOut, NotTried, Predicted, Unfinished, Verdict
+from pipeprof.profiles.document.profile import DataSize, Profile
 from pipeprof.profiles.wording import NOT_REPRODUCIBLE
 from tests.unit.cli import reports
-from tests.unit.cli.reports import (
-    MIB,
-    Golden,
-    Recorded,
-    as_function,
-    by_hand,
-    codes,
-    finding,
-    measured,
-    of,
-    rows,
-    shown,
-    titles,
-)
+from tests.unit.cli.reports import MIB, Golden, Recorded, as_function, by_hand, codes, finding, measured, of
 
 CACHE, VARIABLE = InsertStage("cache", {}, "stages.1"), SetEnvironment("OMP_NUM_THREADS", "1; id")
 LEFT, BOTH = Unfinished(pairs=8, needed=12, budget_seconds=40), (False, True)
@@ -86,13 +61,11 @@ def texts(profile: Profile, *, full: bool = False) -> list[str]:
 
 
 @pytest.mark.parametrize("full", BOTH)
-def test_findings_stand_under_what_is_known_of_them_with_their_numbers(
-    full: bool, profile: Profile, golden: Golden
-) -> None:
+def test_findings_stand_under_what_is_known_with_their_numbers(full: bool, profile: Profile, golden: Golden) -> None:
     following = next_command(profile, None)
     blocks = list(build_changes(profile, full=full, next_line=following.line if following is not None else ""))
     golden(f"sections/changes{'-full' if full else ''}.txt", reports.shown(blocks))
-    assert titles(blocks) == ["What to change", "Suspected", "Upper bounds"]
+    assert reports.titles(blocks) == ["What to change", "Suspected", "Upper bounds"]
     assert [(card.number, card.status) for card in of(Card, blocks)] == [
         *((number, "kept") for number in (1, 2, 3)), *((number, "unverified") for number in (5, 6, 7)), (4, "ceiling"),
     ]  # fmt: skip
@@ -169,13 +142,6 @@ def test_a_gain_is_stated_as_far_as_it_is_known() -> None:
     assert describe_measured(measured(2.0, pairs=2)) == "2.00×", "an interval needs rounds"
 
 
-def test_a_card_has_what_its_measurement_means_for_the_run(profile: Profile) -> None:
-    found = {card.number: " ".join(reports.texts([card])) for card in of(Card, build_changes(profile, full=False))}
-    assert ["an epoch takes" in found[number] for number in (1, 2, 4)] == [True, False, True], "the first of a section"
-    (profile.findings or [])[0].measured = measured(2.0, data=f"the first batch differs: {NOT_REPRODUCIBLE}")
-    assert any(NOT_REPRODUCIBLE in text for text in texts(profile))
-
-
 def test_what_was_tried_in_vain_is_named_and_all_of_it_in_full(profile: Profile) -> None:
     short, complete = (next(one for one in texts(profile, full=full) if "No gain" in one) for full in BOTH)
     assert (short.count("insert prefetch"), complete.count("insert prefetch")) == (2, 3)
@@ -183,6 +149,8 @@ def test_what_was_tried_in_vain_is_named_and_all_of_it_in_full(profile: Profile)
     profile.verification.not_tried = [NotTried(reason="it writes files", changes=["a"])]
     for profile.verification.tried, said in ((3, False), (0, True)):
         assert any("it writes files" in one for one in texts(profile)) == said
+    (profile.findings or [])[0].measured = measured(2.0, data=f"the first batch differs: {NOT_REPRODUCIBLE}")
+    assert any(NOT_REPRODUCIBLE in text for text in texts(profile))
 
 
 OPEN, NONE = ["decode: no upper bound: the budget has no time for it"], "No change found"
@@ -207,29 +175,14 @@ def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Re
         (heading,) = of(Heading, build_changes(profile, full=False))
         assert (heading.title, rest in heading.rest) == (title, True)
         profile.verdict.disturbed = True
-        assert titles(build_changes(profile, full=False)) == ["Nothing found"]
-
-
-def test_nothing_is_declared_healthy_that_is_not(recorded: Recorded) -> None:
-    for name, label, title in (
-        ("out-of-memory", "", []), ("interrupted", "", []), ("step-bound", "", ["Nothing to change"]),
-        ("step-none", "", [NONE]), ("script-loop", "", [NONE]),
-    ):  # fmt: skip
-        (profile := recorded(name)).findings = []
-        assert profile.verdict is not None
-        profile.verdict.details = [VerdictDetail(label=label, text="x")]
-        assert titles(build_changes(profile, full=False)) == title
+        assert reports.titles(build_changes(profile, full=False)) == ["Nothing found"]
 
 
 LEFT_OUT = LeftOut(
     title="Cache its output", semantics="order", speedup=5.83, known_by="measured", allow="--allow order"
 )
 NOTHING: dict[str, Any] = {"steps": [], "edits": [], "measured": None, "diff": None, "changes": []}
-FAR: dict[str, Any] = {
-    **NOTHING,
-    "unfinished": Unfinished(pairs=8, needed=12, budget_seconds=70),
-    "reason": "1.70× so far",
-}
+FAR: dict[str, Any] = {**NOTHING, "unfinished": LEFT, "reason": "1.70× so far"}
 
 
 @pytest.fixture
@@ -239,26 +192,22 @@ def searched(recorded: Recorded) -> Profile:
     return found
 
 
-def step(title: str = "a", result: str = "rejected", **given: Any) -> FixStep:
-    return FixStep.model_validate({"round": 1, "title": title, "result": result, "reason": "it changes data", **given})
+def step(title: str = "a", result: str = "rejected", **given: Any) -> dict[str, Any]:
+    return {"round": 1, "title": title, "result": result, "reason": "it changes data", **given}
 
 
 def test_golden_of_a_search(searched: Profile, golden: Golden) -> None:
     refused = [step(), step("b"), step("c", "not-tried", reason="base.yaml has it", predicted=1.1)]
-    nothing = reports.fix(
-        "nothing", **{**NOTHING, "steps": refused}, reason="none of 4 changes helps", left_out=[LEFT_OUT]
-    )
     memory = {"peak_bytes": 9 << 26, "peak_before_bytes": 1 << 29, "semantics": "order", "left_out": [LEFT_OUT]}
-    found, ends = (
-        reports.fix(text="a", steps=[*reports.fix().steps, *refused], **memory),
-        {"interrupted": NOTHING, "not-proven": FAR},
-    )
+    found = reports.fix(text="a", steps=[*reports.fix().steps, *refused], **memory)
+    given = {**NOTHING, "steps": refused, "reason": "none of 4 changes helps", "left_out": [LEFT_OUT]}
+    nothing = reports.fix("nothing", **given)
     told = [
-        shown([*build_fix(searched, one, full=full), *build_ending(searched, one, "run.json")])
+        reports.shown([*build_fix(searched, one, full=full), *build_ending(searched, one, "run.json")])
         for one, full in ((found, False), (found, True), (nothing, False))
     ]
-    for status, given in {"taken": {}, **ends, "nothing": NOTHING}.items():
-        told.append(shown(list(build_fix(searched, reports.fix(status, **given), full=False))[:1]))
+    for status, fields in {"taken": {}, "interrupted": NOTHING, "not-proven": FAR, "nothing": NOTHING}.items():
+        told.append(reports.shown(list(build_fix(searched, reports.fix(status, **fields), full=False))[:1]))
     golden("sections/fix.txt", "\n".join(told))
 
 
@@ -273,37 +222,31 @@ def test_what_was_not_decided_is_not_called_healthy(searched: Profile) -> None:
         ({"left_out": [LEFT_OUT]}, "Nothing proven"),
         ({"left_out": [LEFT_OUT], "reason": "the budget is used up"}, "Nothing proven"),
     ):
-        head, *_ = build_fix(
-            searched, reports.fix("nothing", **{**NOTHING, "reason": "none of 4 helps", **given}), full=False
-        )
+        found = reports.fix("nothing", **{**NOTHING, "reason": "none of 4 helps", **given})
+        head, *_ = build_fix(searched, found, full=False)
         assert isinstance(head, Text)
         assert head.text[0][0] == label
 
 
-def test_facts_are_those_of_the_proof_and_of_what_was_left_out(searched: Profile) -> None:
-    def facts(found: Fix) -> dict[str, str]:
-        return dict(row for pairs in of(Pairs, build_fix(searched, found, full=False)) for row in pairs.rows)
-
-    assert set(facts(reports.fix())) == {"data", "took"}
-    assert "cache" in facts(reports.fix(steps=[step(result="taken", cache=Kept())]))
-    assert "--allow order" in facts(reports.fix(left_out=[LEFT_OUT]))["left out"]
-    assert "change" in facts(reports.fix("nothing", **NOTHING, left_out=[LEFT_OUT]))
+def test_facts_are_those_of_the_proof(searched: Profile) -> None:
     differs = "the first 7 batches have the same types; two processes of the pipeline itself differ in more"
-    assert "could not be compared" in facts(reports.fix(measured=measured(1.8, data=differs)))["data"]
+    for found, name, said in (
+        (reports.fix(), "data", "equal"),
+        (reports.fix(measured=measured(1.8, data=differs)), "data", "could not be compared"),
+        (reports.fix(steps=[step(result="taken", cache=Kept())]), "cache", ""),
+        (reports.fix("nothing", **NOTHING, left_out=[LEFT_OUT]), "change", ""),
+    ):
+        facts = dict(row for pairs in of(Pairs, build_fix(searched, found, full=False)) for row in pairs.rows)
+        assert said in facts[name]
 
 
-def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full_each_by_another_name(searched: Profile) -> None:
-    found = reports.fix(
-        steps=[*(step(str(number), speedup=0.9) for number in range(20)), *reports.fix().steps[:1], step("c")]
-    )
-    short, full = ([*build_fix(searched, found, full=full)] for full in (False, True))
-    names = [[row[1] for row in rows(of(Table, blocks)[0])] for blocks in (short, full)]
+def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full(searched: Profile) -> None:
+    tried = [*(step(str(number), speedup=0.9) for number in range(20)), *reports.fix().steps[:1], step("c")]
+    short, full = ([*build_fix(searched, reports.fix(steps=tried), full=full)] for full in (False, True))
+    names = [[row[1] for row in reports.rows(of(Table, blocks)[0])] for blocks in (short, full)]
     assert ([*map(len, names)], "Run decode in parallel" in names[0]) == ([12, 22], True), "what is taken is there"
     assert of(Heading, short)[0].rest.startswith("10 more")
     assert any(text.startswith("1 change rejected") for text in reports.texts(short))
-    sides = [step("calls=2", stage=f"source.inputs.{number}.stages.0", speedup=1.0) for number in (0, 1)]
-    (table,) = of(Table, build_fix(searched, reports.fix(steps=[*sides, step("one", speedup=1.0)]), full=False))
-    assert len({row[1] for row in rows(table)}) == 3
 
 
 def test_the_last_command_takes_the_result_or_goes_on(searched: Profile) -> None:
@@ -316,7 +259,7 @@ def test_the_last_command_takes_the_result_or_goes_on(searched: Profile) -> None
         ("train.py:make", {}, "show 'a run.json' --out fast.patch"),
         ("train.py:make --out 'a b.patch'", {}, "git apply 'a b.patch'"),
         ("train.py:make", {"diff": None}, ""),
-        (order, {**FAR, "status": "not-proven"}, f"fix {order} --budget 70"),
+        (order, {**FAR, "status": "not-proven"}, f"fix {order} --budget 40"),
         ("spec.yaml", {**nothing, "needs_seconds": 90}, "fix spec.yaml --budget 90"),
         ("spec.yaml", {**nothing, "left_out": [LEFT_OUT]}, f"fix {order}"),
         ("spec.yaml", nothing, ""),

@@ -29,11 +29,6 @@ def at(line: int, call: str, column: int = 10) -> dict[str, object]:
     return {"location": Location(file="input.py", line=line, column=column, call=call)}
 
 
-def short_rows(*stages: Stage) -> list[tuple[str, ...]]:
-    profile = load_profile(RECORDED / "step-none.json").model_copy(update={"stages": list(stages)})
-    return rows(of(Table, build_time(profile, full=False))[0])
-
-
 def test_golden_of_stages(recorded: Recorded, golden: Golden) -> None:
     profile, inside = recorded("step-none"), at(5, "rejection_resample")
     spec = [Component(name="image", dtype="uint8", shape=[None, 8]), Component(name="1", dtype="variant", shape=None)]
@@ -58,7 +53,12 @@ def test_golden_of_stages(recorded: Recorded, golden: Golden) -> None:
     golden("sections/stages.txt", "\n".join(forms))
 
 
-def test_200_parts_of_one_line_are_one_row() -> None:
+def short_rows(*stages: Stage) -> list[tuple[str, ...]]:
+    profile = load_profile(RECORDED / "step-none.json").model_copy(update={"stages": list(stages)})
+    return rows(of(Table, build_time(profile, full=False))[0])
+
+
+def test_parts_of_one_line_are_one_row_that_adds_up_what_goes_in_and_is_held() -> None:
     parts = [stage("source", "range", **at(8, "range"))]
     for number in range(1, 200):
         parts += [
@@ -68,18 +68,12 @@ def test_200_parts_of_one_line_are_one_row() -> None:
     found = short_rows(*parts)
     assert [row[0].partition(" (")[0] for row in found] == ["range", "concatenate", "load"]
     assert (found[2][0].endswith("×199"), found[2][2]) == (True, "90 %")
-
-
-def test_rows_of_one_line_add_up_what_goes_in_and_hold_as_much_as_is_read_at_a_time() -> None:
-    line, counts = at(6, "flat_map"), [(600, 1 / 6), (1200, 1 / 12), (200, 1.0)]
-    sides = [
-        stage(f"source.inputs.{place}.stages.0", "flat_map", **line, elements=given, inputs_each=each)
-        for place, (given, each) in enumerate(counts)
-    ]
-    assert rows_per_line(sides)[0].stage.inputs_each == pytest.approx(400 / 2000)
-    two = [stage(one, "map", **line, buffered_bytes=300_000) for one in ("stages.0", "stages.1.inputs.1.stages.0")]
+    places, line = ("stages.0", "stages.1.inputs.1.stages.0"), at(6, "flat_map")
+    two = [stage(one, "flat_map", **line, buffered_bytes=300_000, inputs_each=1 / 12) for one in places]
+    # What is read at a time is held at a time.
     for op, bytes_held in (("concatenate", 300_000), ("zip", 600_000)):
-        assert rows_per_line([*two, stage("stages.1", op)])[0].stage.buffered_bytes == bytes_held
+        together = rows_per_line([*two, stage("stages.1", op)])[0].stage
+        assert (together.buffered_bytes, together.inputs_each) == (bytes_held, pytest.approx(1 / 12))
 
 
 TIMES = st.floats(0, 1e4)

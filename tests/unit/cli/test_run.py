@@ -17,10 +17,8 @@ from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.report import build_report
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.profile import DataSize, Message, Profile
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.document.subject import DataSize
 from tests.unit.cli.patches import Harness
 from tests.unit.cli.reports import Pipeprof
 
@@ -47,23 +45,19 @@ def test_report_on_stdout_the_rest_on_stderr_and_show_prints_the_same(harness: H
     assert (quiet.err, json.loads(quiet.out)) == ("", json.loads(store.encode(harness.profile)))
 
 
-def test_options_reach_the_harness_and_what_is_not_given_is_left_to_the_spec(
-    harness: Harness, pipeprof: Pipeprof
-) -> None:
+def test_options_reach_the_harness_and_the_spec_has_the_rest(harness: Harness, pipeprof: Pipeprof) -> None:
     options = (
         "--seconds 2min --steps 7 --step simulate:12ms,dispatch=2 --timeout 9 --max-time 1h --memory-limit 8GiB"
         " --no-verify --dataset-size 500000 --no-cache"
     )
-    assert pipeprof("run", "spec.yaml", *options.split()).code == 0
-    assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--budget", "60").code == 0
-    assert pipeprof("run", "spec.yaml").code == 0
+    for words in (options, "--set measure.seconds=4 --budget 60", ""):
+        assert pipeprof("run", "spec.yaml", *words.split()).code == 0
     assert [tried["budget"] for tried in harness.tried] == [60.0, 30.0], "--no-verify tries nothing"
     asked, left, _ = harness.asked
     assert (asked.seconds, asked.steps, asked.timeout, asked.max_time) == (120.0, 7, 9.0, 3600.0)
     assert (asked.memory_limit, asked.data_size, asked.no_cache) == (8 << 30, DataSize(elements=500_000), True)
     assert (asked.step.kind, asked.dispatch, asked.step_given) == ("simulate", 2, True)
-    unset = (left.steps, left.dispatch, left.max_time, left.memory_limit)
-    assert unset == (None,) * 4
+    assert (left.steps, left.dispatch, left.max_time, left.memory_limit) == (None,) * 4
     assert (left.seconds, left.timeout) == (4.0, 120.0)
     assert (left.step.kind, left.step_given, left.cold) == ("none", False, False)
 
@@ -73,19 +67,8 @@ def test_what_a_target_cannot_do_is_refused(harness: Harness, pipeprof: Pipeprof
     assert harness.asked == []
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    real = os.replace
-
-    def replace(source: Path, target: Path) -> None:
-        if Path(target).absolute().is_relative_to(folder):
-            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(target))
-        real(source, target)
-
-    monkeypatch.setattr(store.os, "replace", replace)
-
-
-def starts_with_verdict(text: str, profile: Profile) -> bool:
-    return profile.verdict is not None and " ".join(text.split()).startswith(profile.verdict.headline)
+def fail_with(code: int) -> None:
+    raise OSError(code, os.strerror(code))
 
 
 def test_a_read_only_folder_and_nowhere_to_save(
@@ -94,7 +77,14 @@ def test_a_read_only_folder_and_nowhere_to_save(
 ) -> None:  # fmt: skip
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-    failing(monkeypatch, tmp_path)
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(target).absolute().is_relative_to(tmp_path):
+            fail_with(errno.EROFS)
+        real(source, target)
+
+    monkeypatch.setattr(store.os, "replace", replace)
     result = pipeprof("run", "spec.yaml", "-q")
     (path,) = elsewhere.rglob("*.json")
     assert result.code == 0
@@ -104,18 +94,15 @@ def test_a_read_only_folder_and_nowhere_to_save(
     result = pipeprof("run", "spec.yaml", "-q", "--out", "a.txt", "--out", str(elsewhere / "b.json"))
     assert (result.code, (elsewhere / "b.json").exists(), "a.txt" in result.err) == (1, True, True)
     result = pipeprof("run", "spec.yaml", "-q")
-    assert result.code == 1
-    assert starts_with_verdict(result.out, harness.profile)
-    assert "could be written nowhere" in result.err
+    assert (result.code, "could be written nowhere" in result.err) == (1, True)
+    assert harness.profile.verdict is not None
+    assert " ".join(result.out.split()).startswith(harness.profile.verdict.headline)
 
 
 def test_a_stdout_that_breaks_early_is_an_error_once_the_profile_is_saved(
     harness: Harness, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_stream(_stream: object, _text: str) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(reports, "write_stream", write_stream)
+    monkeypatch.setattr(reports, "write_stream", lambda *_: fail_with(errno.ENOSPC))
     result = pipeprof("run", "spec.yaml")
     assert result.code == 1
     assert "the report could not be written to stdout (no space left on device)" in result.err
@@ -139,11 +126,17 @@ def test_what_was_measured_is_reported_whatever_ends_the_trying(harness: Harness
 
 
 @pytest.mark.parametrize("words", [[], ["-v"], ["--json"], ["--format", "md"]])
-def test_what_is_measured_is_told_before_anything_is_tried(
-    harness: Harness, capsys: pytest.CaptureFixture[str], pipeprof: Pipeprof, words: list[str]
-) -> None:
+def test_what_is_known_is_told_before_the_rest_is_measured_and_tried(
+    harness: Harness, capsys: pytest.CaptureFixture[str], pipeprof: Pipeprof, words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """What is tried comes to the end, and what was told stays as it is; other formats are written once."""
     told: list[str] = []
+
+    def measure(*given: Any) -> Profile:
+        found = harness.run_sample(*given)
+        told.append(capsys.readouterr().out)
+        return found
 
     def tries(_options: dict[str, Any]) -> None:
         told.append(capsys.readouterr().out)
@@ -152,30 +145,16 @@ def test_what_is_measured_is_told_before_anything_is_tried(
         ]
         harness.profile.warnings.append(Message(code="verification-ended", message="so"))
 
+    monkeypatch.setattr("pipeprof.cli.commands.run.run_sample", measure)
     harness.meanwhile = tries
     rest = pipeprof("run", "spec.yaml", *words).out
     if words and words != ["-v"]:
-        assert told == [""]
+        assert told == ["", ""]
         return
-    assert starts_with_verdict(told[0], harness.profile)
-    assert "\nMemory" in told[0]
-    assert "Run it" not in told[0]
-    assert "Memory " not in rest
-    assert "Run it" in rest
-    assert pipeprof("show", *words).out == told[0] + rest
-
-
-def test_the_headline_comes_before_the_rest_is_measured(
-    harness: Harness, capsys: pytest.CaptureFixture[str], pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def measure(*given: Any) -> Profile:
-        found = harness.run_sample(*given)
-        assert found.verdict is not None
-        assert " ".join(capsys.readouterr().out.split()) == found.verdict.headline
-        return found
-
-    monkeypatch.setattr("pipeprof.cli.commands.run.run_sample", measure)
-    assert pipeprof("run", "spec.yaml", "--no-verify").code == 0
+    assert harness.profile.verdict is not None
+    assert " ".join(told[0].split()) == harness.profile.verdict.headline
+    assert [word in text for text in (told[1], rest) for word in ("Memory", "Run it")] == [True, False, False, True]
+    assert pipeprof("show", *words).out == "".join(told) + rest
 
 
 def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(

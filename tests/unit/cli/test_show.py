@@ -27,9 +27,7 @@ def test_without_a_file_the_latest_is_shown(pipeprof: Pipeprof) -> None:
     assert len(pipeprof("show", latest, "-v").out.splitlines()) > len(result.out.splitlines())
 
 
-def test_what_shows_more_and_what_takes_a_change_name_the_file_that_was_named(
-    pipeprof: Pipeprof, recorded: Recorded
-) -> None:
+def test_what_shows_more_and_what_takes_a_change_name_that_file(pipeprof: Pipeprof, recorded: Recorded) -> None:
     profile = as_function(recorded("jpeg-folder"))
     profile.findings = (profile.findings or [])[:1]
     older, latest = (Path(f"pipeprof-out/a-20260101T00000{number}Z.json") for number in (0, 1))

@@ -50,13 +50,17 @@ REFUSED: tuple[tuple[str, Callable[[str], object], tuple[str, ...]], ...] = (
         "peak_bytes=20ms": "--limit peak_bytes: got '20ms'", "stage:batch=1GiB": "--limit stage:batch: got '1GiB'",
         "step_ms=0ms": "expected a larger limit",
     }.items()),
+    *((said, values.step, (text,)) for text, said in {
+        "counted:a.py:fn": "expected none, recorded:profile.json, simulate:12ms, jax:file.py:step, keras:",
+        "sim:12": r"— did you mean simulate:12\?", "12ms": r"— did you mean simulate:12ms\?",
+        "12": r"— did you mean simulate:12ms\?", "none,dispatch=2": "without a step",
+        "simulate:12ms,dispatch=0": "expected sync or a number",
+    }.items()),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(("said", "read", "texts"), REFUSED)
-def test_what_is_no_value_is_refused_with_what_is_expected(
-    said: str, read: Callable[[str], object], texts: tuple[str, ...]
-) -> None:
+def test_what_is_no_value_is_refused(said: str, read: Callable[[str], object], texts: tuple[str, ...]) -> None:
     for text in texts:
         with pytest.raises(UsageError, match=said):
             read(text)
@@ -73,16 +77,6 @@ def test_steps() -> None:
     ):
         assert (found := values.step(text)) is not None
         assert (found.kind, found.dispatch) == (kind, dispatch)
-    for text, said in (
-        ("counted:a.py:fn", "expected none, recorded:profile.json, simulate:12ms, jax:file.py:step, keras:"),
-        ("sim:12", r"— did you mean simulate:12\?"),
-        ("12ms", r"— did you mean simulate:12ms\?"),
-        ("12", r"— did you mean simulate:12ms\?"),
-        ("none,dispatch=2", "without a step"),
-        ("simulate:12ms,dispatch=0", "expected sync or a number"),
-    ):
-        with pytest.raises(UsageError, match=said):
-            values.step(text)
 
 
 def test_limits() -> None:
@@ -114,17 +108,13 @@ def test_formats_and_outputs(tmp_path: Path) -> None:
     assert found.profile == names[1]
 
 
-def test_foreign_files_are_not_overwritten(tmp_path: Path) -> None:
-    foreign = tmp_path / "notes.txt"
-    foreign.write_text("Report byte counts\n")
-    with pytest.raises(UsageError, match="use --force to overwrite it"):
-        planned(str(foreign))
-    assert planned(str(foreign), force=True).files == [(foreign, "text")]
-
-
-def test_own_reports_are_written_over(tmp_path: Path) -> None:
+def test_own_reports_are_written_over_and_foreign_files_are_not(tmp_path: Path) -> None:
     texts = ("report/jpeg-folder", "report/jpeg-folder-full", "compare/faster", "compare/gate_passed", "gaps/reports")
+    file = tmp_path / "report.txt"
     for name in texts:
-        own = tmp_path / "report.txt"
-        shutil.copy(RECORDED.parents[1] / "golden" / f"{name}.txt", own)
-        assert planned(str(own)).files == [(own, "text")]
+        shutil.copy(RECORDED.parents[1] / "golden" / f"{name}.txt", file)
+        assert planned(str(file)).files == [(file, "text")]
+    file.write_text("Report byte counts\n")
+    with pytest.raises(UsageError, match="use --force to overwrite it"):
+        planned(str(file))
+    assert planned(str(file), force=True).files == [(file, "text")]

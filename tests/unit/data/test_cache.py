@@ -1,11 +1,8 @@
 """The cache on disk: where it is, what counts as finished, and what is never touched."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,6 @@ from pipeprof.pipelines.data import cache
 from pipeprof.pipelines.data.cache import ensure, list_entries, locate, remove
 from pipeprof.pipelines.data.recipes import Recipe, entry_name, recipe_of
 from pipeprof.pipelines.errors import PipeprofError
-from tests.unit.cli.reports import Pipeprof
 
 TEXT = recipe_of({"text": {"lines": 2, "files": 2}})
 NAME = entry_name(TEXT)
@@ -46,7 +42,7 @@ def made(root: Path) -> Path:
     return root / NAME
 
 
-def test_the_folder_is_the_one_that_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_the_one_that_was_asked_for(tmp_path, monkeypatch):
     home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
     assert locate({"PIPEPROF_CACHE_DIR": str(tmp_path / "a"), **home}) == tmp_path / "a"
     assert locate(home) == tmp_path / "xdg" / "pipeprof"
@@ -56,7 +52,7 @@ def test_the_folder_is_the_one_that_was_asked_for(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("home", ["", "relative", "/does/not/exist"])
-def test_without_a_home_nothing_is_made(home: str, monkeypatch: pytest.MonkeyPatch, making: list[str]) -> None:
+def test_without_a_home_nothing_is_made(home, monkeypatch, making):
     monkeypatch.delenv("PIPEPROF_CACHE_DIR", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", home)
@@ -66,7 +62,7 @@ def test_without_a_home_nothing_is_made(home: str, monkeypatch: pytest.MonkeyPat
     assert making == []
 
 
-def test_what_is_there_is_found_and_the_rest_is_made_once(tmp_path: Path, making: list[str]) -> None:
+def test_what_is_there_is_found_and_the_rest_is_made_once(tmp_path, making):
     paths = ensure({"a": TEXT, "b": TEXT}, progress=nothing, folder=tmp_path / "new")
     assert paths == {"a": tmp_path / "new" / NAME, "b": tmp_path / "new" / NAME}
     assert ensure({"c": TEXT}, progress=nothing, folder=tmp_path / "new") == {"c": paths["a"]}
@@ -78,9 +74,7 @@ def test_what_is_there_is_found_and_the_rest_is_made_once(tmp_path: Path, making
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("put", [lambda path: path.write_text("mine"), lambda path: path.symlink_to("elsewhere")])
-def test_a_users_file_or_link_in_the_way_is_refused_and_kept(
-    put: Callable[[Path], None], late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_users_file_or_link_in_the_way_is_refused_and_kept(put, late, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     if not late:
         put(tmp_path / NAME)
@@ -92,7 +86,7 @@ def test_a_users_file_or_link_in_the_way_is_refused_and_kept(
     assert list_entries(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path, making: list[str]) -> None:
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path, making):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(PipeprofError, match=re.escape(str(folder))) as caught:
@@ -101,7 +95,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path, maki
     assert making == []
 
 
-def test_entries_are_listed_and_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_entries_are_listed_and_removed_and_nothing_else(tmp_path):
     made(tmp_path)
     (tmp_path / "csv-0123456789abcdef.unfinished-01ab").mkdir()
     (tmp_path / "notes").mkdir()
@@ -116,9 +110,7 @@ def test_entries_are_listed_and_removed_and_nothing_else(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes", "text-of-mine"]
 
 
-def test_an_interrupted_removal_leaves_no_folder_that_looks_finished(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_removal_leaves_no_folder_that_looks_finished(tmp_path, monkeypatch):
     def interrupt(_path: Path) -> None:
         raise KeyboardInterrupt
 
@@ -130,9 +122,7 @@ def test_an_interrupted_removal_leaves_no_folder_that_looks_finished(
     assert left.name.startswith(f"{NAME}.unfinished-")
 
 
-def test_the_command_lists_and_removes_by_the_beginnings_of_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeprof: Pipeprof
-) -> None:
+def test_the_command_lists_and_removes_by_the_beginnings_of_names(tmp_path, monkeypatch, pipeprof):
     monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path))
     names = ["csv-0000000000000001", "csv-0000000000000002", "npy-0000000000000003"]
     for name in names:

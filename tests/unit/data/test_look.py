@@ -1,7 +1,5 @@
 """What a user's files are, told without TensorFlow; `integration/test_init` has records."""
 
-from __future__ import annotations
-
 import gzip
 import os
 import struct
@@ -10,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from pipeprof.pipelines.data.look import ArraysFound, CsvFound, ImagesFound, look
+from pipeprof.pipelines.data.look import CsvFound, ImagesFound, look
 from pipeprof.pipelines.errors import UsageError
 
 JPEG, PNG = "tf.io.decode_jpeg", "tf.io.decode_png"
@@ -33,12 +30,9 @@ def files(folder: Path, *names: str) -> Path:
         (["train/x/a.png", "top.png"], ["*.png", "*/*/*.png"], PNG),
     ],
 )
-def test_images_are_found_in_the_folder_and_below(
-    tmp_path: Path, names: list[str], patterns: list[str], decoder: str
-) -> None:
+def test_images_are_found_in_the_folder_and_below(tmp_path, names, patterns, decoder):
     folder = files(tmp_path / "we[i]rd", *names, "labels.txt", ".hidden.jpg", ".cache/a.jpg", "a/b/c/deep.jpg")
     found = look(str(folder))
-    assert isinstance(found, ImagesFound)
     assert found.patterns == tuple(f"{tmp_path}/we[[]i]rd/{pattern}" for pattern in patterns)
     assert (found.count, found.decoder) == (len(names), decoder)
     pattern = f"{tmp_path}/*/{names[0]}"
@@ -55,12 +49,9 @@ def test_images_are_found_in_the_folder_and_below(
         (["cat/a.jpg", "dog/a.jpg", "a.jpg"], (), ""),
     ],
 )
-def test_folders_of_images_are_classes_one_level_below_or_in_each_split(
-    tmp_path: Path, names: list[str], classes: tuple[str, ...], splits: str
-) -> None:
+def test_folders_of_images_are_classes_one_level_below_or_in_each_split(tmp_path, names, classes, splits):
     notes: list[str] = []
     found = look(str(files(tmp_path / "photos", *names)), notes.append)
-    assert isinstance(found, ImagesFound)
     assert found.classes == classes
     assert [splits in note and f"--from {tmp_path}/photos/train/ " in note for note in notes] == [True] * bool(splits)
 
@@ -74,9 +65,7 @@ def test_folders_of_images_are_classes_one_level_below_or_in_each_split(
         (["cat1.tsv", "cat2.csv", "catx.tsv"], ["cat1.tsv", "cat2.csv", "catx.tsv"]),
     ],
 )
-def test_patterns_match_the_files_of_a_folder_and_nothing_else(
-    tmp_path: Path, names: list[str], patterns: list[str]
-) -> None:
+def test_patterns_match_the_files_of_a_folder_and_nothing_else(tmp_path, names, patterns):
     for name in names:
         (tmp_path / name).write_text("a,b\n1,2\n")
     found = look(str(tmp_path))
@@ -98,23 +87,19 @@ def test_patterns_match_the_files_of_a_folder_and_nothing_else(
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_tables(tmp_path: Path, text: str, delimiter: str, header: bool, columns: list[str]) -> None:
+def test_tables(tmp_path, text, delimiter, header, columns):
     (tmp_path / "t.csv").write_bytes(text.encode())
     found = look(str(tmp_path))
-    assert isinstance(found, CsvFound)
     assert (found.patterns, found.delimiter, found.header) == ((f"{tmp_path}/t.csv",), delimiter, header)
     assert [f"{c.name} {c.dtype}{' gaps' * c.gaps}" for c in found.columns] == columns
 
 
-def test_arrays_that_can_be_sliced_together(tmp_path: Path) -> None:
+def test_arrays_that_can_be_sliced_together(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((5, 2), np.uint8))
-    found = look(str(tmp_path / "x.npy"))
-    assert isinstance(found, ArraysFound)
-    (array,) = found.arrays
+    (array,) = look(str(tmp_path / "x.npy")).arrays
     assert (array.key, array.shape, array.dtype, array.bytes) == (None, (5, 2), "uint8", 10)
     np.savez(tmp_path / "x.npz", a=np.zeros((5, 2)), b=np.zeros(5, np.int64), c=np.zeros(3), d=np.array(1), e=["text"])
     found = look(str(tmp_path / "x.npz"))
-    assert isinstance(found, ArraysFound)
     assert ([array.key for array in found.arrays], found.left_out) == (["a", "b"], ("c", "d", "e"))
 
 
@@ -122,33 +107,31 @@ def test_arrays_that_can_be_sliced_together(tmp_path: Path) -> None:
     "array",
     [np.array(3), np.zeros((0, 3)), np.array(["a"]), np.array([{}]), np.zeros(3, ">f4"), np.zeros(3, "datetime64[s]")],
 )
-def test_arrays_that_cannot_be_sliced(tmp_path: Path, array: NDArray[np.generic]) -> None:
+def test_arrays_that_cannot_be_sliced(tmp_path, array):
     np.save(tmp_path / "x.npy", array)
     with pytest.raises(UsageError, match=r"x\.npy: [^\n]*$"):
         look(str(tmp_path / "x.npy"))
-
-
-def test_a_header_of_four_gigabytes_that_are_not_there_is_damage(tmp_path: Path) -> None:
-    head = b"\x93NUMPY\x02\x00\xff\xff\xff\xff{"
-    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
-        archive.writestr("x.npy", head)
-    (tmp_path / "x.npy").write_bytes(head)
-    for name in ("x.npy", "x.npz"):
-        with pytest.raises(UsageError, match="4294967295"):
-            look(str(tmp_path / name))
 
 
 NEGATIVE = "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}"
 
 
 @pytest.mark.parametrize("header", ["[]", "{}", "{'descr': '<f4', 'shape': 3}", "(" * 5000, "1 +", NEGATIVE])
-def test_nonsense_in_a_header(tmp_path: Path, header: str) -> None:
+def test_nonsense_in_a_header(tmp_path, header):
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
     with pytest.raises(UsageError, match=r"x\.npy: [^\n]*$"):
         look(str(tmp_path / "x.npy"))
 
 
-def test_what_is_there_and_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_of_four_gigabytes_that_are_not_there_is_damage(tmp_path):
+    head = b"\x93NUMPY\x02\x00\xff\xff\xff\xff{"
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", head)
+    with pytest.raises(UsageError, match="4294967295"):
+        look(str(tmp_path / "x.npz"))
+
+
+def test_what_is_there_and_what_is_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files(tmp_path, "notes/readme.md", "mixed/a.jpg", "mixed/b.csv", "empty.csv", "empty.tfrecord")
     Path("empty").mkdir()
@@ -161,22 +144,15 @@ def test_what_is_there_and_what_is_not(tmp_path: Path, monkeypatch: pytest.Monke
     np.save("cut.npy", np.zeros(1000))
     Path("cut.npy").write_bytes(Path("cut.npy").read_bytes()[:500])
     Path("dangling.csv").symlink_to("nowhere")
-    np.savez_compressed("locked.npz", x=np.arange(100))
-    data = bytearray(Path("locked.npz").read_bytes())
-    data[6] = data[data.find(b"PK\x01\x02") + 8] = 1
-    Path("locked.npz").write_bytes(data)
-    np.save("one.npy", np.zeros(2))
     names = "missing *.parquet empty mixed notes empty.csv ragged.csv binary.csv long.csv packed.csv bad.npy bad.npz"
-    for name in [*names.split(), "cut.npy", "locked.npz", "empty.tfrecord", "dangling.csv"]:
+    for name in [*names.split(), "cut.npy", "empty.tfrecord", "dangling.csv"]:
         with pytest.raises(UsageError) as caught:
             look(name)
         assert name in str(caught.value)
         assert "\n" not in str(caught.value)
-    with pytest.raises(UsageError):
-        look("???.npy")
 
 
-def test_nothing_waits_for_a_pipe(tmp_path: Path) -> None:
+def test_nothing_waits_for_a_pipe(tmp_path):
     (tmp_path / "table.csv").write_text("x,y\n1,2\n3,4\n")
     for name in ("pipe.csv", "pipe.npy", "pipe.tfrecord", "pipe"):
         os.mkfifo(tmp_path / name)

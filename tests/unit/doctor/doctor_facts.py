@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeprof.profiles.doctor.facts import Facts, Folder, Package, TensorFlowInstallation
-from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.document.profile import Host
 
 GIB = 1 << 30
 WELL = Facts(

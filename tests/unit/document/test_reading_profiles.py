@@ -58,14 +58,7 @@ def test_what_the_schema_forbids_is_refused(place, value, tmp_path):
 
 @pytest.mark.parametrize(
     "measured",
-    [
-        {"speedup": "fast"},
-        {"speedup": 1.2, "low": [1]},
-        {"speedup": 1.2, "pairs": [[1.0, 2.0]]},
-        {"speedup": 1.2, "pairs": "many"},
-        {"peak_rss_delta_bytes": "much"},
-        {"data": 3},
-    ],
+    [{"speedup": "fast"}, {"speedup": 1.2, "low": [1]}, {"speedup": 1.2, "pairs": [[1.0, 2.0]]}, {"data": 3}],
 )
 def test_a_measured_effect_of_other_types_is_refused(measured, tmp_path):
     finding = {"rule": "a", "title": "A", "status": "kept", "measured": measured}

@@ -24,12 +24,16 @@ from pipeprof.profiles.document.store import (
     write_atomically,
 )
 
-Recorded = Callable[[str], Profile]
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    return recorded("input-bound")
 
 
 @pytest.fixture
-def profile(recorded: Recorded) -> Profile:
-    return recorded("input-bound")
+def work(tmp_path: Path) -> Path:
+    (tmp_path / "work").mkdir()
+    return tmp_path / "work"
 
 
 @pytest.fixture
@@ -53,9 +57,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, folder: Path, number: int) -> None:
     monkeypatch.setattr(store.os, "replace", replace)
 
 
-def test_a_profile_is_read_back_as_it_was_written_and_a_later_write_replaces_it(
-    profile: Profile, tmp_path: Path, fallback: Path
-) -> None:
+def test_a_profile_is_read_back_as_it_was_written_and_a_later_write_replaces_it(profile, tmp_path, fallback):
     writer = ProfileWriter(places("flowers/ü", "20260731T101112Z", cwd=tmp_path))
     path = writer.write(profile)
     assert path == tmp_path / "pipeprof-out" / "flowers-20260731T101112Z.json"
@@ -69,9 +71,7 @@ def test_a_profile_is_read_back_as_it_was_written_and_a_later_write_replaces_it(
     assert not any(fallback.iterdir())
 
 
-def test_a_second_run_in_the_same_second_gets_its_own_file_and_a_missing_folder_is_not_made(
-    profile: Profile, tmp_path: Path
-) -> None:
+def test_a_second_run_in_the_same_second_gets_its_own_file_and_a_missing_folder_is_not_made(profile, tmp_path):
     for name in ("a-s.json", "a-s-2.json", "a-s-3.json"):
         writer = ProfileWriter(places("a", "s", tmp_path / "no" / "out.json", cwd=tmp_path))
         assert writer.write(profile) == tmp_path / "pipeprof-out" / name
@@ -79,15 +79,10 @@ def test_a_second_run_in_the_same_second_gets_its_own_file_and_a_missing_folder_
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EFBIG])
-def test_a_bad_place_falls_to_the_next_with_a_warning(
-    number: int, profile: Profile, tmp_path: Path, fallback: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
+def test_a_bad_place_falls_to_the_next_with_a_warning(number, profile, work, fallback, monkeypatch):
     failing(monkeypatch, work, number)
     writer = ProfileWriter(places("a", "s", work / "out.json", cwd=work))
     path = writer.write(profile)
-    assert path is not None
     assert path.is_relative_to(fallback)
     assert len(writer.warnings) == 2
     assert os.strerror(number).lower() in writer.warnings[0]
@@ -96,22 +91,17 @@ def test_a_bad_place_falls_to_the_next_with_a_warning(
     assert [file for file in work.rglob("*") if file.suffix in (".json", ".tmp")] == []
 
 
-def test_a_disk_that_fills_up_later(
-    profile: Profile, tmp_path: Path, fallback: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
+def test_a_disk_that_fills_up_later(profile, work, fallback, monkeypatch):
     writer = ProfileWriter(places("a", "s", work / "out.json", cwd=work))
     writer.write(profile)
     failing(monkeypatch, work, errno.ENOSPC)
     path = writer.write(profile, final=True)
-    assert path is not None
     assert path.is_relative_to(fallback)
     assert "an earlier state of the profile stays there" in writer.warnings[0]
     assert load_profile(work / "out.json") == profile
 
 
-def test_nowhere_to_write(profile: Profile, tmp_path: Path, fallback: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nowhere_to_write(profile, tmp_path, fallback, monkeypatch):
     failing(monkeypatch, tmp_path, errno.EROFS)
     writer = ProfileWriter(places("a", "s", cwd=tmp_path))
     assert writer.write(profile) is None
@@ -122,9 +112,7 @@ def test_nowhere_to_write(profile: Profile, tmp_path: Path, fallback: Path, monk
     assert not list(fallback.rglob("*.json"))
 
 
-def test_a_full_disk_while_writing_leaves_the_old_file(
-    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_while_writing_leaves_the_old_file(profile, tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     write_atomically(path, b"old")
 
@@ -138,7 +126,7 @@ def test_a_full_disk_while_writing_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_somebody_elses_temporary_folder_is_refused(profile: Profile, tmp_path: Path) -> None:
+def test_somebody_elses_temporary_folder_is_refused(profile, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "planted").symlink_to(elsewhere)
@@ -147,7 +135,7 @@ def test_somebody_elses_temporary_folder_is_refused(profile: Profile, tmp_path: 
     assert not any(elsewhere.iterdir())
 
 
-def test_permissions_and_links_of_a_file_are_kept(tmp_path: Path) -> None:
+def test_permissions_and_links_of_a_file_are_kept(tmp_path):
     path, link = tmp_path / "a.json", tmp_path / "link.json"
     path.write_text("old")
     path.chmod(0o640)
@@ -158,9 +146,7 @@ def test_permissions_and_links_of_a_file_are_kept(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_link_that_appears_during_the_run_is_replaced_and_one_that_was_there_is_kept(
-    profile: Profile, tmp_path: Path
-) -> None:
+def test_a_link_that_appears_during_the_run_is_replaced_and_one_that_was_there_is_kept(profile, tmp_path):
     (tmp_path / "precious").write_text("precious")
     writer = ProfileWriter([tmp_path / "a.json"])
     writer.write(profile)
@@ -176,7 +162,7 @@ def test_a_link_that_appears_during_the_run_is_replaced_and_one_that_was_there_i
     assert load_profile(tmp_path / "real.json").verdict == profile.verdict
 
 
-def test_file_names_that_are_no_utf8_are_spelled_out(profile: Profile) -> None:
+def test_file_names_that_are_no_utf8_are_spelled_out(profile):
     profile.command = ["pipeprof", "run", "a\udcff.yaml"]
     assert json.loads(encode(profile))["command"][2] == "a\\udcff.yaml"
 
@@ -194,7 +180,7 @@ def test_file_names_that_are_no_utf8_are_spelled_out(profile: Profile) -> None:
         (b'{"schema_version": 1, "tool": {"name": "pipeprof", "version": "0"}}', "target: field required"),
     ],
 )
-def test_what_is_no_profile(content: bytes, expected: str, tmp_path: Path) -> None:
+def test_what_is_no_profile(content, expected, tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes(content)
     with pytest.raises(ProfileError, match=expected) as caught:
@@ -203,7 +189,7 @@ def test_what_is_no_profile(content: bytes, expected: str, tmp_path: Path) -> No
     assert "\n" not in str(caught.value)
 
 
-def test_missing_and_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_unreadable(tmp_path, monkeypatch):
     path = tmp_path / "big.json"
     path.write_text("{}")
     for place, said in ((tmp_path / "no.json", "no such file"), (tmp_path, "is a folder")):
@@ -214,15 +200,7 @@ def test_missing_and_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         load_profile(path)
 
 
-def test_own_files(profile: Profile, tmp_path: Path) -> None:
-    own, empty, foreign = tmp_path / "own", tmp_path / "empty", tmp_path / "foreign"
-    own.write_bytes(encode(profile))
-    empty.touch()
-    foreign.write_text('{"tool": "other"}')
-    assert [is_own_file(path) for path in (own, empty, foreign, tmp_path / "missing")] == [True, True, False, False]
-
-
-def test_a_profile_whose_folder_is_gone_is_not_said_to_stay(profile: Profile, tmp_path: Path) -> None:
+def test_a_profile_whose_folder_is_gone_is_not_said_to_stay(profile, tmp_path):
     folder, other = tmp_path / "gone", tmp_path / "other.json"
     folder.mkdir()
     writer = ProfileWriter([folder / "a.json", other])
@@ -233,21 +211,24 @@ def test_a_profile_whose_folder_is_gone_is_not_said_to_stay(profile: Profile, tm
     assert writer.warnings == [f"cannot write {folder / 'a.json'} (no such file or directory), which is gone"]
 
 
+OWN = b'{"tool": {"name": "pipeprof"}'
+
+
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "own", "kept"),
     [
-        (None, False),
-        (b"", False),
-        (b'{"tool": {"name": "pipeprof"}, "complete": false}', False),
-        (b'{"tool": {"name": "pipeprof"}, "complete": true}', True),
-        (b'{"tool": {"name": "pipeprof"}}', True),
-        (b'{"tool": {"name": "other"}, "complete": false}', True),
-        (b"[1]", True),
-        (b"\xff", True),
+        (None, False, False),
+        (b"", True, False),
+        (OWN + b', "complete": false}', True, False),
+        (OWN + b', "complete": true}', True, True),
+        (OWN + b"}", True, True),
+        (b'{"tool": {"name": "other"}, "complete": false}', False, True),
+        (b"[1]", False, True),
+        (b"\xff", False, True),
     ],
 )
-def test_what_a_partial_document_may_replace(content: bytes | None, expected: bool, tmp_path: Path) -> None:
+def test_which_files_are_own_and_which_a_partial_document_may_not_replace(content, own, kept, tmp_path):
     path = tmp_path / "file.json"
     if content is not None:
         path.write_bytes(content)
-    assert holds_something(path) is expected
+    assert (is_own_file(path), holds_something(path)) == (own, kept)

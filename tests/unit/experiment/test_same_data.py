@@ -12,16 +12,12 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.protocol.turns import BatchDigest, Built
-from pipeprof.profiles.worker.digest import inexact
-
-
-def batches(*rows: str, spec: str = "int64") -> list[BatchDigest]:
-    """A batch for each word; its letters are the elements."""
-    return [BatchDigest(word, list(word), spec) for word in rows]
+from pipeprof.profiles.worker.turns import inexact
 
 
 def built(*rows: str, ended: bool = False, spec: str = "int64") -> Built:
-    return Built(batches(*rows, spec=spec), ended, 1, 0.0, 0.0)
+    """A batch for each word; its letters are the elements."""
+    return Built([BatchDigest(word, list(word), spec) for word in rows], ended, 1, 0.0, 0.0)
 
 
 def test_another_order_is_another_value_for_the_class_same() -> None:

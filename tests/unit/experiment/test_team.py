@@ -12,7 +12,7 @@ import pytest
 
 from pipeprof.profiles.experiment import team
 from pipeprof.profiles.experiment.team import OutOfTimeError, Team
-from pipeprof.profiles.host.cgroup import OomReport
+from pipeprof.profiles.host.limits import OomReport
 from pipeprof.profiles.protocol.channel import Changes
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.turns import BatchDigest, Built
@@ -21,15 +21,15 @@ BUILT = Built([BatchDigest("data", ["row"], "int64")], False, 400 << 20, 0.1, 0.
 
 
 class Worker:
-    """A process that has said one thing and waits; its pipes are ready to be read."""
+    """A process that has said one thing and waits, or that a signal has ended; its pipes are ready to be read."""
 
     def __init__(self, said: Any, _family: object, _start: object) -> None:
         self.messages, write = os.pipe()
         os.close(write)
         self.printed = self.messages
-        self.returncode: int | None = None
+        self.returncode = -said if isinstance(said, int) else None
         self.state = "runs"
-        self._said = [{"built": said} if isinstance(said, Built) else said]
+        self._said = [] if isinstance(said, int) else [{"built": said} if isinstance(said, Built) else said]
 
     def read_messages(self) -> list[Changes]:
         said, self._said = self._said, []
@@ -65,24 +65,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
     os.close(writer)
 
 
-class Died(Worker):
-    """A process that a signal has ended before it said anything."""
-
-    def __init__(self, number: int, _family: object, _start: object) -> None:
-        super().__init__(BUILT, _family, _start)
-        self.returncode = -number
-        self._said = []
-
-
 def dead(made: Team, monkeypatch: pytest.MonkeyPatch, number: int, oom: OomReport, printed: str = "") -> Any:
     monkeypatch.setattr(made, "_oom", SimpleNamespace(report=lambda: oom))
     monkeypatch.setattr(Worker, "printed_text", printed)
-    monkeypatch.setattr(team, "WorkerProcess", lambda said, *given: (Died if said == number else Worker)(said, *given))
-    return dict(made.start(jobs(A1=BUILT, B1=number), seconds=5.0))["B1"]
-
-
-def jobs(**said: Any) -> Any:
-    return said
+    return dict(made.start({"A1": BUILT, "B1": number}, seconds=5.0))["B1"]
 
 
 def states(made: Team) -> dict[str, str]:
@@ -90,21 +76,21 @@ def states(made: Team) -> dict[str, str]:
 
 
 def test_workers_that_are_ready_are_stopped(made: Team) -> None:
-    assert dict(made.start(jobs(A1=BUILT, B1=BUILT), seconds=5.0)) == {"A1": BUILT, "B1": BUILT}
+    assert dict(made.start({"A1": BUILT, "B1": BUILT}, seconds=5.0)) == {"A1": BUILT, "B1": BUILT}
     assert states(made) == {"A1": "is stopped", "B1": "is stopped"}
 
 
 def test_no_worker_is_waited_for_when_the_time_of_the_command_is_over(made: Team) -> None:
     made._end_at = made._clock() + 3600
-    assert dict(made.start(jobs(A1=BUILT), seconds=5.0)) == {"A1": BUILT}
+    assert dict(made.start({"A1": BUILT}, seconds=5.0)) == {"A1": BUILT}
     made._end_at = made._clock()
     with pytest.raises(OutOfTimeError):
-        list(made.start(jobs(B1=BUILT), seconds=5.0))
+        list(made.start({"B1": BUILT}, seconds=5.0))
 
 
 def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
     raised = {"error": Raised("raised", "ValueError: no\nmore of it")}
-    found: Any = dict(made.start(jobs(A1=BUILT, C1=raised, C2={"refused": "writes files"}), seconds=5.0))
+    found: Any = dict(made.start({"A1": BUILT, "C1": raised, "C2": {"refused": "writes files"}}, seconds=5.0))
     assert found["A1"] == BUILT
     said = [(str(found[name]), found[name].refused) for name in ("C1", "C2")]
     assert said == [("raised: ValueError: no", False), ("writes files", True)]
@@ -113,7 +99,7 @@ def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
 
 def test_the_end_of_a_services_process_says_nothing_against_the_edit(made: Team) -> None:
     raised = {"error": Raised("service", "worker 1 of 2 was killed")}
-    ((_, error),) = made.start(jobs(A1=raised), seconds=5.0)
+    ((_, error),) = made.start({"A1": raised}, seconds=5.0)
     assert (str(error), error.outside) == ("worker 1 of 2 was killed", True)
 
 
@@ -152,4 +138,4 @@ def test_the_time_in_which_this_process_was_stopped_does_not_count(made: Team, m
     moments = iter([0.0, 0.0, 0.0, 1000.0, *[1000.0] * 20])
     monkeypatch.setattr(made, "_clock", lambda: next(moments))
     monkeypatch.setattr(team, "WorkerProcess", Late)
-    assert dict(made.start(jobs(A1=BUILT), seconds=5.0)) == {"A1": BUILT}
+    assert dict(made.start({"A1": BUILT}, seconds=5.0)) == {"A1": BUILT}

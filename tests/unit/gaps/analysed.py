@@ -48,7 +48,6 @@ def document() -> Any:
 
 def shares(device: DeviceGaps) -> dict[str, float]:
     """The causes' shares of the idle time."""
-    assert device.gaps is not None
     total = sum(device.gaps.by_cause.values())
     return {cause: seconds / total for cause, seconds in device.gaps.by_cause.items()}
 

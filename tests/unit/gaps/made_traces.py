@@ -27,6 +27,9 @@ class Did:
     stream: int = 7
     kind: str = "kernel"
 
+    def stats(self, name: str) -> dict[str, int]:
+        return {} if self.launch is None else {name: self.launch}
+
 
 @dataclass(frozen=True)
 class Called:
@@ -38,6 +41,9 @@ class Called:
     category: str = "cpu_op"
     launch: int | None = None
     thread: int = PYTHON
+
+    def stats(self, name: str) -> dict[str, int]:
+        return {} if self.launch is None else {name: self.launch}
 
 
 @dataclass
@@ -78,17 +84,10 @@ def stalled(
 
 def write(made: Made, form: str, folder: Path) -> Path:
     """Write a trace in one of the formats."""
-    if form == "json":
-        path = folder / "made.pt.trace.json"
-        path.write_text(json.dumps(as_json(made)), encoding="utf-8")
-    else:
-        path = folder / "made.xplane.pb"
-        path.write_bytes(as_xplane(made))
+    data = json.dumps(as_json(made)).encode() if form == "json" else as_xplane(made)
+    path = folder / {"json": "made.pt.trace.json", "xplane": "made.xplane.pb"}[form]
+    path.write_bytes(data)
     return path
-
-
-def _us(ns: int) -> float:
-    return ns / 1_000
 
 
 def as_json(made: Made) -> dict[str, Any]:
@@ -98,14 +97,11 @@ def as_json(made: Made) -> dict[str, Any]:
     ]
     categories = {"kernel": "kernel", "copy": "gpu_memcpy", "set": "gpu_memset"}
     for did in made.work:
-        arguments = {"device": did.device, "stream": did.stream}
-        if did.launch is not None:
-            arguments["correlation"] = did.launch
+        arguments = {"device": did.device, "stream": did.stream, **did.stats("correlation")}
         events.append(_event(categories[did.kind], did.kind, did.device, did.stream, (did.begin, did.end), arguments))
     for called in made.host:
-        arguments = {"correlation": called.launch} if called.launch is not None else {}
         span = (called.begin, called.end)
-        events.append(_event(called.category, called.name, PYTHON, called.thread, span, arguments))
+        events.append(_event(called.category, called.name, PYTHON, called.thread, span, called.stats("correlation")))
     for step, span in enumerate(made.steps):
         events.append(_event("user_annotation", f"ProfilerStep#{step}", PYTHON, PYTHON, span, {}))
     return {"schemaVersion": 1, "deviceProperties": [{"name": "made"}], "traceEvents": events, "traceName": "made"}
@@ -117,7 +113,7 @@ def _event(
     begin, end = span
     return {
         "ph": "X", "cat": category, "name": name, "pid": pid, "tid": tid,
-        "ts": _us(begin), "dur": _us(end - begin), "args": arguments,
+        "ts": begin / US, "dur": (end - begin) / US, "args": arguments,
     }  # fmt: skip
 
 
@@ -152,7 +148,7 @@ def device_planes(made: Made) -> list[bytes]:
         streams = sorted({did.stream for did in made.work if did.device == device})
         lines = [
             (stream, f"Stream #{stream}(Kernel)", [
-                (names[did.kind], did.begin, did.end, {"correlation_id": did.launch} if did.launch is not None else {})
+                (names[did.kind], did.begin, did.end, did.stats("correlation_id"))
                 for did in made.work if (did.device, did.stream) == (device, stream)
             ])
             for stream in streams
@@ -165,20 +161,10 @@ def host_plane(made: Made) -> bytes:
     """The plane of the host."""
     lines = []
     for thread in sorted({called.thread for called in made.host} | {PYTHON}):
-        events = [
-            (
-                called.name,
-                called.begin,
-                called.end,
-                {"correlation_id": called.launch} if called.launch is not None else {},
-            )
-            for called in made.host
-            if called.thread == thread
-        ]
+        mine = [one for one in made.host if one.thread == thread]
+        events = [(one.name, one.begin, one.end, one.stats("correlation_id")) for one in mine]
         if thread == PYTHON:
-            events += [
-                ("train", begin, end, {"_r": 1, "step_num": step}) for step, (begin, end) in enumerate(made.steps)
-            ]
+            events += [("train", *span, {"_r": 1, "step_num": step}) for step, span in enumerate(made.steps)]
         lines.append((thread, "python" if thread == PYTHON else f"pool/{thread}", events))
     return plane("/host:CPU", lines)
 

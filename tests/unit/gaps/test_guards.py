@@ -1,8 +1,5 @@
 """What a trace cannot show is not said, with the reason; what it can show is."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,15 +44,7 @@ def doubled(made: Made) -> Made:
         (doubled, "streams-overlap", None, None, None),
     ],
 )
-def test_a_guard_withholds_what_it_spoils(
-    form: str,
-    change: Callable[[Made], Made],
-    code: str,
-    values: tuple[int, ...] | None,
-    idle: float | None,
-    at_most: float | None,
-    tmp_path: Path,
-) -> None:
+def test_a_guard_withholds_what_it_spoils(form, change, code, values, idle, at_most, tmp_path):
     trace, [device] = found_in(change(stalled(form, OP, marks=False)), form, tmp_path)
     assert device.reasons == [code]
     assert (device.idle_share, device.idle_at_most) == (idle, at_most)
@@ -71,21 +60,21 @@ def test_a_guard_withholds_what_it_spoils(
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_host_without_device_cannot_say(form: str, tmp_path: Path) -> None:
+def test_a_host_without_device_cannot_say(form, tmp_path):
     trace, devices = found_in(Made([], stalled(form, OP).host), form, tmp_path)
     assert devices == []
     assert (trace.verdict, trace.sentence) == ("cannot say", said("no-device"))
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_steps_of_a_host_that_has_nothing_but_them_are_the_window(form: str, tmp_path: Path) -> None:
+def test_steps_of_a_host_that_has_nothing_but_them_are_the_window(form, tmp_path):
     made = stalled(form, OP)
     _, [device] = found_in(Made(made.work, [], made.steps), form, tmp_path)
     assert (device.window, device.steps, device.idle_share) == ("steps", 20, IDLE)
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_copies_beside_a_program_in_graphs_are_no_traces_laid_over_each_other(form: str, tmp_path: Path) -> None:
+def test_copies_beside_a_program_in_graphs_are_no_traces_laid_over_each_other(form, tmp_path):
     """As JAX records it, whose other kernels overlap with small copies of their stream; here 20 ms are in graphs."""
     starts = [(10_000 + 1_000 * step) * US for step in range(20)]
     graphs = [
@@ -108,7 +97,7 @@ def test_copies_beside_a_program_in_graphs_are_no_traces_laid_over_each_other(fo
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_graphs_with_their_kernels_are_work_like_any_other(form: str, tmp_path: Path) -> None:
+def test_graphs_with_their_kernels_are_work_like_any_other(form, tmp_path):
     made = in_graphs(stalled(form, OP))
     made.work = [
         Did(did.begin + part * 175 * US, did.begin + (part + 1) * 175 * US, did.launch, stream=7 + part % 2)
@@ -119,7 +108,7 @@ def test_graphs_with_their_kernels_are_work_like_any_other(form: str, tmp_path: 
     assert (found.verdict, device.idle_share) == ("op", IDLE)
 
 
-def test_kernels_that_are_launched_into_a_graph_are_not_missing(tmp_path: Path) -> None:
+def test_kernels_that_are_launched_into_a_graph_are_not_missing(tmp_path):
     made = stalled("json", OP)
     start = made.work[-1].end + 400 * US
     names = ["cudaStreamBeginCapture_v10000", *["cudaLaunchKernel"] * 38, "cudaStreamEndCapture", "cudaLaunchKernel"]
@@ -131,16 +120,7 @@ def test_kernels_that_are_launched_into_a_graph_are_not_missing(tmp_path: Path) 
     assert device.why_no_idle == []
 
 
-def test_steps_without_work_leave_those_that_have_it_and_no_causes(tmp_path: Path) -> None:
-    made = stalled("json", OP)
-    host = [one for one in made.host if one.launch is None or one.launch < 12]
-    _, [device] = found_in(Made(made.work[:12], host, made.steps), "json", tmp_path)
-    # The twelfth may have lost a part.
-    assert (device.steps, device.idle_share) == (11, IDLE)
-    assert device.why_no_causes == [said("steps-empty", 12, 20)]
-
-
-def test_where_one_device_has_no_causes_those_of_the_other_are_not_given_for_both(tmp_path: Path) -> None:
+def test_where_one_device_has_no_causes_those_of_the_other_are_not_given_for_both(tmp_path):
     made = stalled("json", OP)
     made.host += [replace(one, launch=one.launch + 1000) for one in made.host if one.launch is not None]
     made.work += [replace(did, launch=(did.launch or 0) + 1000, device=1) for did in made.work[:12]]
@@ -151,19 +131,21 @@ def test_where_one_device_has_no_causes_those_of_the_other_are_not_given_for_bot
     assert said("steps-empty", 12, 20) in trace.sentence
 
 
-def test_operations_that_were_removed_are_noticed_and_blocks_of_numbers_of_other_threads_are_none(
-    tmp_path: Path,
-) -> None:
-    for numbers, reasons in (
+@pytest.mark.parametrize(
+    ("numbers", "reasons"),
+    [
         (range(10, 201, 10), [said("operations-lost", 20, 191)]),
+        # Blocks of numbers of other threads.
         ((*range(2, 12), *range(513, 522), 10**9), []),
-    ):
-        made = document()
-        ops = [event for event in made["traceEvents"] if event.get("cat") == "cpu_op"]
-        for event, number in zip(ops, numbers, strict=True):
-            event["args"]["External id"] = number
-        _, [device] = found_in_json(made, tmp_path)
-        assert device.why_no_idle == reasons
+    ],
+)
+def test_operations_that_were_removed_are_noticed(numbers, reasons, tmp_path):
+    made = document()
+    ops = [event for event in made["traceEvents"] if event.get("cat") == "cpu_op"]
+    for event, number in zip(ops, numbers, strict=True):
+        event["args"]["External id"] = number
+    _, [device] = found_in_json(made, tmp_path)
+    assert device.why_no_idle == reasons
 
 
 def laid_over(form: str, folder: Path) -> tuple[TraceGaps, list[DeviceGaps]]:
@@ -177,14 +159,14 @@ def laid_over(form: str, folder: Path) -> tuple[TraceGaps, list[DeviceGaps]]:
 
 
 @pytest.mark.parametrize(("form", "code"), [("xplane", "several-hosts"), ("json", "calls-cross")])
-def test_hosts_laid_over_each_other_have_idle_times_and_no_causes(form: str, code: str, tmp_path: Path) -> None:
+def test_hosts_laid_over_each_other_have_idle_times_and_no_causes(form, code, tmp_path):
     trace, devices = laid_over(form, tmp_path)
     assert [(device.name, device.idle_share) for device in devices] == [("GPU 0", IDLE), ("GPU 1", IDLE)]
     assert all(code in device.reasons for device in devices)
     assert (trace.verdict, trace.by_cause) == ("cannot say", {})
 
 
-def test_a_few_calls_that_end_late_are_those_of_a_profiler(tmp_path: Path) -> None:
+def test_a_few_calls_that_end_late_are_those_of_a_profiler(tmp_path):
     made = stalled("json", OP)
     made.host += [Called("aten::late", did.begin + 800 * US, did.begin + 996 * US) for did in made.work[:4]]
     _, [device] = found_in(made, "json", tmp_path)
@@ -199,9 +181,7 @@ def test_a_few_calls_that_end_late_are_those_of_a_profiler(tmp_path: Path) -> No
         (3, "the driver is newer than the library", True, True),
     ],
 )
-def test_what_the_profiler_says_counts_where_events_are_missing(
-    field: int, text: str, idle: bool, note: bool, tmp_path: Path
-) -> None:
+def test_what_the_profiler_says_counts_where_events_are_missing(field, text, idle, note, tmp_path):
     made = stalled("xplane", OP)
     found, [device] = found_in_planes(tmp_path, *device_planes(made), host_plane(made), more=chunk(field, text))
     assert (device.idle_share is not None, bool(found.notes)) == (idle, note)

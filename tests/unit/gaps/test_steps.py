@@ -1,7 +1,5 @@
 """Steps of a run in a trace with a mark around each request: their waits, why the device idles, what is not said."""
 
-from __future__ import annotations
-
 import gzip
 from dataclasses import replace
 from pathlib import Path
@@ -48,11 +46,9 @@ def seen_in(made: Made, count: int = 24) -> DeviceSeen:
     return steps_of(read_xplane(as_xplane(made)), [True] * count)
 
 
-def test_the_gaps_of_the_steps_have_their_causes_and_each_step_its_wait() -> None:
+def test_the_gaps_of_the_steps_have_their_causes_and_each_step_its_wait():
     seen = seen_in(loop())
     assert seen.unknown is None
-    assert seen.window is not None
-    assert seen.gaps is not None
     # A quarter of the 23 whole steps is left out.
     assert (seen.window.count, seen.window.seconds) == (17, pytest.approx(0.17))
     assert seen.window.wait_ms.mean == pytest.approx(6.0)
@@ -65,15 +61,14 @@ def test_the_gaps_of_the_steps_have_their_causes_and_each_step_its_wait() -> Non
     assert [gpu.name for gpu in seen.gpus] == ["GPU 0"]
 
 
-def test_a_fetch_while_the_device_computes_is_no_wait() -> None:
+def test_a_fetch_while_the_device_computes_is_no_wait():
     made = loop()
     made.work += [Did(did.begin, did.begin + 9 * MS, None, 0, 8) for did in made.work]
     window = seen_in(made).window
-    assert window is not None
     assert window.wait_ms.mean == pytest.approx(0.0, abs=0.01)
 
 
-def test_what_lies_between_two_epochs_is_no_gap() -> None:
+def test_what_lies_between_two_epochs_is_no_gap():
     made, second = loop(41), (10 * 21 + 1) * MS
     for rows in (made.host, made.work):
         rows[:] = [
@@ -83,28 +78,24 @@ def test_what_lies_between_two_epochs_is_no_gap() -> None:
     came = [True] * 41
     came[20] = False
     seen = steps_of(read_xplane(as_xplane(made)), came)
-    assert seen.gaps is not None
     assert seen.gaps.seconds == pytest.approx(0.010 * 29)
     assert max(gap.ms for gap in seen.gaps.longest) < 10
-    assert seen.window is not None
     assert seen.window.wait_ms.max == pytest.approx(6.0)
 
 
-def test_several_devices_have_a_row_each_and_their_mean() -> None:
+def test_several_devices_have_a_row_each_and_their_mean():
     made = loop()
     made.work += [Did(did.begin, did.end + 2 * MS, None, 1) for did in made.work]
     seen = seen_in(made)
     assert [gpu.name for gpu in seen.gpus] == ["GPU 0", "GPU 1"]
     assert [gpu.idle_share for gpu in seen.gpus] == [pytest.approx(0.7005), pytest.approx(0.5005)]
     assert seen.idle_share == pytest.approx(0.6005)
-    assert seen.gaps is not None
     assert sum(seen.gaps.by_cause.values()) / (seen.gaps.seconds or 0) == pytest.approx(0.6005)
 
 
-def test_clocks_that_disagree_leave_the_idle_share_and_say_why_there_is_no_cause() -> None:
+def test_clocks_that_disagree_leave_the_idle_share_and_say_why_there_is_no_cause():
     seen = seen_in(loop(late=100))
     assert (seen.window, seen.idle_share) == (None, pytest.approx(0.7005))
-    assert seen.gaps is not None
     assert (seen.gaps.by_cause, seen.gaps.longest) == ({}, [])
     assert said("clocks-disagree", 24, 24) in (seen.unknown or "")
 
@@ -118,7 +109,7 @@ def test_clocks_that_disagree_leave_the_idle_share_and_say_why_there_is_no_cause
         (replace(loop(), work=loop().work[::2]), said("launches-lost", 11, 23)),
     ],
 )
-def test_what_spoils_everything_leaves_the_reason_alone(made: Made, why: str) -> None:
+def test_what_spoils_everything_leaves_the_reason_alone(made, why):
     seen = seen_in(made)
     assert (seen.window, seen.gaps, seen.idle_share) == (None, None, None)
     assert why in (seen.unknown or "")
@@ -133,7 +124,7 @@ def test_what_spoils_everything_leaves_the_reason_alone(made: Made, why: str) ->
         (None, said("not-written")),
     ],
 )
-def test_the_file_of_a_worker_is_read_and_removed(data: bytes | None, why: str | None, tmp_path: Path) -> None:
+def test_the_file_of_a_worker_is_read_and_removed(data, why, tmp_path):
     folder = tmp_path / "pipeprof-run-1"
     folder.mkdir()
     if data is not None:
@@ -145,13 +136,13 @@ def test_the_file_of_a_worker_is_read_and_removed(data: bytes | None, why: str |
     assert not folder.exists()
 
 
-def test_a_folder_that_no_run_has_made_is_read_and_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_no_run_has_made_is_read_and_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     assert read_device(DeviceRead([True], str(tmp_path))).unknown is not None
     assert (tmp_path / "mine.txt").exists()
 
 
-def test_fetches_of_tensorflow_inside_of_a_step_are_input_calls() -> None:
+def test_fetches_of_tensorflow_inside_of_a_step_are_input_calls():
     # A step begins each 10 ms; TensorFlow fetches 2 ms later, for 6 ms, and the device works from 8 to 11 ms.
     begun = [event(1, 10 * number * PS, 0) for number in range(24)]
     calls = [event(4, 10 * number * PS, 9 * PS) for number in range(24)]
@@ -168,19 +159,17 @@ def test_fetches_of_tensorflow_inside_of_a_step_are_input_calls() -> None:
         named(4, "KernelAndDeviceFunc::Run"),
     )
     window = steps_of(read_xplane(data), [True] * 24).window
-    assert window is not None
     assert window.wait_ms.mean == pytest.approx(6.0)
     assert (window.wait_share, window.busy_share) == (pytest.approx(0.6), pytest.approx(0.3))
 
 
-def test_a_trace_of_a_gpu_shows_when_it_ran_dry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trace_of_a_gpu_shows_when_it_ran_dry(tmp_path, monkeypatch):
     """An H200 and a loop in JAX: batches of 20.1 ms, steps of 9.4 ms alone, and a copy for which the loop waits."""
     path = tmp_path / "h200.xplane.pb"
     path.write_bytes(gzip.decompress((TRACES / "h200_jax_loop.xplane.pb.gz").read_bytes()))
     monkeypatch.setattr(steps, "LEAST_DEVICE_STEPS", 10)
     seen = steps_of(read_trace(path), [True] * 12, "input: next(iterator)")
     assert seen.unknown is None
-    assert seen.window is not None
     interval, waits = 1e3 * seen.window.seconds / seen.window.count, seen.window.wait_ms.mean
     assert seen.window.count == 8
     assert interval == pytest.approx(25.2, abs=0.1)
@@ -193,9 +182,7 @@ def test_a_trace_of_a_gpu_shows_when_it_ran_dry(tmp_path: Path, monkeypatch: pyt
     st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50)), max_size=8),
     st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=1, max_size=5),
 )
-def test_what_a_set_covers_of_a_time_is_the_sum_of_what_is_common(
-    lengths: list[tuple[int, int]], times: list[tuple[int, int]]
-) -> None:
+def test_what_a_set_covers_of_a_time_is_the_sum_of_what_is_common(lengths, times):
     edges = np.cumsum([length for pair in lengths for length in pair]).reshape(-1, 2).astype(np.int64)
     begins, ends = (np.array(values, np.int64) for values in zip(*map(sorted, times), strict=True))
     found = covered(*edges.T, begins, ends)

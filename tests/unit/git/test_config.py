@@ -1,7 +1,5 @@
 """The configuration that git runs with: nothing of a checkout's names a command or a place."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +23,7 @@ def listed(**values: str) -> bytes:
         "gpg.program", "trace2.eventtarget", "branch.x\ny.merge",
     ],
 )  # fmt: skip
-def test_of_a_repository_nothing_is_taken_that_names_a_command_or_a_place(key: str):
+def test_of_a_repository_nothing_is_taken_that_names_a_command_or_a_place(key):
     assert fixed_config(f"{key}\n/evil\0".encode()) == fixed_config(b"")
 
 
@@ -45,7 +43,7 @@ NAMES = st.text(st.characters(blacklist_characters="\0\n", blacklist_categories=
 
 
 @given(NAMES, NAMES)
-def test_no_name_or_value_adds_a_line(name: str, value: str):
+def test_no_name_or_value_adds_a_line(name, value):
     text = fixed_config(f"branch.{name}.merge\n{value}\0".encode())
     plain = fixed_config(b"")
     assert len(text.split("\n")) == len(plain.split("\n")) + 2

@@ -1,7 +1,5 @@
 """Temporary folders of trees: those of killed commands go, those of others stay."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os
@@ -27,7 +25,7 @@ def abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_folder_of_a_killed_command_is_removed_and_the_data_it_links_to_stays(abandoned: Path):
+def test_the_folder_of_a_killed_command_is_removed_and_the_data_it_links_to_stays(abandoned):
     with folder_for_trees(abandoned.parent) as folder:
         assert not abandoned.exists()
         assert folder.is_dir()
@@ -35,39 +33,39 @@ def test_the_folder_of_a_killed_command_is_removed_and_the_data_it_links_to_stay
     assert not folder.exists()
 
 
-def test_the_folder_of_a_command_that_runs_stays(abandoned: Path):
+def test_the_folder_of_a_command_that_runs_stays(abandoned):
     with folder_for_trees(abandoned.parent) as one, folder_for_trees(abandoned.parent) as other:
         assert one != other
         assert one.is_dir()
         assert other.is_dir()
 
 
-def test_a_folder_that_was_just_made_stays(abandoned: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_folder_that_was_just_made_stays(abandoned, monkeypatch):
     monkeypatch.setattr(calls, "NEW_SECONDS", 60.0)
     with folder_for_trees(abandoned.parent):
         assert abandoned.is_dir()
 
 
-def test_the_folder_of_another_user_stays(abandoned: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_folder_of_another_user_stays(abandoned, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: abandoned.stat().st_uid + 1)
     with folder_for_trees(abandoned.parent):
         assert abandoned.is_dir()
 
 
-def test_a_folder_of_the_users_with_such_a_name_stays(abandoned: Path):
+def test_a_folder_of_the_users_with_such_a_name_stays(abandoned):
     (abandoned / calls.MARK).unlink()
     with folder_for_trees(abandoned.parent):
         assert (abandoned / "spec.yaml").exists()
 
 
-def test_a_link_is_not_followed(abandoned: Path):
+def test_a_link_is_not_followed(abandoned):
     link = abandoned.parent / f"{TREES}link"
     link.symlink_to(abandoned.parent / "data")
     with folder_for_trees(abandoned.parent):
         assert (abandoned.parent / "data" / "kept.bin").exists()
 
 
-def test_where_there_are_no_locks_nothing_is_removed(abandoned: Path, monkeypatch: pytest.MonkeyPatch):
+def test_where_there_are_no_locks_nothing_is_removed(abandoned, monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks available")
 

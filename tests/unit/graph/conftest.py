@@ -14,7 +14,7 @@ import pytest
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.time.stage_table import explain_stages
 
@@ -62,18 +62,9 @@ def every(request: pytest.FixtureRequest, recorded: Callable[[str], Recorded]) -
 def node(id: str, op: str, *inputs: str, **told: Any) -> Node:
     """A node of a graph with nothing but what is told of it; what is no field of a node is an argument of its stage."""
     known = {one.name for one in fields(Node)}
-    plain: dict[str, Any] = {
-        "name": None,
-        "key": None,
-        "owner": None,
-        "depth": 0,
-        "functions": (),
-        "bodies": (),
-        "stateful_op": None,
-        "stateful": False,
-        "files": False,
-        "arguments": {name: value for name, value in told.items() if name not in known},
-    }
+    plain: dict[str, Any] = dict.fromkeys(("name", "key", "owner", "stateful_op"))
+    plain |= {"depth": 0, "functions": (), "bodies": (), "stateful": False, "files": False}
+    plain |= {"arguments": {name: value for name, value in told.items() if name not in known}}
     return Node(id=id, op=op, inputs=inputs, **(plain | {name: told[name] for name in told if name in known}))
 
 
@@ -96,3 +87,8 @@ def iterator(
         "parameters": {"parallelism": parallelism} if calls is not None else {},  # type: ignore[typeddict-item]
         "ratio": 4.0 if name == "BatchV2" else 1.0, "inputs": list(inputs),
     }  # fmt: skip
+
+
+def look(*below: ModelNodeDict, id: int = 1) -> ModelDict:
+    root = iterator(id, "Root", below[0]["id"], elements=below[0]["num_elements"])
+    return {"output": id, "nodes": [root, *below], "ram_budget": 0.0}

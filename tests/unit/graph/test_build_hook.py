@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.observe.build_hook import BuildHook, WatchedCall, _name, callers
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook, WatchedCall, _name
+
+
+def users(*_: object) -> None:
+    """A profiler of the user's."""
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +25,7 @@ def restored() -> Iterator[None]:
     left = sys.getprofile(), threading.getprofile()
     sys.setprofile(before)
     threading.setprofile(in_threads)
-    assert left == (before, in_threads)
+    assert left in ((before, in_threads), (users, in_threads))
 
 
 def double(number: int) -> int:
@@ -97,17 +101,16 @@ def test_threads_that_the_block_starts_are_watched_for_returns_and_let_go_afterw
 def test_a_profiler_that_was_there_is_called_and_put_back() -> None:
     heard: list[tuple[str, str]] = []
 
-    def users(frame: Any, event: str, _: Any) -> None:
+    def hears(frame: Any, event: str, _: Any) -> None:
         heard.append((event, frame.f_code.co_name))
 
     before = sys.getprofile()
-    sys.setprofile(users)
-    try:
-        with BuildHook([]):
-            double(1)
-        assert sys.getprofile() is users
-    finally:
-        sys.setprofile(before)
+    sys.setprofile(hears)
+    with BuildHook([]):
+        double(1)
+    left = sys.getprofile()
+    sys.setprofile(before)
+    assert left is hears
     assert [event for event, function in heard if function == "double"] == ["call", "return"]
 
 
@@ -125,19 +128,11 @@ def test_hooks_inside_each_other_both_report() -> None:
 
 def test_a_profiler_that_the_build_sets_stays_and_is_noted() -> None:
     reports = Reports()
-
-    def users(*_: object) -> None:
-        pass
-
-    before = sys.getprofile()
-    try:
-        with BuildHook([(double, reports)]) as hook:
-            double(1)
-            sys.setprofile(users)
-            double(2)
-        assert sys.getprofile() is users
-    finally:
-        sys.setprofile(before)
+    with BuildHook([(double, reports)]) as hook:
+        double(1)
+        sys.setprofile(users)
+        double(2)
+    assert sys.getprofile() is users
     assert reports.seen == [("double", 2)]
     assert (hook.problem, hook.partly) == ("the target set a profiler of its own", True)
 
@@ -153,16 +148,6 @@ def test_a_profiler_that_is_no_function_is_left_in_place(monkeypatch: pytest.Mon
     assert (hook.problem, hook.partly) == ("another profiler was running already", False)
 
 
-def test_callers_are_innermost_first() -> None:
-    def names() -> list[str]:
-        return [frame.f_code.co_name for frame in callers(sys._getframe())]
-
-    def outer() -> list[str]:
-        return names()
-
-    assert outer()[:2] == ["outer", "test_callers_are_innermost_first"]
-
-
 class Made:
     def __init__(self, number: int) -> None:
         number += 1
@@ -170,28 +155,18 @@ class Made:
 
 
 def test_calls_are_looked_at_from_their_begin_to_their_end() -> None:
-    seen: list[tuple[str, Any, Any]] = []
+    began, ended = [], Reports()
 
-    def watched(function: Any) -> WatchedCall:
-        return WatchedCall(
-            function,
-            lambda frame: seen.append(("began", frame.f_code.co_name, frame.f_locals["number"])),
-            lambda frame, value: seen.append(("ended", frame.f_code.co_name, value)),
-        )
+    def begin(frame: FrameType) -> None:
+        began.append((frame.f_code.co_name, frame.f_locals["number"]))
 
-    with BuildHook([], [watched(double), watched(fail), watched(Made)]):
+    with BuildHook([], [WatchedCall(one, begin, ended) for one in (double, fail, Made)]):
         double(2)
         with pytest.raises(ValueError, match="3"):
             fail(3)
         assert Made(4).number == 5
-    assert seen == [
-        ("began", "double", 2),
-        ("ended", "double", 4),
-        ("began", "fail", 3),
-        ("ended", "fail", None),
-        ("began", "__init__", 4),
-        ("ended", "__init__", None),
-    ]
+    assert began == [("double", 2), ("fail", 3), ("__init__", 4)]
+    assert ended.seen == [("double", 4), ("fail", None), ("__init__", None)]
 
 
 class Layer:

@@ -67,27 +67,17 @@ def test_nothing_seen_is_not_nothing_done(recorded: Load) -> None:
     one = recorded("epochs")
     graph = one.executed_graph
     first, last = one.snapshots[0], one.snapshots[1]
-    source = next(node.id for node in graph.walk() if node.family == "Map")
-    threw_all_away = {
-        **last,
-        "nodes": [
-            node | {"num_elements": 0, "processing_time": 0} if node["name"] == "Map" else node
-            for node in last["nodes"]
-        ],
-    }
-    assert measure(graph, [(first, threw_all_away)]).by_id[source].unseen
+    none = {"num_elements": 0, "processing_time": 0}
+    nodes = [node | none if node["name"] == "Map" else node for node in last["nodes"]]
+    found = measure(graph, [(first, {**last, "nodes": nodes})])
+    assert found.by_id[next(node.id for node in graph.walk() if node.family == "Map")].unseen
 
 
 @pytest.mark.parametrize(
     ("seen", "expected", "unseen"),
     [
-        (16, 5008, True),
-        (16, 160, False),
-        (63, 63 * 51, True),
-        (64, 64 * 51, False),
-        (5008, 5008, False),
-        (5008, 5008 * 99, False),
-        (5008, 5008 * 101, True),
+        *((16, 5008, True), (16, 160, False), (63, 63 * 51, True), (64, 64 * 51, False)),
+        *((5008, 5008, False), (5008, 5008 * 99, False), (5008, 5008 * 101, True)),
     ],
 )
 def test_a_few_first_elements_do_not_stand_for_thousands(seen: int, expected: int, unseen: bool) -> None:

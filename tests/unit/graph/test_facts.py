@@ -57,16 +57,12 @@ def test_captured_tensors_are_no_components() -> None:
     assert (found["reads"], found["passes"]) == ([0], [None, None])
 
 
-def test_functions_that_are_called_are_followed() -> None:
+def test_functions_that_are_called_are_followed_and_of_one_that_is_not_there_nothing_is_said() -> None:
     inner = function("g", "a b", ["b", "sum:z:0"], node("sum", "AddV2", "a", "a"))
     call = node("call", "StatefulPartitionedCall", "x", "y", calls="g")
     outer = function("f", "x y", ["call:output:0", "call:output:1"], call)
     found = read(outer, inner, ranks=[0, 0])
     assert (found["reads"], found["passes"]) == ([0], [1, None])
-
-
-def test_of_a_function_that_is_not_there_nothing_is_said() -> None:
-    outer = function("f", "x", ["call:output:0"], node("call", "PartitionedCall", "x", calls="gone"))
     found = read(outer)
     assert (found["reads"], found["passes"], found["elementwise"]) == (None, None, False)
 
@@ -158,17 +154,15 @@ def test_elementwise(op: str, ranks: list[int | None], of_constant: tuple[int, .
     assert read(function("f", "x", ["result:z:0"], value, result), ranks=ranks)["elementwise"] is expected
 
 
-def test_components_of_different_rank_do_not_go_together_on_a_batch() -> None:
+@pytest.mark.parametrize(
+    ("ranks", "captured", "expected"),
+    [([1, 1], [], True), ([0, 1], [], False), ([1], [1], True), ([0], [1], False), ([0], [None], None)],
+)
+def test_components_and_captured_tensors_of_another_rank_do_not_go_together_on_a_batch(
+    ranks: list[int | None], captured: list[int | None], expected: bool | None
+) -> None:
     body = function("f", "x y", ["result:z:0"], node("result", "Mul", "x", "y"))
-    assert read(body, ranks=[1, 1])["elementwise"] is True
-    assert read(body, ranks=[0, 1])["elementwise"] is False
-
-
-def test_captured_tensors_are_broadcast_too() -> None:
-    body = function("f", "x table", ["result:z:0"], node("result", "Mul", "x", "table"))
-    assert read(body, ranks=[1], captured=[1])["elementwise"] is True
-    assert read(body, ranks=[0], captured=[1])["elementwise"] is False
-    assert read(body, ranks=[0], captured=[None])["elementwise"] is None
+    assert read(body, ranks=ranks, captured=captured)["elementwise"] is expected
 
 
 def test_a_result_that_does_not_depend_on_the_element_is_not_elementwise() -> None:

@@ -5,6 +5,8 @@ import sys
 import pytest
 
 from pipeprof.pipelines.graph.align import join, match
+from pipeprof.pipelines.graph.costs.costs import Costs
+from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch
 from pipeprof.pipelines.graph.elements import cardinalities, component_names, final_elements
 from pipeprof.pipelines.graph.observe.reading import shapes
 from pipeprof.pipelines.graph.read.records import dataset_node
@@ -28,7 +30,7 @@ def long_graph():
     nodes = [dataset_node(f"map{number}", "MapDataset", [f"map{number - 1}"]) for number in range(LONG, 1, -1)]
     nodes += [dataset_node("map1", "MapDataset", ["range"]), dataset_node("range", "RangeDataset", [])]
     for node in nodes:
-        node["output_types"], node["output_shapes"] = ["int64"], [[]]
+        node["output_types"], node["output_shapes"], node["functions"] = ["int64"], [[]], ["f"]
     nodes[-1]["arguments"] = {"start": 0, "stop": 7, "step": 1}
     return StageGraph.from_dict({"root": f"map{LONG}", "reason": None, "nodes": nodes})
 
@@ -47,6 +49,7 @@ def test_facts_that_follow_from_the_inputs():
     assert set(shapes(graph).values()) == {((),)}
     assert final_elements(graph) is not None
     assert len(component_names(graph)) == LONG + 1
+    assert calls_per_batch(graph, Costs(), {}, 1)["map1"] == 1.0
 
 
 def test_a_model_is_matched_to_its_graph():

@@ -9,13 +9,8 @@ from pipeprof.pipelines.meaning.executed_ops import is_dataset, written_op
 @pytest.mark.parametrize(
     ("op", "word"),
     [
-        ("MapDataset", "map"),
-        ("ParallelMapDatasetV2", "map"),
         ("MapAndBatchDataset", "map+batch"),
-        ("ParallelInterleaveDatasetV4", "interleave"),
         ("ShuffleAndRepeatDatasetV2", "shuffle+repeat"),
-        ("TensorSliceDataset", "from_tensor_slices"),
-        ("TFRecordDatasetV2", "TFRecordDataset"),
         ("CSVDatasetV2", "CsvDataset"),
         ("PaddedBatchDatasetV2", "padded_batch"),
         ("GroupByWindowDataset", "group_by_window"),
@@ -27,37 +22,27 @@ def test_ops_have_the_names_their_users_know(op: str, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("op", "node"),
+    ("op", "node", "same"),
     [
-        ("ParallelMapDatasetV2", "ParallelMapV2"),
-        ("RepeatDataset", "ForeverRepeat"),
-        ("RepeatDataset", "FiniteRepeat"),
-        ("CacheDatasetV2", "MemoryCache"),
-        ("CacheDatasetV2", "FileCache"),
-        ("TensorDataset", "FromTensor"),
-        ("ShuffleDatasetV3", "Shuffle"),
-        ("SomethingNewDatasetV7", "SomethingNewV7"),
+        ("ParallelMapDatasetV2", "ParallelMapV2", True),
+        ("RepeatDataset", "ForeverRepeat", True),
+        ("CacheDatasetV2", "MemoryCache", True),
+        ("CacheDatasetV2", "FileCache", True),
+        ("TensorDataset", "FromTensor", True),
+        ("ShuffleDatasetV3", "Shuffle", True),
+        ("SomethingNewDatasetV7", "SomethingNewV7", True),
+        ("MapDataset", "ParallelMapV2", False),
+        ("RepeatDataset", "Repeat", False),
     ],
 )
-def test_the_model_calls_iterators_by_other_names(op: str, node: str) -> None:
-    assert in_model(op, node)
+def test_the_model_calls_iterators_by_other_names(op: str, node: str, same: bool) -> None:
+    assert in_model(op, node) is same
 
 
-@pytest.mark.parametrize(("op", "node"), [("MapDataset", "ParallelMapV2"), ("RepeatDataset", "Repeat")])
-def test_similar_names_are_not_the_same(op: str, node: str) -> None:
-    assert not in_model(op, node)
-
-
-def test_options_are_no_stages() -> None:
-    assert is_option("MaxIntraOpParallelismDataset")
-    assert is_option("OptionsDataset")
-    assert not is_option("PrefetchDataset")
-
-
-def test_consumers_of_datasets_are_no_datasets() -> None:
-    assert is_dataset("BatchDatasetV2")
-    assert not is_dataset("ReduceDataset")
-    assert not is_dataset("DatasetCardinality")
+def test_options_and_consumers_are_no_datasets() -> None:
+    options = ["MaxIntraOpParallelismDataset", "OptionsDataset", "PrefetchDataset"]
+    assert [is_option(op) for op in options] == [True, True, False]
+    assert [is_dataset(op) for op in ("BatchDatasetV2", "ReduceDataset", "DatasetCardinality")] == [True, False, False]
 
 
 def test_numbers_are_found_behind_captured_tensors() -> None:
@@ -66,5 +51,4 @@ def test_numbers_are_found_behind_captured_tensors() -> None:
     assert argument_names("ZipDataset", 2) == ["", ""]
     assert argument_names("RangeDataset", 0) == []
     assert argument_names("ShuffleDataset", 4) == ["", "buffer_size", "seed", "seed2"]
-    assert argument_names("ShuffleAndRepeatDataset", 5) == ["", "buffer_size", "seed", "seed2", "count"]
     assert argument_names("ShuffleAndRepeatDatasetV2", 6) == ["", "buffer_size", "seed", "seed2", "count", ""]

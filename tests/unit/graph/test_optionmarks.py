@@ -37,10 +37,6 @@ def test_fields_of_no_use_are_passed_over() -> None:
     assert read_options(message) == {"deterministic": True}
 
 
-def test_nothing_set() -> None:
-    assert read_options(b"") == {}
-
-
 @given(st.binary(max_size=64))
 def test_any_bytes_are_survived(message: bytes) -> None:
     assert all(isinstance(value, (bool, int)) for value in read_options(message).values())

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.graph.error_stage import call_path, enclosing_stage
+from pipeprof.pipelines.graph.read.records import dataset_node
 
 from .conftest import GRAPHS
 
@@ -48,11 +49,7 @@ def test_other_text_blames_nobody() -> None:
 
 
 def graph(*ops: str) -> dict[str, Any]:
-    nodes = [
-        {"id": str(n), "op": op, "key": None, "calls": [], "functions": [], "ops": [], "owner": None}
-        for n, op in enumerate(ops)
-    ]
-    return {"root": "0", "reason": None, "nodes": nodes}
+    return {"root": "0", "reason": None, "nodes": [dataset_node(str(n), op, []) for n, op in enumerate(ops)]}
 
 
 @pytest.mark.parametrize(

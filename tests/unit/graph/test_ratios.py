@@ -9,25 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs import costs
-from pipeprof.pipelines.graph.costs.costs import Costs, measure
+from pipeprof.pipelines.graph.costs.costs import measure
 from pipeprof.pipelines.graph.costs.stretches import elements_of_pass
-from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, dataset_node
-from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.time.stage_table import calls_per_batch, explain_stages
+from pipeprof.pipelines.graph.read.records import ModelDict
+from pipeprof.pipelines.graph.stages import Node
+from pipeprof.profiles.time.stage_table import calls_per_batch
 
-from .conftest import NOTHING, graph, iterator, node
+from .conftest import NOTHING, graph, iterator, look, node
 
 ROWS = node("map::f::rows", "TensorSliceDataset", owner="flat")
 PARSED = node("parse", "ParallelMapDatasetV2", "range")
 FLAT = node("flat", "FlatMapDataset", "parse", bodies=("map::f::rows",))
 FRAMES = [node("range", "RangeDataset"), PARSED, ROWS, FLAT, node("shuffle", "ShuffleAndRepeatDatasetV2", "flat")]
-
-
-def look(*below: ModelNodeDict) -> ModelDict:
-    root = iterator(1, "Root", below[0]["id"], elements=below[0]["num_elements"])
-    return {"output": 1, "nodes": [root, *below], "ram_budget": 0.0}
 
 
 def frames(epoch: int, *, given: int, parsed: int, flat: int, held: int = 1000) -> ModelDict:
@@ -120,80 +114,35 @@ def test_only_whole_epochs_count_where_two_ended() -> None:
     assert not measure(unbatched, [*taken, (NOTHING, dropped(9, 900, "Unbatch"))]).ratios["unbatch"].whole
 
 
-def swallowing(
-    drawn: int, made: int, *, calls: float | None = None, each: int | None = None
-) -> tuple[StageGraph, ModelDict]:
-    op, name = ("MapDataset", "Map") if calls is None else ("ParallelMapDatasetV2", "ParallelMap")
-    map_ = node("map", op, "range")
-    if each is not None:
-        rows = node("map::f::range", "RangeDataset", owner="map", start=0, stop=each, step=1)
-        map_, name = node("map", "FlatMapDataset", "range", bodies=("map::f::range",)), "FlatMap"
-    inside = [] if each is None else [rows]
-    seen = look(
-        iterator(2, "IgnoreErrors", 3, elements=made),
-        iterator(3, name, 4, elements=made, calls=calls),
-        iterator(4, "Range", elements=drawn),
-    )
-    return graph(node("range", "RangeDataset"), *inside, map_, node("end", "IgnoreErrorsDataset", "map")), seen
+MAPPED = [node("map", "MapDataset", "range")]
+IN_PARALLEL = [node("map", "ParallelMapDatasetV2", "range")]
+TWENTY_EACH = [
+    node("map::f::range", "RangeDataset", owner="map", start=0, stop=20, step=1),
+    node("map", "FlatMapDataset", "range", bodies=("map::f::range",)),
+]
 
 
 @pytest.mark.parametrize(
-    ("drawn", "made", "calls", "each", "lost"),
+    ("nodes", "name", "drawn", "made", "lost"),
     [
-        (1000, 979, None, None, 20),
-        (1000, 980, 8.0, None, 12),
-        (1000, 992, 8.0, None, None),
-        (615, 12_104, None, 20, 8.8),
-        (615, 12_300, None, 20, None),
+        (MAPPED, "Map", 1000, 979, [20]),
+        (IN_PARALLEL, "ParallelMap", 1000, 980, [12]),
+        (IN_PARALLEL, "ParallelMap", 1000, 992, []),
+        (TWENTY_EACH, "FlatMap", 615, 12_104, [8.8]),
+        (TWENTY_EACH, "FlatMap", 615, 12_300, []),
     ],
 )
-def test_what_ignore_errors_swallows(
-    drawn: int, made: int, calls: float | None, each: int | None, lost: float | None
-) -> None:
+def test_what_ignore_errors_swallows(nodes: list[Node], name: str, drawn: int, made: int, lost: list[float]) -> None:
     """Elements on their way are not lost: as many as there are calls at a time."""
-    executed, seen = swallowing(drawn, made, calls=calls, each=each)
-    found: Costs = measure(executed, [(NOTHING, seen)])
-    if lost is None:
-        assert found.lost == []
-    else:
-        (only,) = found.lost
-        assert (only.place, only.swallowed_by, only.taken) == ("map", "end", drawn)
-        assert only.number == pytest.approx(lost)
-
-
-def test_all_copies_of_one_stage_of_a_spec_count_in_its_row() -> None:
-    """``rejection_resample`` reads its input twice: once filtered, once not."""
-    nodes = [
-        dataset_node("selector", "RandomDataset", []),
-        dataset_node("range", "RangeDataset", []),
-        dataset_node("load", "ParallelMapDatasetV2", ["range"]),
-        dataset_node("range again", "RangeDataset", []),
-        dataset_node("load again", "ParallelMapDatasetV2", ["range again"]),
-        dataset_node("kept", "FilterDataset", ["load again"]),
-        dataset_node("chosen", "DirectedInterleaveDataset", ["selector", "load", "kept"]),
-        dataset_node("last", "MapDataset", ["chosen"]),
-    ]
-    keys = {"range": "source", "load": "stages_0", "last": "stages_2"}
-    for one in nodes:
-        one["key"] = keys.get(one["id"].removesuffix(" again"), f"{one['op']}:{one['id']}")
-    whole: GraphDict = {"root": "last", "reason": None, "nodes": nodes}
     seen = look(
-        iterator(2, "Map", 3, elements=100),
-        iterator(3, "DirectedInterleave", 4, 5, 7, elements=100),
-        iterator(4, "Random", elements=100),
-        iterator(5, "ParallelMap", 6, elements=50, calls=2.0, ms=500),
-        iterator(6, "Range", elements=50),
-        iterator(7, "Filter", 8, elements=50),
-        iterator(8, "ParallelMap", 9, elements=450, calls=2.0, ms=4500),
-        iterator(9, "Range", elements=450),
+        iterator(2, "IgnoreErrors", 3, elements=made),
+        iterator(3, name, 4, elements=made, calls=8.0 if name == "ParallelMap" else None),
+        iterator(4, "Range", elements=drawn),
     )
-    ops = {"source": "range", "stages.0": "map", "stages.1": "rejection_resample", "stages.2": "map"}
-    graphs = StageGraphs(StageGraph.from_dict(whole), StageGraph.from_dict(whole), by_address=True, ops=ops)
-    rows, _ = explain_stages(graphs, [(NOTHING, seen)], batches=10)
-    assert [row.id for row in rows] == ["source", "stages.0", "stages.1", "stages.2"]
-    load, resampled = rows[1], rows[2]
-    assert (load.elements, load.time_ms_per_batch, load.threads) == (500, 500.0, 4.0)
-    assert (resampled.op, resampled.inputs_each, resampled.inputs_each_by) == ("rejection_resample", 5.0, "counters")
+    executed = graph(node("range", "RangeDataset"), *nodes, node("end", "IgnoreErrorsDataset", "map"))
+    found = measure(executed, [(NOTHING, seen)]).lost
+    assert [one.number for one in found] == pytest.approx(lost)
+    assert all((one.place, one.swallowed_by, one.taken) == ("map", "end", drawn) for one in found)
 
 
 HELD_OUT = graph(
@@ -214,26 +163,23 @@ def held_out(epoch: int, *, batches: int, loaded: int, held: int = 0, ended: boo
         iterator(id + 5, "ParallelMap", id + 6, elements=loaded, ms=loaded),
         iterator(id + 6, "Range", elements=loaded),
     ]
-    top = (
-        iterator(id + 2, "Prefetch", id + 3, elements=batches, held=held),
-        {**iterator(id + 3, "Batch", *([] if ended else [id + 4]), elements=made), "ratio": 16.0},
-    )
-    found = look(*top, *([] if ended else below))
-    return {**found, "output": id, "nodes": [{**found["nodes"][0], "id": id}, *found["nodes"][1:]]}
+    batch = iterator(id + 3, "Batch", *([] if ended else [id + 4]), elements=made)
+    prefetch = iterator(id + 2, "Prefetch", id + 3, elements=batches, held=held)
+    return look(prefetch, {**batch, "ratio": 16.0}, *([] if ended else below), id=id)
 
 
 def test_what_a_skip_drops_at_the_start_of_an_epoch_goes_in_once() -> None:
     """Of each epoch the model is read at its beginning, while elements are dropped, in its middle and at its end."""
-    segments = []
+    looks = []
     for epoch in (1, 2, 3):
-        looks = [
+        looks += [
             NOTHING,
             held_out(epoch, batches=0, loaded=700),
             held_out(epoch, batches=3, loaded=1144, held=1),
             held_out(epoch, batches=8, loaded=1200, ended=True),
         ]
-        segments += itertools.pairwise(looks)
-    segments.append((NOTHING, held_out(4, batches=0, loaded=900)))
+    looks += [NOTHING, held_out(4, batches=0, loaded=900)]
+    segments = [pair for pair in itertools.pairwise(looks) if pair[1] is not NOTHING]
     found = measure(HELD_OUT, segments)
     assert found.by_id["load"].elements == pytest.approx(3 * 1200 + 900, rel=0.02)
     assert calls_per_batch(HELD_OUT, found, {}, 24)["load"] == 150.0

@@ -12,7 +12,7 @@ from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch, threads_i
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node
 
-from .conftest import NOTHING, Recorded, graph, iterator, node
+from .conftest import NOTHING, Recorded, graph, iterator, look, node
 
 Load = Callable[[str], Recorded]
 RANGE, MAP = node("range", "RangeDataset"), node("map", "ParallelMapDatasetV2", "range")
@@ -20,21 +20,20 @@ SHUFFLE, BATCH = node("shuffle", "ShuffleDatasetV3", "map"), node("batch", "Batc
 PLAIN = graph(RANGE, MAP, SHUFFLE, BATCH)
 
 
-def look(batches: int, *below: ModelNodeDict) -> ModelDict:
+def batched(batches: int, *below: ModelNodeDict) -> ModelDict:
     """The iterator after so many batches, with what of it is alive below its batch."""
-    inputs = [below[0]["id"]] if below else []
-    nodes = [iterator(1, "Root", 2, elements=batches), iterator(2, "BatchV2", *inputs, elements=batches), *below]
-    return {"output": 1, "nodes": nodes, "ram_budget": 0.0}
+    return look(iterator(2, "BatchV2", *(one["id"] for one in below), elements=batches), *below)
 
 
 def filled(batches: int, ms: int = 30) -> ModelDict:
     """A shuffle of 100 elements whose input has ended."""
-    return look(batches, iterator(3, "Shuffle", elements=4 * batches, held=100 - 4 * batches, ms=ms))
+    return batched(batches, iterator(3, "Shuffle", elements=4 * batches, held=100 - 4 * batches, ms=ms))
 
 
 def test_what_filled_a_shuffle_is_told_by_what_it_gave_and_holds():
     # Three epochs of 25 batches; each is looked at after its first batch and when it has ended.
-    costs = measure(PLAIN, [(NOTHING, filled(1)), (filled(1), look(25))] * 3)
+    costs = measure(PLAIN, [(NOTHING, filled(1)), (filled(1), batched(25))] * 3)
+    assert unread_elements(PLAIN, costs, {}) == {}, "nothing was traced"
     found = unread_elements(PLAIN, costs, {"map": 10.0, "range": 10.0})
     assert found == {"map": 300.0, "range": 300.0}
     assert costs.by_id["shuffle"].elements == pytest.approx(300)
@@ -52,11 +51,6 @@ def test_a_buffer_inside_a_function_that_is_given_its_dataset_has_no_input_to_co
     given = graph(node("shuffle", "ShuffleDatasetV3"), BATCH)
     costs = measure(given, [(NOTHING, filled(1)), (filled(1), filled(20))])
     assert (costs.by_id["shuffle"].inputs, costs.by_id["shuffle"].elements) == (None, 80.0)
-
-
-def test_without_a_trace_nothing_is_said():
-    costs = measure(PLAIN, [(NOTHING, filled(1)), (filled(1), look(25))])
-    assert unread_elements(PLAIN, costs, {}) == {}
 
 
 def read(**elements: float) -> Costs:
@@ -100,8 +94,7 @@ def test_below_a_cache(traced: dict[str, float], found: float | None):
 
 
 def test_a_cache_that_was_seen_being_filled_did_not_only_serve():
-    costs = read(top=10.0)
-    costs.by_id["map"] = Cost(unseen=True)
+    costs = Costs({**read(top=10.0).by_id, "map": Cost(unseen=True)})
     top = node("top", "BatchDatasetV2", "cache", batch_size=4)
     assert "map" not in unread_elements(graph(RANGE, MAP, CACHE, top), costs, {"cache": 100.0})
 
@@ -116,12 +109,9 @@ def test_a_part_that_others_follow_has_its_share_of_a_pass():
     joins = [node("ab", "ConcatenateDataset", "a", "b"), node("abc", "ConcatenateDataset", "ab", "c")]
     joined = graph(*parts, *joins)
 
-    def at(elements: int, *below: ModelNodeDict) -> ModelDict:
-        nodes = [iterator(1, "Root", 2, elements=elements), iterator(2, "Concatenate", 3, elements=elements), *below]
-        return {"output": 1, "nodes": nodes, "ram_budget": 0.0}
-
     def early(elements: int, part: int) -> ModelDict:
-        return at(elements, iterator(3, "Concatenate", 4, elements=elements), iterator(4, "Range", elements=part))
+        both = (iterator(id, "Concatenate", id + 1, elements=elements) for id in (2, 3))
+        return look(*both, iterator(4, "Range", elements=part))
 
     # Half of a pass of 36: all of the first part, half of the second. The trace saw the second and the third alone.
     costs = measure(joined, [(NOTHING, early(9, 9)), (early(9, 9), early(18, 6))])
@@ -189,12 +179,6 @@ def test_calls_are_those_that_the_graph_fixes_or_the_counters_tell(
     nodes: tuple[Node, ...], counted: dict[str, float], expected: dict[str, float]
 ) -> None:
     assert calls(*nodes, counted=counted) == expected
-
-
-def test_of_a_thousand_stages_each_has_its_calls():
-    maps = [node(f"m{number}", "MapDataset", f"m{number - 1}" if number else "range", **F) for number in range(3000)]
-    found = calls(ENDLESS, *maps, node("batch", "BatchDatasetV2", "m2999", batch_size=2))
-    assert found == {one.id: 2.0 for one in maps}
 
 
 PARALLEL = node("map", "ParallelMapDatasetV2", "range")

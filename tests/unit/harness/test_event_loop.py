@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,9 +42,6 @@ def line(message: Any) -> bytes:
     return encode(changes(message)).encode()
 
 
-ANSWER = line(Answer())
-
-
 @dataclass
 class Scene:
     """A watch whose waiting for pipes moves the clock on instead, and a plan of what happens when."""
@@ -57,7 +55,6 @@ class Scene:
     plan: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
     saved: list[float] = field(default_factory=list)
-    told: int = 0
     asked_at: list[tuple[str, float]] = field(default_factory=list)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
@@ -69,10 +66,7 @@ class Scene:
         self.at(seconds, lambda: self.worker.say(b"".join(map(line, messages))))
 
     def ends(self, seconds: float, status: int = 0) -> None:
-        def end() -> None:
-            self.worker.returncode = status
-
-        self.at(seconds, end)
+        self.at(seconds, lambda: setattr(self.worker, "returncode", status))
 
     def interrupt(self, seconds: float, number: int = signal.SIGINT) -> None:
         self.at(seconds, lambda: self.signals._handle(number, None))
@@ -103,9 +97,6 @@ class Scene:
     def save(self) -> None:
         self.saved.append(self.clock.now - START)
 
-    def on_message(self) -> None:
-        self.told += 1
-
     def run(self) -> tuple[Ended, float]:
         """How it ended, and how many seconds after the start."""
         ended = self.watch.run()
@@ -118,18 +109,12 @@ REAL_SELECT = watches.select.select
 
 @pytest.fixture
 def scene(monkeypatch):
-    class Module:
-        """`select` as the watch sees it."""
-
-        def select(self, *arguments):
-            return made.select(*arguments)
-
     clock = FakeSeconds(START)
-    monkeypatch.setattr(watches, "select", Module())
     with FakeWorker() as worker, Signals().installed() as signals:
         observed = Observed(clock=clock)
         sampler = FakeSampler()
         made = Scene(clock, worker, signals, sampler, observed, None)
+        monkeypatch.setattr(watches, "select", SimpleNamespace(select=made.select))
         made.watch = Watch(
             worker=worker,
             observed=observed,
@@ -137,7 +122,7 @@ def scene(monkeypatch):
             signals=signals,
             timeout=TIMEOUT,
             end_at=None,
-            on_message=made.on_message,
+            on_message=lambda: None,
             save=made.save,
             clock=clock,
         )
@@ -149,33 +134,17 @@ def scene(monkeypatch):
         yield made
 
 
-def answers(scene: Scene, after: float | None = None, *more: dict) -> None:
-    """The worker answers a look at once, or some seconds later."""
+def reacts(scene: Scene, to: str, after: float, *messages: Any) -> None:
+    """Let the worker say something some seconds after a command; after "stop" it ends."""
     note = scene.worker.script
 
     def script(word: str) -> None:
         note(word)
-        if word != "look":
-            return
-        say = lambda: scene.worker.say(ANSWER + b"".join(map(line, more)))  # noqa: E731 - twice the same
-        if after is None:
-            say()
-        else:
-            scene.at(scene.clock.now - START + after, say)
-
-    scene.worker.script = script
-
-
-def finishes(scene: Scene, after: float, *messages: Any) -> None:
-    """The worker says its last words some seconds after it is asked to stop, and ends."""
-    note = scene.worker.script
-
-    def script(word: str) -> None:
-        note(word)
-        if word == "stop":
+        if word == to:
             now = scene.clock.now - START
-            scene.says(now + after, *messages, DONE)
-            scene.ends(now + after + 0.001)
+            scene.says(now + after, *messages)
+            if to == "stop":
+                scene.ends(now + after + 0.001)
 
     scene.worker.script = script
 
@@ -184,13 +153,16 @@ def finishes(scene: Scene, after: float, *messages: Any) -> None:
 
 
 def test_a_worker_that_ends_by_itself(scene):
+    printed = []
+    scene.at(0.5, lambda: scene.worker.print(b"hello"))
     scene.says(1, phase("measure"), measured(drained()), DONE)
+    scene.at(1.5, lambda: printed.append(scene.worker.output))
     scene.ends(2)
     ended, seconds = scene.run()
     assert (ended.reason, ended.returncode) == ("exit", 0)
     assert seconds == pytest.approx(2, abs=0.3)
     assert scene.observed.complete
-    assert scene.worker.commands == []
+    assert (scene.worker.commands, printed) == ([], [b"hello"])
 
 
 def test_last_words_are_heard_after_the_end(scene):
@@ -207,37 +179,24 @@ def test_last_words_are_heard_after_the_end(scene):
     assert scene.worker.output == b"the last cry"
 
 
-def test_a_closed_pipe_alone_does_not_end_it_and_costs_few_turns(scene):
-    scene.at(1, scene.worker.hang_up)
+@pytest.mark.parametrize("closes", [FakeWorker.hang_up, FakeWorker.close_output], ids=["messages", "output"])
+def test_a_closed_pipe_alone_does_not_end_it_and_costs_few_turns(scene, closes):
+    scene.at(1, lambda: closes(scene.worker))
     scene.ends(1.9, 3)
     ended, _ = scene.run()
     assert (ended.reason, ended.returncode) == ("exit", 3)
     assert len(scene.waited) < 300
 
 
-def test_a_worker_that_goes_on_without_its_pipe_is_ended(scene):
-    scene.at(1, scene.worker.hang_up)
-    ended, seconds = scene.run()
-    assert (ended.reason, seconds) == ("silent", pytest.approx(1 + watches.SILENT_SECONDS, abs=0.1))
-
-
-def test_a_worker_that_another_program_has_replaced_is_recognised(scene):
+def test_a_worker_that_goes_on_without_its_pipe_is_ended_and_a_program_in_its_place_is_named(scene):
     def replaced():
         scene.worker.successor = "/bin/sleep 3600"
         scene.worker.hang_up()
 
     scene.at(1, replaced)
-    ended, _ = scene.run()
+    ended, seconds = scene.run()
     assert (ended.reason, ended.successor) == ("silent", "/bin/sleep 3600")
-
-
-def test_a_worker_that_closed_what_it_prints_to_is_waited_for_in_peace(scene):
-    scene.at(1, scene.worker.close_output)
-    scene.says(5, DONE)
-    scene.ends(30)
-    ended, _ = scene.run()
-    assert ended.reason == "exit"
-    assert len(scene.waited) < 100
+    assert seconds == pytest.approx(1 + watches.SILENT_SECONDS, abs=0.1)
 
 
 def test_the_worker_is_ended_whatever_goes_wrong(scene):
@@ -256,7 +215,7 @@ def test_the_worker_is_ended_whatever_goes_wrong(scene):
 
 def test_a_hang_is_looked_at_and_ended_once_it_has_answered(scene):
     scene.says(5, phase("build"))
-    answers(scene, 0.5)
+    reacts(scene, "look", 0.5, Answer())
     ended, seconds = scene.run()
     assert (ended.reason, ended.returncode) == ("hung", -9)
     assert scene.asked_at == [("look", 65)]
@@ -311,7 +270,7 @@ def test_while_there_is_progress_or_it_could_not_be_heard_it_is_waited_for(scene
 
 
 def test_progress_puts_off_the_hang_and_answers_do_not(scene):
-    answers(scene)
+    reacts(scene, "look", 0.0, Answer())
     scene.sampler.limit_bytes = 1000
     scene.sampler.last = sample(900)
     scene.says(30, beat(1))
@@ -331,28 +290,17 @@ def test_silence_before_and_after_such_a_stop_counts(scene):
     assert TIMEOUT < asked - 600 < TIMEOUT + 2
 
 
-def test_a_worker_that_hangs_because_it_was_stopped_is_known(scene):
-    scene.worker.is_suspended = True
-    ended, _ = scene.run()
-    assert (ended.reason, ended.suspended) == ("hung", True)
-
-
 # The memory limit
 
 
-def test_over_the_limit_an_answer_ends_it_earlier(scene):
+@pytest.mark.parametrize("more", [[], [DONE]], ids=["an answer", "its end"])
+def test_over_the_limit_what_it_says_ends_it_earlier_and_does_not_hide_the_limit(scene, more):
     scene.over_limit(5)
-    answers(scene, 0.05)
+    reacts(scene, "look", 0.05, Answer(), *more)
     ended, seconds = scene.run()
     assert ended.reason == "memory-limit"
     assert seconds == pytest.approx(5.05)
     assert scene.observed.answers == 1
-
-
-def test_done_does_not_hide_the_memory_limit(scene):
-    scene.over_limit(5)
-    answers(scene, 0.05, DONE)
-    assert scene.run()[0].reason == "memory-limit"
 
 
 @pytest.mark.parametrize(("used", "looks"), [(499, 0), (500, 0), (501, 4), (999, 4)])
@@ -388,7 +336,7 @@ def asked_to_end(scene: Scene, reason: str, name: str | None) -> None:
 @pytest.mark.parametrize("reason", GRACE)
 def test_at_its_steps_the_worker_may_finish_its_sums(scene, name, reason):
     asked_to_end(scene, reason, name)
-    finishes(scene, 1.0, measured(drained()))
+    reacts(scene, "stop", 1.0, measured(drained()), DONE)
     ended, seconds = scene.run()
     assert (ended.reason, ended.returncode) == (reason, 0)
     assert scene.asked_at == [("stop", 3)]
@@ -433,21 +381,19 @@ def test_its_grace_ends_where_it_is_of_no_use(scene, meanwhile, seconds):
     assert after == pytest.approx(seconds)
 
 
-def test_a_wish_to_end_is_told_also_when_the_worker_was_done(scene):
-    scene.says(1, phase("trace"), measured(drained()))
-    scene.interrupt(3)
-    finishes(scene, 0.1)
-    assert scene.run()[0].reason == "interrupted"
-
-
 # The time
 
 
-def test_a_trace_that_takes_too_long_is_given_up_and_costs_nothing_else(scene):
+@pytest.mark.parametrize(
+    ("said", "reason", "seconds"), [({}, "long-trace", 13), ({5: [Trace()], 40: [DONE]}, "exit", 41)]
+)
+def test_a_trace_that_takes_too_long_is_given_up_and_costs_nothing_else(scene, said, reason, seconds):
     scene.says(1, phase("trace"), measured(drained()), {"trace_ends_in": 12.0})
-    ended, seconds = scene.run()
-    assert ended.reason == "long-trace"
-    assert seconds == pytest.approx(13)
+    for at, messages in said.items():
+        scene.says(at, *messages)
+    scene.ends(41)
+    ended, after = scene.run()
+    assert (ended.reason, after) == (reason, pytest.approx(seconds, abs=0.3))
     assert scene.asked_at == []
     assert scene.observed.complete
 
@@ -455,29 +401,20 @@ def test_a_trace_that_takes_too_long_is_given_up_and_costs_nothing_else(scene):
 def test_an_error_that_came_while_the_time_ran_out_has_ended_it(scene):
     scene.watch.end_at = START + 20
     scene.says(1, phase("measure"))
-    finishes(scene, 1.0, measured(drained()), error())
+    reacts(scene, "stop", 1.0, measured(drained()), error(), DONE)
     assert scene.run()[0].reason == "exit"
 
 
 # Saving
 
 
-def test_each_phase_is_saved_as_it_begins(scene):
-    for n, name in enumerate(("import", "data", "build")):
-        scene.says(0.5 + n / 2, phase(name))
-    scene.ends(2)
-    scene.run()
-    assert scene.saved == [0, *(pytest.approx(0.5 + n / 2) for n in range(3))]
-    assert scene.told == 3
-
-
-def test_the_first_steps_are_saved_as_they_come(scene):
-    scene.says(0.5, phase("measure"))
-    scene.says(0.9, measured(drained()))
-    scene.says(1.2, measured(drained()))
+def test_each_phase_and_the_first_steps_are_saved_as_they_come(scene):
+    for seconds, message in {0.5: phase("build"), 0.9: phase("measure"), 1.2: measured(drained())}.items():
+        scene.says(seconds, message)
+    scene.says(1.4, measured(drained()))
     scene.ends(1.9)
     scene.run()
-    assert scene.saved == [0, pytest.approx(0.5), pytest.approx(0.9)]
+    assert scene.saved == [0, *map(pytest.approx, (0.5, 0.9, 1.2))]
 
 
 @pytest.mark.parametrize("news", [0, 30])
@@ -492,22 +429,20 @@ def test_it_is_saved_from_the_start_on_and_every_two_seconds_whether_there_is_ne
 # Signals
 
 
-def test_what_nohup_has_switched_off_stays_off():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with Signals().installed() as signals:
-            signal.raise_signal(signal.SIGHUP)
-            assert signals.asked is None
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
 @pytest.fixture
 def hang_up():
     """SIGHUP as a terminal has it: under nohup it is ignored, and stays so."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_up")
+def test_what_nohup_has_switched_off_stays_off():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Signals().installed() as signals:
+        signal.raise_signal(signal.SIGHUP)
+        assert signals.asked is None
 
 
 @pytest.mark.usefixtures("hang_up")
@@ -562,22 +497,3 @@ def test_what_a_build_waits_for_may_end_it_long_before_its_time(scene: Scene) ->
     assert (ended.reason, ended.waited) == ("hung", pytest.approx(7, abs=0.5))
     assert hung == [pytest.approx(seconds)]
     assert seconds < 11
-
-
-def test_what_it_prints_is_taken_while_it_runs(scene):
-    scene.at(1, lambda: scene.worker.print(b"hello"))
-    taken = []
-    scene.at(3, lambda: taken.append(scene.worker.output))
-    scene.ends(4)
-    scene.run()
-    assert taken == [b"hello"]
-
-
-def test_a_trace_that_came_is_not_given_up(scene):
-    scene.says(1, phase("trace"), measured(drained()), {"trace_ends_in": 12.0})
-    scene.says(5, Trace())
-    scene.says(40, DONE)
-    scene.ends(41)
-    ended, seconds = scene.run()
-    assert ended.reason == "exit"
-    assert seconds == pytest.approx(41, abs=0.3)

@@ -32,16 +32,14 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
+from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness import failure as failure_module
 from pipeprof.profiles.harness.event_loop import Ended
 from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.cgroup import OomReport
-from pipeprof.profiles.host.limits import MemoryLimit
+from pipeprof.profiles.host.limits import MemoryLimit, OomReport
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import STOPPED, Answer, Raised, ServiceRead
 from pipeprof.profiles.view.view import PipelineView
@@ -60,15 +58,7 @@ def view_of(stages: Mapping[str, Stage]) -> PipelineView:
     return pipeline(*(stage(one.id, one.op, name=one.name) for one in stages.values()))
 
 
-def around(
-    *,
-    script: bool = False,
-    timeout: float = 120.0,
-    max_time: float | None = None,
-    growth: float | None = None,
-    peaks: dict[PhaseName, int] | None = None,
-    **changes: Any,
-) -> Circumstances:
+def around(*, script=False, timeout=120.0, max_time=None, growth=None, peaks=None, **changes):
     target = ParsedTarget("script" if script else "spec", Path("spec.yaml"))
     values: dict[str, Any] = {
         "limit": None,
@@ -81,9 +71,7 @@ def around(
     return Circumstances(asked, sampler, **{**values, **changes})
 
 
-def failed(
-    ended: Ended, seen: Observed, *, address_space: int | None = None, lacks_proc: bool = False, **changes: Any
-) -> Failure:
+def failed(ended, seen, *, address_space=None, lacks_proc=False, **changes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "address_space", lambda: address_space)
         patch.setattr(failure_module, "is_missing", lambda: lacks_proc)
@@ -109,6 +97,8 @@ def complete(*more: Any) -> Observed:
 EXITS = {"interrupted": 130, "terminated": 143, "hung-up": 129, "no-tensorflow": 1, "not-started": 1}
 """Exit codes other than 5."""
 IMPORTING, BUILDING, WARMING = (phase("import"),), (phase("build"),), (phase("warmup"),)
+DRAINED = (phase("measure"), measured(drained()))
+BAD = error(message="bad")
 CRASHES = {
     signal.SIGSEGV: "a segmentation fault (SIGSEGV)",
     signal.SIGABRT: "an abort (SIGABRT)",
@@ -116,16 +106,20 @@ CRASHES = {
     signal.SIGFPE: "an arithmetic fault (SIGFPE)",
     signal.SIGILL: "an illegal instruction (SIGILL)",
 }
+AT = " at /home/me/decode.py:33"
+TEN = "phase measure after 10 steps"
 AFTER = "in phase measure after 1,234 steps"
+UNSAMPLED = "Out of memory in phase import, 12.3 s after the start: the worker was stopped. Its memory was not sampled."
 CLOSED = f"Your code closed descriptors that are not its own {AFTER}: look for os.close() and os.closerange()."
 REPLACED = f"Your code replaced the worker by another program {AFTER}, `python train.py`: look for os.exec…()."
 EXITED = f"{AFTER} without an exception: look for os._exit(), or exit() in a library that your code calls."
 KILLED = "Another process killed the worker (SIGKILL) in phase build."
 NO_NUMPY = "ModuleNotFoundError: No module named 'numpy'"
+HANGING = "The pipeline hangs: no progress for 120 s (--timeout) in phase build."
 GROWING = "it was still building after 15 s (5 × --timeout), with growing memory."
 NO_PROC = " /proc is not mounted, and TensorFlow cannot be loaded without it."
 LIBRARY = f'Thread 0x1:\n  File "{sys.prefix}/lib/site-packages/x.py", line 1 in f\n'
-HERE = " Your code was at /home/me/decode.py:33"
+HERE = f" Your code was{AT}"
 SEGV = CRASHES[signal.SIGSEGV]
 ABORTED = "The worker crashed with an abort (SIGABRT) in phase"
 SENT = f"{AFTER}: another process sent it, or your code did."
@@ -162,6 +156,10 @@ def hung(message: str, *seen: Any, suspended: bool = False, **more: Any) -> Any:
         end("terminated", f"Ended by SIGTERM {AFTER}.", Ended("terminated", -9), *MEASURING),
         end("hung-up", f"Ended by SIGHUP (the terminal was closed) {AFTER}.", Ended("hung-up", -9), *MEASURING),
         end("interrupted", "Interrupted in phase import.", Ended("interrupted", -9)),
+        # Whatever was measured, and by the steps of the statistics.
+        end("interrupted", f"Interrupted in {TEN}.", Ended("interrupted", 0), *DRAINED, DONE),
+        end("terminated", f"Ended by SIGTERM in {TEN}.", Ended("terminated", 0), *DRAINED, DONE),
+        died("exited", 0, f"Your code called exit, {TEN}: bad", *DRAINED, beat(7), error("exited", message="bad")),
         # Steps are only named in phases that have them.
         end("interrupted", "Interrupted in phase trace.", Ended("interrupted", 0), *WARMING, beat(5), phase("trace")),
         end("max-time", f"Stopped after 30 s (--max-time) {AFTER}.", Ended("max-time", -9), *MEASURING, max_time=30.0),
@@ -187,15 +185,31 @@ def hung(message: str, *seen: Any, suspended: bool = False, **more: Any) -> Any:
             died("killed", -number, f"The worker ended by {name} {SENT}", *MEASURING)
             for number, name in ((15, "SIGTERM"), (1, "SIGHUP"), (40, "signal 40"), (99, "signal 99"))
         ),
+        died("crashed", -11, f"The worker crashed with {SEGV} in phase import.", *IMPORTING, address_space=2 << 30),
         died("killed", -9, f"{KILLED} The kernel reported no lack of memory.", *BUILDING, oom=OomReport(False)),
         died("killed", -9, f"{KILLED} It may have run out of memory.", *BUILDING),
         died("empty", 0, "Nothing to measure: it is empty.", *BUILDING, error("empty", message="it is empty")),
+        *(
+            died(code, 0, f"{did}{AT}, phase build: bad", *BUILDING, error(code, message="bad", frame=FRAME))
+            for code, did in (("exited", "Your code called exit"), ("step-raised", "The step raised an exception"))
+        ),
+        # Also where the trace was given up, and where the worker was done.
+        end("raised", f"The pipeline raised an exception, {TEN}: bad", Ended("long-trace", -9), *DRAINED, BAD),
+        died("raised", 0, "The pipeline raised an exception, phase build: bad", *BUILDING, BAD, DONE),
+        end(
+            "out-of-memory",
+            f"Out of memory {AFTER}, 12.3 s after the start: Python could not allocate more memory (bad); it used "
+            "3.00 GiB. Peak by phase: measure 3.00 GiB.",
+            Ended("exit", 0, last=sample(3 * GIB)),
+            *MEASURING,
+            error("out-of-memory", message="bad"),
+            peaks={"measure": 3 * GIB},
+        ),
+        end("out-of-memory", UNSAMPLED, Ended("memory-limit", -9)),
         hung(f"{STOPPED_FROM_OUTSIDE} {AFTER}.", *MEASURING, suspended=True, timeout=3.0),
         hung("Starting takes too long: no progress for 60 s in phase import.", *IMPORTING, timeout=3.0),
-        *(
-            hung("The pipeline hangs: no progress for 120 s (--timeout) in phase build.", *BUILDING, stacks=stacks)
-            for stacks in ("", LIBRARY)
-        ),
+        *(hung(HANGING, *BUILDING, stacks=stacks) for stacks in ("", LIBRARY)),
+        hung(f"{HANGING}{HERE}, in parse.", *BUILDING, stacks=STACKS),
         *(
             hung(f"The pipeline hangs: {words}", timeout=3.0, grew=grew)
             for grew, words in ((15, GROWING), (13, GROWING), (11, "no progress for 3 s (--timeout) in phase build."))
@@ -207,21 +221,6 @@ def test_an_end_has_its_code_and_its_sentence(code, message, ended, seen, more):
     failure = failed(ended, known, **more)
     assert (failure.problem.code, failure.exit_code) == (code, EXITS.get(code, 5))
     assert failure.problem.message == message
-
-
-@pytest.mark.parametrize("reason", ["interrupted", "terminated"])
-def test_what_the_user_ended_is_not_complete_whatever_was_measured(reason):
-    assert diagnose(Ended(reason, 0), complete(DONE), around()) is not None
-
-
-def test_an_end_counts_the_steps_of_the_statistics():
-    whole = complete()
-    assert whole.measured is not None
-    whole.steps = 7
-    whole.error = Raised(code="exited", message="sys.exit(3)")
-    failure = diagnose(Ended("exit", 0), whole, around(script=True))
-    assert failure is not None
-    assert f"phase measure after {whole.measured.steps.count:,} steps" in failure.problem.message
 
 
 # Complete
@@ -262,15 +261,9 @@ def test_what_was_refused_under_a_limit_of_addresses_is_out_of_memory(said, how)
     assert "the system refused memory at the limit of 2.00 GiB for addresses (ulimit -v)" in failure.problem.message
 
 
-def test_other_deaths_under_a_limit_of_addresses_are_what_they_are():
-    failure = failed(Ended("exit", -signal.SIGSEGV), observed(phase("import")), address_space=2 << 30)
-    assert failure.problem.code == "crashed"
-
-
 # Raised
 
 
-AT = " at /home/me/decode.py:33"
 OF_FRAME = ("/home/me/decode.py", 33, None)
 
 
@@ -292,37 +285,6 @@ def test_what_the_pipeline_raised_is_pinned_to_what_is_known(fields, words, wher
         f"The pipeline raised an exception{words}, phase measure after 1,234 steps: ValueError: bad"
     )
     assert place(failure) == where
-
-
-@pytest.mark.parametrize(
-    ("code", "did"), [("exited", "Your code called exit"), ("step-raised", "The step raised an exception")]
-)
-def test_who_it_was_that_raised_is_said(code, did):
-    seen = observed(phase("build"), error(code, message="sys.exit(2)", frame=FRAME))
-    failure = failed(Ended("exit", 0), seen)
-    assert (failure.problem.code, failure.exit_code) == (code, 5)
-    assert failure.problem.message == f"{did}{AT}, phase build: sys.exit(2)"
-
-
-def test_a_stage_that_tensorflow_refuses_is_a_failure_at_its_line():
-    seen = observed(
-        phase("build"), error("build", kind="spec", message="got 3 channels, expected 1", address="stages.1")
-    )
-    failure = failed(Ended("exit", 0), seen)
-    assert failure.exit_code == 5
-    assert failure.problem.message == "got 3 channels, expected 1"
-    assert place(failure) == ("spec.yaml", 11, 5, "stages.1")
-
-
-def test_python_without_memory_is_out_of_memory():
-    seen = observed(*MEASURING, error("out-of-memory", message="Unable to allocate 7 GiB"))
-    failure = failed(Ended("exit", 0, last=sample(3 * GIB)), seen, peaks={"measure": 3 * GIB})
-    assert failure.exit_code == 5
-    assert failure.problem.code == "out-of-memory"
-    assert failure.problem.message == (
-        "Out of memory in phase measure after 1,234 steps, 12.3 s after the start: Python could not allocate more "
-        "memory (Unable to allocate 7 GiB); it used 3.00 GiB. Peak by phase: measure 3.00 GiB."
-    )
 
 
 # Died
@@ -372,23 +334,11 @@ def answer(*nodes: tuple[str, int], frames: Sequence[ErrorFrame] = ()) -> Answer
     ],
 )
 def test_a_worker_stopped_at_the_limit_names_the_limit(limit, words):
-    failure = failed(Ended("memory-limit", -9, last=sample(2 * GIB)), observed(*MEASURING), limit=limit)
-    assert failure.problem.code == "out-of-memory"
-    assert failure.exit_code == 5
+    ended = Ended("memory-limit", -9, last=sample(2 * GIB))
+    failure = failed(ended, observed(*MEASURING), limit=limit, growth=-5.0 * MIB)
+    assert (failure.problem.code, failure.exit_code) == ("out-of-memory", 5)
     assert words in failure.problem.message
-
-
-@pytest.mark.parametrize("growth", [None, 0.0, -5.0 * MIB])
-def test_memory_that_did_not_grow_is_not_said_to(growth):
-    failure = failed(Ended("memory-limit", -9, last=sample(GIB)), observed(*MEASURING), growth=growth)
     assert "growing" not in failure.problem.message
-
-
-def test_without_a_sample_nothing_is_said_about_the_memory():
-    failure = failed(Ended("memory-limit", -9), observed())
-    assert failure.problem.message == (
-        "Out of memory in phase import, 12.3 s after the start: the worker was stopped. Its memory was not sampled."
-    )
 
 
 @pytest.mark.parametrize(
@@ -399,11 +349,12 @@ def test_without_a_sample_nothing_is_said_about_the_memory():
         ([("Prefetch", 80 * MIB)], "prefetch buffered 80.0 MiB", None),
         ([("SomethingNewV3", 80 * MIB)], None, None),
         ([("Shuffle", 40_000_000)], None, None),
+        ([("Shuffle", 383 * GIB)], None, None),  # more than the process has
         ([], None, None),
     ],
 )
 def test_the_largest_buffer_is_named_and_where_only_one_stage_fits_that_stage(nodes, words, stage):
-    failure = failed(Ended("memory-limit", -9), observed(*MEASURING, answer(*nodes)))
+    failure = failed(Ended("memory-limit", -9, last=sample(GIB)), observed(*MEASURING, answer(*nodes)))
     assert failure.problem.stage == stage
     if words:
         assert failure.problem.message.endswith(f" Last seen: {words}.")
@@ -416,21 +367,6 @@ def test_of_two_stages_that_fit_none_is_blamed():
     failure = failed(Ended("memory-limit", -9), observed(answer(("ShuffleV2", GIB))), stages=stages)
     assert place(failure) == (None, None, None, None)
     assert failure.problem.message.endswith("Last seen: shuffle buffered 1.00 GiB.")
-
-
-def test_the_stage_of_a_function_has_its_name_and_line_and_not_tensorflows_class():
-    kept = stage("stages.1", "cache", location=Location(file="/home/me/input.py", line=12))
-    view = pipeline(stage("source", "from_generator"), stage("stages.0", "map"), kept)
-    seen = observed(*MEASURING, answer(("MemoryCacheImpl", GIB)))
-    failure = failed(Ended("memory-limit", -9), seen, stages={}, view=view)
-    assert failure.problem.message.endswith(" Last seen: cache (input.py:12) buffered 1.00 GiB.")
-    assert place(failure) == ("/home/me/input.py", 12, None, "stages.1")
-
-
-def test_a_buffer_larger_than_the_process_is_no_reading():
-    seen = observed(*MEASURING, answer(("Shuffle", 383 * GIB)))
-    failure = failed(Ended("memory-limit", -9, last=sample(574 * MIB)), seen)
-    assert "Last seen" not in failure.problem.message
 
 
 def test_memory_that_was_refused_inside_a_stage_names_it():
@@ -446,19 +382,12 @@ def test_memory_that_was_refused_inside_a_stage_names_it():
 def test_a_hang_names_the_users_line_from_the_answer():
     seen = observed(*MEASURING, answer(frames=[FRAME, replace(FRAME, line=99)]))
     failure = failed(Ended("hung", -9), seen, timeout=3.0, stacks=STACKS.replace("33", "44"))
-    assert failure.problem.code == "hung"
-    assert failure.exit_code == 5
+    assert (failure.problem.code, failure.exit_code) == ("hung", 5)
     assert failure.problem.message == (
         "The pipeline hangs: no progress for 3 s (--timeout) in phase measure after 1,234 steps. "
         "Your code was at /home/me/decode.py:33, in parse."
     )
     assert place(failure) == ("/home/me/decode.py", 33, None, None)
-
-
-def test_a_hang_without_an_answer_is_found_in_the_stacks():
-    failure = failed(Ended("hung", -9), observed(phase("build")), stacks=STACKS)
-    assert place(failure) == ("/home/me/decode.py", 33, None, None)
-    assert failure.problem.message.endswith("Your code was at /home/me/decode.py:33, in parse.")
 
 
 def test_a_measurement_that_the_time_cut_is_not_complete():
@@ -478,15 +407,6 @@ def test_a_time_that_was_up_after_the_measurement_cut_nothing(note):
     assert diagnose(Ended("max-time", 0), whole, around(max_time=30.0)) is None
 
 
-def test_an_error_counts_where_the_trace_was_given_up():
-    assert failed(Ended("long-trace", -9), complete(error())).problem.code == "raised"
-
-
-def test_an_error_that_came_while_the_time_ran_out_is_not_hidden_by_done():
-    seen = observed(*MEASURING, error(), DONE)
-    assert failed(Ended("exit", 0), seen).problem.code == "raised"
-
-
 def test_files_are_named_as_the_user_types_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     here = replace(FRAME, file=str(tmp_path / "data" / "decode.py"))
@@ -502,16 +422,11 @@ def test_files_are_named_as_the_user_types_them(tmp_path, monkeypatch):
 
 def test_the_users_frames_are_in_the_problem_with_their_lines_and_the_whole_traceback(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    frames = [
-        ErrorFrame(str(tmp_path / "train.py"), 12, "make", "return helper.scale(3, 0)"),
-        ErrorFrame("/home/me/helper.py", 3, "scale", 'raise ValueError("bad")'),
-    ]
-    seen = observed(phase("build"), error("raised", frames=frames, traceback="Traceback …"))
+    mine = ErrorFrame(str(tmp_path / "train.py"), 12, "make", "return helper.scale(3, 0)")
+    theirs = ErrorFrame("/home/me/helper.py", 3, "scale", 'raise ValueError("bad")')
+    seen = observed(phase("build"), error("raised", frames=[mine, theirs], traceback="Traceback …"))
     problem = failed(Ended("exit", 0), seen).problem
-    assert problem.frames == [
-        ErrorFrame(file="train.py", line=12, function="make", source="return helper.scale(3, 0)"),
-        ErrorFrame(file="/home/me/helper.py", line=3, function="scale", source='raise ValueError("bad")'),
-    ]
+    assert problem.frames == [replace(mine, file="train.py"), theirs]
     assert problem.traceback == "Traceback …"
 
 

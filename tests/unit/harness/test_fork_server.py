@@ -60,33 +60,24 @@ def start(servers: Copies, **variables: str) -> Any:
     return servers.start(lambda _descriptor: True, PIPES, family, variables)
 
 
-def retired() -> list[bool]:
-    return [server.retired for server in Server.made]
-
-
 def closed() -> list[bool]:
     return [server.closed for server in Server.made]
 
 
-def test_all_workers_are_copies_of_one_server(servers: Copies) -> None:
+def test_all_workers_but_those_with_variables_of_their_own_are_copies_of_one_server(servers: Copies) -> None:
+    assert start(servers, OMP_NUM_THREADS="1") == "new, with {'OMP_NUM_THREADS': '1'}"
+    assert Server.made == []
     assert [start(servers), start(servers)] == ["a copy"] * 2
     assert len(Server.made) == 1
     servers.close()
     assert closed() == [True]
 
 
-def test_a_worker_with_variables_of_its_own_is_no_copy(servers: Copies) -> None:
-    assert start(servers, OMP_NUM_THREADS="1") == "new, with {'OMP_NUM_THREADS': '1'}"
-    assert Server.made == []
-    assert start(servers) == "a copy"
-
-
-def test_a_server_that_cannot_copy_is_ended_and_not_asked_again(
-    servers: Copies, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Server, "ready", False)
+@pytest.mark.parametrize(("what", "fails"), [("ready", False), ("copy", lambda *_: None)])
+def test_a_server_that_cannot_copy_or_fails_to_is_ended_and_not_asked_again(servers, monkeypatch, what, fails):
+    monkeypatch.setattr(Server, what, fails)
     assert [start(servers), start(servers)] == ["new, with {}"] * 2
-    assert (retired(), closed()) == ([True], [False])
+    assert [(server.retired, server.closed) for server in Server.made] == [(True, False)]
     servers.close()
 
 
@@ -97,12 +88,6 @@ def test_a_server_that_cannot_be_started_stops_nobody(servers: Copies, monkeypat
     monkeypatch.setattr(fork_server, "ForkServer", refuse)
     assert [start(servers), start(servers)] == ["new, with {}"] * 2
     servers.close()
-
-
-def test_a_server_that_fails_to_copy_is_given_up(servers: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Server, "copy", lambda *_: None)
-    assert [start(servers), start(servers)] == ["new, with {}"] * 2
-    assert (retired(), closed()) == ([True], [False])
 
 
 @pytest.mark.usefixtures("servers")

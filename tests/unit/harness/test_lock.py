@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.harness import lock
-from pipeprof.profiles.harness.lock import LockTimeoutError, lock_folder, measuring_lock
+from pipeprof.profiles.harness import process
+from pipeprof.profiles.harness.process import LockTimeoutError, lock_folder, measuring_lock
 
 
 class Clock:
@@ -36,7 +36,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(lock, "time", made)
+    monkeypatch.setattr(process, "time", made)
     return made
 
 
@@ -44,15 +44,17 @@ def held(folder: Path, limit: float | None = 60.0, notes: list[str] | None = Non
     return measuring_lock((notes if notes is not None else []).append, limit, folder=folder)
 
 
-def test_it_says_who_has_it_and_can_be_had_again_after_an_error(tmp_path: Path) -> None:
+def test_it_says_who_has_it_and_can_be_had_again_after_an_error_or_a_death(tmp_path: Path) -> None:
     with held(tmp_path / "x") as warning:
         assert warning is None
         assert (tmp_path / "x" / "measure.lock").read_text() == str(os.getpid())
         assert (tmp_path / "x").stat().st_mode & 0o777 == 0o700
     with pytest.raises(ZeroDivisionError), held(tmp_path / "x"):
         _ = 1 / 0
+    (tmp_path / "x" / "measure.lock").write_text("1234567")
     with held(tmp_path / "x", 0.0) as warning:
         assert warning is None
+        assert (tmp_path / "x" / "measure.lock").read_text() == str(os.getpid())
 
 
 def test_a_second_one_gives_up_after_the_limit(tmp_path: Path, clock: Clock) -> None:
@@ -98,20 +100,20 @@ def test_a_holder_that_has_not_written_yet_is_nameless(tmp_path: Path, text: str
             pytest.fail("two have the lock")
 
 
-def test_what_an_ended_process_wrote_is_no_lock(tmp_path: Path) -> None:
-    (tmp_path / "measure.lock").write_text("1234567")
-    with held(tmp_path, 0.0) as warning:
-        assert warning is None
-        assert (tmp_path / "measure.lock").read_text() == str(os.getpid())
-
-
-def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_and_a_file_system_without_locks_are_warnings(tmp_path, monkeypatch) -> None:
     (tmp_path / "file").write_text("")
     with held(tmp_path / "file" / "x") as warning:
         assert "file/x" in warning
         assert "Not a directory" in warning
     with held(tmp_path / "file" / "x", None) as warning:
         assert warning is None
+
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(process.fcntl, "flock", refuse)
+    with held(tmp_path) as warning:
+        assert warning.endswith("No locks available")
 
 
 def test_a_folder_that_somebody_else_planted_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,15 +134,6 @@ def test_a_link_in_the_lock_files_place_is_not_followed(tmp_path: Path) -> None:
     with held(tmp_path) as warning:
         assert warning
     assert (tmp_path / "precious").read_text() == "keep me"
-
-
-def test_a_file_system_without_locks_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(37, "No locks available")
-
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
-    with held(tmp_path) as warning:
-        assert warning.endswith("No locks available")
 
 
 def test_where_the_lock_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

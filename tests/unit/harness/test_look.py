@@ -36,9 +36,7 @@ SPEC = "version: 1\nsource: {range: {stop: 9}}\nstages:\n  - map: {ops: [tf.abs,
         ),
     ],
 )
-def test_whose_fault_it_is(
-    answer: LookAnswer, kind: type[PipeprofError], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whose_fault_it_is(answer, kind, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("spec.yaml").write_text(SPEC)
     error = error_of(answer, "spec.yaml", load_spec(Path("spec.yaml")))

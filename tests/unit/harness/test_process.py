@@ -1,4 +1,4 @@
-"""What the worker printed, and its pipes; the process itself is a stand-in."""
+"""What the worker printed, its pipes, and what watching it costs; the process itself is a stand-in."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from unit.worker.fakes import facts
 
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import ParsedTarget
@@ -102,13 +104,10 @@ def test_what_the_user_printed_stays(said, shown):
     assert printed(said).users() == shown
 
 
-def test_the_users_output_is_bounded_to_its_beginning_and_its_end():
+def test_the_users_output_is_bounded_to_its_beginning_which_outlives_a_flood_and_its_end():
     lines = printed("".join(f"{n}\n" for n in range(500))).users().splitlines()
     assert lines == [*map(str, range(25)), "… more was printed …", *map(str, range(450, 500))]
     assert len(printed("x" * 30_000).users()) < 8_000
-
-
-def test_what_was_printed_first_outlives_a_flood():
     users = printed("first\n", *[f"{n:06}\n" for n in range(30_000)], "last\n").users()
     assert users.startswith("first\n000000\n")
     assert users.endswith("\nlast")
@@ -119,7 +118,8 @@ class FakeProcess:
     """A child that only exists as descriptors."""
 
     def __init__(self, command, streams, descriptors, variables):
-        self.command, self.variables, self.descriptors = command, variables, descriptors
+        del command
+        self.variables = variables
         self.pid = 4242
         self.status = None
         self.waited = 0
@@ -135,10 +135,8 @@ class FakeProcess:
 
     def close(self):
         for descriptor in (*self.inherited, self.out):
-            try:
+            with contextlib.suppress(OSError):
                 os.close(descriptor)
-            except OSError:
-                continue
 
 
 class FakeFamily:
@@ -168,26 +166,20 @@ def started():
     family.started[0].close()
 
 
-@pytest.mark.parametrize(
-    ("now", "successor"), [("python -u -c worker", None), ("sleep 3600", "sleep 3600"), (None, None)]
-)
-def test_another_program_in_the_workers_process_is_seen(started, monkeypatch, now, successor):
-    worker, _ = started
-    monkeypatch.setattr(worker, "_command_line", "python -u -c worker")
-    monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: now)
-    assert worker.successor == successor
-
-
-def test_a_command_line_that_comes_late_is_read_with_the_first_message(started, monkeypatch):
+def test_another_program_in_the_workers_process_is_seen(started, monkeypatch):
+    """Its own command line may come late, and is read with the first message."""
     worker, child = started
+    own, other = "python -u -c worker", "sleep 3600"
+    now = [own]
     monkeypatch.setattr(worker, "_command_line", None)
-    monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: "python -u -c worker")
+    monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: now[0])
     _, messages, _ = child.inherited
     assert worker.read_messages() == []
     os.write(messages, b'{"done": true}\n')
     assert len(worker.read_messages()) == 1
-    monkeypatch.setattr(processes.procfs, "command_line", lambda _pid: "sleep 3600")
-    assert worker.successor == "sleep 3600"
+    for command, successor in ((own, None), (other, other), (None, None)):
+        now[:] = [command]
+        assert worker.successor == successor
 
 
 def test_the_job_is_the_first_command(started):
@@ -218,12 +210,6 @@ def test_variables_of_an_edit_are_set_before_the_worker_starts():
     WorkerProcess(job, family).close()
     family.started[0].close()
     assert family.started[0].variables == {"MALLOC_ARENA_MAX": "2"}
-
-
-def test_the_worker_gets_three_pipes(started):
-    _, child = started
-    assert child.command[-3:] == [str(one) for one in child.descriptors]
-    assert "pipeprof.profiles.worker.main" in child.command[-4]
 
 
 def test_messages_come_as_they_are_sent_and_end_with_none(started):
@@ -274,15 +260,6 @@ def test_ending_kills_the_family_and_waits(started):
     assert (family.ended, child.waited, worker.returncode) == ([4242], 1, -9)
 
 
-def open_descriptors():
-    found = set()
-    for descriptor in range(256):
-        with contextlib.suppress(OSError):
-            os.fstat(descriptor)
-            found.add(descriptor)
-    return found
-
-
 @pytest.mark.parametrize(
     ("error", "raised", "words"),
     [
@@ -291,10 +268,10 @@ def open_descriptors():
     ],
 )
 def test_a_worker_that_cannot_be_started_leaves_no_pipe_open(error, raised, words):
-    before = open_descriptors()
+    before = sorted(Path("/dev/fd").iterdir())
     with pytest.raises(raised, match=words):
         WorkerProcess(JOB, FakeFamily(error))
-    assert open_descriptors() == before
+    assert sorted(Path("/dev/fd").iterdir()) == before
 
 
 def test_a_worker_that_reads_nothing_never_holds_up_its_parent(started):
@@ -302,3 +279,28 @@ def test_a_worker_that_reads_nothing_never_holds_up_its_parent(started):
     while worker.send({"c": "x" * 5000}):
         continue
     assert worker.read_messages() == []
+
+
+@pytest.mark.parametrize(("soaks", "cores"), [(False, 0.05), (True, 0.2)])
+def test_what_is_read_once_after_the_window_is_no_part_of_it(monkeypatch, soaks, cores):
+    at = SimpleNamespace(now=5.0, cpu=0.0)
+
+    def later(seconds: float, cpu: float) -> None:
+        at.now, at.cpu = at.now + seconds, at.cpu + cpu
+
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: at.now))
+    monkeypatch.setattr(processes, "bytes_read", lambda _pid: None)
+    monkeypatch.setattr(processes, "uncounted", lambda _pid: frozenset())
+    made = facts()
+    probe = SimpleNamespace(start=list, stop=lambda: later(5.0, 3.0))
+    window = processes.Outside(made, 1, probe, lambda: at.cpu)
+    if soaks:
+        window.begin_watching()
+    later(5.0, 2.5)
+    assert not window.is_open
+    window.begin()
+    assert window.is_open
+    later(10.0, 0.5)
+    window.end()
+    assert not window.is_open
+    assert made.sampler_cores == pytest.approx(cores)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,35 +31,18 @@ from pipeprof.profiles.document.stages import Caller, Stage
 from pipeprof.profiles.harness.build_profile import assemble
 from pipeprof.profiles.harness.received import Observed, locate, shorten
 from pipeprof.profiles.protocol.messages import Answer, Graphs, Trace
-from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
+from pipeprof.profiles.view.from_graph import ParsedGraphs
 
 
 @pytest.fixture
-def clock():
-    return FakeSeconds()
-
-
-@pytest.fixture
-def seen(clock):
-    return Observed(clock=clock)
+def seen():
+    return Observed(clock=FakeSeconds())
 
 
 NO_GRAPH: GraphDict = {"root": None, "reason": "too large", "nodes": []}
 ANSWER = Answer([])
 FRAME = ErrorFrame("a.py", 1, "f")
-PROGRESS = [
-    phase("build"),
-    beat(1),
-    drained(),
-    measured(drained()),
-    Graphs(NO_GRAPH, NO_GRAPH),
-    Trace(batches=1),
-    {"versions": {}, "gpus": []},
-    {},
-    warned("x", "y"),
-    error(),
-    DONE,
-]
+PROGRESS = [phase("build"), beat(1), measured(drained()), {}, warned("x", "y"), error(), DONE]
 
 
 AS_JSON = ("answer", "device", "graphs", "memory", "model", "sketch", "trace")
@@ -76,34 +58,24 @@ def test_whatever_is_of_its_type_there_is_a_profile(name: str, data: st.DataObje
     assert assemble(facts(), seen, FakeSampler(), exit_code=5).exit_code == 5
 
 
-def test_the_wait_for_a_sign_of_life_starts_with_the_run(seen, clock):
-    assert seen.heard == clock.now == 100
-    assert seen.phase == "import"
-    assert not seen.complete
-
-
 @pytest.mark.parametrize("message", PROGRESS, ids=lambda message: next(iter(changes(message)), "alive"))
-def test_whatever_the_worker_does_is_progress(seen, clock, message):
-    clock.now = 150
+def test_whatever_the_worker_does_is_progress(seen, message):
+    assert seen.heard == seen.clock.now == 100, "from the start of the run"
+    seen.clock.now = 150
     seen.take(changes(message))
     assert seen.heard == 150
 
 
-def test_an_answer_is_no_progress(seen, clock):
-    clock.now = 150
+def test_an_answer_is_no_progress(seen):
+    seen.clock.now = 150
     seen.take(changes(ANSWER))
     assert seen.heard == 100
     assert (seen.answers, seen.answer) == (1, ANSWER)
 
 
 def test_phases_are_kept_in_order(seen):
-    for message in (
-        phase("import"),
-        phase_end("import", seconds=2.5, peak=7, end_rss=5),
-        phase("data"),
-        phase_end("data", note="as is"),
-        phase("build"),
-    ):
+    ended = phase_end("import", seconds=2.5, peak=7, end_rss=5)
+    for message in (phase("import"), ended, phase("data"), phase_end("data", note="as is"), phase("build")):
         seen.take(changes(message))
     assert [(one.name, one.seconds, one.peak_rss_bytes, one.end_rss_bytes, one.note) for one in seen.phases] == [
         ("import", 2.5, 7, 5, None),
@@ -121,45 +93,36 @@ def test_a_new_phase_has_no_steps_yet(seen):
     assert (seen.steps, seen.phase_seconds) == (0, 0.0)
 
 
-def test_the_final_result_replaces_partial_ones(seen):
-    seen.take(changes(drained(5)))
-    seen.take(changes(measured(drained(9))))
-    assert seen.measured.steps.count == 9
-    assert seen.measured.loop.overhead_ns == 1_000_000
-    assert seen.complete
-
-
-def test_an_error_after_the_result_leaves_it_incomplete(seen):
-    seen.take(changes(measured(drained())))
-    seen.take(changes(error()))
-    assert seen.final
+def test_results_are_partial_until_there_are_final_ones_and_incomplete_after_an_error(seen):
     assert not seen.complete
-
-
-def test_an_answer_may_carry_results_until_there_are_final_ones(seen):
-    seen.take(changes(Answer(measured=drained(5))))
-    assert seen.measured.steps.count == 5
-    assert not seen.final
-    seen.take(changes(measured(drained(9))))
-    seen.take(changes(Answer(measured=drained(8))))
-    assert seen.measured.steps.count == 9
-    assert seen.final
+    for said, steps, final in (
+        (drained(5), 5, False),
+        (ANSWER, 5, False),
+        (Answer(measured=drained(6)), 6, False),
+        (measured(drained(9)), 9, True),
+        (drained(7), 9, True),
+        (Answer(measured=drained(8)), 9, True),
+    ):
+        seen.take(changes(said))
+        assert (seen.measured.steps.count, seen.final, seen.complete) == (steps, final, final)
+    assert seen.measured.loop.overhead_ns == 1_000_000
+    seen.take(changes(error()))
+    assert (seen.final, seen.complete) == (True, False)
 
 
 def test_the_rest_is_kept_as_it_is(seen):
-    seen.take(changes(Graphs(NO_GRAPH, NO_GRAPH)))
-    seen.take(changes(Trace(batches=2)))
-    seen.take({"versions": {"tensorflow": "2.21"}, "gpus": ["GPU:0"]})
-    seen.take(changes(warned("no-trace", "It failed.")))
-    seen.take(changes(error("empty")))
-    assert seen.parsed == ParsedGraphs.of(Graphs(NO_GRAPH, NO_GRAPH))
-    assert seen.trace == Trace(batches=2)
-    assert (seen.versions, seen.gpus) == ({"tensorflow": "2.21"}, ["GPU:0"])
+    for message in (
+        Graphs(NO_GRAPH, NO_GRAPH),
+        Trace(batches=2),
+        warned("no-trace", "It failed."),
+        error("empty"),
+        DONE,
+    ):
+        assert not seen.done
+        seen.take(changes(message))
+    assert (seen.parsed, seen.trace) == (ParsedGraphs.of(Graphs(NO_GRAPH, NO_GRAPH)), Trace(batches=2))
     assert [(one.code, one.text) for one in seen.warnings] == [("no-trace", "It failed.")]
-    assert seen.error.code == "empty"
-    assert not seen.done
-    seen.take(DONE)
-    assert seen.done
+    assert (seen.error.code, seen.done) == ("empty", True)
 
 
 def test_the_last_look_at_the_model_is_kept() -> None:
@@ -174,34 +137,19 @@ def test_the_last_look_at_the_model_is_kept() -> None:
     assert observed.model is later
 
 
-def test_an_answer_without_results_takes_none_away(seen):
-    seen.take(changes(drained(5)))
-    seen.take(changes(ANSWER))
-    assert seen.measured.steps.count == 5
-
-
-def test_files_below_the_working_directory_are_named_from_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_below_the_working_directory_are_named_from_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     callers = [Caller(file=str(tmp_path / "main.py"), line=1, function="main")]
-    stages = [
-        Stage(id="source", origin="written", op="range", location=Location(file="/elsewhere/input.py", line=3)),
-        Stage(
-            id="stages.0",
-            origin="written",
-            op="map",
-            location=Location(file=str(tmp_path / "data" / "input.py"), line=7),
-            called_from=callers,
-        ),
-        Stage(id="injected.0", origin="injected", op="prefetch"),
-    ]
-    shorten(stages)
-    assert [stage.location and stage.location.file for stage in stages] == [
-        "/elsewhere/input.py",
-        "data/input.py",
+    places = [
+        Location(file="/elsewhere/input.py", line=3),
+        Location(file=str(tmp_path / "data/input.py"), line=7),
         None,
     ]
+    shorten(
+        Stage(id="source", origin="written", op="map", location=place, called_from=place and callers)
+        for place in places
+    )
+    assert [place and place.file for place in places] == ["/elsewhere/input.py", "data/input.py", None]
     assert callers[0].file == "main.py"
 
 

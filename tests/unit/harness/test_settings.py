@@ -22,13 +22,13 @@ from pipeprof.profiles.protocol.channel import encode
 from pipeprof.profiles.protocol.options import Options, StepJob, as_pairs, from_pairs, in_worker, to_worker
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.outcome import cannot_replay
-from pipeprof.profiles.worker.script.device_window import ON_GPU
+from pipeprof.profiles.worker.script.hooks import ON_GPU
 
 FULL = """\
 version: 1
 source: {range: {stop: 100}}
 stages:
-  - map: {python: "maps/f.py:double"}
+  - interleave: {source: {range: {stop: 3}}, stages: [map: {map_func: {python: "maps/f.py:double"}}], cycle_length: 2}
   - batch: {batch_size: 4}
 step: {simulate: 12ms, dispatch: 1}
 measure: {seconds: 3, steps: 50, warmup_seconds: 0.5, seed: 7, cold: true}
@@ -54,16 +54,12 @@ def settings(loaded: LoadedSpec | None = None, **changes) -> Options:
     return make_options(target=target, loaded=loaded, **changes)
 
 
-def test_without_anything_the_defaults_hold():
-    made = settings()
+def test_without_anything_the_defaults_hold_and_a_bare_spec_changes_nothing(spec):
+    made, bare = settings(), settings(spec(BARE))
     assert (made.step, made.step_text, made.dispatch) == (StepJob(), "none", None)
     assert (made.seconds, made.steps, made.warmup_seconds, made.seed) == (10.0, None, None, None)
     assert (made.cold, made.timeout, made.patience) == (False, 120.0, 60.0)
-
-
-def test_a_bare_spec_changes_nothing(spec):
-    made, bare = settings(spec(BARE)), settings()
-    assert replace(made, target=bare.target, user_files=bare.user_files, loaded=None) == bare
+    assert replace(bare, target=made.target, user_files=made.user_files, loaded=None) == made
 
 
 def test_the_spec_comes_before_the_defaults(spec):
@@ -93,15 +89,11 @@ def test_a_simulated_step_is_run_as_it_is_written(written: object) -> None:
 @pytest.mark.parametrize(
     ("measure", "asked", "expected"),
     [
-        ("{}", {}, (10.0, None)),
         ("{steps: 50}", {}, (None, 50)),
-        ("{seconds: 3}", {}, (3.0, None)),
         ("{seconds: 3, steps: 50}", {}, (3.0, 50)),
         ("{seconds: 3}", {"steps": 9}, (None, 9)),
         ("{steps: 50}", {"seconds": 2.0}, (2.0, 50)),
-        ("{seconds: 3, steps: 50}", {"seconds": 2.0, "steps": 9}, (2.0, 9)),
         ("{}", {"steps": 9}, (None, 9)),
-        ("{}", {"seconds": 2.0, "steps": 9}, (2.0, 9)),
     ],
 )
 def test_steps_asked_for_alone_take_as_long_as_they_take(spec, measure, asked, expected):
@@ -109,17 +101,13 @@ def test_steps_asked_for_alone_take_as_long_as_they_take(spec, measure, asked, e
     assert (planned.seconds, planned.steps) == expected
 
 
-def test_a_python_step_of_the_spec_is_found_beside_it(spec, tmp_path, monkeypatch):
+def test_a_python_step_is_found_beside_the_spec_or_in_the_working_folder(spec, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    planned = settings(spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n'))
+    loaded = spec(f'{BARE}step: {{python: "maps/f.py:step", dispatch: 2}}\n')
+    planned = settings(loaded)
     assert planned.step == StepJob("python", {"target": f"{tmp_path}/project/maps/f.py:step"})
-    assert planned.step_text == "python: maps/f.py:step"
-    assert planned.dispatch == "sync"
-
-
-def test_a_python_step_of_the_command_line_is_found_in_the_working_folder(spec, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    planned = settings(spec(FULL), step=parse_step("python:steps/mine.py:train"))
+    assert (planned.step_text, planned.dispatch) == ("python: maps/f.py:step", "sync")
+    planned = settings(loaded, step=parse_step("python:steps/mine.py:train"))
     assert planned.step.arguments["target"] == f"{tmp_path}/steps/mine.py:train"
 
 
@@ -146,21 +134,6 @@ def test_a_worker_gets_the_file_of_a_function_and_that_of_the_step():
     assert (there.kind, str(there.target), there.data) == ("function", "/somewhere/f.py:make", None)
     assert there.step_given is True
     assert there.user_files == ["/somewhere/f.py", "/opt/my:odd/s.py"]
-
-
-def test_python_files_are_found_at_any_depth(spec, tmp_path):
-    text = """\
-version: 1
-source: {from_generator: {python: "maps/f.py:double", output_signature: {dtype: int64, shape: []}}}
-stages:
-  - interleave:
-      source: {range: {stop: 3}}
-      stages:
-        - map: {map_func: {python: "maps/f.py:double"}}
-      cycle_length: 2
-"""
-    folder = tmp_path / "project"
-    assert spec(text).python_files == [folder / "maps" / "f.py"] * 2
 
 
 KEYS = st.text() | st.integers() | st.booleans() | st.none()

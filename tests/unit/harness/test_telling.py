@@ -39,18 +39,12 @@ class Sampled(FakeSampler):
     """A sampler that follows."""
 
     started = 100.0
-    had_children = False
 
     def sample(self) -> None:
         pass
 
     def enter_phase(self, name: str) -> None:
         pass
-
-
-@pytest.fixture
-def events() -> Events:
-    return Events()
 
 
 def run(events: Events, *messages: Any, kind: str = "function", tells: bool = True) -> Run:
@@ -65,7 +59,8 @@ def run(events: Events, *messages: Any, kind: str = "function", tells: bool = Tr
     return made
 
 
-def test_the_headline_is_told_once_before_the_trace(events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_headline_is_told_once_before_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = Events()
     monkeypatch.setattr(harness, "slips_in", lambda *_: ())
     made = run(events, *KNOWN)
     made._follow_phases(Sampled())  # type: ignore[arg-type]
@@ -82,14 +77,16 @@ def test_the_headline_is_told_once_before_the_trace(events: Events, monkeypatch:
     assert profile.verdict.headline == "As it was told."
 
 
-def test_a_command_that_tells_nothing_yet_only_follows(events: Events) -> None:
+def test_a_command_that_tells_nothing_yet_only_follows() -> None:
+    events = Events()
     made = run(events, *KNOWN, {"trace_ends_in": 12.0}, tells=False)
     made._follow_phases(Sampled())  # type: ignore[arg-type]
     assert events == ["replay", "closed", "trace"]
     assert not made._headline
 
 
-def test_of_a_script_nothing_is_told_before_its_device_was_traced(events: Events) -> None:
+def test_of_a_script_nothing_is_told_before_its_device_was_traced() -> None:
+    events = Events()
     made = run(events, *KNOWN, {"trace_ends_in": 12.0}, kind="script")
     made._follow_phases(Sampled())  # type: ignore[arg-type]
     assert events == ["trace"]

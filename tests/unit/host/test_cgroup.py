@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport, parse_cpus
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch, OomReport
 
 MIB = 1 << 20
 
@@ -97,14 +97,6 @@ def test_nothing_to_be_known(tree, text):
     assert tree.watch().report() == OomReport(None)
 
 
-@pytest.mark.parametrize(
-    ("text", "cores"),
-    [("0", {0}), ("0-1,4\n", {0, 1, 4}), ("", None), (None, None), ("a-b", None), ("1-", {1}), ("3-1", None)],
-)
-def test_parse_cpus(text, cores):
-    assert parse_cpus(text) == cores
-
-
 HIT, KILLED = "max 9\noom 2\noom_kill 2\n", "oom 0\noom_kill 1\n"
 
 
@@ -132,16 +124,14 @@ def test_whose_limit_was_hit_since_the_watch_began(before, after, report, v2):
     assert watch.report() == report
 
 
-def test_without_a_group_the_machine_counts(tree):
+def test_without_a_group_the_machine_counts_and_of_one_that_vanishes_nothing_is_known(tree, v2):
+    watch = v2.watch()
+    (v2.root / "pod/worker/memory.events").unlink()
+    assert watch.report() == OomReport(None)
+    tree.belongs("")
     vmstat = tree.proc / "vmstat"
     vmstat.write_text("oom_kill 4\n")
     watch = tree.watch()
     assert watch.report() == OomReport(False)
     vmstat.write_text("oom_kill 5\n")
     assert watch.report() == OomReport(True, "machine")
-
-
-def test_of_a_group_that_vanishes_nothing_is_known(v2):
-    watch = v2.watch()
-    (v2.root / "pod/worker/memory.events").unlink()
-    assert watch.report() == OomReport(None)

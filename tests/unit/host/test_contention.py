@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.document.shared import Contention
-from pipeprof.profiles.host import processes
-from pipeprof.profiles.host.cgroup import Cgroup
-from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.host import run_family
+from pipeprof.profiles.host.limits import Cgroup
+from pipeprof.profiles.host.sampler import ContentionProbe
 
 
 class World:
@@ -35,15 +35,14 @@ class World:
         task.mkdir(exist_ok=True)
         (task / "schedstat").write_text(f"{run_ms * 1_000_000} {wait_ms * 1_000_000} 5\n")
 
-    def end(self, thread):
-        (self.proc / "42" / "task" / str(thread) / "schedstat").unlink()
-
-    def machine(self, idle, steal):
-        (self.proc / "stat").write_text(f"cpu 0 0 0 {idle} 0 0 0 {steal} 0 0\n")
-
-    def cores(self, *, user, idle, waiting):
-        line = f"{user} 0 0 {idle} {waiting} 0 0 0 0 0\n"
-        (self.proc / "stat").write_text(f"cpu {line}cpu0 {line}cpu1 {line}cpu2 {line}cpu3 {line}intr 5\n")
+    def cores(self, *busy, idle, waiting=0, steal=0):
+        """Ticks of each core: computing, and of all alike with nothing to do, waiting for files, and taken away."""
+        idle = [idle] * len(busy) if isinstance(idle, int) else idle
+        rows = [f"{ticks} 0 0 {rest} {waiting} 0 0 {steal} 0 0" for ticks, rest in zip(busy, idle, strict=True)]
+        count = len(busy)
+        whole = f"{sum(busy)} 0 0 {sum(idle)} {count * waiting} 0 0 {count * steal} 0 0"
+        lines = [f"cpu {whole}", *(f"cpu{number} {row}" for number, row in enumerate(rows)), "intr 5"]
+        (self.proc / "stat").write_text("\n".join(lines))
 
     def stalled(self, microseconds):
         (self.proc / "pressure").mkdir(exist_ok=True)
@@ -64,26 +63,31 @@ class World:
             allowed=lambda: self.allowed,
         )
 
+    def started(self):
+        """A probe that was started four seconds ago."""
+        probe = self.probe()
+        probe.start()
+        self.now += 4
+        return probe
+
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     made = World(tmp_path)
-    monkeypatch.setattr(processes, "family", lambda _: [SimpleNamespace(pid=pid) for pid in made.family])
-    monkeypatch.setattr(processes, "cpu_seconds", lambda family: made.worker_seconds if family else None)
+    monkeypatch.setattr(run_family, "family", lambda _: [SimpleNamespace(pid=pid) for pid in made.family])
+    monkeypatch.setattr(run_family, "cpu_seconds", lambda family: made.worker_seconds if family else None)
     return made
 
 
 def test_contention_is_what_changed(world):
     world.thread(42, 5000, 900)
     world.thread(43, 100, 0)
-    world.machine(1000, 50)
+    world.cores(0, idle=1000, steal=50)
     world.throttled(2.0)
-    probe = world.probe()
-    probe.start()
-    world.now += 4
+    probe = world.started()
     world.thread(42, 5600, 1000)
     world.thread(43, 300, 100)
-    world.machine(1900, 150)
+    world.cores(0, idle=1900, steal=150)
     world.throttled(2.5)
     world.worker_seconds = 16.0
     found = probe.stop()
@@ -93,34 +97,24 @@ def test_contention_is_what_changed(world):
     assert found.worker_cores == pytest.approx(1.5)
 
 
-def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
-    world.cores(user=1000, idle=5000, waiting=0)
-    probe = world.probe()
-    probe.start()
-    world.now += 4
-    world.cores(user=2200, idle=5300, waiting=100)
-    world.worker_seconds = 16.0
-    # 3 of 4 cores were busy: 1.5 of them the worker, 0.25 pipeprof.
+@pytest.mark.parametrize(
+    ("allowed", "busy", "idle", "worker", "others"),
+    [
+        # 3 of 4 cores were busy: 1.5 of them the worker, 0.25 pipeprof.
+        ([], [300] * 4, [100] * 4, 6, 1.25),
+        # Cores 2 and 3 are busy all of the time, 0 all of it and 1 half of it; the worker used one, pipeprof a quarter.
+        ([0, 1], [400, 200, 400, 400], [0, 200, 0, 0], 4, 0.25),
+    ],
+    ids=["on all cores", "on cores that the worker may use"],
+)
+def test_others_have_what_neither_the_worker_nor_pipeprof_used(world, allowed, busy, idle, worker, others):
+    world.allowed = frozenset(allowed)
+    world.cores(0, 0, 0, 0, idle=0)
+    probe = world.started()
+    world.worker_seconds += worker
+    world.cores(*busy, idle=idle)
     found = probe.stop()
-    assert (found.others_cores, found.stalled_by_files_share) == (pytest.approx(1.25), None)
-
-
-def test_what_others_do_on_cores_that_the_worker_may_not_use_is_not_in_its_way(world):
-    def machine(busy, idle):
-        lines = [f"{ticks} 0 0 {rest} 0 0 0 0 0 0\n" for ticks, rest in zip(busy, idle, strict=True)]
-        whole = f"{sum(busy)} 0 0 {sum(idle)} 0 0 0 0 0 0\n"
-        rows = "".join(f"cpu{number} {line}" for number, line in enumerate(lines))
-        (world.proc / "stat").write_text(f"cpu {whole}{rows}intr 5\n")
-
-    world.allowed = frozenset({0, 1})
-    machine([0, 0, 0, 0], [0, 0, 0, 0])
-    probe = world.probe()
-    probe.start()
-    world.now += 4
-    world.worker_seconds = 14.0
-    # Cores 2 and 3 are busy all of the time, 0 all of it and 1 half of it; the worker used one, pipeprof a quarter.
-    machine([400, 200, 400, 400], [0, 200, 0, 0])
-    assert probe.stop().others_cores == pytest.approx(0.25)
+    assert (found.others_cores, found.stalled_by_files_share) == (pytest.approx(others), None)
 
 
 def test_what_nobody_knows_is_none(world):
@@ -141,53 +135,37 @@ def test_what_nobody_knows_is_none(world):
     assert probe.stop() == Contention()
 
 
-def test_threads_that_start_end_or_take_over_an_id(world):
+def test_threads_that_start_end_or_take_over_an_id_and_children_count(world):
     world.thread(42, 1000, 1000)
     world.thread(43, 5000, 5000)
     world.thread(45, 700, 7)
-    probe = world.probe()
-    probe.start()
+    probe = world.started()
     world.thread(44, 30, 10)
     world.thread(43, 40, 0)
-    world.end(45)
-    assert probe.stop().runnable_wait_share == pytest.approx(10 / (30 + 10 + 40))
+    (world.proc / "42" / "task" / "45" / "schedstat").unlink()
+    world.process(60)
+    world.family.append(60)
+    world.thread(60, 30, 10, pid=60)
+    assert probe.stop().runnable_wait_share == pytest.approx(20 / (30 + 10 + 40 + 30 + 10))
+    world.thread(42, 1000, 5000)
+    probe.start()
+    world.thread(42, 1010, 5000)
+    assert probe.stop().runnable_wait_share == 0.0, "since it was started again"
 
 
 @pytest.mark.parametrize(
     ("user", "waiting", "microseconds", "share"),
     [
-        (0, 300, 3_000_000, 0.75),  # one core waits for 3 of 4 s, all others are idle
-        (800, 300, 818_182, 0.75),  # and beside it two are busy: the mean is 0.75 * 0.75 / 2.75
-        (1600, 0, 4_000_000, 1.0),
-        (800, 0, 0, 0.0),
+        (0, 75, 3_000_000, 0.75),  # one core waits for 3 of 4 s, all others are idle
+        (200, 75, 818_182, 0.75),  # and beside it two are busy: the mean is 0.75 * 0.75 / 2.75
+        (400, 0, 4_000_000, 1.0),
+        (200, 0, 0, 0.0),
     ],
 )
 def test_waiting_for_files_is_told_also_where_other_cores_are_in_use(world, user, waiting, microseconds, share):
-    world.cores(user=1000, idle=5000, waiting=100)
+    world.cores(0, 0, 0, 0, idle=0)
     world.stalled(5_000_000)
-    probe = world.probe()
-    probe.start()
-    world.now += 4
-    world.cores(user=1000 + user, idle=6600 - user - waiting, waiting=100 + waiting)
+    probe = world.started()
+    world.cores(*[user] * 4, idle=400 - user - waiting, waiting=waiting)
     world.stalled(5_000_000 + microseconds)
     assert probe.stop().stalled_by_files_share == pytest.approx(share, abs=1e-4)
-
-
-def test_children_count(world):
-    world.thread(42, 10, 10)
-    probe = world.probe()
-    probe.start()
-    world.process(60)
-    world.family.append(60)
-    world.thread(60, 30, 10, pid=60)
-    assert probe.stop().runnable_wait_share == pytest.approx(0.25)
-
-
-def test_a_second_start_forgets_the_first(world):
-    world.thread(42, 10, 10)
-    probe = world.probe()
-    probe.start()
-    world.thread(42, 20, 1000)
-    probe.start()
-    world.thread(42, 30, 1000)
-    assert probe.stop().runnable_wait_share == 0.0

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.host import limits
-from pipeprof.profiles.host.limits import GIB, MIB, MemoryLimit, memory_limit
-from pipeprof.profiles.host.machine import MachineMemory
+from pipeprof.profiles.host.limits import GIB, MIB, MachineMemory, MemoryLimit, memory_limit
 
 
 @dataclass
@@ -34,44 +33,30 @@ class Group:
 
 
 @pytest.mark.parametrize(
-    ("total", "available", "reserve"),
+    ("total", "held", "available", "reserve"),
     [
-        (8 * GIB, 7 * GIB, 8 * GIB // 10),
-        (2 * GIB, GIB, 256 * MIB),
-        (64 * GIB, 60 * GIB, 2 * GIB),
-        (4 * GIB, 100 * MIB, 50 * MIB),
+        (8 * GIB, None, 7 * GIB, 8 * GIB // 10),
+        (2 * GIB, None, GIB, 256 * MIB),
+        (64 * GIB, None, 60 * GIB, 2 * GIB),
+        (4 * GIB, None, 100 * MIB, 50 * MIB),
+        # What the group has.
+        (4 * GIB, GIB, 3 * GIB, 4 * GIB // 20),
+        (512 * MIB, 0, 512 * MIB, 64 * MIB),
+        (100 * GIB, 0, 100 * GIB, GIB),
+        (512 * MIB, 500 * MIB, 12 * MIB, 6 * MIB),
     ],
 )
-def test_what_the_machine_has_less_a_reserve(total, available, reserve):
-    assert memory_limit(None, Group(), MachineMemory(total, available)) == MemoryLimit(available - reserve, "machine")
+def test_what_the_machine_or_the_group_has_less_a_reserve(total, held, available, reserve):
+    group, machine = (Group(), MachineMemory(total, available)) if held is None else (Group(total, held), None)
+    source = "machine" if held is None else "cgroup"
+    assert memory_limit(None, group, machine) == MemoryLimit(available - reserve, source)
 
 
-@pytest.mark.parametrize(
-    ("total", "held", "reserve"),
-    [
-        (4 * GIB, GIB, 4 * GIB // 20),
-        (512 * MIB, 0, 64 * MIB),
-        (100 * GIB, 0, GIB),
-        (512 * MIB, 500 * MIB, 6 * MIB),
-        (4 * GIB, None, 4 * GIB // 20),
-    ],
-)
-def test_what_the_group_has_less_a_reserve(total, held, reserve):
-    limit = memory_limit(None, Group(total, held), None)
-    assert limit == MemoryLimit(total - (held or 0) - reserve, "cgroup")
-
-
-def test_the_smaller_one_counts():
+def test_the_option_is_taken_at_its_word_and_else_the_smaller_one_counts():
     machine = MachineMemory(64 * GIB, 32 * GIB)
+    assert memory_limit(100 * GIB, Group(GIB), machine) == MemoryLimit(100 * GIB, "option")
     assert memory_limit(None, Group(2 * GIB, 0), machine).source == "cgroup"
     assert memory_limit(None, Group(60 * GIB, 0), machine).source == "machine"
-
-
-def test_the_option_is_taken_at_its_word():
-    assert memory_limit(100 * GIB, Group(GIB), MachineMemory(8 * GIB, 4 * GIB)) == MemoryLimit(100 * GIB, "option")
-
-
-def test_nothing_known():
     assert memory_limit(None, Group(), None) is None
 
 

@@ -95,23 +95,16 @@ def test_each_gpu_has_a_row_with_means_over_the_seconds(fake: Any, watched: Any)
     assert [row.name for row in watched(3.0)] == ["GPU 0", "GPU 1", "GPU 2"]
 
 
-def test_less_than_three_seconds_say_nothing(fake: Any, watched: Any) -> None:
-    fake()
-    assert watched(2.5) == []
-
-
 def test_what_a_gpu_does_not_count_is_not_known(fake: Any, watched: Any) -> None:
     fake(count=1, fails=("nvmlDeviceGetMemoryInfo",))
     [row] = watched(3.0)
     assert (row.utilisation, row.memory_bytes) == (0.5, None)
     # A part of a GPU has no utilisation.
-    fake(count=1, fails=("nvmlDeviceGetUtilizationRates",))
-    assert watched(3.0) == []
-
-
-def test_gpus_that_cannot_be_counted_have_no_row(fake: Any, watched: Any) -> None:
-    fake(fails=("nvmlDeviceGetCount",))
-    assert watched(3.0) == []
+    for fails in ("nvmlDeviceGetUtilizationRates", "nvmlDeviceGetCount"):
+        fake(count=1, fails=(fails,))
+        assert watched(3.0) == []
+    fake()
+    assert watched(2.5) == []
 
 
 @pytest.mark.parametrize("module", [None, FakeNvml(fails=("nvmlInit",))])

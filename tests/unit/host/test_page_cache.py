@@ -36,6 +36,9 @@ def test_a_file_is_forgotten_once(tmp_path, advised, monkeypatch):
     staying(monkeypatch, 0, 0)
     assert evict(write(tmp_path, a=10, b=20) * 2) == Eviction(cold=True)
     assert advised == [("forget", 10), ("forget", 20)]
+    monkeypatch.delattr(os, "posix_fadvise")
+    assert not evict([]).cold
+    assert "posix_fadvise" in (evict([]).lacking or "")
 
 
 @pytest.mark.parametrize("held", [10, None])
@@ -64,18 +67,6 @@ def test_what_stayed_in_memory_is_not_cold(tmp_path, monkeypatch, held, cold):
     assert found.lacking is None if cold else (found.lacking or "").startswith("6 of 100 bytes stayed in memory")
 
 
-def test_a_system_that_takes_no_advice(tmp_path, monkeypatch):
-    monkeypatch.delattr(os, "posix_fadvise", raising=False)
-    found = evict(write(tmp_path, a=10))
-    assert not found.cold
-    assert "posix_fadvise" in (found.lacking or "")
-
-
-def test_resident_bytes_of_what_is_not_there(tmp_path):
-    assert resident_bytes(tmp_path / "gone") is None
-    assert resident_bytes(tmp_path) is None
-
-
 @pytest.mark.parametrize(
     ("held", "whole"), [({100: 100, 300: 300}, True), ({100: 100, 300: 0}, False), ({100: None}, False)]
 )
@@ -85,9 +76,8 @@ def test_whether_all_files_are_in_memory(tmp_path, monkeypatch, held, whole):
 
 
 def test_of_many_files_some_are_looked_at(monkeypatch, tmp_path):
+    assert (resident_bytes(tmp_path / "gone"), resident_bytes(tmp_path), in_memory([])) == (None, None, False)
     looked_at = []
     monkeypatch.setattr(pagecache, "resident_bytes", lambda path: looked_at.append(path) or 10)
-    (file,) = write(tmp_path, a=10)
-    assert in_memory([file] * 1000)
+    assert in_memory(write(tmp_path, a=10) * 1000)
     assert len(looked_at) == 200
-    assert not in_memory([])

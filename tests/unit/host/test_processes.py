@@ -1,13 +1,14 @@
 """A process with its descendants, on made-up folders."""
 
 import itertools
+import shutil
 
 import psutil
 import pytest
 from unit.host.fake_proc import end, holds, make_process, proc
 
-from pipeprof.profiles.host import processes, procfs
-from pipeprof.profiles.host.processes import FamilyReader, bytes_read, cpu_seconds, family, is_stopped
+from pipeprof.profiles.host import procfs, run_family
+from pipeprof.profiles.host.run_family import FamilyReader, bytes_read, cpu_seconds, family
 
 __all__ = ["proc"]
 
@@ -15,26 +16,18 @@ __all__ = ["proc"]
 @pytest.fixture(autouse=True)
 def ticks(monkeypatch):
     """CPU time from the made-up files, not from the process that has the number here."""
-    monkeypatch.setattr(processes, "process_cpu_clock", lambda _: None)
-
-
-class Clock:
-    def __init__(self):
-        self.now = 100.0
-
-    def __call__(self):
-        return self.now
+    monkeypatch.setattr(run_family, "process_cpu_clock", lambda _: None)
 
 
 class Reading:
     """Readings of process 10 in pages, on a clock that goes on by 0.6 s from look to look."""
 
     def __init__(self, cpu=lambda: 0.0, **options):
-        self.clock = Clock()
-        self.reader = FamilyReader(10, clock=self.clock, cpu=cpu, **options)
+        self.now = 100.0
+        self.reader = FamilyReader(10, clock=lambda: self.now, cpu=cpu, **options)
 
     def read(self, seconds=0.6):
-        self.clock.now += seconds
+        self.now += seconds
         reading = self.reader.read()
         return reading and (reading.bytes // procfs.PAGE_BYTES, reading.children)
 
@@ -55,7 +48,7 @@ def test_cpu_time_counts_what_has_been_reaped(proc, monkeypatch):
     make_process(proc, 20, parent=10, reaped=(0, 0))
     assert cpu_seconds(family(10)) == pytest.approx(2.3 + 2.0)
     assert cpu_seconds([]) is None
-    monkeypatch.setattr(processes, "process_cpu_clock", lambda pid: pid / 4)
+    monkeypatch.setattr(run_family, "process_cpu_clock", lambda pid: pid / 4)
     assert cpu_seconds(family(20)) == pytest.approx(5.0)
 
 
@@ -66,13 +59,6 @@ def test_bytes_read_of_the_family_and_none_where_they_are_unknown(proc):
     for pid in (10, 20):
         (proc / str(pid) / "io").unlink()
     assert bytes_read(10, proc) is None
-
-
-@pytest.mark.parametrize(("state", "stopped"), [("S", False), ("T", True), ("t", True)])
-def test_whether_a_process_is_stopped(proc, state, stopped):
-    make_process(proc, 10, state=state)
-    assert is_stopped(10) is stopped
-    assert not is_stopped(11)
 
 
 def test_a_process_is_what_it_has_resident_and_nothing_once_it_has_ended(proc):
@@ -107,14 +93,6 @@ def test_shared_pages_are_counted_once(proc, parent, children, held):
     assert reading.read() == (held, len(children))
 
 
-def test_a_child_counts_from_the_second_look_on(proc):
-    """Until it starts its program, it may run in its parent's memory."""
-    make_process(proc, 10)
-    make_process(proc, 20, parent=10, pages=300, alone=300, share=300)
-    reading = Reading()
-    assert [reading.read() for _ in range(2)] == [(1000, 1), (1300, 1)]
-
-
 @pytest.mark.parametrize(("has_ended", "held"), [(False, 1200), (True, 1000)])
 def test_a_child_whose_shares_are_forbidden_counts_with_all_it_has(proc, monkeypatch, has_ended, held):
     make_process(proc, 10)
@@ -142,19 +120,10 @@ def test_children_are_looked_for_twice_a_second_and_the_parent_is_read_each_time
     assert reading.read() == (1000, 0)
     make_process(proc, 20, parent=10)
     holds(proc, 10, pages=1100)
-    assert [reading.read(seconds) for seconds in (0.4, 0.2)] == [(1100, 0), (1100, 1)]
-
-
-def test_a_child_that_ends_takes_its_memory_with_it(proc):
-    make_process(proc, 10)
-    make_process(proc, 20, parent=10)
-    reading = Reading()
-    reading.read()
-    assert reading.read() == (2000, 1)
-    for path in sorted((proc / "20").rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    (proc / "20").rmdir()
-    assert reading.read(0.01) == (1000, 0)
+    # A child counts from the second look on: until it starts its program, it may run in its parent's memory.
+    assert [reading.read(seconds) for seconds in (0.4, 0.2, 0.6)] == [(1100, 0), (1100, 1), (2100, 1)]
+    shutil.rmtree(proc / "20")
+    assert reading.read(0.01) == (1100, 0), "it takes its memory with it"
 
 
 def test_a_look_that_costs_much_is_put_off(proc):

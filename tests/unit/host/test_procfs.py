@@ -8,11 +8,11 @@ import psutil
 import pytest
 from unit.host.fake_proc import make_process
 
-from pipeprof.profiles.host import machine, procfs
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.host import host_facts
-from pipeprof.profiles.host.processes import family
+from pipeprof.profiles.host.limits import Cgroup, CgroupWatch
+from pipeprof.profiles.host.run_family import family
+from pipeprof.profiles.host.sampler import ContentionProbe
 
 
 @pytest.fixture
@@ -58,21 +58,14 @@ ALL = [procfs.rss_bytes, procfs.peak_rss_bytes, procfs.io_read_bytes]
 
 
 @pytest.mark.parametrize("read", ALL)
-def test_what_is_not_there_is_none(tmp_path, read):
-    assert read(42, tmp_path) is None
-    assert procfs.thread_times(42, tmp_path) == {}
-
-
-@pytest.mark.parametrize("read", ALL)
-@pytest.mark.parametrize(
-    "text", ["", "\n", "nonsense", "Private_Clean: many kB\nVmHWM:\nread_bytes\n", "42 (x", "a b c d e f g\0"]
-)
-def test_nonsense_is_none(tmp_path, read, text):
-    make_process(tmp_path, 42)
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            path.write_text(text)
-    assert read(42, tmp_path) is None
+def test_nonsense_and_what_is_not_there_is_none(tmp_path, read):
+    assert (read(42, tmp_path), procfs.thread_times(42, tmp_path)) == (None, {})
+    for text in ("", "\n", "nonsense", "Private_Clean: many kB\nVmHWM:\nread_bytes\n", "42 (x", "a b c d e f g\0"):
+        make_process(tmp_path, 42)
+        for path in tmp_path.rglob("*"):
+            if path.is_file():
+                path.write_text(text)
+        assert read(42, tmp_path) is None, text
 
 
 def test_forbidden_files_are_none(proc):
@@ -80,6 +73,10 @@ def test_forbidden_files_are_none(proc):
     (proc / "42" / "io").unlink()
     (proc / "42" / "io").mkdir()
     assert procfs.io_read_bytes(42, proc) is None
+    assert procfs.reset_peak(42, proc) is False
+    assert not (proc / "42" / "clear_refs").exists()
+    (proc / "42" / "clear_refs").mkdir()
+    assert procfs.reset_peak(42, proc) is False
 
 
 def test_reset_peak_writes_five(proc):
@@ -88,16 +85,9 @@ def test_reset_peak_writes_five(proc):
     assert (proc / "42" / "clear_refs").read_text() == "5"
 
 
-def test_reset_peak_that_is_forbidden(proc):
-    assert procfs.reset_peak(42, proc) is False
-    assert not (proc / "42" / "clear_refs").exists()
-    (proc / "42" / "clear_refs").mkdir()
-    assert procfs.reset_peak(42, proc) is False
-
-
 def test_system_times_leave_guests_out(tmp_path):
     (tmp_path / "stat").write_text("cpu  10 2 30 400 5 0 7 46 1000 1000\ncpu0 1 2 3 4 5 6 7 8 9 10\n")
-    assert machine.system_times(tmp_path) == machine.SystemTimes(
+    assert limits.system_times(tmp_path) == limits.SystemTimes(
         total=500, steal=46, idle=405, cores=1, waiting=5, busy={0: 27}
     )
 
@@ -105,14 +95,14 @@ def test_system_times_leave_guests_out(tmp_path):
 @pytest.mark.parametrize("text", ["", "cpu 1 2 3\n", "intr 1 2 3 4 5 6 7 8\n", "cpu a b c d e f g h\n"])
 def test_system_times_unknown(tmp_path, text):
     (tmp_path / "stat").write_text(text)
-    assert machine.system_times(tmp_path) is None
+    assert limits.system_times(tmp_path) is None
 
 
 def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_path, monkeypatch):
     nowhere = tmp_path / "proc"
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(nowhere))
-    monkeypatch.setattr(machine, "PROC", nowhere)
-    assert machine.machine_memory(nowhere) is None
+    monkeypatch.setattr(limits, "PROC", nowhere)
+    assert limits.machine_memory(nowhere) is None
     assert host_facts(proc=nowhere, cgroup=Cgroup(proc=nowhere, root=nowhere)).memory_bytes is None
     assert procfs.is_missing(nowhere) == (sys.platform == "linux")
     assert not procfs.is_missing()
@@ -124,20 +114,16 @@ def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_pa
     assert CgroupWatch(Cgroup(proc=nowhere, root=nowhere), nowhere).report().killed is None
 
 
-def test_machine_memory(tmp_path):
-    assert machine.machine_memory(tmp_path) is None
+def test_memory_and_kills_of_the_machine(tmp_path):
+    assert limits.kernel_oom_kills(tmp_path) is None
+    (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 3\n")
+    assert limits.kernel_oom_kills(tmp_path) == 3
     (tmp_path / "meminfo").write_text(
         "MemTotal:  1000 kB\nMemFree:  1 kB\nMemAvailable:  600 kB\nHugePages_Total:  3\n"
     )
-    assert machine.machine_memory(tmp_path) == machine.MachineMemory(1024000, 614400)
+    assert limits.machine_memory(tmp_path) == limits.MachineMemory(1024000, 614400)
     (tmp_path / "meminfo").write_text("MemTotal:  1000 kB\nMemFree:  1 kB\n")
-    assert machine.machine_memory(tmp_path) is None
-
-
-def test_kernel_oom_kills(tmp_path):
-    assert machine.kernel_oom_kills(tmp_path) is None
-    (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 3\n")
-    assert machine.kernel_oom_kills(tmp_path) == 3
+    assert limits.machine_memory(tmp_path) is None
 
 
 MOUNTS = r"""
@@ -185,8 +171,5 @@ def test_file_systems_of_userspace_and_of_networks_do_not_count(opened, path, fo
 
 
 def test_files_that_are_written_say_nothing_about_what_is_read(opened):
-    assert procfs.uncounted(42, opened(("/nfs/log", "0102001"), ("/nfs/both", "0100002"))) == set()
-
-
-def test_a_process_that_is_gone_has_no_files(tmp_path):
-    assert procfs.uncounted(42, tmp_path) == set()
+    proc = opened(("/nfs/log", "0102001"), ("/nfs/both", "0100002"))
+    assert procfs.uncounted(42, proc) == procfs.uncounted(99, proc) == set()

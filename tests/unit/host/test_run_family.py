@@ -66,82 +66,62 @@ def test_only_processes_with_the_mark_are_found(proc):
     assert {process.pid for process in marked("mine")} == {10, 12}
 
 
-def test_group_descendants_and_marked_ones_are_killed(proc, killed):
-    process(proc, 10, mark("mine"))
-    process(proc, 11, b"", parent=10)
-    process(proc, 12, mark("mine"), parent=1)
-    process(proc, 13, b"", parent=1)
-    end_family("mine", 10)
+@pytest.mark.parametrize(
+    ("guard", "parents"),
+    [
+        (None, {10: 1, 11: 10, 12: 1, 13: 1}),
+        # Whatever the guard has become the parent of, and not the guard.
+        (9, {9: 1, 10: 9, 11: 9, 12: 11, 13: 1}),
+    ],
+)
+def test_group_descendants_and_marked_ones_are_killed(proc, killed, guard, parents):
+    for pid, parent in parents.items():
+        process(proc, pid, mark("mine") if parent == 1 and pid != 13 else b"", parent=parent)
+    end_family("mine", 10, guard)
     assert killed[0] == ("group", 10)
     assert set(numbers(killed)) == {10, 11, 12}
 
 
-def test_whatever_the_guard_has_become_the_parent_of_is_killed_and_not_the_guard(proc, killed):
-    process(proc, 9, mark("mine"))
-    process(proc, 10, b"", parent=9)
-    process(proc, 11, b"", parent=9)
-    process(proc, 12, b"", parent=11)
-    process(proc, 13, b"", parent=1)
-    end_family("mine", 10, 9)
-    assert set(numbers(killed)) == {10, 11, 12}
-
-
-def test_one_that_forks_while_it_is_killed_is_looked_for_again(proc, killed, monkeypatch):
+@pytest.mark.parametrize(("last", "found"), [(13, 4), (1000, 20)], ids=["until the last", "not without end"])
+def test_one_that_forks_while_it_is_killed_is_looked_for_again(proc, killed, monkeypatch, last, found):
     process(proc, 10, mark("mine"))
     kill = run_family.os.kill
 
     def fork(pid: int, number: int) -> None:
         kill(pid, number)
-        if pid < 13:
+        if pid < last:
             process(proc, pid + 1, mark("mine"))
-
-    monkeypatch.setattr(run_family.os, "kill", fork)
-    end_family("mine")
-    assert numbers(killed) == [10, 11, 12, 13]
-
-
-def test_an_orphan_that_appears_with_the_end_of_its_parent_is_killed(proc, killed, monkeypatch):
-    """Until a killed process has ended, its children may be listed nowhere."""
-    process(proc, 10, b"", parent=9)
-    process(proc, 9, b"")
-    pause = run_family.time.sleep
-
-    def reparent(seconds: float) -> None:
-        pause(seconds)
-        if ("process", 11) not in killed:
-            process(proc, 11, b"", parent=9)
-
-    monkeypatch.setattr(run_family.time, "sleep", reparent)
-    end_family("mine", None, 9)
-    assert numbers(killed) == [10, 11]
-
-
-def test_a_process_that_was_given_the_number_of_a_killed_one_is_not_killed(proc, killed, monkeypatch):
-    process(proc, 9, b"")
-    process(proc, 10, b"", parent=9, start=777)
-    pause = run_family.time.sleep
-
-    def give_away(seconds: float) -> None:
-        pause(seconds)
-        process(proc, 10, b"", parent=1, start=888)
-
-    monkeypatch.setattr(run_family.time, "sleep", give_away)
-    end_family("mine", None, 9)
-    assert numbers(killed) == [10]
-
-
-def test_the_looking_ends(proc, killed, monkeypatch):
-    process(proc, 10, mark("mine"))
-    kill = run_family.os.kill
-
-    def fork(pid: int, number: int) -> None:
-        kill(pid, number)
-        process(proc, pid + 1, mark("mine"))
 
     monkeypatch.setattr(run_family.os, "kill", fork)
     monkeypatch.setattr(run_family, "MOST_ROUNDS", 20)
     end_family("mine")
-    assert len(numbers(killed)) == 20
+    assert numbers(killed) == list(range(10, 10 + found))
+
+
+@pytest.mark.parametrize(
+    ("appears", "ended"),
+    [
+        # Until a killed process has ended, its children may be listed nowhere.
+        ({"pid": 11, "parent": 9}, [10, 11]),
+        # One that was given the number of a killed one is another.
+        ({"pid": 10, "parent": 1, "start": 888}, [10]),
+    ],
+)
+def test_orphans_that_appear_with_the_end_of_their_parent_are_killed_and_no_others(
+    proc, killed, monkeypatch, appears, ended
+):
+    process(proc, 9, b"")
+    process(proc, 10, b"", parent=9, start=777)
+    pause = run_family.time.sleep
+
+    def appear(seconds: float) -> None:
+        pause(seconds)
+        if ("process", 11) not in killed:
+            process(proc, environment=b"", **appears)
+
+    monkeypatch.setattr(run_family.time, "sleep", appear)
+    end_family("mine", None, 9)
+    assert numbers(killed) == ended
 
 
 def test_a_process_that_is_gone_or_belongs_to_somebody_else_is_no_error(proc, killed, monkeypatch):

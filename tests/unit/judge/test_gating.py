@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.spec.budgets import UNITS, parse_budget, stage_metric
-from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.document.profile import Tool
 from pipeprof.profiles.experiment.turns import BEYOND_USUAL
 from pipeprof.profiles.judge.metrics import METRICS, Judged, rows_of
 from pipeprof.profiles.judge.result import PairValues, Result, Side
@@ -17,7 +17,6 @@ from pipeprof.profiles.judge.verdict import (
     has_seen_enough,
     judged_for,
     judged_of,
-    looks_within,
     main_metric,
     mark,
     not_measured,
@@ -53,11 +52,10 @@ def test_each_end(factor, verdict, code):
 @pytest.mark.parametrize(
     ("factor", "budget", "code", "warnings"),
     [
-        *((1.2, "10%", 3, []), (1.2, "30%", 0, []), (1.2, "off", 0, []), (1.0, "9ms", 3, []), (1.0, "11ms", 0, [])),
-        *(
-            (1.2, {"change": "10%", "level": "warn"}, 0, ["budget"]),
-            (1.0, {"limit": "9ms", "level": "warn"}, 0, ["budget"]),
-        ),
+        *((1.2, change, code, []) for change, code in (("10%", 3), ("30%", 0), ("off", 0))),
+        *((1.0, limit, code, []) for limit, code in (("9ms", 3), ("11ms", 0))),
+        (1.2, {"change": "10%", "level": "warn"}, 0, ["budget"]),
+        (1.0, {"limit": "9ms", "level": "warn"}, 0, ["budget"]),
         (1.2, {"change": "5%", "limit": "9ms", "level": "warn"}, 0, ["budget"]),
     ],
 )
@@ -65,9 +63,8 @@ def test_a_budget_of_a_step_or_a_stage_decides(of, factor, budget, code, warning
     found = result(factor, of=of, **{of: budget})
     conclude_gate(found)
     assert (found.exit_code, [warning.code for warning in found.warnings]) == (code, warnings)
-    assert {row.title for row in found.metrics if row.stage == "decode"} == (
-        {"time in decode"} if of == DECODE else set()
-    )
+    titles = {row.title for row in found.metrics if row.stage == "decode"}
+    assert titles == ({"time in decode"} if of == DECODE else set())
 
 
 def test_a_limit_does_not_say_which_side_is_faster():
@@ -83,21 +80,20 @@ def test_nothing_measured_neither_passes_nor_fails():
 
 def test_a_metric_that_one_side_lacks_neither_passes_nor_fails():
     found = result(1.0)
-    lacking = not_measured(found, {"wait_ms": Judged(), "idle_share": Judged(level="off"), "step_ms": Judged()})
-    assert lacking == ["wait_ms"]
-    conclude_gate(found, [*lacking, DECODE])
+    judged = {"wait_ms": Judged(), "idle_share": Judged(level="off"), "step_ms": Judged(), DECODE: Judged()}
+    lacking = not_measured(found, judged)
+    assert lacking == ["wait_ms", DECODE]
+    conclude_gate(found, lacking)
     assert (found.verdict, found.exit_code) == ("cannot tell", 6)
     assert found.errors[0].message.startswith("wait per step and time in decode: ")
 
 
-def test_the_gate_looks_at_few_numbers_of_pairs_and_ends_when_all_is_decided():
-    assert looks_within(15) == (4, 6, 8, 11, 15)
-    assert looks_within(7) == (4, 6, 7)
-    assert not has_seen_enough(result(1.0, pairs=3), 15)
-    assert has_seen_enough(result(1.0, pairs=4), 15)
-    assert not has_seen_enough(result(1.0, pairs=5), 15)
-    assert not has_seen_enough(result(1.03, pairs=6), 15)
-    assert has_seen_enough(result(1.03, pairs=15), 15)
+@pytest.mark.parametrize(
+    ("factor", "pairs", "enough"),
+    [(1.0, 3, False), (1.0, 4, True), (1.0, 5, False), (1.03, 6, False), (1.03, 15, True)],
+)
+def test_the_gate_looks_at_few_numbers_of_pairs_and_ends_when_all_is_decided(factor, pairs, enough):
+    assert has_seen_enough(result(factor, pairs=pairs), 15) is enough
 
 
 def test_a_gate_ends_when_something_has_regressed_whatever_the_rest_is():
@@ -125,30 +121,27 @@ def test_budgets_have_the_metrics_and_units_of_sessions():
 
 
 @pytest.mark.parametrize(
-    ("text", "unit", "message"),
-    [
-        ("fast", "ms", "a share such as 5%, a limit such as 20ms"),
-        ("20ms", "B", "a limit such as 2GiB"),
-        ({"chance": "5%"}, "ms", "change, limit or level"),
-        ({"level": "loud"}, "ms", "off, warn or error"),
-        ({"change": 5}, "ms", "a share such as 5%"),
-        (8, "B", "did you mean 8GiB"),
-        ({"limit": 500}, "B", "did you mean 500MiB"),
-    ],
+    ("budget", "unit"),
+    [("fast", "ms"), ("20ms", "B"), ({"chance": "5%"}, "ms"), ({"level": "loud"}, "ms"), ({"change": 5}, "ms")],
 )
-def test_a_wrong_budget_is_refused_with_its_forms(text, unit, message):
-    with pytest.raises(ValueError, match=message):
-        parse_budget(text, unit)
+def test_a_wrong_budget_is_refused(budget, unit):
+    with pytest.raises(ValueError, match="expected"):
+        parse_budget(budget, unit)
+
+
+@pytest.mark.parametrize(("budget", "meant"), [(8, "8GiB"), ({"limit": 500}, "500MiB")])
+def test_a_number_of_bytes_without_a_unit_is_told_what_it_may_mean(budget, meant):
+    with pytest.raises(ValueError, match=f"did you mean {meant}"):
+        parse_budget(budget, "B")
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 @pytest.mark.parametrize("number", ["0", f"0.{'0' * 320}1", "9" * 400, "0.000001", "1"])
 def test_every_limit_that_is_taken_can_be_judged_by(metric, number):
     unit = {"1/s": "/s", "": "%"}.get(metric.unit, metric.unit)
+    zero = metric.name in {"wait_ms", "idle_share", "disk_bytes_per_element"}
     try:
-        budget = parse_budget(
-            f"{number}{unit}", metric.unit, zero=metric.name in {"wait_ms", "idle_share", "disk_bytes_per_element"}
-        )
+        budget = parse_budget(f"{number}{unit}", metric.unit, zero=zero)
     except ValueError:
         assert number != "1"
         return
@@ -204,11 +197,6 @@ def test_batches_of_nearly_one_size_are_compared_by_their_steps():
     found = result(1.0)
     found.a.elements_per_batch, found.b.elements_per_batch = 64, 64.2
     assert judged_for(found.a, found.b, judged_of({}, {})) == judged_of({}, {})
-
-
-def test_without_the_time_of_a_stage_there_is_no_verdict():
-    found = result(1.0)
-    assert not_measured(found, judged_of({DECODE: parse_budget("10%", "ms")}, {})) == [DECODE]
 
 
 def test_what_a_batch_takes_is_not_compared_where_batches_differ():

@@ -1,23 +1,18 @@
 """What a comparison says while it goes on, and what its result warns of."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from pipeprof.pipelines.spec.budgets import parse_budget
+from pipeprof.pipelines.spec.budgets import UNITS, parse_budget
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message, Tool
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.team import OutOfTimeError
-from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.harness.settings import Silent, make_options
 from pipeprof.profiles.judge import live, messages
 from pipeprof.profiles.judge.pairs import MeasuredPair, Process
 from pipeprof.profiles.judge.result import PairValues, Result, Side
@@ -41,26 +36,9 @@ def test_warnings_of_the_sides_own_runs_are_carried_over_once():
     assert [(one.code, one.message) for one in found] == [("forked", "A and B: It forked."), ("leak", "B: It grew.")]
 
 
-@pytest.mark.parametrize("b_ends", [True, False])
-def test_a_session_has_the_warnings_of_its_sides_also_if_one_fails(b_ends, monkeypatch):
-    comparison = live._Comparison.__new__(live._Comparison)
-    comparison.result = Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
-    comparison._profiles, comparison.save = {}, lambda: None
-
-    def look(name: str) -> bool:
-        comparison._profiles[name] = SimpleNamespace(warnings=[Message(code="forked", message="It.")], stages=None)
-        return name == "a" or b_ends
-
-    monkeypatch.setattr(comparison, "_look", look)
-    monkeypatch.setattr(live, "stage_changes", lambda *_: [])
-    assert comparison._look_at(["a", "b"]) is b_ends
-    assert [warning.message for warning in comparison.result.warnings] == ["A and B: It."]
-
-
 def test_each_budget_is_written_as_it_was_given():
     def budgets(**given: object):
-        units = {"step_ms": "ms", "peak_bytes": "B", "first_batch_s": "s"}
-        return {name: parse_budget(budget, units[name]) for name, budget in given.items()}
+        return {name: parse_budget(budget, UNITS[name]) for name, budget in given.items()}
 
     base = budgets(step_ms="5%", first_batch_s={"limit": "2s"})
     judged = budgets(peak_bytes={"change": "10%", "limit": "2GiB", "level": "warn"})
@@ -76,31 +54,14 @@ class Told(Silent):
     def __init__(self) -> None:
         self.left: list[float | None] = []
         self.words: list[str] = []
-        self.notes: list[str] = []
-
-    def ends_in(self, seconds: float | None) -> None:
-        self.left.append(seconds)
-
-    def standing(self, words: str) -> None:
-        self.words.append(words)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
-class Clock:
-    """In place of the module `time`."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+        self.ends_in = self.left.append  # type: ignore[method-assign]
+        self.standing = self.words.append  # type: ignore[method-assign]
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """In place of the module `time`."""
+    found = SimpleNamespace(now=1000.0, monotonic=lambda: found.now)
     monkeypatch.setattr(live, "time", found)
     return found
 
@@ -125,7 +86,7 @@ class Session:
 
     order = "turns"
 
-    def __init__(self, clock: Clock, most: int = 9) -> None:
+    def __init__(self, clock: SimpleNamespace, most: int = 9) -> None:
         self._clock, self._most = clock, most
 
     def pair(self, number: int) -> MeasuredPair:
@@ -136,7 +97,7 @@ class Session:
         return MeasuredPair({"A": process(1.0), "B": process(slower), "A′": process(1.01)}, ("A", "B", "A′"))
 
 
-def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(side: live.LiveSide, clock: Clock) -> None:
+def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(side, clock):
     told, plan = Told(), live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3)
     run = live._Comparison({"a": side, "b": side}, new_result(), plan, cast("Any", told), list)
     run._measure(cast("Any", Session(clock)))
@@ -147,9 +108,7 @@ def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(side: live.Liv
 
 
 @pytest.mark.parametrize("whole", [0, 1])
-def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(
-    side: live.LiveSide, clock: Clock, whole: int
-) -> None:
+def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(side, clock, whole):
     result = new_result()
     plan = live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3, end_at=clock.now + 3600)
     run = live._Comparison({"a": side, "b": side}, result, plan, Silent(), list)
@@ -160,9 +119,7 @@ def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(
     assert [one.message for one in result.errors] == [messages.NO_PAIR] * (1 - whole)
 
 
-def test_what_one_side_has_taken_of_the_time_the_other_has_not(
-    side: live.LiveSide, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_one_side_has_taken_of_the_time_the_other_has_not(side, clock, monkeypatch):
     given: list[Options] = []
 
     def run_sample(settings: Options, *_: object) -> Any:
@@ -179,15 +136,3 @@ def test_what_one_side_has_taken_of_the_time_the_other_has_not(
     plan.end_at = clock.now
     assert not run._look("b")
     assert [(one.code, one.message) for one in result.errors] == [("side-failed", f"B: {messages.NO_TIME}")]
-
-
-def test_it_is_said_for_whom_a_comparison_waits(side: live.LiveSide, monkeypatch: pytest.MonkeyPatch) -> None:
-    def held_by_another(note: Callable[[str], None], limit: float) -> None:
-        note(f"waiting {limit:g} s for pid 17")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(live, "measuring_lock", held_by_another)
-    told, plan = Told(), live.SessionPlan(lambda _: True)
-    with pytest.raises(KeyboardInterrupt):
-        live.measure({"a": side, "b": side}, new_result(), plan, cast("Any", told), list)
-    assert told.notes == ["waiting 60 s for pid 17"]

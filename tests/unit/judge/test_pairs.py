@@ -8,8 +8,8 @@ from unit.tries.workers import Cores, Workers
 
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.experiment.turns import Turn, are_enough, order_of, undisturbed
-from pipeprof.profiles.host.machine import CoresClock, SystemTimes
+from pipeprof.profiles.experiment.turns import order_of
+from pipeprof.profiles.host.limits import CoresClock, SystemTimes
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process, SideFailedError
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
@@ -124,12 +124,6 @@ def test_disturbed_turns_are_left_out_and_measured_again(disturbed, measured, co
     # Load that does not change leaves nothing out.
     kept = [turn for turn in range(measured) if turn not in disturbed or counted == measured]
     assert pair.order == tuple(name for turn in kept for name in order_of(turn, NAMES))
-
-
-def test_where_nothing_is_known_of_the_machine_every_turn_counts():
-    turns = [Turn((), {}) for _ in range(4)]
-    assert undisturbed(turns) == turns
-    assert are_enough(turns, 4)
 
 
 def test_what_went_elsewhere_is_neither_idle_nor_used_by_the_processes():

@@ -1,11 +1,10 @@
 """What differs between two specs, two files or two pipelines: in words, with its line, stage by stage."""
 
-from __future__ import annotations
-
 import copy
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,42 +16,40 @@ from pipeprof.profiles.judge.spec_changes import _differences, _measured, change
 from pipeprof.profiles.judge.stages import align, find_stage, stage_changes, stage_values, stages_without_time
 from pipeprof.profiles.wording import place_of
 
-A = {
-    "version": 1,
-    "name": "a",
-    "source": {"TFRecordDataset": {"filenames": "a/*.tfrecord"}},
-    "stages": [
-        {"shuffle": {"buffer_size": 100}},
-        {"map": {"name": "decode", "ops": [{"tf.cast": {"dtype": "float32"}}, "tf.sqrt"]}},
-        {"batch": {"batch_size": 8}},
-        {"batch": {"batch_size": 2}},
-        {"cache": None},
-    ],
-    "options": {"threading": {"private_threadpool_size": 4}, "deterministic": True},
-    "measure": {"seconds": 1},
-}
-B = {
-    "version": 1,
-    "name": "b",
-    "source": {"TFRecordDataset": {"filenames": "a/*.tfrecord", "buffer_size": 1024}},
-    "stages": [
-        {"map": {"name": "decode", "ops": [{"tf.cast": {"dtype": "int32"}}, "tf.sin"], "num_parallel_calls": 1}},
-        {"batch": {"batch_size": 8}},
-        {"batch": {"batch_size": 4}},
-        {"cache": {"name": "kept"}},
-        {"prefetch": {"buffer_size": 2}},
-    ],
-    "options": {"threading": {"private_threadpool_size": 1}},
-    "measure": {"seconds": 9, "seed": 4},
-    "budgets": {"step_ms": "5%"},
-}
+A = yaml.safe_load("""
+version: 1
+name: a
+source: {TFRecordDataset: {filenames: a/*.tfrecord}}
+stages:
+  - shuffle: {buffer_size: 100}
+  - map: {name: decode, ops: [{tf.cast: {dtype: float32}}, tf.sqrt]}
+  - batch: {batch_size: 8}
+  - batch: {batch_size: 2}
+  - cache:
+options: {threading: {private_threadpool_size: 4}, deterministic: true}
+measure: {seconds: 1}
+""")
+B = yaml.safe_load("""
+version: 1
+name: b
+source: {TFRecordDataset: {filenames: a/*.tfrecord, buffer_size: 1024}}
+stages:
+  - map: {name: decode, ops: [{tf.cast: {dtype: int32}}, tf.sin], num_parallel_calls: 1}
+  - batch: {batch_size: 8}
+  - batch: {batch_size: 4}
+  - cache: {name: kept}
+  - prefetch: {buffer_size: 2}
+options: {threading: {private_threadpool_size: 1}}
+measure: {seconds: 9, seed: 4}
+budgets: {step_ms: 5%}
+""")
 
 
 def between(one: object, other: object) -> list[str]:
     return [text for text, _ in _differences(one, other, "", ())]
 
 
-def test_each_argument_option_and_stage_is_a_change() -> None:
+def test_each_argument_option_and_stage_is_a_change():
     assert between(_measured(A), _measured(B)) == [
         "source.buffer_size: not set → 1024",
         "stages.shuffle: removed",
@@ -68,24 +65,16 @@ def test_each_argument_option_and_stage_is_a_change() -> None:
     ]
 
 
-def test_pipelines_inside_of_stages_are_compared_stage_by_stage() -> None:
+def test_pipelines_inside_of_stages_are_compared_stage_by_stage():
     inner = {"source": {"range": {"stop": 9}}, "stages": [{"map": {"ops": ["tf.sqrt"]}}]}
     other = {"source": {"range": {"stop": 8}}, "stages": [*inner["stages"], {"prefetch": {"buffer_size": 1}}]}
-    assert between(
-        {"stages": [{"flat_map": {"map_func": inner}}]}, {"stages": [{"flat_map": {"map_func": other}}]}
-    ) == [
+    mapped = [{"stages": [{"flat_map": {"map_func": one}}]} for one in (inner, other)]
+    assert between(*mapped) == [
         "stages.flat_map.map_func.source.stop: 9 → 8",
         "stages.flat_map.map_func.stages.prefetch: added prefetch(buffer_size=1) after map",
     ]
     zipped = [{"zip": {"datasets": [inner, one]}} for one in (inner, {**inner, "source": {"range": {"stop": 1}}})]
     assert between({"source": zipped[0]}, {"source": zipped[1]}) == ["source.datasets.1.source.stop: 9 → 1"]
-
-
-def test_a_long_value_is_cut() -> None:
-    (change,) = between({}, {"stages": [{"map": {"ops": ["tf.sqrt"] * 20}}]})
-    assert change.startswith("stages.map: added map(ops=[")
-    assert len(change) < 110
-    assert "…" in change
 
 
 VALUES = st.recursive(
@@ -96,7 +85,7 @@ VALUES = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["source", "stages", "options", "step", "data"]), VALUES))
-def test_any_data_is_compared(data: dict[str, object]) -> None:
+def test_any_data_is_compared(data):
     assert between(data, copy.deepcopy(data)) == []
     assert between(data, A)
 
@@ -129,26 +118,18 @@ stages:
     ("file", "edits", "changes"),
     [
         ("input.py", {"sleep(0.005)": "sleep(0.012)"}, [("input.py:5", "sleep: 0.005 → 0.012")]),
-        (
-            "input.py",
-            {"return wait(i)": "return wait(i) + 1"},
-            [("input.py:10", "nap: changed to ‘return wait(i) + 1’")],
-        ),
-        (
-            "input.py",
-            {"sleep(0.005)": "sleep(1)", "return i\n": "return i + 1\n"},
-            [("input.py:5", f"input.py {name}() differs in lines 5 and 6") for name in ("nap", "wait")],
-        ),
+        ("input.py", {"wait(i)\n": "wait(i) + 1\n"}, [("input.py:10", "nap: changed to ‘return wait(i) + 1’")]),
+        ("input.py", {"sleep(0.005)": "sleep(1)", "return i\n": "return i + 1\n"}, [
+            ("input.py:5", f"input.py {name}() differs in lines 5 and 6") for name in ("nap", "wait")
+        ]),
         ("input.py", {"range(8)": "range(9)"}, []),
         ("input.py", {"import time": "import time  # seconds"}, []),
         ("rows.txt", {"1": "2"}, [(None, "rows.txt differs")]),
         ("spec.yaml", {"batch_size: 8": "batch_size: 4"}, [("spec.yaml:6", "stages.batch.batch_size: 8 → 4")]),
         ("spec.yaml", {"  - batch: {batch_size: 8}\n": ""}, [(None, "stages.batch: removed")]),
     ],
-)
-def test_what_differs_between_two_versions_of_a_spec_and_its_files(
-    tmp_path: Path, file: str, edits: dict[str, str], changes: list[tuple[str | None, str]]
-) -> None:
+)  # fmt: skip
+def test_what_differs_between_two_versions_of_a_spec_and_its_files(tmp_path, file, edits, changes):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         for path, text in (("input.py", CODE), ("rows.txt", "1\n"), ("spec.yaml", SPEC)):
@@ -215,9 +196,7 @@ def function(path: Path, name: str = "make") -> ParsedTarget:
         ("range(n)", "range(\n        n,\n    )", []),
     ],
 )  # fmt: skip
-def test_a_change_has_its_line_and_what_it_was(
-    before: str, after: str, changes: list[tuple[str | None, str]], both: tuple[Path, Path]
-) -> None:
+def test_a_change_has_its_line_and_what_it_was(before, after, changes, both):
     a, b = both
     assert before in SOURCE
     b.write_text(SOURCE.replace(before, after, 1))
@@ -225,14 +204,14 @@ def test_a_change_has_its_line_and_what_it_was(
     assert [(place_of(place), text) for text, place in found] == changes
 
 
-def test_two_functions_of_one_file_differ_in_their_own_lines(both: tuple[Path, Path]) -> None:
+def test_two_functions_of_one_file_differ_in_their_own_lines(both):
     a, _ = both
     found = changes_of_targets(function(a), function(a, "other"))
     assert [text for text, _ in found] == ["range: n → 3", "map.num_parallel_calls: 2 → 8"]
     assert [place.line for _, place in found if place is not None] == [16, 16]
 
 
-def test_what_cannot_be_compared_names_no_change(both: tuple[Path, Path]) -> None:
+def test_what_cannot_be_compared_names_no_change(both):
     a, b = both
     b.write_text(SOURCE.replace("2", "7"))
     assert changes_of_targets(function(a), function(b, "other")) == []
@@ -243,17 +222,15 @@ def test_what_cannot_be_compared_names_no_change(both: tuple[Path, Path]) -> Non
     assert changes_of_targets(function(a), function(b)) == []
 
 
-def test_too_many_changes_name_no_cause(both: tuple[Path, Path]) -> None:
+def test_too_many_changes_name_no_cause(both):
     a, b = both
-    lines = [f"    x = x + {number}\n" for number in range(MOST_CHANGES + 1)]
-    b.write_text(SOURCE.replace("    return x\n", "".join([*lines, "    return x\n"])))
+    lines = "".join(f"    x = x + {number}\n" for number in range(MOST_CHANGES + 1))
+    b.write_text(SOURCE.replace("    return x\n", f"{lines}    return x\n"))
     assert changes_of_targets(function(a), function(b)) == []
-    b.write_text(SOURCE.replace("    return x\n", "".join([*lines[1:], "    return x\n"])))
-    assert len(changes_of_targets(function(a), function(b))) == MOST_CHANGES
 
 
-def stage(op: str, name: str | None = None, **fields) -> Stage:
-    return Stage(id="x", op=op, name=name, origin="written", **fields)
+def stage(op: str, name: str | None = None, ms: float | None = None, *, id: str = "x", **fields) -> Stage:
+    return Stage(id=id, op=op, name=name, origin="written", time_ms_per_batch=ms, **fields)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +242,7 @@ def stage(op: str, name: str | None = None, **fields) -> Stage:
         ("range shuffle decode batch", "range decode batch shuffle", "range decode batch shuffle"),
     ],
 )
-def test_stages_that_belong_together(a: str, b: str, rows: str) -> None:
+def test_stages_that_belong_together(a, b, rows):
     def made(text: str) -> list[Stage]:
         maps = ("decode", "augment", "old=", "new=")
         return [stage("map", word) if word in maps else stage(word) for word in text.split()]
@@ -282,26 +259,25 @@ def test_another_implementation_is_a_change():
     assert stage_changes(None, b) == []
 
 
-def timed(address: str, op: str, name: str | None = None, ms: float | None = None, **fields) -> Stage:
-    return Stage(id=address, op=op, name=name, origin="written", time_ms_per_batch=ms, **fields)
-
-
 ROWS = [
-    timed("source", "range", ms=0.1),
-    timed("stages.0", "map", "decode", 4.0),
-    timed("stages.1", "map", "augment", 2.0),
-    timed("stages.2", "map", "augment", 1.0),
-    timed("stages.3", "batch", None, 0.5),
-    timed("stages.4", "map", "normalise", fused_with="stages.3"),
-    timed("stages.5", "cache"),
+    stage("range", ms=0.1, id="source"),
+    stage("map", "decode", 4.0, id="stages.0"),
+    stage("map", "augment", 2.0, id="stages.1"),
+    stage("map", "augment", 1.0, id="stages.2"),
+    stage("batch", ms=0.5, id="stages.3"),
+    stage("map", "normalise", id="stages.4", fused_with="stages.3"),
+    stage("cache", id="stages.5"),
 ]
 
 
 def test_a_budget_means_a_stage_by_address_name_or_op():
-    assert [row.id for row in find_stage(ROWS, "stages.1")] == ["stages.1"]
-    assert [row.id for row in find_stage(ROWS, "decode")] == ["stages.0"]
-    assert [row.id for row in find_stage(ROWS, "augment")] == ["stages.1", "stages.2"]
-    assert [row.id for row in find_stage(ROWS, "batch")] == ["stages.3"]
+    meant = {
+        "stages.1": ["stages.1"],
+        "decode": ["stages.0"],
+        "augment": ["stages.1", "stages.2"],
+        "batch": ["stages.3"],
+    }
+    assert {name: [row.id for row in find_stage(ROWS, name)] for name in meant} == meant
     # Several stages have this op: it names none of them.
     assert find_stage(ROWS, "map") == []
 

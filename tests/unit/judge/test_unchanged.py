@@ -1,7 +1,5 @@
 """What a gate may pass without a measurement: one target, and no other file that differs but documents."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from dataclasses import replace
@@ -55,7 +53,7 @@ def write(path: Path, text: str = "other") -> None:
 
 
 @pytest.mark.parametrize("target", ["train.py:make", "spec.yaml"])
-def test_documents_alone_may_differ(target: str, roots: tuple[Path, Path]) -> None:
+def test_documents_alone_may_differ(target, roots):
     assert why(roots, target)
     for name in ("README.md", "README", "CHANGELOG.rst", "LICENSE-MIT", "docs/page.txt", "docs/a/b/new.md"):
         write(roots[1] / name)
@@ -73,7 +71,7 @@ def test_documents_alone_may_differ(target: str, roots: tuple[Path, Path]) -> No
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("of", ["tree", "work"])
-def test_any_other_file_may_be_read(name: str, of: str, roots: tuple[Path, Path]) -> None:
+def test_any_other_file_may_be_read(name, of, roots):
     path = roots[of == "work"] / name
     if name.startswith("README/"):
         write(path)
@@ -92,7 +90,7 @@ def test_any_other_file_may_be_read(name: str, of: str, roots: tuple[Path, Path]
     "names",
     ["docs/page.txt", "'docs/*.txt'", "'docs/**/*.txt'", "'*/page.txt'", "[data/a.txt, ./docs/../docs/page.txt]"],
 )
-def test_a_document_that_the_spec_names_is_data(names: str, roots: tuple[Path, Path]) -> None:
+def test_a_document_that_the_spec_names_is_data(names, roots):
     for root in roots:
         write(root / "spec.yaml", SPEC % names)
     assert why(roots, "spec.yaml")
@@ -100,7 +98,7 @@ def test_a_document_that_the_spec_names_is_data(names: str, roots: tuple[Path, P
     assert why(roots, "spec.yaml") is None
 
 
-def test_a_document_behind_a_link_is_data(roots: tuple[Path, Path]) -> None:
+def test_a_document_behind_a_link_is_data(roots):
     for root in roots:
         (root / "data" / "link.txt").symlink_to("../docs/page.txt")
     assert why(roots)
@@ -108,7 +106,7 @@ def test_a_document_behind_a_link_is_data(roots: tuple[Path, Path]) -> None:
     assert why(roots) is None
 
 
-def test_what_git_does_not_track_is_the_same_file(roots: tuple[Path, Path]) -> None:
+def test_what_git_does_not_track_is_the_same_file(roots):
     tree, work = roots
     write(work / "data" / "new.bin")
     (tree / "data" / "new.bin").symlink_to(work / "data" / "new.bin")
@@ -118,9 +116,7 @@ def test_what_git_does_not_track_is_the_same_file(roots: tuple[Path, Path]) -> N
 
 
 @pytest.mark.parametrize("name", [".venv/lib/a.py", "venv/a.py", "__pycache__/a.pyc", "pipeprof-out/a.json"])
-def test_an_environment_in_the_work_tree_is_that_of_both_sides_unless_git_tracks_it(
-    name: str, roots: tuple[Path, Path]
-) -> None:
+def test_an_environment_in_the_work_tree_is_that_of_both_sides_unless_git_tracks_it(name, roots):
     write(roots[1] / name)
     assert why(roots)
     assert why(roots, tracked=(name,)) is None
@@ -130,7 +126,7 @@ def test_an_environment_in_the_work_tree_is_that_of_both_sides_unless_git_tracks
     assert why(roots) is None
 
 
-def test_an_object_of_lfs_is_compared_by_its_content(roots: tuple[Path, Path], tmp_path: Path) -> None:
+def test_an_object_of_lfs_is_compared_by_its_content(roots, tmp_path):
     tree, work = roots
     write(tmp_path / "store", "line\n")
     (tree / "data" / "a.txt").unlink()
@@ -142,7 +138,7 @@ def test_an_object_of_lfs_is_compared_by_its_content(roots: tuple[Path, Path], t
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "program", "folder"])
 @pytest.mark.parametrize("name", ["README.md", "data/a.txt"])
-def test_a_file_of_another_kind_differs(kind: str, name: str, roots: tuple[Path, Path]) -> None:
+def test_a_file_of_another_kind_differs(kind, name, roots):
     path = roots[1] / name
     if kind == "program":
         path.chmod(0o755)
@@ -152,7 +148,7 @@ def test_a_file_of_another_kind_differs(kind: str, name: str, roots: tuple[Path,
     assert (why(roots) is None) is (kind != "program" or name != "README.md")
 
 
-def test_two_trees_are_compared_with_each_other(roots: tuple[Path, Path], tmp_path: Path) -> None:
+def test_two_trees_are_compared_with_each_other(roots, tmp_path):
     tree, work = roots
     other = shutil.copytree(tree, tmp_path / "other")
     sides = [settings(work, "train.py:make", tree=one) for one in (tree, other)]
@@ -166,7 +162,7 @@ def test_two_trees_are_compared_with_each_other(roots: tuple[Path, Path], tmp_pa
     assert why_unchanged(sides[0], sides[1], ())
 
 
-def test_another_target_is_measured(roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_target_is_measured(roots, monkeypatch):
     tree, work = roots
     shutil.copy(work / "train.py", work / "copy.py")
     (work / "steps").mkdir()

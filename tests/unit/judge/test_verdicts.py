@@ -27,10 +27,6 @@ def judged(metric, a, b):
     return Comparison(estimate(metric.changes(a, b))), metric.on_scale()
 
 
-def pair(a: float, b: float, again: float) -> PairValues:
-    return PairValues(order=[], a={"step_ms": a}, b={"step_ms": b}, again={"step_ms": again})
-
-
 # Powers of two: their products are exact.
 @given(PAIRS, st.sampled_from([0.25, 2.0, 1024.0]))
 def test_scaling_both_sides_changes_no_relative_verdict(pairs, factor):
@@ -124,12 +120,11 @@ def test_ten_percent_are_found():
 
 
 def test_every_arm_is_compared_with_the_first():
-    def of(b: float, c: float) -> PairValues:
-        one = pair(10.0, b, 10.1)
-        one.further = {"c": {"step_ms": c}}
-        return one
+    def steps(b, c):
+        a, again, further = {"step_ms": 10.0}, {"step_ms": 10.1}, {"c": {"step_ms": c}}
+        return PairValues(order=[], a=a, b={"step_ms": b}, again=again, further=further)
 
-    rows = rows_of_arms([of(12.0, 8.0), of(12.1, 8.0), of(12.0, 8.1), of(12.0, 8.1)], ["b", "c"])
+    rows = rows_of_arms([steps(12.0, 8.0), steps(12.1, 8.0), steps(12.0, 8.1), steps(12.0, 8.1)], ["b", "c"])
     assert {arm: row.words for arm, (row,) in rows.items()} == {"b": "slower", "c": "faster"}
     assert rows["c"][0].change == pytest.approx(0.801, abs=0.003)
 

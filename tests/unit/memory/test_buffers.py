@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.time.test_trace_work import recorded
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.profiles.memory.buffers import map_looks
 from pipeprof.profiles.protocol.messages import PipelineLook
-
-GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
-
-
-def recorded(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((GRAPHS / f"{name}.json").read_text())
-    return found
 
 
 def raw_look(model: Any, epoch: int = 0) -> PipelineLook:

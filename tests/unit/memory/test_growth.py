@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import random
 from dataclasses import replace
 from itertools import accumulate
 
@@ -13,8 +11,7 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.memory.buffers import Buffered, Look
-from pipeprof.profiles.memory.growth import measured_growth
-from pipeprof.profiles.memory.growth_texts import leak_text
+from pipeprof.profiles.memory.growth import leak_text, measured_growth
 
 MB = 1_000_000
 RATE = 100
@@ -32,11 +29,27 @@ def look(at: float, live: float | None = 100, held: float = 50, rss: float | Non
 TIMES = [n / 5 for n in range(51)]
 
 
-def test_growth_is_by_steps() -> None:
-    found = measured_growth([look(at, live=100 + 20 * at) for at in TIMES])
-    assert found is not None
-    assert found.leak
-    assert found.bytes_per_step == pytest.approx(200_000, rel=0.05)
+@pytest.mark.parametrize(
+    ("rise", "epoch_steps", "first_epoch", "leak"),
+    [
+        pytest.param(20, 100, 0, True, id="many epochs"),
+        pytest.param(20, 250, 0, True, id="several epochs"),
+        pytest.param(20, 10_000, 0, True, id="within the first epoch"),
+        pytest.param(20, 10_000, 4, False, id="within another epoch, which may free it"),
+        pytest.param(0.5, 100, 0, False, id="a little"),
+    ],
+)
+def test_growth_is_by_steps(rise: float, epoch_steps: int, first_epoch: int, leak: bool) -> None:
+    found = measured_growth(
+        [
+            replace(look(at, 100 + rise * at, rss=800 + rise * at), epoch=first_epoch + int(RATE * at) // epoch_steps)
+            for at in TIMES
+        ]
+    )
+    assert (found is not None) is leak
+    if found is not None:
+        assert found.leak
+        assert found.bytes_per_step == pytest.approx(200_000, rel=0.05)
 
 
 def leaking(at: float) -> Look:
@@ -66,17 +79,6 @@ def test_blocks_of_the_heap_that_most_of_the_growth_is_are_a_leak_too(in_use: in
     assert (found is not None) is leak, "memory rises by 200 MB"
 
 
-@pytest.mark.parametrize(("seconds", "leak"), [(3.0, False), (10.0, True)])
-def test_what_slows_down_by_half_is_filling(seconds: float, leak: bool) -> None:
-    """A cache of the user's own that is filled at random has the e-th part of it missing after so many seconds."""
-
-    def held(at: float) -> float:
-        return 400 * (1 - math.exp(-at / seconds))
-
-    found = measured_growth([look(at, live=100 + held(at), rss=800 + held(at)) for at in TIMES])
-    assert (found is not None) is leak
-
-
 def test_a_loop_that_slows_down_goes_on_leaking() -> None:
     """The pace is by steps: half as many in the second half keep half as much."""
     looks = []
@@ -84,18 +86,6 @@ def test_a_loop_that_slows_down_goes_on_leaking() -> None:
         steps = 100 * at if at <= 5 else 500 + 30 * (at - 5)
         looks.append(replace(look(at, live=100 + 0.2 * steps), steps=round(steps), rss=round((800 + 0.2 * steps) * MB)))
     assert measured_growth(looks) is not None
-
-
-@pytest.mark.parametrize("deviation", [1, 5])
-def test_noise_alone_is_no_growth(deviation: int) -> None:
-    """Errors half of which stay to the next look, with heap and pool that grow as far as memory does."""
-    chance, found = random.Random(7), 0
-    for _ in range(200):
-        errors = accumulate((chance.gauss(0, deviation) for _ in TIMES), lambda before, new: 0.5 * before + new)
-        memory = {at: 800 + error for at, error in zip(TIMES, errors, strict=True)}
-        seen = [replace(look(at, live=held), rss=round(held * MB)) for at, held in memory.items()]
-        found += measured_growth(seen) is not None
-    assert found <= 2
 
 
 @given(

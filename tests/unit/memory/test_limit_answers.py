@@ -12,7 +12,7 @@ from unit.view.views import pipeline, stage, tensor
 from pipeprof.pipelines.meaning.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.constants import RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.document.shared import LimitAnswer
-from pipeprof.profiles.memory.limit_answers import what_ifs
+from pipeprof.profiles.memory.ledger import what_ifs
 from pipeprof.profiles.memory.predict import memory_prediction
 from pipeprof.profiles.view.view import ComponentView, StageView
 
@@ -92,9 +92,11 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
     golden("memory/what-ifs.txt", "".join(lines))
 
 
-def test_a_cache_without_end_fits_nowhere() -> None:
+def test_a_cache_without_end_fits_nowhere_and_what_needs_too_much_at_most_may_fit() -> None:
     found = all_answers(ROOM, generated(INFINITE), above("cache", INFINITE))
     assert [one.fits for one in found] == [False]
+    together, *_ = all_answers(1000 * MB, generated(None), above("shuffle", None, buffer_size=2000))
+    assert together.fits is None
 
 
 @pytest.mark.parametrize("element", [(*ROW, tensor("uint8", None)), (tensor("uint8", None),)])
@@ -111,47 +113,34 @@ def test_everything_together_is_answered_without_a_buffer(limit: int, fits: bool
     assert (together.stage, together.fits) == (None, fits)
 
 
-def test_what_needs_too_much_at_most_may_fit() -> None:
-    together, *_ = all_answers(1000 * MB, generated(None), above("shuffle", None, buffer_size=2000))
-    assert together.fits is None
+def tuned_prefetch(size: Any) -> StageView:
+    return above("prefetch", INFINITE, 1, buffer_size=size)
 
 
-def test_a_prefetch_that_tensorflow_adds_may_grow_out_of_the_limit() -> None:
-    together, shuffle = tuned(1004 * MB, ENDLESS, MIXED)
-    assert (together.fits, shuffle.fits, shuffle.most) == (None, None, 1001)
-
-
-@pytest.mark.parametrize("size", [AUTOTUNE, -1])
-def test_a_written_prefetch_is_tuned_as_well(size: Any) -> None:
-    found = tuned(1004 * MB, ENDLESS, MIXED, above("prefetch", INFINITE, 1, buffer_size=size))
-    assert [(one.stage, one.fits) for one in found] == [(None, None), ("stages.0", None)]
-
-
-ENDS: dict[str, tuple[int, tuple[StageView, ...], Any]] = {
-    "a prefetch of its own has no condition": (
-        1020, (ENDLESS, MIXED, above("prefetch", INFINITE, 1, buffer_size=16)), None),
+BUDGET = {"autotune.ram_budget": 400 * MB}
+TUNED: dict[str, tuple[int, tuple[StageView, ...], Any, bool | None]] = {
+    "one that TensorFlow adds may grow out of the limit": (1004, (ENDLESS, MIXED), None, None),
+    "a written one as well": (1004, (ENDLESS, MIXED, tuned_prefetch(AUTOTUNE)), None, None),
+    "one of -1": (1004, (ENDLESS, MIXED, tuned_prefetch(-1)), None, None),
+    "one of its own has no condition": (1020, (ENDLESS, MIXED, tuned_prefetch(16)), None, True),
     "it grows no further than there are elements": (
-        1004, (generated(500), above("shuffle", 500, buffer_size=100)), None),
-    "a budget of memory bounds it": (1004, (ENDLESS, MIXED), {"autotune.ram_budget": 400 * MB}),
-    "a prefetch of views does not grow": (
+        1004, (generated(500), above("shuffle", 500, buffer_size=100)), None, True),
+    "a budget of memory bounds it": (1004, (ENDLESS, MIXED), BUDGET, True),
+    "but not where autotune is off": (
+        1004, (ENDLESS, MIXED, tuned_prefetch(AUTOTUNE)), {**BUDGET, "autotune.enabled": False}, None),
+    "one of views does not grow": (
         10, (VIEWS, stage("stages.0", "prefetch", element=SMALL, elements=1000, arguments={"buffer_size": AUTOTUNE})),
-        None),
+        None, True),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ENDS)
-def test_what_cannot_grow_out_of_the_limit_fits(name: str) -> None:
-    limit, stages, options = ENDS[name]
-    assert {one.fits for one in tuned(limit * MB, *stages, options=options)[:2]} == {True}
+@pytest.mark.parametrize("name", TUNED)
+def test_what_a_prefetch_that_tensorflow_tunes_leaves_of_the_limit(name: str) -> None:
+    limit, stages, options, fits = TUNED[name]
+    assert {one.fits for one in tuned(limit * MB, *stages, options=options)[:2]} == {fits}
 
 
 def test_where_there_is_room_for_it_a_tuned_prefetch_is_counted_as_it_may_grow() -> None:
     together, shuffle = tuned(20_000 * MB, generated(), above("shuffle", buffer_size=100))
     assert (together.fits, shuffle.fits) == (True, True)
     assert shuffle.most == pytest.approx((1.25 * 20_000 - 2048) / 1.25, abs=10)
-
-
-def test_a_budget_bounds_nothing_where_autotune_is_off() -> None:
-    prefetch = above("prefetch", INFINITE, 1, buffer_size=AUTOTUNE)
-    options = {"autotune.ram_budget": 400 * MB, "autotune.enabled": False}
-    assert tuned(1004 * MB, ENDLESS, MIXED, prefetch, options=options)[0].fits is None

@@ -32,16 +32,6 @@ def test_where_shapes_do_not_tell_an_impossible_count_is_none(nbytes: int) -> No
     assert (one.bytes < MB, one.elements, one.counted) == (True, 400, False)
 
 
-def test_bytes_of_rows_that_no_look_set_right_are_unknown_too() -> None:
-    seen = shuffled(ROWS)
-    assert seen.profile is not None
-    (row,) = [one for one in seen.profile.stages or () if one.id == "stages.0"]
-    row.buffered_bytes, row.bytes_per_element = 383 << 30, float(1 << 40)
-
-    accounted(seen, peak=574 << 20)
-    assert (row.buffered_bytes, row.bytes_per_element) == (None, None)
-
-
 def test_no_bytes_of_a_profile_exceed_what_the_process_had() -> None:
     """Whatever the model says: too much, too little, less than nothing."""
     draw = random.Random(7)

@@ -75,13 +75,6 @@ def shuffled(nbytes: int, source: str = "fixed_length_records") -> tuple[StageVi
     return stage("source", source, element=element, elements=1000), above("shuffle", element, buffer_size=100)
 
 
-def cached(nbytes: int, size: int) -> tuple[StageView, ...]:
-    """100 elements, batched behind the cache."""
-    element, batches = (tensor("uint8", nbytes),), (tensor("uint8", size, nbytes),)
-    batch = above("batch", batches, index=1, elements=100 // size, batch_size=size)
-    return generated(element, elements=100), above("cache", element, elements=100), batch
-
-
 def copied(*element: ComponentView) -> tuple[StageView, ...]:
     return sliced(element), above("shuffle", element, buffer_size=100)
 
@@ -90,13 +83,8 @@ def calls(number: Any, **facts: Any) -> tuple[StageView, ...]:
     return generated(), mapped(arguments={} if number is None else {"num_parallel_calls": number}, **facts)
 
 
+HALF, HALVES = (tensor("uint8", 500_000),), (tensor("uint8", 4, 500_000),)
 CONSTANT = function("GatherV2", constant_bytes=1000)
-SHUFFLED_SIDES = [
-    stage(f"source.datasets.{side}.stages.0", "shuffle", inputs=(f"source.datasets.{side}.source",),
-          element=ROW, elements=100, arguments={"buffer_size": 10})
-    for side in (0, 1)
-]  # fmt: skip
-SIDES = [stage(f"source.datasets.{side}.source", "from_generator", element=ROW, elements=100) for side in (0, 1)]
 AHEAD = above("prefetch", OPEN, index=1, buffer_size=3)
 SIZES: dict[str, tuple[tuple[StageView, ...], dict[str, Any]]] = {
     # Measured: 611 MB.
@@ -104,25 +92,21 @@ SIZES: dict[str, tuple[tuple[StageView, ...], dict[str, Any]]] = {
         (generated(elements=5000), above("shuffle", elements=5000, buffer_size=1000)),
         {"stages.0": about(611e6, 0.02)}),
     "a shuffle of scalars": ((generated(NUMBER), above("shuffle", NUMBER, buffer_size=1000)), {"stages.0": 260 * 1000}),
-    "a shuffle of dicts": (
-        (generated(NUMBER * 4), above("shuffle", NUMBER * 4, buffer_size=1000)), {"stages.0": 795 * 1000}),
     # Measured: 196 bytes when the buffer has just been filled, 228 once all of it has been replaced.
     "numbers that the pipeline counts itself": (
         (stage("source", "range", element=NUMBER, elements=5000), above("shuffle", NUMBER, buffer_size=1000)),
         {"stages.0": 218 * 1000}),
     # Elements in the heap leave holes, those in the pool do not. memory_constants.py --turned, after three turns:
-    # 30 KB; 136 KB, of 80 and 120 KB 139 and 221 KB.
+    # 30 KB; of 80 and 120 KB 139 and 221 KB.
     "small ones in the heap": (shuffled(20_000), {"stages.0": about(2_920_000)}),
-    "middle ones in the heap": (shuffled(100_000), {"stages.0": about(14_525_000)}),
     "large ones in the heap": (shuffled(150_000), {"stages.0": about(21_775_000)}),
     "in the pool": (shuffled(300_000), {"stages.0": about(30_025_000)}),
-    # Of a Python generator, measured: 135 KB, 152 KB.
-    "middle ones of Python": (shuffled(100_000, "from_generator"), {"stages.0": about(14_525_000)}),
+    # Measured: 152 KB.
     "large ones of Python": (shuffled(150_000, "from_generator"), {"stages.0": about(15_025_000)}),
     # What is cached lies where batches have been.
-    "a cache before batches of 4": (cached(500_000, 4), {"stages.0": about(125 * 500_000, 0.001)}),
-    "a cache before batches of 2": (cached(500_000, 2), {"stages.0": about(150 * 500_000, 0.001)}),
-    "a cache of multiples of 256 B": (cached(1 << 20, 4), {"stages.0": about(100 << 20, 0.001)}),
+    "a cache before batches of 4": (
+        (generated(HALF, 100), above("cache", HALF, 100), above("batch", HALVES, 25, 1, batch_size=4)),
+        {"stages.0": about(125 * 500_000, 0.001)}),
     # Measured: 480 MB.
     "a cache in memory": ((generated(elements=800), above("cache", elements=800)), {"stages.0": about(480e6, 0.02)}),
     "a cache in a file": ((generated(), above("cache", filename="x")), {"stages.0": None}),
@@ -138,8 +122,6 @@ SIZES: dict[str, tuple[tuple[StageView, ...], dict[str, Any]]] = {
         {"stages.0": None, "stages.0.source": CAPTURED_CONSTANT_COPIES * 1000}),
     # Slices that are not aligned are copies in the heap, where what lets go of them leaves holes.
     "odd slices": (copied(tensor("uint8", 65_537)), {"stages.0": about(100 * 65_537 * 1.45, 0.02)}),
-    "slices half of which are views, which is not counted": (
-        copied(tensor("uint8", 65_568)), {"stages.0": about(100 * 65_568 * 1.45, 0.02)}),
     "views with a label": (
         copied(tensor("uint8", 65_536), tensor("int64")), {"stages.0": about(100 * 424, 0.02)}),
     "new tensors are no views any more": (
@@ -167,10 +149,6 @@ SIZES: dict[str, tuple[tuple[StageView, ...], dict[str, Any]]] = {
         (generated(), stage("stages.0", "interleave", element=OPEN, arguments={"cycle_length": 2}),
          inside("from_generator", IMAGE), inside("batch", OPEN, arguments={"batch_size": 64}), AHEAD),
         {"stages.1": (3 + 2) * BATCH_BYTES}),
-    "both shuffles of a combined source": (
-        (*SIDES, *SHUFFLED_SIDES,
-         stage("source", "zip", element=ROW * 2, elements=100, inputs=tuple(side.id for side in SHUFFLED_SIDES))),
-        {side.id: 10 * round(1.45 * (16 * 4 + 171)) for side in SHUFFLED_SIDES}),
 }  # fmt: skip
 
 
@@ -255,15 +233,6 @@ def test_what_a_cache_keeps_is_not_counted_again() -> None:
         assert [one.how for one in found.held if one.owner == "shuffle"] == ["alias"]
 
 
-def test_a_shuffle_below_an_endless_cache_stands_alone() -> None:
-    found = predicted(
-        generated(elements=INFINITE),
-        above("shuffle", elements=INFINITE, buffer_size=100),
-        above("cache", elements=INFINITE, index=1),
-    )
-    assert found.owners() == {("shuffle", "stages.0"): 100 * (IMAGE_BYTES + 248)}
-
-
 @pytest.mark.parametrize(
     ("stages", "held"),
     [
@@ -284,34 +253,23 @@ def test_a_fused_map_holds_the_batches_that_its_calls_fill_and_one_more(number: 
     assert found.of("stages.1") == 2 * BATCH_BYTES, "only the batch in the step, and the next one"
 
 
-def test_a_map_with_one_call_at_a_time_fills_the_batch_as_well() -> None:
-    stages = (generated(), mapped(function=RANDOM), above("batch", OPEN, index=1, batch_size=64))
-    # Measured in front of a step of 150 ms: three batches, with a prefetch of 2 five of them.
-    assert predicted(*stages).total_bytes == 3 * BATCH_BYTES
-    assert predicted(*stages, above("prefetch", OPEN, index=2, buffer_size=2)).total_bytes == 5 * BATCH_BYTES
+FILLED = (mapped(function=RANDOM), above("batch", OPEN, index=1, batch_size=64))
+TAKEN = above("prefetch", BATCHED, index=1, buffer_size=3)
 
 
 @pytest.mark.parametrize(
-    ("made", "held"),
+    ("stages", "batches"),
     [
-        ({"num_parallel_calls": 2}, 2 + 3 + 2),  # measured: 7.2 of 38 MB
-        ({}, 3 + 2),  # measured: 5.0
+        # A map with one call at a time fills the batch as well; measured in front of a step of 150 ms.
+        (FILLED, 3),
+        ((*FILLED, above("prefetch", OPEN, index=2, buffer_size=2)), 5),
+        # What lies ready is taken before the step lets go of the one before; measured: 7.2 and 5.0 of 38 MB.
+        ((mapped(BATCHED, arguments={"num_parallel_calls": 2}), TAKEN), 2 + 3 + 2),
+        ((mapped(BATCHED), TAKEN), 3 + 2),
     ],
 )
-def test_what_lies_ready_is_taken_before_the_step_lets_go_of_the_one_before(made: dict[str, int], held: int) -> None:
-    ahead = above("prefetch", BATCHED, index=1, buffer_size=3)
-    assert predicted(generated(), mapped(BATCHED, arguments=made), ahead).total_bytes == held * BATCH_BYTES
-
-
-def test_a_batch_in_the_making_takes_the_place_of_one_that_lies_ready() -> None:
-    def consumed(*stages: StageView) -> int:
-        found = predicted(generated(), above("shuffle", buffer_size=10), *stages)
-        return sum(one.bytes for one in found.held if one.owner == "consumer")
-
-    ahead = above("prefetch", BATCHED, index=2, buffer_size=3)
-    batch = above("batch", BATCHED, index=1, batch_size=64)
-    assert consumed(batch) == consumed(batch, ahead) == BATCH_BYTES
-    assert consumed(above("batch", BATCHED, index=1, batch_size=64, num_parallel_calls=2), ahead) == 2 * BATCH_BYTES
+def test_batches_that_are_made_lie_ready_or_are_in_the_step(stages: tuple[StageView, ...], batches: int) -> None:
+    assert predicted(generated(), *stages).total_bytes == batches * BATCH_BYTES
 
 
 @pytest.mark.parametrize(
@@ -341,13 +299,6 @@ def test_an_interleave_with_parallel_calls_opens_twice_its_cycle_ahead(inputs, o
     assert found.of("stages.0") == open_ones * (2 * 3 + 1) * 64, "one of each is in flight"
 
 
-def test_a_view_in_a_circle_ends() -> None:
-    first, second = above("shuffle", index=0, buffer_size=10), above("cache", index=1)
-    first = replace(first, inputs=("stages.1",), owner="stages.1")
-    second = replace(second, inputs=("stages.0",), owner="stages.0")
-    assert memory_prediction(pipeline(first, second)).held
-
-
 def test_a_batch_whose_last_one_may_be_smaller_is_as_large_as_full_ones() -> None:
     found = predicted(generated(), above("batch", OPEN, batch_size=64), AHEAD)
     assert found.owners() == {
@@ -365,14 +316,6 @@ def test_a_batch_that_is_taken_apart_is_held() -> None:
     assert kept.of("stages.1") is None, "the cache keeps it anyway"
 
 
-@pytest.mark.parametrize(("size", "rows"), [(8, 32), (48, 48)])
-def test_a_rebatch_holds_the_batch_that_it_splits_or_what_it_joins(size: int, rows: int) -> None:
-    batches = (tensor("uint8", None, 64),)
-    stages = above("batch", batches, batch_size=32), above("rebatch", batches, index=1, batch_size=size)
-    found = predicted(generated((tensor("uint8", 64),)), *stages).held
-    assert [one.bytes for one in found if (one.owner, one.stage) == ("batch", "stages.1")] == [rows * 64]
-
-
 @pytest.mark.parametrize(
     ("facts", "options", "expected"),
     [
@@ -383,9 +326,7 @@ def test_a_rebatch_holds_the_batch_that_it_splits_or_what_it_joins(size: int, ro
         ({"num_parallel_calls": 2}, {}, ["shuffle", "batch", "consumer"]),
     ],
 )
-def test_a_prefetch_that_tensorflow_adds_is_foreseen(
-    facts: dict[str, Any], options: dict[str, Any], expected: list[str]
-) -> None:
+def test_a_prefetch_that_tensorflow_adds_is_foreseen(facts, options, expected):
     stages = (generated(), above("shuffle", buffer_size=100), above("batch", OPEN, index=1, batch_size=64, **facts))
     seen = replace(pipeline(*stages, options=options), unseen=True)
     assert [one.owner for one in memory_prediction(seen).held] == expected

@@ -10,23 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.profiles.memory.buffers import Buffered, Look
 from pipeprof.profiles.memory.growth import (
     Slope,
     SoakLog,
     SoakPoint,
     end_of,
     judge,
-    measured_growth,
     owner_of,
     soak_of,
+    soak_text,
     theil_sen,
 )
-from pipeprof.profiles.memory.growth_texts import duration_text, soak_text
 from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
-from pipeprof.profiles.wording import grows
-from pipeprof.profiles.worker.memory import memory_log
-from pipeprof.profiles.worker.memory.memory_log import SoakWatch
+from pipeprof.profiles.worker import memory_log
+from pipeprof.profiles.worker.memory_log import SoakWatch
 
 MB = 1_000_000
 BASE = 100 * MB
@@ -58,13 +55,10 @@ def leak(t: float, rate: float = MB / EPOCH) -> float:
     return BASE + rate * t
 
 
-def test_median_of_slopes() -> None:
+def test_median_of_slopes_of_which_too_few_points_have_none() -> None:
     found = theil_sen([0, 1, 2, 3, 4, 5, 6, 7], [0, 2, 4, 900, 8, 10, 12, 14])
     assert found.value == 2
     assert found.low <= 2 <= found.high
-
-
-def test_too_few_points_have_no_slope() -> None:
     assert theil_sen([0, 1], [0, 1]) == Slope(0.0, -math.inf, math.inf)
     assert theil_sen([1, 1, 1], [0, 1, 2]).low == -math.inf
 
@@ -100,6 +94,7 @@ STATES = {
     "a cache that fills at random slows down": (
         points(lambda t: BASE + 50 * MB * (1 - math.exp(-t / 30))), "plateau"),
     "what stops at the end": (points(lambda t: leak(min(t, 95))), "plateau"),
+    "what each epoch frees at its end": (points(lambda t: BASE + 3 * MB * (t % EPOCH)), "plateau"),
     "one step": (points(lambda t: BASE + (t > 70) * 60 * MB), "plateau"),
     "growth that buffers have taken": (points(leak, buffered=lambda t: leak(t) - BASE), "filling"),
     "growth within few epochs": ([replace(point, epoch=int(point.t > 60)) for point in points(leak)], "unclear"),
@@ -141,38 +136,33 @@ def test_what_python_allocates_is_compared_by_steps(rate: float, slower: float, 
     assert owner_of(GROWN, allocated(rate, slower=slower)) == owner
 
 
-def test_growth_without_steps_is_compared_by_time() -> None:
+def test_what_grows_is_told_by_time_where_there_are_no_steps_and_not_where_nobody_looked() -> None:
     still = judge([replace(one, steps=0) for one in points(leak)])
     assert owner_of(still, [replace(one, steps=0) for one in allocated(MB)]) == "python"
-
-
-def test_stages_that_hold_most_of_a_growth() -> None:
-    some = points(leak, buffered=lambda t: 0.48 * (leak(t) - BASE))
-    assert judge(some).state == "growth"
-    assert owner_of(judge(some), allocated(0.2 * MB)) == "stages"
+    some = judge(points(leak, buffered=lambda t: 0.48 * (leak(t) - BASE)))
+    assert (some.state, owner_of(some, allocated(0.2 * MB))) == ("growth", "stages")
     assert owner_of(judge(points(leak, buffered=lambda t: leak(t) - BASE)), []) == "stages"
-
-
-def test_what_grows_is_unknown_where_it_was_not_looked_for() -> None:
     assert owner_of(GROWN, []) is None
     assert owner_of(GROWN, allocated(MB)[:4]) is None
 
 
+def watched(monkeypatch, heap, seconds, **clocks):
+    """A watch that reads a heap, and what it sends."""
+    sent = []
+    monkeypatch.setattr(memory_log, "heap", heap)
+    monkeypatch.setattr(memory_log, "tensor_bytes", lambda: (0, 0))
+    return SoakWatch(lambda **changes: sent.append(changes.get("soak")), seconds, **clocks), sent
+
+
 @pytest.mark.parametrize(("heap_ms", "seconds", "readings"), [(0.1, 150.0, 200), (20.0, 150.0, 20), (20.0, 40.0, 80)])
-def test_what_takes_long_is_read_seldom(
-    monkeypatch: pytest.MonkeyPatch, heap_ms: float, seconds: float, readings: int
-) -> None:
-    now, cpu, sent = [0.0], [0.0], []
+def test_what_takes_long_is_read_seldom(monkeypatch, heap_ms, seconds, readings):
+    now, cpu = [0.0], [0.0]
 
     def heap() -> tuple[int, int, int]:
         cpu[0] += heap_ms / 1e3
         return 1, 2, 3
 
-    monkeypatch.setattr(memory_log, "heap", heap)
-    monkeypatch.setattr(memory_log, "tensor_bytes", lambda: (0, 0))
-    watch = SoakWatch(
-        lambda **changes: sent.append(changes.get("soak")), seconds, clock=lambda: now[0], cpu=lambda: cpu[0]
-    )
+    watch, sent = watched(monkeypatch, heap, seconds, clock=lambda: now[0], cpu=lambda: cpu[0])
     while not watch.is_over:
         watch.look(0, 0, None)
         now[0] += 0.25
@@ -181,10 +171,8 @@ def test_what_takes_long_is_read_seldom(
 
 
 def test_the_heap_is_not_read_while_allocations_are_traced(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, sent, heaps = [0.0], [], []
-    monkeypatch.setattr(memory_log, "heap", lambda: heaps.append(now[0]))
-    monkeypatch.setattr(memory_log, "tensor_bytes", lambda: (0, 0))
-    watch = SoakWatch(lambda **changes: sent.append(changes.get("soak")), 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
+    now, heaps = [0.0], []
+    watch, sent = watched(monkeypatch, lambda: heaps.append(now[0]), 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
     for second in range(60):
         now[0] = float(second)
         if second == 30:
@@ -196,14 +184,10 @@ def test_the_heap_is_not_read_while_allocations_are_traced(monkeypatch: pytest.M
     assert heaps[-2:] == [59.0, 59.0]
 
 
-def test_end_of_memory() -> None:
+def test_the_end_of_memory_has_an_interval() -> None:
     found = end_of(10_000 * MB, SLOPE, 20_000 * MB)
     assert found is not None
-    assert found.seconds == pytest.approx(20_000)
     assert found.low < found.seconds < found.high
-    assert end_of(10_000 * MB, SLOPE, None) is None
-    assert end_of(30_000 * MB, SLOPE, 20_000 * MB) is None
-    assert end_of(0, Slope(1.0, 0.5, 2.0), 20_000 * MB) is None
 
 
 # The whole
@@ -221,19 +205,14 @@ def logged(seconds: int, memory=leak) -> SoakLog:
     return log
 
 
-def test_readings_of_traced_allocations_do_not_count() -> None:
-    log = logged(60)
-    log.add(reading(60, 900 * MB, examined=True))
-    assert (log.points[-1].t, log.python[-1].rss) == (59, 5 * MB)
-
-
-def test_python_objects_count_as_in_use() -> None:
+def test_python_objects_count_as_in_use_and_readings_of_traced_allocations_do_not() -> None:
     log = SoakLog()
     for t in range(60):
         one = reading(t, BASE)
         more = replace(one.memory, rss=one.memory.rss + t * MB, blocks=t * 10_000)
         log.add(replace(one, memory=more))
-    assert log.points[-1].in_use == BASE + 59 * MB
+    log.add(reading(60, 900 * MB, examined=True))
+    assert (log.points[-1].in_use, log.points[-1].t, log.python[-1].rss) == (BASE + 59 * MB, 59, 5 * MB)
 
 
 def test_a_leak_is_told_with_owner_and_end() -> None:
@@ -291,55 +270,7 @@ def test_what_a_soak_shows(name: str) -> None:
 )
 def test_what_is_no_answer_says_to_soak_longer(state: str, words: str) -> None:
     soak, _ = soak_of(logged(120), None, None)
+    assert soak.ends is None, "without a limit"
     text = soak_text(soak.model_copy(update={"state": state}))
     assert words in text
     assert "soak longer" in text
-
-
-def test_durations() -> None:
-    assert [duration_text(seconds) for seconds in (59, 3599.9, 3600, 12_030)] == ["59 s", "60 min", "1 h", "3 h 20 min"]
-
-
-def looked(memory, epoch=lambda step: step // 30, count=100, held=lambda _: 0) -> list[Look]:
-    """Looks at the measured steps, by these; `memory`, `epoch` and `held` are functions of the step."""
-    return [
-        Look(
-            4 * at / 100,
-            "measure",
-            4 * at,
-            epoch(4 * at),
-            0,
-            {"stages.0": Buffered("cache", int(held(4 * at)), 1)},
-            rss=BASE + int(memory(4 * at)),
-        )
-        for at in range(count)
-    ]
-
-
-@pytest.mark.parametrize("epoch", [lambda step: step // 30, lambda step: step // 150, lambda _: 0])
-def test_a_run_without_a_soak_suspects_memory_that_grows_with_each_step(epoch) -> None:
-    growth = measured_growth(looked(lambda step: 3 * MB * step, epoch), 1200 * MB)
-    assert growth is not None
-    assert growth.leak
-    assert grows(growth) == "memory grows by 2.89 MiB a step"
-    assert growth.steps > 200
-
-
-SILENT = {
-    "level": (looked(lambda step: (step % 7) * MB), 0),
-    "a little": (looked(lambda step: 0.01 * MB * step), 4 * MB),
-    "a cache that fills": (looked(lambda step: MB * step, lambda _: 0, held=lambda step: MB * step), 400 * MB),
-    "slows down": (looked(lambda step: 100 * MB * (1 - math.exp(-step / 60))), 100 * MB),
-    "a step up": (looked(lambda step: 90 * MB * (step > 250)), 90 * MB),
-    "freed at the end of an epoch": (looked(lambda step: 3 * MB * (step % 30)), 20 * MB),
-    "within an epoch that is not the first": (looked(lambda step: 3 * MB * step, lambda _: 4), 1200 * MB),
-    "free blocks": (looked(lambda step: 3 * MB * step), 100 * MB),
-    "unknown how much is in use": (looked(lambda step: 3 * MB * step), None),
-    "too short": (looked(lambda step: 3 * MB * step, count=7), 84 * MB),
-}
-
-
-@pytest.mark.parametrize("name", SILENT)
-def test_a_run_without_a_soak_is_silent_about_what_has_an_end(name: str) -> None:
-    looks, in_use = SILENT[name]
-    assert measured_growth(looks, in_use) is None

@@ -186,17 +186,11 @@ OWN = (
 )  # fmt: skip
 
 SEEN = (
-    ("nexus login admin:Qw8zr1x", "Qw8zr1x"),
-    ("ENC(Qw8zr1xQw8zr1x)", "Qw8zr1x"),
-    ("login ada, code 93817", "93817"),
-    ("ada / pl5inPw", "pl5inPw"),
-    ("pw pl5inPw", "pl5inPw"),
-    ("the key pl5inPw", "pl5inPw"),
-    ("user ada on gpu-box", "gpu-box"),
-    ("https://intern.acme.io/people", "intern.acme"),
-    (f"session {H32}", H32),
+    ("nexus login admin:Qw8zr1x", "Qw8zr1x"), ("ENC(Qw8zr1xQw8zr1x)", "Qw8zr1x"), ("login ada, code 93817", "93817"),
+    ("ada / pl5inPw", "pl5inPw"), ("pw pl5inPw", "pl5inPw"), ("the key pl5inPw", "pl5inPw"),
+    ("user ada on gpu-box", "gpu-box"), ("https://intern.acme.io/people", "intern.acme"), (f"session {H32}", H32),
     ("the pin is 9381", "9381"),
-)
+)  # fmt: skip
 """Secrets that nothing tells from other text: the redaction leaves them."""
 
 ORDINARY = (

@@ -10,7 +10,7 @@ import pytest
 
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
 from pipeprof.profiles.harness.received import shorten_training
-from pipeprof.profiles.worker.memory import memory_log
+from pipeprof.profiles.worker import memory_log
 from pipeprof.profiles.worker.script.import_guard import of_script, run_as_main
 
 SCRIPT = """\

@@ -11,8 +11,8 @@ import pytest
 
 from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead
-from pipeprof.profiles.worker.script import device_window
-from pipeprof.profiles.worker.script.device_window import JAX, DeviceSteps, TorchClock, TraceClock
+from pipeprof.profiles.worker.script import hooks
+from pipeprof.profiles.worker.script.hooks import JAX, DeviceSteps, TorchClock, TraceClock
 from pipeprof.profiles.worker.trace import device as device_clock
 
 PASSES: Any = [object(), object()]
@@ -54,7 +54,7 @@ class Cuda:
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Cuda:
     gpu = Cuda()
     modules = {"torch": SimpleNamespace(cuda=gpu), "jax": None}
-    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules=modules))
+    monkeypatch.setattr(hooks, "sys", SimpleNamespace(modules=modules))
     return gpu
 
 
@@ -111,7 +111,7 @@ class Clock:
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     at = SimpleNamespace(seconds=0.0)
-    monkeypatch.setattr(device_window, "time", SimpleNamespace(perf_counter=lambda: at.seconds))
+    monkeypatch.setattr(hooks, "time", SimpleNamespace(perf_counter=lambda: at.seconds))
     return at
 
 
@@ -121,7 +121,7 @@ def train(now: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Any:
         clock: Clock, steps: int, seconds: float = 0.1, *, kind: str = "loop", stops: bool = False
     ) -> DeviceSteps:
         """Take so many steps, or those to the window's end; ten are an epoch, which `fit` has."""
-        monkeypatch.setattr(device_window, "_clock_for", lambda _main: clock)
+        monkeypatch.setattr(hooks, "_clock_for", lambda _main: clock)
         main, device = SimpleNamespace(kind=kind), DeviceSteps()
         for number in range(steps):
             if not device.goes_on(main, PASSES[number // 10 if kind == "fit" else 0], stopped=False):
@@ -175,18 +175,18 @@ def test_a_script_with_a_profiler_of_its_own_gets_no_other(
     (tmp_path / "train.py").write_text(text)
     main, jax = ModuleType("__main__"), SimpleNamespace(default_backend=lambda: "gpu")
     main.__file__ = str(tmp_path / "train.py")
-    monkeypatch.setattr(device_window, "asynchronous", lambda _main: JAX)
-    for module in (device_window, device_clock):
+    monkeypatch.setattr(hooks, "asynchronous", lambda _main: JAX)
+    for module in (hooks, device_clock):
         monkeypatch.setattr(module, "sys", SimpleNamespace(modules={"jax": jax, "__main__": main}))
-    found = device_window._clock_for(SimpleNamespace(kind="loop"))
+    found = hooks._clock_for(SimpleNamespace(kind="loop"))
     assert found is None if clock is None else isinstance(found, clock)
 
 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_where_no_gpu_computes_nothing_more_is_requested(stopped: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_window, "asynchronous", lambda _main: JAX)
+    monkeypatch.setattr(hooks, "asynchronous", lambda _main: JAX)
     modules = {"jax": SimpleNamespace(default_backend=lambda: "cpu")}
-    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules=modules))
+    monkeypatch.setattr(hooks, "sys", SimpleNamespace(modules=modules))
     steps = DeviceSteps()
     assert not steps.goes_on(SimpleNamespace(kind="loop"), PASSES[0], stopped=stopped)
     assert not steps.began

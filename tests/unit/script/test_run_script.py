@@ -21,8 +21,8 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
-from pipeprof.profiles.worker.memory.model_log import ModelLog
-from pipeprof.profiles.worker.script import device_window, run_script, script_job
+from pipeprof.profiles.worker.memory_log import ModelLog
+from pipeprof.profiles.worker.script import hooks, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.observer import main_of
 from pipeprof.profiles.worker.script.run_script import ScriptRun
@@ -368,8 +368,8 @@ def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.M
         def __getattr__(self, name: str) -> Any:
             return lambda *_: calls.append(name)
 
-    monkeypatch.setattr(device_window, "_clock_for", lambda _main: Clock())
-    monkeypatch.setattr(device_window, "is_enough", lambda count, _seconds: count >= 2)
+    monkeypatch.setattr(hooks, "_clock_for", lambda _main: Clock())
+    monkeypatch.setattr(hooks, "is_enough", lambda count, _seconds: count >= 2)
     run = Run()
     run._main = iterated(run, 3)
     iterator = Consumer(Place("train.py", 3), "loop")  # anything that can be referenced

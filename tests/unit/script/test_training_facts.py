@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.worker.script import device_window
+from pipeprof.profiles.worker.script import hooks
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
-from pipeprof.profiles.worker.script.device_window import JAX, TORCH_ON_GPU, asynchronous
+from pipeprof.profiles.worker.script.hooks import JAX, TORCH_ON_GPU, asynchronous
 from pipeprof.profiles.worker.script.training_facts import Moment, _costs, _unread, epochs_started, graph_seen
 
 
@@ -117,5 +117,5 @@ def test_a_program_on_a_gpu_or_of_jax_does_not_wait_for_its_steps(
     kind: str, modules: list[ModuleType], found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     modules = [*modules, module("tensorflow", config=SimpleNamespace(list_logical_devices=no_gpu))]
-    monkeypatch.setattr(device_window, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
+    monkeypatch.setattr(hooks, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
     assert asynchronous(SimpleNamespace(kind=kind)) == found

@@ -8,8 +8,8 @@ import pytest
 
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.shared import ErrorFrame
-from pipeprof.profiles.service import service
-from pipeprof.profiles.service.service import cause_of_error, cause_of_silence, what_is_registered
+from pipeprof.profiles.harness import failure
+from pipeprof.profiles.harness.failure import cause_of_error, cause_of_silence, what_is_registered
 
 AT = "localhost:7500"
 
@@ -23,7 +23,7 @@ AT = "localhost:7500"
     ],
 )
 def test_silence_has_a_cause(monkeypatch: pytest.MonkeyPatch, address: str, there: bool, said: str) -> None:
-    monkeypatch.setattr(service, "listens", lambda _address: there)
+    monkeypatch.setattr(failure, "listens", lambda _address: there)
     assert said in cause_of_silence(address)
 
 

@@ -1,7 +1,5 @@
 """Whatever stands in a spec or a flag: a result, or errors with their places."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import re
@@ -53,7 +51,7 @@ def check(folder: Path, made: Case) -> None:
 
 @settings(max_examples=60, suppress_health_check=UNHURRIED)
 @given(seed=st.integers(0, 2**32))
-def test_good_specs_with_something_done_to_them(tmp_path: Path, seed: int) -> None:
+def test_good_specs_with_something_done_to_them(tmp_path, seed):
     check(tmp_path, case(Random(seed), GOOD_SPECS, ALL_SPECS))
 
 
@@ -66,7 +64,7 @@ def test_good_specs_with_something_done_to_them(tmp_path: Path, seed: int) -> No
 @example(content=b"version: 1\nsource: &a {range: {stop: *a}}\nstages: [*b]")
 @example(content=b"#" * (9 << 20))
 @example(content=b"a: &a [x, x]\nb: &b [*a, *a]\n" * 30)
-def test_any_bytes(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes(tmp_path, content):
     check(tmp_path, Case({"spec.yaml": content}))
 
 
@@ -74,6 +72,6 @@ def test_any_bytes(tmp_path: Path, content: bytes) -> None:
 @given(
     flags=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40), max_size=3)
 )
-def test_any_flags(tmp_path: Path, flags: list[str]) -> None:
+def test_any_flags(tmp_path, flags):
     words = [word for flag in flags for word in ("--set", flag)]
     check(tmp_path, Case({"spec.yaml": b"version: 1\nsource: {range: {stop: 3}}\n"}, words))

@@ -22,52 +22,36 @@ from pipeprof.pipelines.spec.spec import spec_of
 from pipeprof.pipelines.spec.yaml_text import read
 
 BASE = Path("/home/base")
+PHOTOS, JPEG = ("/home/base/photos/*/*.jpg",), "tf.io.decode_jpeg"
+FEATURES = (
+    Feature("height", "int64", 1),
+    Feature("ids", "int64", None),
+    Feature("image", "string", 1, "tf.io.decode_png"),
+    Feature("image/encoded", "string", 1, JPEG),
+    Feature("no", "float32", 4),
+)
+COLUMNS = tuple(
+    CsvColumn(name, dtype, gaps)
+    for name, dtype, gaps in (
+        ("id", "int64", False),
+        ("x", "float32", True),
+        ("n", "int32", True),
+        ("s", "string", True),
+    )
+)
+WIDE = tuple(CsvColumn(f"column {n}", "float32", False) for n in range(60))
+ARRAYS = SavedArray("x", (5000, 100, 100), "float32", 200_000_000), SavedArray("no", (5000,), "int64", 40_000)
 FOUND = {
-    "images": ImagesFound(("/home/base/photos/*/*.jpg",), 600, "tf.io.decode_jpeg"),
-    "images-of-classes": ImagesFound(
-        ("/home/base/photos/*/*.jpg",), 600, "tf.io.decode_jpeg", ("a b", "cat", "no", "it's")
-    ),
-    "images-several": ImagesFound(("/data/a/*.JPG", "/data/a/*.png"), 2, "tf.io.decode_jpeg"),
-    "records": RecordsFound(
-        ("/home/base/shards/*.tfrecord",),
-        8,
-        "GZIP",
-        (
-            Feature("height", "int64", 1),
-            Feature("ids", "int64", None),
-            Feature("image", "string", 1, "tf.io.decode_png"),
-            Feature("image/encoded", "string", 1, "tf.io.decode_jpeg"),
-            Feature("no", "float32", 4),
-        ),
-        20,
-    ),
+    "images": ImagesFound(PHOTOS, 600, JPEG),
+    "images-of-classes": ImagesFound(PHOTOS, 600, JPEG, ("a b", "cat", "no", "it's")),
+    "images-several": ImagesFound(("/data/a/*.JPG", "/data/a/*.png"), 2, JPEG),
+    "records": RecordsFound(("/home/base/shards/*.tfrecord",), 8, "GZIP", FEATURES, 20),
     "records-raw": RecordsFound(("/home/base/a.rec",), 1, "", (), 3),
-    "csv": CsvFound(
-        ("/home/base/t.csv",),
-        1,
-        ";",
-        True,
-        (
-            CsvColumn("id", "int64", False),
-            CsvColumn("x", "float32", True),
-            CsvColumn("n", "int32", True),
-            CsvColumn("s", "string", True),
-        ),
-    ),
-    "csv-wide": CsvFound(
-        ("/home/base/t.csv",),
-        1,
-        ",",
-        False,
-        tuple(CsvColumn(f"column {n}", "float32", False) for n in range(60)),
-    ),
+    "csv": CsvFound(("/home/base/t.csv",), 1, ";", True, COLUMNS),
+    "csv-wide": CsvFound(("/home/base/t.csv",), 1, ",", False, WIDE),
     "npy": ArraysFound(Path("/home/base/x.npy"), (SavedArray(None, (60000, 28, 28), "uint8", 47_040_000),)),
-    "npz": ArraysFound(
-        Path("/elsewhere/x.npz"),
-        (SavedArray("x", (5000, 100, 100), "float32", 200_000_000), SavedArray("no", (5000,), "int64", 40_000)),
-        ("mean", "std"),
-    ),
-}  # fmt: skip
+    "npz": ArraysFound(Path("/elsewhere/x.npz"), ARRAYS, ("mean", "std")),
+}
 
 
 def parsed(text):
@@ -110,7 +94,7 @@ def test_any_file_name_comes_out_of_the_yaml_as_it_went_in(name):
 
 @given(NAMES, NAMES, NAMES)
 def test_any_name_is_fine_for_features_keys_and_columns(first, second, third):
-    features = tuple(Feature(name, "string", 1, "tf.io.decode_jpeg") for name in sorted({first, second}))
+    features = tuple(Feature(name, "string", 1, JPEG) for name in sorted({first, second}))
     _, data = parsed(spec_for(RecordsFound(("/a/*",), 1, "", features, 1), "n", BASE))
     assert list(data["stages"][1]["map"]["ops"][0]["tf.io.parse_single_example"]["features"]) == sorted({first, second})
     keys = tuple(SavedArray(name, (3,), "int8", 3) for name in sorted({first, second}))
@@ -138,5 +122,5 @@ def test_patterns_are_relative_to_the_spec_also_below_folders_with_wildcards_in_
         ("a\\b/*.jpg", odd, "a?b/*.jpg"),
         ("~x/*.jpg", odd, f"{tmp_path}/a[[]1]/~x/*.jpg"),
     ]:
-        _, data = parsed(spec_for(ImagesFound((pattern,), 1, "tf.io.decode_jpeg"), "n", base))
+        _, data = parsed(spec_for(ImagesFound((pattern,), 1, JPEG), "n", base))
         assert data["source"]["list_files"]["file_pattern"] == expected

@@ -1,7 +1,5 @@
 """The JSON schema that editors use: good specs fit, and all is described."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -16,7 +14,7 @@ GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init")
 GOOD = [path for folder in GOOD_FOLDERS for path in sorted((ROOT / folder).rglob("*.yaml"))]
 
 
-def test_good_specs_fit() -> None:
+def test_good_specs_fit():
     schema = json.loads(json.dumps(spec_schema()))
     jsonschema.Draft7Validator.check_schema(schema)
     validator = jsonschema.Draft7Validator(schema)
@@ -27,7 +25,7 @@ def test_good_specs_fit() -> None:
         assert [error.message for error in validator.iter_errors(json.loads(json.dumps(text.data)))] == [], path
 
 
-def test_every_key_and_argument_is_described() -> None:
+def test_every_key_and_argument_is_described():
     schema = spec_schema()
     for table, prefix in ((sources(), "source"), (stages(), "stage")):
         for op in table:

@@ -1,7 +1,5 @@
 """``--set path=value``."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -65,7 +63,7 @@ def changed(*sets: str) -> Any:
         (" version =x", ("version",)),
     ],
 )
-def test_paths(flag: str, address: tuple[str | int, ...]) -> None:
+def test_paths(flag, address):
     text, problems = applied(flag)
     assert problems == []
     value: Any = text.data
@@ -74,7 +72,6 @@ def test_paths(flag: str, address: tuple[str | int, ...]) -> None:
     assert value == "x"
     place = text.places[address]
     assert place.value == Span(1, len(FLAG + flag), 1, 0)
-    assert place.key is not None
     assert place.key.flag == 0
     # Nothing but the addressed value and what leads to it has changed.
     before, after = read(SPEC).places, text.places
@@ -89,13 +86,13 @@ def test_paths(flag: str, address: tuple[str | int, ...]) -> None:
         ("*.jpg", "*.jpg"), ("a: b", "a: b"), ("run #3", "run #3"), ("a=b=c", "a=b=c"), ("- 3", "- 3"),
     ],
 )  # fmt: skip
-def test_values(text: str, value: object) -> None:
+def test_values(text, value):
     data = changed(f"x-value={text}")
     assert data["x-value"] == value
     assert type(data["x-value"]) is type(value)
 
 
-def test_later_ones_win_and_each_is_tried() -> None:
+def test_later_ones_win_and_each_is_tried():
     text, problems = applied("stages.2.batch_size=1", "stages.2={batch: {batch_size: 2}}", "stages.2.batch_size=3", "a")
     assert [problem.span.flag for problem in problems] == [3]
     assert text.data["stages"][2] == {"batch": {"batch_size": 3}}
@@ -104,7 +101,7 @@ def test_later_ones_win_and_each_is_tried() -> None:
     assert text.places[("stages", 2)].key == Span(1, len(FLAG) + len("stages.") + 1, 1, 1)
 
 
-def test_nothing_removes() -> None:
+def test_nothing_removes():
     data = changed("stages.decode.ops=null", "stages.batch=", "stages.cache=null", "source.shuffle=~")
     assert data["stages"][0] == {"map": {"name": "decode"}}
     assert [next(iter(stage)) for stage in data["stages"]] == ["map", "batch", "interleave", "take", "take", "skip"]
@@ -116,14 +113,14 @@ def test_nothing_removes() -> None:
     assert data["stages"][0]["map"]["ops"] == [{"tf.io.decode_jpeg": {"channels": 3}}]
 
 
-def test_changes_stay_in_one_copy_of_an_alias() -> None:
+def test_changes_stay_in_one_copy_of_an_alias():
     spec = "x-b: &b {batch_size: 1}\nstages:\n  - batch: *b\n  - batch: *b\n"
     text, _ = applied("stages.0.batch_size=2", text=spec)
     assert text.data["stages"] == [{"batch": {"batch_size": 2}}, {"batch": {"batch_size": 1}}]
 
 
 @pytest.mark.parametrize(("flag", "index"), [("+", 8), ("+0", 0), ("+decode", 0), ("+interleave", 3)])
-def test_adding_to_a_list(flag: str, index: int) -> None:
+def test_adding_to_a_list(flag, index):
     text, problems = applied(f"stages.{flag}={{prefetch: {{buffer_size: 2}}}}", "ignore.+={rule: a, reason: b}")
     assert problems == []
     assert text.data["stages"][index] == {"prefetch": {"buffer_size": 2}}
@@ -148,6 +145,6 @@ def test_adding_to_a_list(flag: str, index: int) -> None:
         ("name=" + "[" * 100, "too-deep", 70),
     ],
 )
-def test_refused(flag: str, code: str, column: int) -> None:
+def test_refused(flag, code, column):
     _, (problem,) = applied("x-first=1", flag)
     assert (problem.code, problem.span.flag, problem.span.column) == (code, 1, len(FLAG) + column)

@@ -1,7 +1,5 @@
 """What was probably meant."""
 
-from __future__ import annotations
-
 import pytest
 
 from pipeprof.pipelines.suggest import did_you_mean, suggest, suggest_path
@@ -24,11 +22,11 @@ FUNCTIONS = ["tf.io.read_file", "tf.io.decode_jpeg", "tf.image.resize", "tf.stri
         ("x" * 100_000, ARGUMENTS, None),
     ],
 )
-def test_names(got: object, candidates: list[str], meant: str | None) -> None:
+def test_names(got, candidates, meant):
     assert suggest(got, candidates) == meant
 
 
-def test_what_was_given_is_not_suggested() -> None:
+def test_what_was_given_is_not_suggested():
     assert suggest_path("/proc/self/fd/0", ["0", "1"]) is None
     assert suggest_path("in/pipe.csv", ["pipe.csv", "pipe2.csv"]) == "in/pipe2.csv"
     assert did_you_mean("train", ["train"]) == ""

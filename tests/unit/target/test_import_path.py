@@ -1,7 +1,5 @@
 """Where Python looks for modules: nothing of the current folder, and for the user's files what Python itself does."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -25,9 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("entry", ["", ".", "{here}/", "{here}/../link"])
-def test_the_current_folder_is_left_out_however_it_is_spelled(
-    entry: str, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_current_folder_is_left_out_however_it_is_spelled(entry, here, monkeypatch):
     spelled = entry.format(here=here)
     monkeypatch.setattr(sys, "path", ["", "/a", spelled, "/b"])
     leave_out_current_folder()
@@ -38,7 +34,7 @@ def test_the_current_folder_is_left_out_however_it_is_spelled(
     assert sys.path == ["/users", "/a", *filter(None, [spelled]), "/b"]
 
 
-def test_pythons_own_folders_stay_and_a_deleted_folder_is_no_error(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pythons_own_folders_stay_and_a_deleted_folder_is_no_error(here, monkeypatch):
     own = str(Path(os.__file__).parent)
     monkeypatch.setattr(sys, "path", ["", own])
     here.rmdir()
@@ -58,7 +54,7 @@ def _shown(command: list[str], environment: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("environment", [*ENVIRONMENTS, {"PYTHONSAFEPATH": "1"}])
-def test_a_users_file_sees_the_path_that_python_gives_it(environment: dict[str, str], here: Path) -> None:
+def test_a_users_file_sees_the_path_that_python_gives_it(environment, here):
     (here / "project").mkdir()
     (here / "project" / "show.py").write_text("import json, sys\nprint(json.dumps(sys.path))\n")
     # The child's module lies outside the current folder: it is put where libraries are.
@@ -75,7 +71,7 @@ def test_a_users_file_sees_the_path_that_python_gives_it(environment: dict[str, 
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_nothing_of_the_current_folder_is_imported_by_a_child(environment: dict[str, str], here: Path) -> None:
+def test_nothing_of_the_current_folder_is_imported_by_a_child(environment, here):
     for name in ("dill", "numpy", "yaml"):
         (here / f"{name}.py").write_text("raise SystemExit('the wrong one')\n")
     *start, code = child_command("json.tool")

@@ -1,7 +1,5 @@
 """The user's files are run once, as Python would, and nothing is left behind."""
 
-from __future__ import annotations
-
 import builtins
 import importlib.util
 import linecache
@@ -57,20 +55,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("garden.rose:name", "garden.rose"), ("garden/rose.py:name", "garden.rose"),
     ],
 )  # fmt: skip
-def test_a_function_is_loaded_as_python_would(text: str, result: object) -> None:
+def test_a_function_is_loaded_as_python_would(text, result):
     assert load_function(parse_target(text))() == result
 
 
 @pytest.mark.parametrize("text", ["late.py:f", "late.py:object_.of_objekt", "json:loads"])
-def test_what_is_no_function_after_all(text: str) -> None:
+def test_what_is_no_function_after_all(text):
     target = parse_target(text)
     with pytest.raises(UsageError):
         load_function(target)
 
 
-def test_a_file_runs_once_whatever_the_name_and_not_again_if_it_fails(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_runs_once_whatever_the_name_and_not_again_if_it_fails(folder, monkeypatch):
     monkeypatch.setattr(builtins, "seen_alone", 0, raising=False)
     # A file that imports from its own package is imported as a part of it.
     for name in ("garden/rose.py", "alone.py"):
@@ -82,16 +78,14 @@ def test_a_file_runs_once_whatever_the_name_and_not_again_if_it_fails(
     assert "raises" not in sys.modules
 
 
-def test_flags_that_are_parsed_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_that_are_parsed_are_left(monkeypatch):
     flags = SimpleNamespace(is_parsed=lambda: True)
     monkeypatch.setitem(sys.modules, "absl.flags", SimpleNamespace(FLAGS=flags))
     assert leave_defaults() == []
 
 
 @pytest.mark.parametrize("no_bytecode", [True, False])
-def test_of_what_autograph_generates_nothing_is_left_but_the_lines_of_tracebacks(
-    no_bytecode: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_what_autograph_generates_nothing_is_left_but_the_lines_of_tracebacks(no_bytecode, tmp_path, monkeypatch):
     def load_source(source: str, delete_on_exit: bool) -> tuple[ModuleType, str]:
         assert delete_on_exit
         file = tmp_path / "__autograph_generated_file1x.py"

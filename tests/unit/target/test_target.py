@@ -1,7 +1,5 @@
 """Targets: specs, functions and scripts, found without importing anything."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from pathlib import Path
@@ -68,7 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_specs_functions_and_scripts(folder: Path) -> None:
+def test_specs_functions_and_scripts(folder):
     assert parse_target("flowers.yaml") == ParsedTarget("spec", Path("flowers.yaml"))
     assert parse_target("-").kind == "spec"
     assert parse_target("flowers.py", scripts=True) == ParsedTarget("script", Path("flowers.py"))
@@ -82,12 +80,12 @@ def test_specs_functions_and_scripts(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", MAY_BE.split())
-def test_what_may_be_a_function_is_one_until_the_file_has_run(name: str) -> None:
+def test_what_may_be_a_function_is_one_until_the_file_has_run(name):
     assert parse_target(f"flowers.py:{name}").function == name
 
 
 @pytest.mark.parametrize("name", IS_NONE.split())
-def test_what_is_none_is_told_in_one_line_with_what_there_is(name: str) -> None:
+def test_what_is_none_is_told_in_one_line_with_what_there_is(name):
     with pytest.raises(UsageError, match=r"^no function '[^\n]*' in flowers\.py[^\n]*, which defines [^\n]+$"):
         parse_target(f"flowers.py:{name}")
 
@@ -104,7 +102,7 @@ def test_what_is_none_is_told_in_one_line_with_what_there_is(name: str) -> None:
         *((text, "") for text in (f"{'a' * 999}.py:f", "a\0.py:f", "garden.beds:f", "sys:exit", "a.b.c:f")),
     ],
 )  # fmt: skip
-def test_what_is_no_target_is_told_in_one_line(text: str, end: str) -> None:
+def test_what_is_no_target_is_told_in_one_line(text, end):
     with pytest.raises(UsageError) as caught:
         parse_target(text)
     assert str(caught.value).endswith(end)
@@ -112,7 +110,7 @@ def test_what_is_no_target_is_told_in_one_line(text: str, end: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["def f(:", "a = 'é", "x = 1\0", "-" * 100_000 + "1", "not " * 100_000 + "1", ELIF])
-def test_a_file_that_is_no_python_is_named(code: str) -> None:
+def test_a_file_that_is_no_python_is_named(code):
     Path("odd.py").write_text(f"{code}\n")
     with pytest.raises(UsageError, match=r"^odd\.py:[^\n]*$"):
         parse_target("odd.py:f")
@@ -127,7 +125,7 @@ def test_a_file_that_is_no_python_is_named(code: str) -> None:
         "import sys\nsetattr(sys.modules[__name__], 'train_a', make())", "exec(SOURCE)",
     ],
 )  # fmt: skip
-def test_a_name_that_only_running_the_file_binds_is_left_for_then(text: str) -> None:
+def test_a_name_that_only_running_the_file_binds_is_left_for_then(text):
     Path("open.py").write_text(f"{text}\n")
     assert parse_target("open.py:train_a").function == "train_a"
     assert missing_name(Path("open.py"), "THING.parse", "open.py") is None
@@ -135,7 +133,7 @@ def test_a_name_that_only_running_the_file_binds_is_left_for_then(text: str) -> 
         parse_target("open.py:train_a()")
 
 
-def test_functions_that_return_datasets_are_likely(folder: Path) -> None:
+def test_functions_that_return_datasets_are_likely(folder):
     assert [one.name for one in functions_in(folder / "flowers.py") if one.likely] == ["train_data", "eval_data"]
     listed = [listed_file(text) for text in ("flowers.py:", "flowers.yaml", "json:", "flowers")]
     assert [*listed, listed_file("flowers.py", scripts=True)] == [
@@ -145,26 +143,23 @@ def test_functions_that_return_datasets_are_likely(folder: Path) -> None:
     assert names["f"].lineno == 5  # type: ignore[attr-defined]  # where it is bound at last
 
 
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("../a b/steps.py:Rows.parse", ("../a b/steps.py", "Rows.parse", "")),
-        ("steps.py:make(224, mode='a:b')", ("steps.py", "make", "(224, mode='a:b')")),
-        ("steps:train", None),
-        ("steps.py:1a", None),
-        ("steps.py:a.", None),
-    ],
-)
-def test_a_reference_is_split(text: str, parts: tuple[str, str, str] | None) -> None:
-    assert split_reference(text) == parts
+REFERENCES = {
+    "../a b/steps.py:Rows.parse": ("../a b/steps.py", "Rows.parse", ""),
+    "steps.py:make(224, mode='a:b')": ("steps.py", "make", "(224, mode='a:b')"),
+    **dict.fromkeys(("steps:train", "steps.py:1a", "steps.py:a.")),
+}
+
+
+def test_a_reference_is_split():
+    assert {text: split_reference(text) for text in REFERENCES} == REFERENCES
 
 
 @pytest.mark.parametrize("text", ["(size)", "(b())", "(**{})", "(1)(2)", "(1, ...)", "() or b()", "(1"])
-def test_arguments_of_references_are_literals(text: str) -> None:
+def test_arguments_of_references_are_literals(text):
     with pytest.raises(ValueError, match=r".*"):
         filled_call(text)
 
 
-def test_arguments_of_references_have_values() -> None:
+def test_arguments_of_references_have_values():
     assert filled_call("(1, b=[2])") == (False, (1,), {"b": [2]})
     assert filled_call("(..., 1)") == (True, (1,), {})

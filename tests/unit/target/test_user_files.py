@@ -1,10 +1,7 @@
 """The user's own files, and what may have taken their place."""
 
-from __future__ import annotations
-
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +9,7 @@ from pipeprof.pipelines.target import user_files
 from pipeprof.pipelines.target.user_files import is_users, read_source
 
 
-def test_a_file_is_read_and_what_never_ends_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_and_what_never_ends_is_not(tmp_path, monkeypatch):
     source = tmp_path / "input.py"
     source.write_text("a = 1\n")
     assert read_source(source) == b"a = 1\n"
@@ -25,9 +22,7 @@ def test_a_file_is_read_and_what_never_ends_is_not(tmp_path: Path, monkeypatch: 
         read_source(tmp_path / "none.py")
 
 
-def test_a_framework_without_metadata_is_one_where_python_imports_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_framework_without_metadata_is_one_where_python_imports_it(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path / "libraries"), *sys.path])
     theirs = ("libraries/torch/__init__.py", "venv/site-packages/google/protobuf/message.py")
     own = ("models/torch/__init__.py", "libraries/others/__init__.py", "garden/beds/roses.py")
@@ -37,7 +32,7 @@ def test_a_framework_without_metadata_is_one_where_python_imports_it(
     assert [file for file in (*theirs, *own) if is_users(str(tmp_path / file))] == [*own]
 
 
-def test_files_of_libraries_and_generated_ones_are_not_the_users(tmp_path: Path) -> None:
+def test_files_of_libraries_and_generated_ones_are_not_the_users(tmp_path):
     generated = str(tmp_path / "__autograph_generated_fileabc.py")
     others = (pytest.__file__, str(sys.modules["json"].__file__), user_files.__file__, "<string>", generated)
     assert [file for file in others if is_users(file)] == []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pipeprof.profiles.document.profile import Host
 from pipeprof.profiles.document.shared import Contention
-from pipeprof.profiles.document.subject import Host
-from pipeprof.profiles.time.resources import disturbed_share, lost_cores
+from pipeprof.profiles.time.flow import disturbed_share, lost_cores
 from pipeprof.profiles.time.words import disturbed_message
 
 
@@ -35,9 +35,7 @@ def seen(used: float, others: float, waited: float, **more: float) -> Contention
         pytest.param(seen(40.0, 20.0, 0.05), 64, False, id="a little on a large machine"),
     ],
 )
-def test_threads_that_wait_while_others_use_the_cores_are_disturbed(
-    contention: Contention | None, cores: float, disturbed: bool
-) -> None:
+def test_threads_that_wait_while_others_use_the_cores_are_disturbed(contention, cores, disturbed):
     assert (disturbed_share(contention, host(cores)) is not None) is disturbed
 
 
@@ -51,9 +49,7 @@ def test_threads_that_wait_while_others_use_the_cores_are_disturbed(
         ),
     ],
 )
-def test_it_says_who_used_how_many_of_which_cores(
-    contention: Contention, cores: tuple[float, int | None], who: str
-) -> None:
+def test_it_says_who_used_how_many_of_which_cores(contention, cores, who):
     waited = disturbed_share(contention, host(*cores))
     assert waited == contention.runnable_wait_share
     found = disturbed_message(contention, host(*cores), waited or 0.0)
@@ -61,11 +57,8 @@ def test_it_says_who_used_how_many_of_which_cores(
     assert found.message.startswith(who)
 
 
-def test_under_a_quota_others_are_beside_it_on_all_cores_it_may_run_on() -> None:
-    assert disturbed_share(seen(1.0, 30.0, 0.3), host(2.0, 64)) is None
-
-
 def test_the_worker_loses_no_more_than_others_used_and_than_it_waited_for() -> None:
+    assert disturbed_share(seen(1.0, 30.0, 0.3), host(2.0, 64)) is None, "others are on other cores than its quota's"
     assert lost_cores(seen(0.6, 1.4, 0.5), host()) == pytest.approx(0.6)
     assert lost_cores(seen(1.6, 0.4, 0.5), host()) == pytest.approx(0.4)
     assert lost_cores(Contention(worker_cores=1.0), host()) is None

@@ -1,4 +1,4 @@
-"""Elements per batch: recorded graphs of all ops that batch (``tests/recorded/record_batching.py``)."""
+"""Elements per batch: recorded graphs of all ops that batch (``tests/recorded/batching_pipelines.py``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeprof.pipelines.graph.read.records import dataset_node
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.traits import SOURCES, STAGES
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.time.elements_per_batch import elements_per_batch
+from pipeprof.profiles.time.flow import elements_per_batch
 
 RECORDED: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parents[2] / "recorded" / "batching.json").read_text(encoding="utf-8")
@@ -39,25 +39,22 @@ def followed_by(name: str, *ops: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("op", BATCHING)
 def test_all_ops_that_batch_are_recorded(op: str) -> None:
-    assert op in RECORDED, f"no recorded graph of {op}: add it to tests/recorded/record_batching.py"
+    assert op in RECORDED, f"no recorded graph of {op}: add it to tests/recorded/batching_pipelines.py"
     assert RECORDED[op]["length"] > 1
+
+
+PASSING = ("PrefetchDataset", "CacheDatasetV2", "ShuffleDatasetV3", "TakeDataset", "OptionsDataset")
 
 
 @pytest.mark.parametrize("name", BATCHES)
 def test_elements_are_the_length_of_the_batches(name: str) -> None:
     assert elements(RECORDED[name]["written"]) == LENGTH
-
-
-@pytest.mark.parametrize("name", BATCHES)
-def test_stages_that_pass_batches_do_not_change_their_length(name: str) -> None:
-    further = ("PrefetchDataset", "CacheDatasetV2", "ShuffleDatasetV3", "TakeDataset", "OptionsDataset")
-    assert elements(followed_by(name, *further)) == LENGTH
-
-
-@pytest.mark.parametrize("name", BATCHES)
-def test_a_function_of_batches_may_change_their_length(name: str) -> None:
+    assert elements(followed_by(name, *PASSING)) == LENGTH
+    # A function of batches may change their length.
     found = elements(followed_by(name, "ParallelMapDatasetV2", "PrefetchDataset"), 999)
     assert found is None or found == RECORDED[name]["length"]
+    # Of batches of batches it is not known which dimension counts.
+    assert elements(followed_by(name, "PrefetchDataset", "BatchDatasetV2", "MapDataset")) is None
 
 
 @pytest.mark.parametrize("name", BATCHES)
@@ -80,11 +77,6 @@ def test_pipelines_without_batches_have_single_elements(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(name for name in RECORDED if name.startswith("unknown:")))
 def test_what_the_graph_does_not_tell_is_unknown(name: str) -> None:
     assert elements(RECORDED[name]["written"]) is None
-
-
-@pytest.mark.parametrize("name", BATCHES)
-def test_of_batches_of_batches_it_is_not_known_which_dimension_counts(name: str) -> None:
-    assert elements(followed_by(name, "PrefetchDataset", "BatchDatasetV2", "MapDataset")) is None
 
 
 def test_windows_that_share_elements_are_sequences() -> None:
@@ -111,9 +103,7 @@ def test_full_batches_have_their_size_whatever_a_function_makes_of_the_rows() ->
     ("passed", "length", "expected"),
     [(33, 3.3, 3.3), (33, 2.0, None), (40, 2.0, 4.0), (40, 4.0, 4.0), (None, 4.0, 4.0), (None, 3.3, None)],
 )
-def test_counters_show_whether_a_function_kept_the_length(
-    passed: int | None, length: float, expected: float | None
-) -> None:
+def test_counters_show_whether_a_function_kept_the_length(passed, length, expected):
     stages = [
         Stage(id="source", op="range", origin="written", elements=passed),
         Stage(id="stages.0", op="batch", origin="written", elements=10),

@@ -13,10 +13,24 @@ from pipeprof.profiles.time.flow import empty_probability
 
 from .flows import line, part, prefetch
 
+POOLED = [part(name, 8.0, waits=True, ahead=True, calls=8.0, pooled=True) for name in ("first", "second")]
+CALLS = part("map", 12.0, ahead=True, calls=8.0)
+TERMS = {
+    "stages on one thread add up": (line(part("source", 2.0), part("map", 3.0)), "serial", 5.0),
+    "nothing is faster than the step": (line(part("map", 3.0), prefetch("ahead"), floor_ms=4.0), "step", 4.0),
+    "and than its loop": (line(part("map", 3.0), prefetch("ahead"), loop_ms=4.0), "loop", 4.0),
+    "functions of several stages share the pool": (line(*POOLED), "pool", 4.0),
+    "computing needs cores": (line(CALLS, pool=8.0, cores=2.0, other_cpu_ms=2.0), "cores", 7.0),
+    "the lock of Python lets one call run": (line(replace(CALLS, lock_ms=12.0)), "lock", 12.0),
+}
 
-def test_stages_on_one_thread_add_up() -> None:
-    flow = line(part("source", 2.0), part("map", 3.0))
-    assert (flow.terms()[0].resource, flow.terms()[0].ms) == ("serial", 5.0)
+
+@pytest.mark.parametrize("name", TERMS)
+def test_the_longest_term(name: str) -> None:
+    flow, resource, ms = TERMS[name]
+    assert (flow.terms()[0].resource, flow.interval_ms()) == (resource, ms)
+    if resource in ("step", "loop"):
+        assert flow.made_ms() == 3.0
 
 
 def test_a_step_in_turn_comes_to_what_its_thread_does() -> None:
@@ -25,19 +39,9 @@ def test_a_step_in_turn_comes_to_what_its_thread_does() -> None:
     assert line(part("map", 3.0), step_ms=4.0).interval_ms() == 4.0
 
 
-@pytest.mark.parametrize(("facts", "resource"), [({"floor_ms": 4.0}, "step"), ({"loop_ms": 4.0}, "loop")])
-def test_nothing_is_faster_than_the_step_and_its_loop(facts: dict[str, float], resource: str) -> None:
-    flow = line(part("map", 3.0), prefetch("ahead"), **facts)
-    assert (flow.terms()[0].resource, flow.interval_ms()) == (resource, 4.0)
-    assert flow.made_ms() == 3.0
-
-
-def test_a_prefetch_gives_both_sides_a_thread() -> None:
+def test_a_prefetch_gives_both_sides_a_thread_and_sides_take_turns_until_they_are_prefetched() -> None:
     assert line(part("source", 2.0), prefetch("ahead"), part("map", 3.0)).interval_ms() == 3.0
     assert line(part("source", 2.0), part("map", 3.0)).prefetched("source").interval_ms() == 3.0
-
-
-def test_the_sides_of_a_stage_that_joins_them_take_turns_until_they_are_prefetched() -> None:
     both = part("zip", 1.0, reads=("left", "right"))
     flow = line(part("left", 2.0), replace(part("right", 3.0), reads=("nothing",)), both)
     assert flow.interval_ms() == 6.0
@@ -51,22 +55,6 @@ def test_the_sides_of_a_stage_that_joins_them_take_turns_until_they_are_prefetch
 def test_calls_that_wait_share_the_pool(calls: float, pool: float, ms: float) -> None:
     flow = line(part("source"), part("map", 12.0, waits=True, ahead=True, calls=calls), pool=pool)
     assert flow.interval_ms() == ms
-
-
-def test_functions_of_several_stages_share_the_pool() -> None:
-    first, second = (part(name, 8.0, waits=True, ahead=True, calls=8.0, pooled=True) for name in ("first", "second"))
-    assert line(first, second).terms()[0].resource == "pool"
-    assert line(first, second).interval_ms() == 4.0
-
-
-def test_computing_needs_cores() -> None:
-    flow = line(part("map", 12.0, ahead=True, calls=8.0), pool=8.0, cores=2.0, other_cpu_ms=2.0)
-    assert (flow.terms()[0].resource, flow.interval_ms()) == ("cores", 7.0)
-
-
-def test_the_lock_of_python_lets_one_call_run() -> None:
-    flow = line(part("map", 12.0, ahead=True, calls=8.0, lock_ms=12.0))
-    assert (flow.terms()[0].resource, flow.interval_ms()) == ("lock", 12.0)
 
 
 def test_an_uneven_producer_makes_the_step_wait_although_it_is_fast_enough() -> None:
@@ -88,9 +76,7 @@ TIMES = st.floats(0.01, 1000)
     ("consumer", "producer", "buffer", "probability"),
     [(10, 8, 0, 1.0), (10, 8, 2, 0.2623), (8, 8, 3, 0.25), (8, 10, 1, 0.5556), (8, 10, math.inf, 0.2), (8, 0, 2, 0.0)],
 )
-def test_the_buffer_is_empty_as_often_as_the_formula_says(
-    consumer: float, producer: float, buffer: float, probability: float
-) -> None:
+def test_the_buffer_is_empty_as_often_as_the_formula_says(consumer, producer, buffer, probability):
     assert empty_probability(consumer, producer, buffer) == pytest.approx(probability, abs=1e-4)
 
 
@@ -101,9 +87,7 @@ def test_a_larger_buffer_never_waits_longer(consumer: float, producer: float, bu
 
 
 @given(TIMES, TIMES, st.integers(0, 10_000))
-def test_a_wait_is_never_longer_than_making_one_and_never_less_than_the_lack(
-    consumer: float, producer: float, buffer: int
-) -> None:
+def test_a_wait_is_never_longer_than_making_one_and_never_less_than_the_lack(consumer, producer, buffer):
     wait = empty_probability(consumer, producer, buffer) * producer
     assert max(0.0, producer - consumer) - 1e-6 * producer <= wait <= producer * (1 + 1e-9)
     flow = line(part("map", producer), prefetch("ahead", buffer), step_ms=consumer, in_turn=True, bursts=1.0)

@@ -79,9 +79,7 @@ USAGES = st.builds(
 
 @settings(deadline=None)
 @given(pipelines(), USAGES)
-def test_no_stage_takes_more_than_its_threads_the_process_and_its_parts_no_more_than_it(
-    pipeline: tuple[list[Stage], dict[str, Work]], usage: CpuUsage
-):
+def test_no_stage_takes_more_than_its_threads_the_process_and_its_parts_no_more_than_it(pipeline, usage):
     stages, work = pipeline
     rows, account = attribute_time(stages, work, usage)
     for row in rows:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from pipeprof.cli.report.worth import describe_price
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.profile import Profile
 
 
 @pytest.mark.parametrize(
@@ -26,9 +22,7 @@ from pipeprof.profiles.document.profile import Profile
         ((1.0, 0.9, 1.1), "input", {"family": "speed"}, "None"),
     ],
 )
-def test_memory_that_is_saved_has_its_price(
-    speeds: tuple[float, ...], bound: Any, facts: dict[str, Any], text: str, recorded: Callable[[str], Profile]
-) -> None:
+def test_memory_that_is_saved_has_its_price(speeds, bound, facts, text, recorded):
     profile = recorded("input-bound")
     assert profile.verdict is not None
     assert profile.steps is not None

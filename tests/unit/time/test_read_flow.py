@@ -142,9 +142,7 @@ def test_a_pipeline_of_thousands_of_stages_is_read(recorded: Recorded) -> None:
     [(0.0, "step"), (3.9, "serial")],
     ids=["most steps find a batch: the buffer is too small for pauses", "each step waits: the stages take longer"],
 )
-def test_waits_longer_than_the_formula_are_uneven_where_most_steps_do_not_wait(
-    recorded: Recorded, median_ms: float, resource: str
-) -> None:
+def test_waits_longer_than_the_formula_are_uneven_where_most_steps_do_not_wait(recorded, median_ms, resource):
     steps = recorded("step-none").steps
     steps.dispatch = "sync"
     steps.interval_ms.mean = 10.0
@@ -175,9 +173,7 @@ def gpu_loop(recorded: Recorded, fetch_ms: float, *, wait_ms: float | None) -> P
 
 
 @pytest.mark.parametrize(("wait_ms", "turns"), [(None, False), (7.9, True), (0.5, False)])
-def test_a_loop_gets_no_faster_than_its_step_or_than_without_its_fetch(
-    recorded: Recorded, wait_ms: float | None, turns: bool
-) -> None:
+def test_a_loop_gets_no_faster_than_its_step_or_than_without_its_fetch(recorded, wait_ms, turns):
     profile = gpu_loop(recorded, 8.0, wait_ms=wait_ms)
     flow = flow_of(profile)
     assert (profile.takes_turns, flow.in_turn, profile.gains_are_bounds) == (turns, turns, wait_ms is None)

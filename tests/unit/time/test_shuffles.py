@@ -28,9 +28,7 @@ UNSEEDED = {"seed": 0, "seed2": 0, "reshuffle_each_iteration": True}
         ([{"buffer_size": size, **UNSEEDED} for size in (2, 3)], (None, False, True)),
     ],
 )
-def test_what_the_graph_says(
-    arguments: list[dict[str, Any]], expected: tuple[int | None, bool | None, bool | None]
-) -> None:
+def test_what_the_graph_says(arguments, expected):
     found = _shuffle([node("ShuffleDatasetV3", given) for given in arguments])
     assert found is not None
     assert (found.buffer_size, found.seeded, found.reshuffles) == expected

@@ -74,9 +74,6 @@ CASES: dict[str, Case] = {
         {"a": {"cpu": 15.0, "blocked": None}}),
     "what seems to be waiting for a core is computing as far as the process used CPU time for it": (
         [stage("a", 20.0, 20.0)], {"a": looked(0.5, 0.5)}, CpuUsage(total_ms=18.0), {"a": {"cpu": 18.0}}),
-    "a batch's thread waits for those that copy": (
-        [stage("a", 20.0, 20.0, op="batch")], {"a": looked(0.1)}, CpuUsage(total_ms=15.0, waiting_share=0.25),
-        {"a": {"cpu": 15.0, "blocked": None}}),
     "more than the process used is scaled down": (
         [stage("a", 30.0, 40.0), stage("b", 10.0, 40.0)], {}, CpuUsage(total_ms=22.0, loop_ms=3.0, pipeprof_ms=1.0),
         {"a": {"cpu": 15.0}, "b": {"cpu": 5.0},
@@ -98,26 +95,15 @@ CASES: dict[str, Case] = {
         CpuUsage(total_ms=6.0),
         {"a": {"wall": 6.0, "by": "trace", "share": 2 / 3}, "b": {"wall": 3.0, "by": "trace", "share": 1 / 3},
          "c": {"wall": None, "by": None}, "account": {"scale": 1.0}}),
-    "without a model what was seen of the calls counts too": (
-        [unread("a"), FUSED], {"a": looked(1.0, ms=1.4, at_work=1.6), "b": Work(calls=32.0, calling=1.1)},
-        CpuUsage(total_ms=4.0), {"a": {"wall": 2.5}, "b": {"wall": None}}),
     # 8 elements in each traced batch took 6 ms; 4 in each of 100 measured ones take 3.
     "a stage that nobody read has the trace's time for its elements": (
         [stage("a", 1.0, 1.0), unread("b", 400)],
         {"b": looked(1.0, at_work=6.0, elements=8.0, ms=5.0, ops=ops(x=5.0))}, CpuUsage(total_ms=4.5, batches=100),
         {"a": {"share": 0.25}, "b": {"wall": 3.0, "cpu": 3.0, "by": "trace", "share": 0.75, "ops": {"x": 2.5}},
          "account": {"stages": 4.0, "unattributed": 0.0, "runtime": 0.5}}),
-    "what the trace timed gets no more than the others leave": (
-        [stage("a", 1.0, 1.0), unread("b", 400)], {"b": looked(0.5, at_work=8.0, elements=4.0)},
-        CpuUsage(total_ms=4.0, batches=100),
-        {"a": {"cpu": 1.0}, "b": {"cpu": 3.0, "blocked": 4.0, "wall": 7.0}, "account": {"scale": 1.0}}),
     "a trace is not taken to be slower than traces are": (
         [stage("a", 3.0, 3.0), unread("b", 400)], {"b": looked(1.0, at_work=2.0, elements=4.0)},
         CpuUsage(total_ms=3.0, batches=100), {"a": {"share": 0.75}, "b": {"share": 0.25}}),
-    "of fused stages that nobody read the first has the time": (
-        [stage("a", 1.0, 1.0), unread("b", 400), unread("c", 100, fused_with="b")],
-        {"b": Work(at_work=6.0, elements=2.0), "c": Work(at_work=2.0, elements=2.0)}, CpuUsage(batches=100),
-        {"b": {"wall": 4.0}, "c": {"wall": None}}),
     "what the trace saw of less than a hundredth of the elements is no time": (
         [stage("a", 1.0, 1.0), unread("b", 1_000_000)], {"b": looked(1.0, at_work=2.0, elements=99.0)},
         CpuUsage(total_ms=50.0, batches=100),
@@ -127,29 +113,16 @@ CASES: dict[str, Case] = {
         [stage("a", 342.0, 352.0, threads=1.0), stage("b", 10.0, 352.0, threads=2.0)],
         {"a": looked(0.5, 0.5), "b": looked(1.0)}, CpuUsage(total_ms=20.0, interval_ms=20.0),
         {"a": {"wall": 20.0, "cpu": 10.0}, "b": {"wall": 10.0, "cpu": 10.0}}),
-    **{f"one call at a time takes no longer than the clock: {threads}": (
-        [stage("a", 66.0, 70.0, threads=threads)], {}, CpuUsage(total_ms=80.0, interval_ms=50.0),
-        {"a": {"wall": inside}})
-       for threads, inside in ((1.0, 50.0), (2.0, 66.0), (None, 66.0))},
     **{f"it is not known how many elements there were: {elements}": (
         [stage("a", 1.0, 1.0), unread("b", elements)], {"b": Work(at_work=2.0, elements=traced)},
         CpuUsage(total_ms=3.0, batches=100), {"b": {"wall": None, "by": None}})
        for elements, traced in ((None, 4.0), (400, 0.0))},
-    "waiting for a core is told by those that were looked at": (
-        [stage("a", 20.0, 30.0), stage("b", 10.0, 30.0)], {"a": looked(0.5, 0.3)},
-        CpuUsage(total_ms=18.0, waiting_share=0.2), {"account": {"waiting": 6.0}}),
-    "waiting for a core is not told by a few": (
-        [stage("a", 10.0, 30.0), stage("b", 20.0, 30.0)], {"a": looked(0.5, 0.3)}, CpuUsage(total_ms=50.0),
-        {"account": {"waiting": None}}),
     # Two milliseconds for an element, and one element for each batch that was measured.
     "parts that the trace saw stand for those of the same line": (
         [*(part(number, 10) for number in range(3)), part(3, 10, line=52), stage("b", 1.0, 1.0)],
         {"parts.0": Work(at_work=4.0, elements=2.0), "parts.1": Work(at_work=2.0, elements=1.0)}, CpuUsage(batches=10),
         {"parts.0": {"wall": 2.0}, "parts.1": {"wall": 2.0}, "parts.2": {"wall": 2.0, "by": "trace"},
          "parts.3": {"wall": None}, "b": {"wall": 1.0}}),
-    "a glimpse of one part stands for no other": (
-        [part(0, None), part(1, 1000), stage("b", 1.0, 1.0)], {"parts.0": Work(at_work=4.0, elements=0.01)},
-        CpuUsage(batches=10), {"parts.1": {"wall": None}}),
     # 100 calls of 20 µs.
     **{f"calls are paid by what no stage has: {total}": (
         [stage("a", 10.0, 10.0, calls_per_batch=100.0)], {}, CpuUsage(total_ms=total),
@@ -168,10 +141,6 @@ CASES: dict[str, Case] = {
     "ops on several threads take more than passes": (
         [stage("a", 10.0, 10.0)], {"a": looked(1.0, intra_op=1.0, ops=ops(MatMul=10.0))}, CpuUsage(total_ms=100.0),
         {"a": {"ops": {"MatMul": 20.0}}}),
-    "ops of fused stages fit into the time of the first": (
-        [stage("a", 10.0, 10.0), FUSED], {id_: looked(1.0, ops=ops(Sort=10.0)) for id_ in "ab"},
-        CpuUsage(total_ms=99.0),
-        {"a": {"ops": {"Sort": 5.0}}, "b": {"ops": {"Sort": 5.0}}}),
     "a function that sleeps has the time by the clock": (
         [stage("a", 20.0, 20.0)], {"a": looked(0.0, ops=ops(PyFunc=20.0), python=[python(20.0, 0.02)])},
         CpuUsage(total_ms=100.0), {"a": {"python": 19.6}}),
@@ -214,24 +183,7 @@ def test_a_batch_that_waits_for_the_threads_of_the_pool_does_no_work(row_bytes: 
     stages = [stage("a", 97.0, 144.0), batch(47.0, 144.0, 4.0, row_bytes, op)]
     rows, _ = attribute_time(stages, {}, CpuUsage(total_ms=40.0, interval_ms=48.0))
     assert ((rows[1].share or 1.0) < 0.01) is waits
-
-
-def test_nothing_known_nothing_said() -> None:
-    assert attribute_time([unread("a")], {}, CpuUsage())[1] is None
-
-
-def test_the_steps_are_pure_and_the_rows_are_written_once() -> None:
-    rows = [stage("a", 30.0, 40.0), stage("b", 10.0, 40.0), unread("c", 400)]
-    work = {
-        "a": looked(0.4, 0.1, intra_op=0.5, ops=ops(x=60.0), calls=32.0, calling=1.0),
-        "c": looked(1.0, at_work=6.0, elements=8.0, ms=5.0, ops=ops(x=60.0)),
-    }
-    before = [row.model_dump() for row in rows], repr(work)
-    usage = CpuUsage(total_ms=45.0, loop_ms=1.0, waiting_share=0.2, interval_ms=25.0, batches=100)
-    found = attribute_time(rows, work, usage)
-    assert ([row.model_dump() for row in rows], repr(work)) == before
-    assert found == attribute_time(rows, work, usage)
-    assert [row.cpu_ms_per_batch is not None for row in found[0]] == [True, True, True]
+    assert attribute_time([unread("a")], {}, CpuUsage())[1] is None, "nothing is known"
 
 
 def training(own_ms: float | None, called_seconds: float = 0.0) -> Training:

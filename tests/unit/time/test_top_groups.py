@@ -43,14 +43,11 @@ def mixture(*names: str) -> list[Stage]:
     return parts
 
 
-def test_datasets_that_a_function_makes_are_its_work():
+def test_datasets_that_a_function_makes_are_its_work_unless_opening_them_costs_little():
     top = top_groups(windows())
     assert label_groups(top) == "as_batch (flat_map, input.py:2) with the datasets in it"
     assert share_of_work(top) == "together 55 % of the pipeline's work"
     assert sum(group.share or 0.0 for group in top) <= 1.0
-
-
-def test_where_opening_them_costs_little_the_dataset_itself_is_named():
     assert [group.label for group in top_groups([*windows(opening=0.1)[:3]])] == ["batch (input.py:3)"]
 
 
@@ -60,14 +57,13 @@ def test_a_function_inside_a_function_is_named_for_itself():
     assert top_groups([*windows(opening=1.0), decode])[0].stage.id == "stages.1.stages.0"
 
 
-def test_inputs_of_a_mixture_are_not_inside_it():
+def test_inputs_of_a_mixture_are_not_inside_it_and_their_names_may_end_in_a_number():
     assert top_groups(mixture("tokenize", "tokenize"))[0].stage.id == "source.datasets.1.stages.1"
-
-
-def test_names_may_end_in_the_number_of_the_input():
     top = top_groups(mixture("tokenize_0", "tokenize_1", "tokenize_2"))
     assert label_groups(top) == "tokenize ×3 (map, input.py:6)"
     assert share_of_work(top) == "together 51 % of the pipeline's work"
+    apart = [stage(f"source.datasets.{number}.stages.1", 2.0, "tokenize", line=number) for number in range(3)]
+    assert [len(group.members) for group in top_groups(apart)] == [1, 1, 1], "on lines of their own"
 
 
 def test_cpu_time_of_stages_is_counted_once():

@@ -1,11 +1,13 @@
-"""Stages of unknown cost: which are told, and which may have most of the work; no TensorFlow, no clock."""
+"""Stages of unknown cost: which are told, and which may have most of the work; and errors that a stage hides."""
 
 from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.stages import OpCost, Stage
+from pipeprof.profiles.protocol.messages import Swallowed
+from pipeprof.profiles.time.stage_notes import swallowed_message
 from pipeprof.profiles.time.top_stage import top_groups, unread_note
 
 
@@ -17,19 +19,14 @@ def top_ids(stages: list[Stage], epochs: int = 0, interval_ms: float = 0.0) -> l
     return [group.stage.id for group in top_groups(stages, epochs, interval_ms)]
 
 
-def unseen(address: str = "stages.0") -> Stage:
-    return Stage(id=address, origin="written", op="map")
+UNSEEN = Stage(id="stages.0", origin="written", op="map")
 
 
-def test_traced_ops_tell_what_the_model_did_not() -> None:
-    traced = unseen().model_copy(update={"ops": [OpCost(op="DecodeJpeg", ms_per_batch=15.0)]})
+def test_traced_ops_tell_what_the_model_did_not_and_injected_stages_hide_written_ones() -> None:
+    traced = UNSEEN.model_copy(update={"ops": [OpCost(op="DecodeJpeg", ms_per_batch=15.0)]})
     assert top_ids([traced, stage(4.0, address="stages.1")]) == ["stages.0"]
-
-
-def test_no_written_stage_is_the_largest_where_an_injected_one_is() -> None:
     injected = Stage(id="injected.0", origin="injected", op="prefetch", cpu_ms_per_batch=4.0)
-    assert top_ids([stage(3.0), injected]) == []
-    assert top_ids([stage(5.0), injected]) == ["stages.0"]
+    assert [top_ids([stage(ms), injected]) for ms in (3.0, 5.0)] == [[], ["stages.0"]]
 
 
 def unread(*stages: Stage, epochs: int = 3, told: str = "") -> str:
@@ -53,6 +50,10 @@ def test_stages_that_had_ended_before_they_were_read_are_told() -> None:
     assert unread(source, decode, rest).endswith("By the trace, the ops of map take 45.0 ms per batch.")
     assert unread(source, decode, rest, told="source").startswith("The cost of map is unknown: it finished before ")
     assert unread(source, decode, rest, told="source stages.0") == ""
+    repeat = executed("repeat", "stages.1", cpu_ms_per_batch=1.0)
+    assert unread(source, repeat, epochs=0).startswith("The cost of list_files is unknown: "), (
+        "below repeat it ends too"
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,11 +73,6 @@ def test_stages_that_had_ended_before_they_were_read_are_told() -> None:
 )
 def test_else_nothing_is_missing(stages: list[Stage], epochs: int) -> None:
     assert unread(*stages, epochs=epochs) == ""
-
-
-def test_a_source_below_repeat_ends_without_the_dataset() -> None:
-    repeat = executed("repeat", "stages.1", cpu_ms_per_batch=1.0)
-    assert unread(executed("range", "source"), repeat, epochs=0).startswith("The cost of range is unknown: ")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +97,32 @@ def test_what_a_full_cache_serves_costs_nothing(stages: list[str], epochs: int, 
 
 def test_a_stage_with_most_of_all_work_is_named_whatever_others_cost() -> None:
     known = stage(14.0, address="stages.1").model_copy(update={"share": 0.6})
-    assert top_ids([unseen(), known], 0, 20.0) == [known.id]
-    assert top_ids([unseen(), known.model_copy(update={"share": 0.4})], 0, 20.0) == []
+    assert top_ids([UNSEEN, known], 0, 20.0) == [known.id]
+    assert top_ids([UNSEEN, known.model_copy(update={"share": 0.4})], 0, 20.0) == []
     # A stage that mostly waits has no CPU time: it may be the one that is not known.
-    assert top_ids([unseen(), known], 0, 40.0) == []
+    assert top_ids([UNSEEN, known], 0, 40.0) == []
+
+
+# Errors that `ignore_errors` hides
+
+
+LOAD = Stage(id="stages.0", origin="written", op="map", name="load")
+END = Stage(id="stages.1", origin="written", op="ignore_errors")
+SEEN = Swallowed("InvalidArgumentError: Expected size[0] in [0, 171], but got 172.", 3, 205)
+
+
+@pytest.mark.parametrize("seen", [None, SEEN])
+def test_counted_errors(seen: Swallowed | None) -> None:
+    note = swallowed_message(END, LOAD, 615, 9.8, seen)
+    assert note.stages == ["stages.0", "stages.1"]
+    assert "of 615 elements that went into load (map), at least 10 (1.6 %) raised one" in note.message
+    assert note.message.endswith("`ignore_errors(log_warning=True)` prints them.")
+    shown = "The first error: InvalidArgumentError: Expected size[0] in [0, 171], but got 172. `"
+    assert (shown in note.message) is (seen is not None)
+
+
+def test_errors_that_the_counters_do_not_show() -> None:
+    note = swallowed_message(END, None, SEEN.elements, SEEN.errors, SEEN)
+    assert note.stages == ["stages.1"]
+    assert "of 205 elements that were read before it after the measurement, 3 (1.5 %) raised one" in note.message
+    assert "The first error: InvalidArgumentError" in note.message

@@ -23,13 +23,9 @@ from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is
 from pipeprof.profiles.tries.combine import Contender, TriedChange
 from pipeprof.profiles.tries.race import RaceResult
 
-ROWS = (
-    ("source", "range", 1501, 0.0),
-    ("stages.0", "map", 1500, 0.9),
-    ("stages.1", "filter", 1000, 0.05),
-    ("stages.2", "batch", 100, 0.05),
-    ("stages.3", "prefetch", 100, 0.0),
-)
+
+def row(id_: str, op: str, elements: int | None = None, share: float | None = 0.0, **facts: Any) -> Stage:
+    return Stage(id=id_, op=op, origin="written", elements=elements, share=share, **facts)
 
 
 @pytest.fixture
@@ -40,16 +36,18 @@ def profile(recorded: Callable[[str], Profile]) -> Profile:
     found.steps.count, found.steps.dispatch = 100, "sync"
     found.host.cores, found.headspace, found.findings = 2.0, Headspace.of(20.0, 4.0, 4), []
     found.stages = [
-        Stage(id=id_, op=op, origin="written", elements=count, share=share, name="decode" if op == "map" else None)
-        for id_, op, count, share in ROWS
+        row("source", "range", 1501),
+        row("stages.0", "map", 1500, 0.9, name="decode"),
+        row("stages.1", "filter", 1000, 0.05),
+        row("stages.2", "batch", 100, 0.05),
+        row("stages.3", "prefetch", 100),
     ]
     found.verdict.bound, found.verdict.stage = "input", "stages.0"
     return found
 
 
 def rows(profile: Profile) -> list[Stage]:
-    assert profile.stages is not None
-    return profile.stages
+    return profile.stages or []
 
 
 def covered(profile: Profile) -> list[tuple[str, ...]]:
@@ -57,9 +55,7 @@ def covered(profile: Profile) -> list[tuple[str, ...]]:
 
 
 def replayed(profile: Profile, limit: int | None = None) -> Replay:
-    (one, *_) = starmap(Contender, upper_bounds(profile, limit))
-    assert one.replay is not None
-    return one.replay
+    return next(replay for _, replay in upper_bounds(profile, limit))
 
 
 def test_the_bottleneck_and_costly_python_are_worth_a_bound(profile: Profile) -> None:
@@ -86,19 +82,14 @@ def test_a_stage_is_replaced_with_the_filters_that_drop_what_it_gives(profile: P
 
 def twins_of(profile: Profile, count: int = 4) -> tuple[str, ...]:
     """A pipeline that concatenates parts, each with a map that one line makes; the costliest is named."""
-    place = Location(file="parts.py", line=7, column=4)
-
-    def row(id_: str, op: str, elements: int, share: float = 0.0) -> Stage:
-        located = {"name": "load", "location": place} if op == "map" else {}
-        return Stage(id=id_, op=op, origin="written", elements=elements, share=share, **located)
-
-    stages = [row("source", "range", 50), row("stages.0", "map", 50, 0.2)]
+    load = {"name": "load", "location": Location(file="parts.py", line=7, column=4)}
+    stages = [row("source", "range", 50), row("stages.0", "map", 50, 0.2, **load)]
     for number in range(1, count):
         inner = f"stages.{number}.inputs.1"
         stages += [
             row(f"stages.{number}", "concatenate", 50 + 50 * number),
             row(f"{inner}.source", "range", 50),
-            row(f"{inner}.stages.0", "map", 50, 0.2 + 0.01 * number),
+            row(f"{inner}.stages.0", "map", 50, 0.2 + 0.01 * number, **load),
         ]
     profile.stages = [*stages, row(f"stages.{count}", "batch", 20)]
     profile.verdict.stage, profile.steps.count = f"stages.{count - 1}.inputs.1.stages.0", 20
@@ -118,10 +109,7 @@ def test_stages_of_one_line_have_one_bound(profile: Profile) -> None:
 @pytest.mark.parametrize(("kept", "together"), [(200, True), (120, False)])
 def test_twins_before_a_filter_that_passes_all(profile: Profile, kept: int, together: bool) -> None:
     twins = twins_of(profile)
-    rows(profile)[-1:] = [
-        Stage(id="stages.4", op="filter", origin="written", elements=kept),
-        Stage(id="stages.5", op="batch", origin="written", elements=20),
-    ]
+    rows(profile)[-1:] = [row("stages.4", "filter", kept), row("stages.5", "batch", 20)]
     assert any(set(twins) <= set(replay.stages) for _, replay in upper_bounds(profile, None)) is together
 
 
@@ -132,15 +120,14 @@ def test_a_bottleneck_in_one_of_several_inputs_has_a_bound_of_its_own(profile: P
 
 
 def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_before_them(profile: Profile) -> None:
-    stages = [Stage(id="source", op="sample_from_datasets", origin="written")]
+    stages = [row("source", "sample_from_datasets", share=None)]
     ops = [("normalize", "map", 0.09), ("tokenize", "map", 0.08), ("long", "filter", 0.02), ("chunk", "flat_map", 0.1)]
     for side in ("source.inputs.0", "source.inputs.1"):
-        stages.append(Stage(id=f"{side}.source", op="TextLineDataset", origin="written", elements=90))
+        stages.append(row(f"{side}.source", "TextLineDataset", 90, None))
         for at, (name, op, share) in enumerate(ops):
             place = Location(file="texts.py", line=at + 1, column=9)
-            one = Stage(id=f"{side}.stages.{at}", op=op, origin="written", name=name, share=share, location=place)
-            stages.append(one.model_copy(update={"elements": 90}))
-    profile.stages = [*stages, Stage(id="stages.0", op="batch", origin="written", elements=9)]
+            stages.append(row(f"{side}.stages.{at}", op, 90, share, name=name, location=place))
+    profile.stages = [*stages, row("stages.0", "batch", 9, None)]
     profile.verdict.stage = "source.inputs.1.stages.3"
     together = covered(profile)[0]
     assert together == tuple(one.id for one in stages if one.name)
@@ -151,20 +138,13 @@ def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_befo
 
 
 def test_stages_that_could_not_be_read_have_one_bound(profile: Profile) -> None:
-    rows(profile)[1].share, rows(profile)[2].share, profile.verdict.stage = None, None, None
-    assert covered(profile) == [("stages.0", "stages.1")]
-    profile.verdict.stage = "stages.2"
-    assert ("stages.0", "stages.1") not in covered(profile)
-
-
-# What it says
+    rows(profile)[1].share, rows(profile)[2].share = None, None
+    for stage, one in ((None, True), ("stages.2", False)):
+        profile.verdict.stage = stage
+        assert (("stages.0", "stages.1") in covered(profile)) is one
 
 
 BUSY, IDLE = {"cpu_seconds": 1.9}, {"cpu_seconds": 0.1}
-
-
-def replayed_at(gain: float, own: float) -> RaceResult:
-    return result(gain, turn={"seconds": 1.0 - own, "own_seconds": own})
 
 
 def said(profile: Profile, found: RaceResult, settle: float = 0.0) -> Any:
@@ -196,9 +176,9 @@ def test_what_a_bound_is(profile: Profile, found: RaceResult, status: str) -> No
 @pytest.mark.parametrize(("own", "least"), [(0.4, False), (0.8, True)])
 def test_where_handing_out_takes_most_of_the_time_it_counts(profile: Profile, own: float, least: bool) -> None:
     """Of 1 s of steps, so much is that of the replay: without it, 3.0 times as many."""
-    finding = said(profile, replayed_at(3.0, own))
+    finding = said(profile, result(3.0, turn={"seconds": 1.0 - own, "own_seconds": own}))
     assert (finding.status, "at_least" in finding.measured) == ("ceiling", least)
-    assert said(profile, replayed_at(1.0, 0.8)).measured is None
+    assert said(profile, result(1.0, turn={"seconds": 0.2, "own_seconds": 0.8})).measured is None
 
 
 def test_the_machine_has_an_upper_bound_of_its_own(profile: Profile) -> None:
@@ -229,7 +209,7 @@ def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile
     profile.steps.dispatch = None
     stages = rows(profile)
     stages[1].cpu_ms_per_batch = 12.0
-    stages.append(Stage(id="stages.0.stages.0", op="map", origin="written", cpu_ms_per_batch=7.0, depth=1))
+    stages.append(row("stages.0.stages.0", "map", cpu_ms_per_batch=7.0, depth=1))
     for total, rest in ((20.0, 1.0), (24.0, 3.8)):
         profile.cpu.total_ms = total
         found = said(profile, result(5.0, turn=BUSY)).measured
@@ -260,9 +240,6 @@ def test_a_change_of_the_stage_reaches_its_bound(
     assert not is_reached(profile, ["stages.0"], [kept(gain, at, cache)], 3.0)
 
 
-# What can be done there
-
-
 def rejected(stage: str, *edits: Any) -> Finding:
     return Finding(rule="cache", title="a", status="rejected", stage=stage, edit=documents_of(edits) or None)
 
@@ -279,33 +256,28 @@ def test_a_bottleneck_states_what_was_tried_and_what_is_inside(profile: Profile)
     )
 
 
-@pytest.mark.parametrize(("together", "last"), [(("stages.0",), "shuffle"), (("stages.0", "stages.1"), "filter")])
-def test_whole_batches_are_no_advice_where_they_did_not_help(
-    profile: Profile, together: tuple[str, ...], last: str
-) -> None:
-    rows(profile)[1].ops = [OpCost(op="AdjustHue", ms_per_batch=9.0)] if len(together) == 1 else None
-    rows(profile)[1].time_ms_per_batch, rows(profile)[2].op = 10.0, last
-    assert "batches" in str(bottleneck_finding(profile, together, []).change)
+def test_whole_batches_are_no_advice_where_they_did_not_help(profile: Profile) -> None:
+    rows(profile)[1].ops = [OpCost(op="AdjustHue", ms_per_batch=9.0)]
+    rows(profile)[1].time_ms_per_batch = 10.0
     tried = rejected("stages.0", VectoriseMap("stages.0", "stages.2"))
-    assert "batches" not in str(bottleneck_finding(profile, together, [tried]).change)
-    if len(together) == 1:
+    for last, changes, advised in (("shuffle", [], True), ("shuffle", [tried], False), ("filter", [], False)):
         # What a filter needs is not done after the batch.
-        rows(profile)[2].op = "filter"
-        assert "batches" not in str(bottleneck_finding(profile, together, []).change)
+        rows(profile)[2].op = last
+        assert ("batches" in str(bottleneck_finding(profile, ["stages.0"], changes).change)) is advised
 
 
 def test_what_a_training_waits_for_is_suspected_where_nothing_else_is_known(profile: Profile) -> None:
     told = Finding(rule="a", title="", status="unverified", family="speed", stage="stages.0", python="x = 1")
     tuning = told.model_copy(update={"python": None, "recommendation": "x"})
     tuning.edit = documents_of([SetEnvironment("OMP_NUM_THREADS", "1")])
-    for findings, bound, loops in (
-        ([told], "input", True), ([], "input", True), ([tuning], "input", True), ([], "step", True),
-        ([], "balanced", True), ([], None, True), ([], "input", False),
-    ):  # fmt: skip
+    for findings, bound, loops, suspected in (
+        *(([], "input", True, 1), ([tuning], "input", True, 1), ([told], "input", True, 0)),
+        *(([], "step", True, 0), ([], None, True, 0)),
         # Where nothing is known to do, there is nothing to say.
+        ([], "input", False, 0),
+    ):
         rows(profile)[1].loops = loops
-        suspected = bound == "input" and loops and told not in findings
-        profile.findings, profile.verdict.bound = [*findings], bound  # type: ignore[assignment]
+        profile.findings, profile.verdict.bound = [*findings], bound
         suspect_bottleneck(profile)
         more = [one for one in profile.findings if one not in findings]
         assert [(one.status, one.stage) for one in more] == [("unverified", "stages.0")] * suspected

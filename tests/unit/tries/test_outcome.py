@@ -30,6 +30,7 @@ from pipeprof.profiles.tries.outcome import (
 )
 from pipeprof.profiles.wording import stage_label, stage_name
 
+Recorded = Callable[[str], Profile]
 TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages: [{batch: {batch_size: 3}}]\n"
 CACHE = InsertStage("cache", {}, "source")
 EMPTY: dict[str, Any] = {"edits": [], "environment": {}, "changes": [], "text": None, "diff": None}
@@ -66,13 +67,11 @@ def test_a_change_of_an_earlier_run_is_taken_as_it_is(start: Version, status: An
     assert "cache" in (found.text or "")
 
 
-def calls(number: int) -> dict[str, Any]:
-    return {"edit": documents_of([SetArgument("stages.0", "map", "num_parallel_calls", number)])}
+def calls(number: object, stage: str = "stages.0") -> dict[str, Any]:
+    return {"edit": documents_of([SetArgument(stage, "map", "num_parallel_calls", number)])}
 
 
-def test_only_the_finding_whose_change_was_rejected_on_the_pipeline_as_it_is_is_no_proposal(
-    recorded: Callable[[str], Profile],
-) -> None:
+def test_only_the_finding_whose_change_was_rejected_on_the_pipeline_as_it_is_is_no_proposal(recorded: Recorded) -> None:
     profile, found = recorded("input-bound"), result()
     same: dict[str, Any] = {"rule": "parallel-calls", "stage": "stages.0", "title": "Run f in parallel"}
     rejected = Finding(**same, **calls(2), status="unverified")
@@ -95,26 +94,19 @@ def test_a_diff_has_the_lines_of_git_and_patch() -> None:
     assert " # a\u2028b\fc\n-a: 1\n+a: 2\n" in unified(before, before.replace("1", "2"), "x.yaml")
 
 
-Recorded = Callable[[str], Profile]
-
-
 def kept(title: str = "Run load in parallel", stage: str | None = "stages.0", **facts: object) -> Finding:
     return Finding(**{"rule": "measured", "title": title, "stage": stage, "status": "kept", **facts})
-
-
-def more_calls(value: object, stage: str = "stages.0") -> dict[str, object]:
-    return {"edit": documents_of([SetArgument(stage, "map", "num_parallel_calls", value)])}
 
 
 def test_a_change_that_was_not_tried_is_left_out_where_a_reported_one_is_the_same() -> None:
     for other, covered in (
         (kept("Run load in parallel", status="unverified"), True),
-        (kept("Use more more_calls", **more_calls(8)), True),
-        (kept("Use more more_calls", **more_calls(8), status="unverified"), False),
-        (kept("Use more more_calls", "stages.1", **more_calls(8, "stages.1")), False),
+        (kept("Use more calls", **calls(8)), True),
+        (kept("Use more calls", **calls(8), status="unverified"), False),
+        (kept("Use more calls", "stages.1", **calls(8, "stages.1")), False),
         (kept("Run load in parallel", status="rejected"), False),
     ):
-        assert is_covered(kept(**more_calls("AUTOTUNE")), [other]) is covered
+        assert is_covered(kept(**calls("AUTOTUNE")), [other]) is covered
 
 
 @pytest.mark.parametrize("status", ["kept", "ceiling"])
@@ -124,7 +116,8 @@ def test_no_measured_gain_is_above_what_the_verdict_calls_best(recorded: Recorde
     profile.headspace = Headspace.of(51.1, 20.0, 4)
     profile.verdict = None
     most = most_gain(profile)
-    measured = {"speedup": 2.86, "low": 2.71, "high": 3.02, "pairs": [2.8, 2.92, 2.4] * 2, "data": "equal"}
+    pairs = [2.8, 2.92, 2.4] * 2
+    measured: dict[str, Any] = {"speedup": 2.86, "low": 2.71, "high": 3.02, "pairs": pairs, "data": "equal"}
     reason = "2.86× (2.71 to 3.02, 6 rounds) in two processes"
     slower = {"speedup": 1.5, "low": 1.4, "high": 1.6}
     profile.findings = [
@@ -133,24 +126,15 @@ def test_no_measured_gain_is_above_what_the_verdict_calls_best(recorded: Recorde
     ]
     cut_to_limit(profile)
     first, second = profile.findings
-    assert first.measured == {
-        **measured,
-        **dict.fromkeys(("speedup", "low", "high"), most),
-        "pairs": [min(pair, most) for pair in measured["pairs"]],  # type: ignore[attr-defined]
-        "at_limit": "as fast as the step allows",
-        "uncut": {name: measured[name] for name in ("speedup", "low", "high", "pairs")},
-    }
+    cut = {**dict.fromkeys(("speedup", "low", "high"), most), "pairs": [min(pair, most) for pair in measured["pairs"]]}
+    uncut = {name: measured[name] for name in cut}
+    assert first.measured == {**measured, **cut, "at_limit": "as fast as the step allows", "uncut": uncut}
     assert describe_gain(first) == "as fast as the step allows"
     assert first.reason == "as fast as the step allows in two processes"
     assert (second.measured, second.reason) == (slower, "1.50×")
-
-
-def test_gains_are_as_measured_where_the_verdict_states_no_limit(recorded: Recorded) -> None:
-    profile = recorded("jpeg-folder")
-    profile.headspace = None
-    profile.findings = [kept(measured={"speedup": 99.0})]
+    profile.headspace, profile.findings = None, [kept(measured={"speedup": 99.0})]
     cut_to_limit(profile)
-    assert profile.findings[0].measured == {"speedup": 99.0}
+    assert profile.findings[0].measured == {"speedup": 99.0}, "without an upper limit gains are as measured"
 
 
 MIB = 1 << 20
@@ -175,12 +159,12 @@ def test_what_is_not_tried_has_its_reason(facts: dict[str, Any], has_edit: bool,
     assert cannot_try(finding(), has_edit=True, cache="it does not fit") == "it does not fit"
 
 
-def test_a_run_that_did_not_end_well_has_nothing_tried(recorded: Callable[[str], Profile]) -> None:
+def test_a_run_that_did_not_end_well_has_nothing_tried(recorded: Recorded) -> None:
     ends = {name: cannot_verify(recorded(name)) is None for name in ("input-bound", "interrupted", "raised")}
     assert ends == {"input-bound": True, "interrupted": False, "raised": False}
 
 
-def test_a_change_names_its_stage_and_what_it_keeps(recorded: Callable[[str], Profile]) -> None:
+def test_a_change_names_its_stage_and_what_it_keeps(recorded: Recorded) -> None:
     """Of two batches in a pipeline the reader could not tell which one got the calls."""
     profile = recorded("input-bound")
     at = next(stage for stage in profile.stages or () if stage.id == "stages.1")
@@ -214,7 +198,7 @@ def test_a_small_part_of_the_memory_is_not_worth_much_of_the_speed(
     assert too_dear(found, 734 * MIB, most) is None
 
 
-def test_nothing_is_proven_by_a_replay_that_is_too_optimistic(recorded: Callable[[str], Profile]) -> None:
+def test_nothing_is_proven_by_a_replay_that_is_too_optimistic(recorded: Recorded) -> None:
     kept = Finding(rule="a", title="a", status="kept", reason="2.0× (1.9 to 2.1)", measured={"speedup": 2.0})
     bound = Finding(rule="b", title="b", status="ceiling", reason="at most 3.0×")
     lost = Finding(rule="c", title="c", status="rejected", reason="no gain")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +49,7 @@ class MadeUpTrack:
         seconds: That are left; a contender takes ten.
         raced: The titles of each race.
         bases: Number of steps of each race's base.
+        error: What each race raises.
     """
 
     gains: Mapping[str, float | RaceResult] = field(default_factory=dict)
@@ -59,8 +60,7 @@ class MadeUpTrack:
     bases: list[int] = field(default_factory=list)
     for_memory: list[bool] = field(default_factory=list)
     waiting: list[list[str]] = field(default_factory=list)
-    looks: list[Version] = field(default_factory=list)
-    stops: Callable[[int], Exception | None] = lambda _number: None
+    error: Exception | None = None
 
     def fits(self, contenders: Sequence[Contender]) -> bool:
         return self.seconds >= 10 * len(contenders)
@@ -74,9 +74,9 @@ class MadeUpTrack:
         for_memory: bool = False,
     ) -> dict[str, RaceResult]:
         self.waiting.append([one.proposal.title for one in waiting])
-        names = {name: self._title(one.proposal) for name, one in contenders.items()}
-        if (error := self.stops(len(self.raced))) is not None:
-            raise error
+        names = {name: title_of(one.proposal) for name, one in contenders.items()}
+        if self.error is not None:
+            raise self.error
         self.raced.append(list(names.values()))
         self.bases.append(len(base.steps))
         self.for_memory.append(for_memory)
@@ -84,15 +84,15 @@ class MadeUpTrack:
         found = {name: self.gains.get(title, 1.0) for name, title in names.items()}
         return {name: one if isinstance(one, RaceResult) else result(one) for name, one in found.items()}
 
-    def _title(self, one: Proposal) -> str:
-        return one.change.replace("; ", "+") if one.rule == COMBINED else one.title
-
     def so_far(self) -> Mapping[str, RaceResult]:
         return {}
 
-    def look(self, version: Version) -> Profile | None:
-        self.looks.append(version)
+    def look(self, _version: Version) -> Profile | None:
         return self.profile
+
+
+def title_of(one: Proposal) -> str:
+    return one.change.replace("; ", "+") if one.rule == COMBINED else one.title
 
 
 def raced_once(track: MadeUpTrack, *ideas: Proposal | Contender, **more: Any) -> OneRace:
@@ -131,12 +131,8 @@ def test_the_time_ends_it_and_what_had_none_is_known() -> None:
 
 def test_another_way_to_the_same_end_is_not_tried_once_one_helps() -> None:
     track = MadeUpTrack({"a": 1.5}, most=1)
-    ideas = [
-        change("a"),
-        change("b", "stages.a"),
-        change("c", "stages.a", predicted=Predicted(formula="", speedup=3.0)),
-    ]
-    found = raced_once(track, *ideas)
+    faster = change("c", "stages.a", predicted=Predicted(formula="", speedup=3.0))
+    found = raced_once(track, change("a"), change("b", "stages.a"), faster)
     assert (track.raced, found.late) == ([["a"], ["c"]], [])
 
 
@@ -177,14 +173,12 @@ def test_what_brings_nothing_on_top_is_not_taken(profile: Profile) -> None:
     assert search.chosen[0].proposal.title == "a"
 
 
-def test_what_brought_nothing_is_tried_again_on_the_changed_pipeline_unless_it_is_surely_slower(
-    profile: Profile,
-) -> None:
+def test_what_brought_nothing_is_tried_again_unless_it_is_surely_slower(profile: Profile) -> None:
     search = searched(MadeUpTrack({"a": 2.0, "b": 1.0, "c": 0.7}), profile, *map(change, "abc"))
     assert [step[1] for step in outcomes(search)] == ["a", "b", "c", "b"]
 
 
-LOST = MadeUpTrack(stops=lambda _number: BaseLostError("writes files"))
+LOST = MadeUpTrack(error=BaseLostError("writes files"))
 UNSEEN = "the changed pipeline could not be measured alone"
 
 
@@ -225,11 +219,9 @@ def test_memory_is_not_bought_with_speed_where_there_is_enough(profile: Profile)
 
 def test_over_its_limit_a_pipeline_has_to_save_memory_first(profile: Profile) -> None:
     profile.memory.peak_bytes = 1300 * MB
-    gains: dict[str, Any] = {
-        "a": result(1.0, "kept", peak=900 * MB, saved=400 * MB),
-        "b": result(0.9, "kept", peak=1200 * MB, saved=90 * MB),
-    }
-    track = MadeUpTrack(gains)
+    enough = result(1.0, "kept", peak=900 * MB, saved=400 * MB)
+    little = result(0.9, "kept", peak=1200 * MB, saved=90 * MB)
+    track = MadeUpTrack({"a": enough, "b": little})
     search = searched(track, profile, change("a"), change("b"), limit_bytes=1000 * MB)
     assert track.for_memory[:2] == [True, False]
     assert search.chosen[0].proposal.title == "a"

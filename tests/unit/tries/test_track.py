@@ -21,8 +21,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker, Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.harness.event_loop import Signals
-from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.harness.settings import make_options
+from pipeprof.profiles.harness.settings import Silent, make_options
 from pipeprof.profiles.tries import track as session
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.track import TrackClosedError, WorkerTrack

@@ -15,7 +15,7 @@ from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import Version
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
-from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import Silent
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries import fix as fix_module
 from pipeprof.profiles.tries import run as run_module
@@ -23,6 +23,7 @@ from pipeprof.profiles.tries import track as track_module
 from pipeprof.profiles.tries.fix import find_best
 from pipeprof.profiles.tries.race import Race
 from pipeprof.profiles.tries.run import try_changes
+from pipeprof.profiles.tries.track import TrackClosedError
 
 A, B = change("a", "stages.0"), change("b", "stages.1")
 
@@ -46,36 +47,20 @@ def use(monkeypatch: pytest.MonkeyPatch, profile: Profile) -> Callable[[Workers]
     return chosen
 
 
-def tried(profile: Profile, settings: Options, *ideas: Proposal, budget: float = 200.0) -> None:
-    try_changes(profile, settings, ideas, budget, Silent())
-
-
 def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, settings: Options, use: Any) -> None:
     workers = Workers(SLOW)
     use(workers)
-    tried(profile, settings, A, budget=0.1)
+    try_changes(profile, settings, [A], 0.1, Silent())
     assert workers.started == []
     done = profile.verification
-    assert done.needs_seconds is not None
     assert ([one.out_of_budget for one in done.not_tried], done.needs_seconds > 0.1) == ([True], True)
 
 
 def test_a_pipeline_that_writes_files_has_nothing_tried(profile: Profile, settings: Options, use: Any) -> None:
     use(Workers(SLOW, {"A1": MemberFailedError("A1", "the pipeline writes files", refused=True)}))
-    tried(profile, settings, A)
+    try_changes(profile, settings, [A], 200.0, Silent())
     done = profile.verification
     assert (done.tried, [one.out_of_budget for one in done.not_tried]) == (0, [False])
-
-
-class Ending(Workers):
-    """Workers that raise an error in their twentieth turn."""
-
-    error: Exception = InterruptedVerificationError()
-
-    def turn(self, name: str, request: Any, *, seconds: float) -> Any:
-        if len(self.turns) == 20:
-            raise self.error
-        return super().turn(name, request, seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +73,10 @@ class Ending(Workers):
 def test_what_ends_a_run_early_keeps_what_is_known(
     profile: Profile, settings: Options, use: Any, error: Exception, code: int | None, warning: str
 ) -> None:
-    workers = Ending({**SLOW, "C1": 20.0, "C2": 10.5})
-    workers.error = error
-    use(workers)
-    tried(profile, settings, A, B)
-    assert (profile.exit_code or None) == code
-    assert profile.warnings[-1].code == warning
-    done = profile.verification
-    assert done.tried == (2 if code is not None else 0)
+    use(Workers({**SLOW, "C1": 20.0, "C2": 10.5}, stops=lambda one: error if len(one.turns) == 20 else None))
+    try_changes(profile, settings, [A, B], 200.0, Silent())
+    assert (profile.exit_code or None, profile.warnings[-1].code) == (code, warning)
+    assert profile.verification.tried == (2 if code is not None else 0)
 
 
 def fixed(profile: Profile, settings: Options, ideas: Sequence[Proposal], budget: float = 300.0) -> Any:
@@ -125,13 +106,12 @@ def test_a_fix_without_time_names_the_least_budget(profile: Profile, settings: O
     assert (found.status, found.needs_seconds > spent) == ("nothing", True)
 
 
-def test_what_ends_a_fix_early_keeps_its_steps(profile: Profile, settings: Options, use: Any) -> None:
-    class Late(Workers):
-        def turn(self, name: str, request: Any, *, seconds: float) -> Any:
-            if self.started.count("A1") == 2:
-                raise InterruptedVerificationError
-            return super().turn(name, request, seconds=seconds)
-
-    use(Late({**SLOW, "C1": 20.0, "C2": 9.0}))
+@pytest.mark.parametrize(
+    ("end", "code"), [(InterruptedVerificationError(), 130), (TrackClosedError("input.py has changed"), 1)]
+)
+def test_what_ends_a_fix_early_keeps_its_steps(
+    profile: Profile, settings: Options, use: Any, end: Exception, code: int
+) -> None:
+    use(Workers({**SLOW, "C1": 20.0, "C2": 9.0}, stops=lambda one: end if one.started.count("A1") == 2 else None))
     found = fixed(profile, settings, [A, B])
-    assert (found.status, len(found.edits), profile.exit_code) == ("interrupted", 1, 130)
+    assert (found.status, len(found.edits), profile.exit_code) == ("interrupted", 1, code)

@@ -16,7 +16,7 @@ from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import MemberFailedError
-from pipeprof.profiles.host.machine import CoresClock, Taken
+from pipeprof.profiles.host.limits import CoresClock, Taken
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.pace import RacePace
@@ -45,11 +45,9 @@ class Workers:
         rates: Steps per second, by process; a list is one for each block. A second process has that of the first one
             if it has none of its own.
         starts: What a start gives, where it is not the usual.
-        peaks: Of memory, by process.
         fails: What the first block of a process raises.
         room: Processes that fit into memory.
-        turns: Every turn given.
-        ended: Processes that were ended.
+        stops: What a turn raises.
     """
 
     rates: Mapping[str, float | Sequence[float]]
@@ -58,6 +56,7 @@ class Workers:
     fails: Mapping[str, MemberFailedError] = field(default_factory=dict)
     noise: float = 0.004
     room: int = 8
+    stops: Callable[[Workers], Exception | None] = lambda _workers: None
     turns: list[tuple[str, str]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     jobs: dict[str, Options] = field(default_factory=dict)
@@ -84,7 +83,9 @@ class Workers:
     def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
         assert name in self.alive
         assert seconds >= 60.0
-        blocks = sum(one == (name, "block") for one in self.turns)
+        if (error := self.stops(self)) is not None:
+            raise error
+        blocks = len(self.blocks_of(name))
         self.turns.append((name, request.kind))
         if name in self.fails and request.kind == "block":
             raise self.fails[name]

@@ -13,18 +13,15 @@ from typing import Any
 
 from pipeprof.pipelines.meaning.executed_ops import family
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.measured import Device, Throughput
-from pipeprof.profiles.document.memory import Memory
-from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.memory import Device, Memory, Throughput
+from pipeprof.profiles.document.profile import Host, Profile, Target, Tool
 from pipeprof.profiles.document.shared import Contention, Dispatch, Quantiles, Steps
-from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
+from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 BATCHES = 100
 """Batches in the measured window of `measured`."""
 
-_STATEFUL = ("PyFunc", "EagerPyFunc", "RandomUniform", "RandomUniformInt", "RandomStandardNormal", "Print")
 _PYTHON = frozenset({"PyFunc", "EagerPyFunc"})
 _EXECUTED = {
     "batch": "BatchDatasetV2",
@@ -62,7 +59,7 @@ def function(*ops: str, **facts: Any) -> FunctionView:
     """A function of these TensorFlow ops; state, Python and randomness follow from them unless given."""
     found: dict[str, Any] = {
         "ops": frozenset(ops),
-        "stateful_op": next((op for op in ops if op in _STATEFUL), None),
+        "stateful_op": next((op for op in ops if op in _PYTHON or op.startswith("Random")), None),
         "python": bool(_PYTHON.intersection(ops)),
         "random": any(op.startswith("Random") for op in ops),
         "constant_bytes": 0,
@@ -70,59 +67,31 @@ def function(*ops: str, **facts: Any) -> FunctionView:
     return FunctionView(**(found | facts))
 
 
-def stage(
-    id: str,
-    op: str,
-    *,
-    tf_op: str | None = None,
-    ms: float | None = None,
-    blocked_ms: float | None = None,
-    ops: Mapping[str, float] | None = None,
-    parallelism: float | None = None,
-    tunable: bool | None = None,
-    share: float | None = None,
-    count: int | None = None,
-    bytes_per_element: float | None = None,
-    buffered_bytes: int | None = None,
-    buffered_elements: float | None = None,
-    fused_with: str | None = None,
-    line: int | None = None,
-    **facts: Any,
-) -> StageView:
-    """One stage, costs per batch in milliseconds.
+_ROW = {"ms": "time_ms_per_batch", "blocked_ms": "blocked_ms_per_batch", "count": "elements"}
+"""Costs as `stage` has them, and as the profile's rows do; all others have one name."""
+for _name in ("fused_with", "parallelism", "tunable", "bytes_per_element", "buffered_bytes", "buffered_elements"):
+    _ROW[_name] = _name
+
+
+def stage(id: str, op: str, *, tf_op: str | None = None, line: int | None = None, **facts: Any) -> StageView:
+    """One stage with costs per batch: ``ms``, ``blocked_ms``, ``count`` of elements in the window, see `_ROW`.
 
     Inputs, depth and owner follow from its address unless given in `facts`, other fields of StageView; `measured` works
-    out what is not given of `blocked_ms`, `share` of all stages' time and `count`, the elements in the window.
+    out what is not given of ``blocked_ms``, ``count`` and the share of all stages' time.
     """
     base, last = re.fullmatch(r"(?:(.*)\.)?(source|stages\.\d+|injected\.\d+)", id).groups()
-    measured_by_hand = facts.pop("measured", None)
+    injected = last.startswith("injected")
+    costs = {field: facts.pop(name) for name, field in _ROW.items() if name in facts}
+    costs["timed_by"] = "model" if costs.get("time_ms_per_batch") is not None else None
+    origin = "injected" if injected else "written"
     found: dict[str, Any] = {
         "inputs": (_before(base, last),) if last.startswith("stages") else (),
         "depth": len(re.findall(r"source|stages\.\d+", base)) if base else 0,
         "owner": _owner(base),
-        "injected": last.startswith("injected"),
+        "injected": injected,
         "location": Location(file="spec.yaml", line=line) if line is not None else None,
         "executed_op": tf_op,
-        "measured": measured_by_hand
-        or Stage(
-            id=id,
-            name=facts.get("name"),
-            origin="injected" if last.startswith("injected") else "written",
-            op=op,
-            tf_op=tf_op,
-            fused_with=fused_with,
-            time_ms_per_batch=ms,
-            timed_by="model" if ms is not None else None,
-            blocked_ms_per_batch=blocked_ms,
-            ops=[OpCost(op=op, ms_per_batch=each) for op, each in ops.items()] if ops else None,
-            parallelism=parallelism,
-            tunable=tunable,
-            share=share,
-            elements=count,
-            bytes_per_element=bytes_per_element,
-            buffered_bytes=buffered_bytes,
-            buffered_elements=buffered_elements,
-        ),
+        "measured": Stage(id=id, name=facts.get("name"), origin=origin, op=op, tf_op=tf_op, **costs),
     }
     return StageView(id=id, op=op, **(found | facts))
 
@@ -162,78 +131,89 @@ def pipeline(
 def measured(
     view: Built,
     *,
-    wait_share: float = 0.5,
-    headspace: float | None = 0.5,
-    dispatch: Dispatch | None = "sync",
-    interval_ms: float = 20.0,
     worker_cores: float | None = 1.0,
-    others_cores: float | None = 0.0,
-    blocked_share: float | None = 0.0,
-    cores: float | None = None,
     runnable_wait_share: float | None = 0.0,
     python_share: float | None = 0.0,
     python_lock: float | None = None,
-    prefetched: bool = True,
-    baseline_bytes: int | None = 400 * 1024**2,
-    peak_bytes: int | None = 500 * 1024**2,
-    restart_share: float | None = 0.0,
+    interval_ms: float = 20.0,
+    **run: Any,
 ) -> PipelineView:
-    """The same pipeline measured over `BATCHES` batches.
+    """The same pipeline measured over `BATCHES` batches; a prefetch is added where its end is synchronous.
 
-    Args:
-        headspace: Share of the step that could be won at most; ``None`` where it was not measured.
-        dispatch: ``sync``, steps in flight, or ``None`` for no step.
-        blocked_share: Part of the time inside the stages in which their threads are blocked; ``None``: not sampled.
-        prefetched: Let TensorFlow add a prefetch where the end is synchronous, as it does by default.
+    The rest of `run` is of `profile_of`.
     """
     stages = [_run(one) for one in view.given]
-    if prefetched and stages and not _ends_asynchronously(stages):
-        added = stage("injected.0", "prefetch", tf_op="PrefetchDataset", ms=0.01, tunable=True)
+    if stages and not _ends_asynchronously(stages):
+        added = stage("injected.0", "prefetch", tf_op="PrefetchDataset", ms=0.01, blocked_ms=0.0, tunable=True)
         stages.append(replace(added, inputs=(_last(stages).id,)))
-    stages = _blocked(_shares(_counts(stages)), blocked_share)
-    host_cores = view.cores if cores is None else cores
-    rows = [one.measured for one in stages if one.measured is not None]
+    stages = _shares(_counts(stages))
+    spent = {"worker_cores": worker_cores, "others_cores": 0.0, "runnable_wait_share": runnable_wait_share}
     return PipelineView(
         kind="measured",
         stages=tuple(stages),
         options=view.options,
-        cores=host_cores,
+        cores=view.cores,
         memory_limit_bytes=view.memory_limit_bytes,
-        profile=Profile(
-            tool=Tool(version="0"),
-            target=Target(kind="spec", text="spec.yaml"),
-            complete=True,
-            exit_code=0,
-            host=Host(system="Linux", machine="x86_64", cores=host_cores, memory_limit_bytes=view.memory_limit_bytes),
-            throughput=Throughput(batches_per_second=1000 / interval_ms),
-            steps=_steps(wait_share, dispatch, interval_ms, restart_share),
-            device=Device(kind="none" if dispatch is None else "simulate"),
-            memory=Memory(baseline_bytes=baseline_bytes, peak_bytes=peak_bytes),
-            stages=rows,
-            headspace=None if headspace is None else Headspace.of(interval_ms, interval_ms * (1 - headspace), 4),
-            contention=Contention(
-                worker_cores=worker_cores, others_cores=others_cores, runnable_wait_share=runnable_wait_share
-            ),
+        profile=profile_of(
+            [one.measured for one in stages],
+            interval_ms,
+            cores=view.cores,
+            memory_limit_bytes=view.memory_limit_bytes,
+            contention=Contention(**spent),
+            **run,
         ),
-        facts=MeasuredFacts(
-            worker_cores=worker_cores,
-            others_cores=others_cores,
-            runnable_wait_share=runnable_wait_share,
-            python_share=python_share,
-            python_lock_share=python_lock,
+        facts=MeasuredFacts(**spent, python_share=python_share, python_lock_share=python_lock),
+    )
+
+
+def profile_of(
+    stages: list[Stage],
+    interval_ms: float,
+    *,
+    kind: str = "spec",
+    batches: int = BATCHES,
+    wait_share: float = 0.5,
+    headspace: float | None = 0.5,
+    dispatch: Dispatch | None = "sync",
+    restart_share: float | None = 0.0,
+    baseline_bytes: int | None = 400 * 1024**2,
+    peak_bytes: int | None = 500 * 1024**2,
+    cores: float = 4.0,
+    memory_limit_bytes: int | None = None,
+    contention: Contention | None = None,
+) -> Profile:
+    """A run of these stages; `headspace` is the share of the step that could be won, no `dispatch` is no step."""
+    wait = wait_share * interval_ms
+    return Profile(
+        tool=Tool(version="0"),
+        target=Target(kind=kind, text="spec.yaml" if kind == "spec" else "pipeline.py:make"),
+        complete=True,
+        exit_code=0,
+        host=Host(system="Linux", machine="x86_64", cores=cores, memory_limit_bytes=memory_limit_bytes),
+        throughput=Throughput(batches_per_second=1000 / interval_ms),
+        steps=Steps(
+            count=batches,
+            dispatch=dispatch,
+            seconds=batches * interval_ms / 1000,
+            interval_ms=same(interval_ms),
+            wait_ms=same(wait),
+            fetch_ms=same(wait + 0.02),
+            busy_ms=None if dispatch is None else same(interval_ms - wait),
+            wait_share=wait_share,
+            restart_share=restart_share,
         ),
+        device=Device(kind="none" if dispatch is None else "simulate"),
+        memory=Memory(baseline_bytes=baseline_bytes, peak_bytes=peak_bytes),
+        stages=stages,
+        headspace=None if headspace is None else Headspace.of(interval_ms, interval_ms * (1 - headspace), 4),
+        contention=contention,
     )
 
 
 def unnamed(view: PipelineView) -> PipelineView:
     """The same view without any name of the user's."""
-    stages = tuple(
-        replace(
-            one, name=None, measured=None if one.measured is None else one.measured.model_copy(update={"name": None})
-        )
-        for one in view.stages
-    )
-    return replace(view, stages=stages)
+    stages = (replace(one, name=None) for one in view.stages)
+    return replace(view, stages=tuple(one if one.measured is None else _told(one, name=None) for one in stages))
 
 
 def same(ms: float) -> Quantiles:
@@ -241,33 +221,21 @@ def same(ms: float) -> Quantiles:
     return Quantiles(mean=ms, p50=ms, p95=ms, p99=ms, max=ms)
 
 
-def _steps(wait_share: float, dispatch: Dispatch | None, interval_ms: float, restart_share: float | None) -> Steps:
-    wait = wait_share * interval_ms
-    return Steps(
-        count=BATCHES,
-        dispatch=dispatch,
-        seconds=BATCHES * interval_ms / 1000,
-        interval_ms=same(interval_ms),
-        wait_ms=same(wait),
-        fetch_ms=same(wait + 0.02),
-        busy_ms=None if dispatch is None else same(interval_ms - wait),
-        wait_share=wait_share,
-        restart_share=restart_share,
-    )
-
-
 def _run(one: StageView) -> StageView:
     tf_op = one.executed_op or _EXECUTED.get(one.op) or f"{one.op.title().replace('_', '')}Dataset"
-    row = one.measured
-    if row is None:
-        row = Stage(id=one.id, name=one.name, origin="injected" if one.injected else "written", op=one.op)
-    if row.time_ms_per_batch is None and row.fused_with is None:
-        row = row.model_copy(update={"time_ms_per_batch": 0.01})
-    row = row.model_copy(update={"tf_op": tf_op, "depth": one.depth, "location": one.location})
+    costs = {"tf_op": tf_op, "depth": one.depth, "location": one.location}
+    if one.measured.time_ms_per_batch is None and one.measured.fused_with is None:
+        costs["time_ms_per_batch"] = 0.01
+    if one.measured.fused_with is None and one.measured.blocked_ms_per_batch is None:
+        costs["blocked_ms_per_batch"] = 0.0
     made_parallel = one.made_parallel
     if made_parallel is None and one.op == "map":
         made_parallel = family(tf_op) == "ParallelMap" and "num_parallel_calls" not in one.arguments
-    return replace(one, executed_op=tf_op, made_parallel=made_parallel, measured=row)
+    return _told(replace(one, executed_op=tf_op, made_parallel=made_parallel), **costs)
+
+
+def _told(one: StageView, **costs: Any) -> StageView:
+    return replace(one, measured=one.measured.model_copy(update=costs))
 
 
 def _last(stages: Sequence[StageView]) -> StageView:
@@ -275,9 +243,8 @@ def _last(stages: Sequence[StageView]) -> StageView:
 
 
 def _ends_asynchronously(stages: Sequence[StageView]) -> bool:
-    if any(one.injected and one.op == "prefetch" for one in stages):
-        return True
-    return family(_last(stages).executed_op or "") in _ASYNCHRONOUS_END
+    injected = any(one.injected and one.op == "prefetch" for one in stages)
+    return injected or family(_last(stages).executed_op or "") in _ASYNCHRONOUS_END
 
 
 def _counts(stages: list[StageView]) -> list[StageView]:
@@ -293,28 +260,9 @@ def _counts(stages: list[StageView]) -> list[StageView]:
             known[one.id] = BATCHES if above is None and owner is None else of(above or owner) * int(size)
         return known[one.id]
 
-    return [
-        one
-        if one.measured is None or one.measured.elements is not None
-        else replace(one, measured=one.measured.model_copy(update={"elements": of(one)}))
-        for one in stages
-    ]
-
-
-def _blocked(stages: list[StageView], share: float | None) -> list[StageView]:
-    def of(row: Stage) -> Stage:
-        if share is None or row.time_ms_per_batch is None or row.blocked_ms_per_batch is not None:
-            return row
-        return row.model_copy(update={"blocked_ms_per_batch": share * row.time_ms_per_batch})
-
-    return [one if one.measured is None else replace(one, measured=of(one.measured)) for one in stages]
+    return [one if one.measured.elements is not None else _told(one, elements=of(one)) for one in stages]
 
 
 def _shares(stages: list[StageView]) -> list[StageView]:
     total = sum(one.ms_per_batch or 0.0 for one in stages)
-    return [
-        one
-        if one.measured is None or one.measured.share is not None or one.ms_per_batch is None or not total
-        else replace(one, measured=one.measured.model_copy(update={"share": one.ms_per_batch / total}))
-        for one in stages
-    ]
+    return [_told(one, share=one.ms_per_batch / total) if one.ms_per_batch is not None else one for one in stages]

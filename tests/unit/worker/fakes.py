@@ -13,11 +13,11 @@ import numpy as np
 
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.measured import Series
+from pipeprof.profiles.document.memory import Series
+from pipeprof.profiles.document.profile import Host, Target, Tool
 from pipeprof.profiles.document.shared import Phase, PhaseName
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.harness.outside import RunFacts
+from pipeprof.profiles.harness.process import RunFacts
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.sampler import MemorySample
 from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd

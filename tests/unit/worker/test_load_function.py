@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.worker.load_function import (
+from pipeprof.profiles.worker.pipeline import (
     NoTensorFlowError,
     describe_returned,
     import_tensorflow,

@@ -12,8 +12,8 @@ from unit.worker.fakes import MIB, FakeChannel, FakeTime
 
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.worker.memory import memory_log
-from pipeprof.profiles.worker.memory.memory_log import Phases, array_bytes, heap
+from pipeprof.profiles.worker import memory_log
+from pipeprof.profiles.worker.memory_log import Phases, array_bytes, heap
 
 
 class Proc:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.worker.memory import model_log as models
-from pipeprof.profiles.worker.memory.model_log import MOST, ModelLog
+from pipeprof.profiles.worker import memory_log as models
+from pipeprof.profiles.worker.memory_log import MOST, ModelLog
 
 
 @dataclass

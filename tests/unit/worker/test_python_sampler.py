@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeprof.profiles.protocol.messages import TracedFunction
-from pipeprof.profiles.worker.trace.python import Looks, is_foreign
+from pipeprof.profiles.worker.trace.threads import Looks, is_foreign
 
 USERS = "/home/user/train.py"
 CALLER = "/site-packages/tensorflow/python/ops/script_ops.py"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.profiles.worker.script.consumers import Place
-from pipeprof.profiles.worker.script.habits import Habits
+from pipeprof.profiles.worker.script.observer import Habits
 
 MS = 1_000_000
 

@@ -1,1 +1,0 @@
-"""Memory readings inside the worker."""
