@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from unit.worker.fakes import Event, traced
 
 from pipeprof.profiles.protocol.messages import TracedCalls
-from pipeprof.profiles.worker.trace.events import calls_by_iterator, elements_by_iterator
-from pipeprof.profiles.worker.trace.threads import ThreadReading, parse, share_of_cores
+from pipeprof.profiles.worker.trace.events import calls_by_iterator, elements_by_iterator, nest_events
+from pipeprof.profiles.worker.trace.threads import ThreadReading, at_work, explained, match, parse, share_of_cores
 from pipeprof.profiles.worker.trace.work import Doing, Spans
 
 MS = 10**9  # picoseconds
@@ -224,3 +228,155 @@ def test_iterators_of_one_dataset_are_one():
         )
     ]
     assert calls_by_iterator(traced(events)) == {f"{ROOT}::FlatMap::Map": about(3, 30)}
+
+
+LOOKS = 300
+TIMES = np.arange(LOOKS) * 10 + 5
+
+
+def timeline(*kinds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One span of 10 for each look; 0 is nothing."""
+    spans = [(at * 10, at * 10 + 9, kind) for at, kind in enumerate(kinds) if kind]
+    starts, ends, numbers = zip(*spans, strict=True)
+    return np.array(starts), np.array(ends), np.array(numbers)
+
+
+def states(running: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    return TIMES, np.array(running, dtype=float)
+
+
+def turns(*kinds: int) -> list[int]:
+    return [kinds[at % len(kinds)] for at in range(LOOKS)]
+
+
+def test_what_a_thread_did_at_a_time():
+    line = (np.array([10, 30]), np.array([20, 40]), np.array([2, 1]))
+    assert at_work(line, np.array([5, 10, 20, 25, 40, 41])).tolist() == [0, 2, 2, 0, 1, 0]
+
+
+def test_a_thread_is_recognised_by_when_it_computes():
+    computes, sleeps = 1, 2
+    one, other = turns(computes, computes, sleeps), turns(sleeps, computes, computes, computes)
+    seen = {kind: [int(what == computes) for what in line] for kind, line in (("one", one), ("other", other))}
+    found = match(
+        {-1: timeline(*one), -2: timeline(*other)},
+        {70: states(seen["other"]), 71: states([0] * LOOKS), 72: states(seen["one"])},
+    )
+    assert found == {-1: 72, -2: 70}
+
+
+def test_a_thread_that_always_computes_is_not_one_that_hardly_works():
+    found = match(
+        {-1: timeline(*turns(1)), -2: timeline(*turns(2, 0, 0, 0, 0, 0, 0, 0, 0, 0))},
+        {70: states(turns(1, 0, 0, 0, 0, 0, 0, 0, 0, 0)), 71: states([1] * LOOKS)},
+    )
+    assert found == {-1: 71, -2: 70}
+
+
+def test_threads_that_nothing_tells_apart_may_be_exchanged_or_stay_unknown():
+    lines, busy, blocked = {-1: timeline(*turns(1)), -2: timeline(*turns(2))}, [1] * LOOKS, [0] * LOOKS
+    found = match(lines, {70: states(busy), 71: states(busy)})
+    assert (sorted(found), sorted(found.values())) == ([-2, -1], [70, 71])
+    assert match(lines, {70: states(busy), 71: states(blocked)}) == {}
+
+
+def test_known_threads_stay_and_others_are_left_out():
+    line, busy = timeline(*turns(1)), states([1] * LOOKS)
+    assert match({-1: line}, {70: busy, 71: busy}, known={-1: 71}) == {-1: 71}
+    assert match({-1: line}, {70: states([0] * LOOKS), 71: busy}, others={71}) == {-1: 70}
+    assert match({70: line}, {70: busy, 71: busy}) == {70: 70}
+    assert match({-1: line}, {}) == {}
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=80))
+def test_the_right_rates_explain_no_worse_than_none(looks):
+    kinds = np.array([kind for kind, _ in looks])
+    running = np.array([float(core) for _, core in looks])
+    assert explained(kinds, running) >= -1e-6
+    assert explained(np.zeros_like(kinds), running) == pytest.approx(0.0)
+
+
+Call = tuple[int, int, int]
+"""Thread, start and end."""
+
+
+def calls(thread: int, start: int, room: int, depth: int) -> st.SearchStrategy[list[Call]]:
+    """Calls in order within a stretch of time, each with calls in it."""
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> list[Call]:
+        found: list[Call] = []
+        at, end = start, start + room
+        for _ in range(draw(st.integers(0, 3))):
+            begin = draw(st.integers(at, end))
+            until = draw(st.integers(begin, end))
+            found.append((thread, begin, until))
+            if depth and until > begin:
+                found += draw(calls(thread, begin, until - begin, depth - 1))
+            at = until
+        return found
+
+    return drawn()
+
+
+def with_a_stack(events: list[Call]) -> tuple[list[int], list[int]]:
+    """The parent of each event, and its time without what stands in it."""
+    parents, own = [-1] * len(events), [end - start for _, start, end in events]
+    stack: list[int] = []
+    for index in sorted(range(len(events)), key=lambda one: (events[one][0], events[one][1], -events[one][2])):
+        thread, start, end = events[index]
+        while stack and (events[stack[-1]][0] != thread or events[stack[-1]][2] <= start):
+            stack.pop()
+        if stack:
+            parents[index] = stack[-1]
+            own[stack[-1]] -= end - start
+        stack.append(index)
+    return parents, own
+
+
+def arrays(events: list[Call]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    columns = np.array(events, np.int64).reshape(len(events), 3)
+    return columns[:, 0], columns[:, 1], columns[:, 2]
+
+
+@given(st.tuples(calls(1, 0, 12, 2), calls(7, 0, 12, 2)).map(lambda two: [*two[0], *two[1]]))
+def test_calls_nest_as_on_a_stack(events: list[Call]) -> None:
+    found = nest_events(*arrays(events))
+    parents, own = with_a_stack(events)
+    assert found.parent.tolist() == parents
+    assert found.self_time().tolist() == own
+
+
+@given(calls(1, 0, 12, 2))
+def test_at_any_time_the_innermost_call_runs(events: list[Call]) -> None:
+    found = nest_events(*arrays(events))
+    for owner, begin, end in zip(found.owner, found.begin, found.end, strict=True):
+        assert begin < end
+        open_ = [one for one in events if one[1] <= begin and end <= one[2]]
+        assert events[owner][2] - events[owner][1] == min(until - start for _, start, until in open_)
+
+
+def test_the_nearest_of_some_is_found_above_others() -> None:
+    found = nest_events(*arrays([(1, 0, 100), (1, 10, 90), (1, 20, 80), (1, 30, 40), (2, 0, 5)]))
+    assert found.find_nearest(np.array([True, False, False, False, False])).tolist() == [-1, 0, 0, 0, -1]
+
+
+def test_an_event_that_a_later_one_outlasts_ends_where_that_begins() -> None:
+    found = nest_events(*arrays([(1, 0, 10), (1, 1, 3), (1, 9, 20), (1, 19, 30), (1, 40, 50)]))
+    assert found.parent.tolist() == [-1, 0, -1, -1, -1]
+    assert found.self_time().tolist() == [7, 2, 10, 11, 10]
+
+
+OVERLAPPING = st.lists(st.tuples(st.integers(1, 2), st.integers(0, 9), st.integers(0, 9)), max_size=9)
+
+
+@given(OVERLAPPING.map(lambda events: [(thread, start, start + length) for thread, start, length in events]))
+def test_whatever_overlaps_no_time_counts_twice(events: list[Call]) -> None:
+    found = nest_events(*arrays(events))
+    threads = [events[owner][0] for owner in found.owner]
+    spans = sorted(zip(threads, found.begin.tolist(), found.end.tolist(), strict=True))
+    assert all(one[0] != other[0] or one[2] <= other[1] for one, other in itertools.pairwise(spans))
+    for thread in {event[0] for event in events}:
+        busy = {tick for one, start, end in events if one == thread for tick in range(start, end)}
+        assert sum(end - begin for one, begin, end in spans if one == thread) == len(busy)
+    assert all(own >= 0 for own in found.self_time())
