@@ -132,14 +132,7 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     run = watched()
     describing, described = threading.Event(), threading.Event()
     run._stop_reporter = run._training = lambda: None
-
-    def why() -> str:
-        describing.set()
-        assert described.wait(60)
-        run._channel.sent.append("described")
-        return "nothing"
-
-    run._why_nothing = why
+    run._why_nothing = lambda: (describing.set(), described.wait(60), run._channel.send(described=True))
     first = started("first", lambda: run._finish("10 steps"))
     assert describing.wait(60)
     last = started("last", lambda: run.stop("the program", None, lambda: None))
@@ -147,7 +140,7 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     for thread in (first, last):
         thread.join(60)
         assert not thread.is_alive()
-    assert run._channel.sent[-2:] == ["described", {"done": True}]
+    assert run._channel.sent[-2:] == [{"described": True}, {"done": True}]
 
 
 def test_an_interrupt_while_a_watched_process_is_described_is_its_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,12 +356,10 @@ def test_a_run_ends_where_its_main_dataset_comes_no_more(
 
 def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-
-    class Clock:
-        def __getattr__(self, name: str) -> Any:
-            return lambda *_: calls.append(name)
-
-    monkeypatch.setattr(hooks, "_clock_for", lambda _main: Clock())
+    clock = SimpleNamespace(
+        **{name: lambda *_, name=name: calls.append(name) for name in ("start", "requested", "came", "read")}
+    )
+    monkeypatch.setattr(hooks, "_clock_for", lambda _main: clock)
     monkeypatch.setattr(hooks, "is_enough", lambda count, _seconds: count >= 2)
     run = Run()
     run._main = iterated(run, 3)
