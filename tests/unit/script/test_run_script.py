@@ -92,7 +92,6 @@ LATER: dict[str, Any] = {
 @pytest.mark.parametrize("name", LATER)
 def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     run = Run()
-
     run._run_script = lambda: int("no")
     waiting = threading.Event()
     monkeypatch.setattr(run._one_end._over, "wait", lambda: (waiting.set(), threading.Event().wait()))
@@ -163,14 +162,6 @@ def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(*, failed: bool) 
     (warning,) = run._channel.warned()
     assert warning.code == "short-script"
     assert warning.text.endswith("Let it go on for longer.") is not failed
-
-
-def test_the_end_of_a_call_is_that_call_also_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    reasons: list[str] = []
-    monkeypatch.setattr(ScriptRun, "_finish", lambda _run, reason: reasons.append(reason))
-    for call in (None, "pipeprof.profile"):
-        watched(call)._finish("7 steps")
-    assert reasons == ["7 steps", "pipeprof.profile"]
 
 
 def measuring(**options: Any) -> Run:

@@ -73,14 +73,10 @@ def test_what_is_around_the_cause_is_left_out(text, said):
 
 
 class Unspeakable(Exception):
-    """An error whose own text cannot be had."""
-
-    def __init__(self, raised: type[BaseException] = ValueError) -> None:
-        super().__init__()
-        self.raised = raised
+    """An error whose own text cannot be had: asking for it raises its argument."""
 
     def __str__(self) -> str:
-        raise self.raised
+        raise self.args[0]
 
     __repr__ = __str__
 

@@ -67,28 +67,20 @@ def simulated(time: FakeTime, ms: float = 5.0) -> SimulatedStep:
     return SimulatedStep(time, durations(ms), "sync")
 
 
-def test_a_feed_starts_the_next_epoch_and_tells_before_it_does(time):
-    dataset = FakeDataset(time, [2])
-    feed = Feed(dataset)
-    epochs_when_told = []
-    feed.on_restart = lambda: epochs_when_told.append((feed.ended, dataset.epochs))
-    assert [feed.next() for _ in range(5)] == [1, 2, 3, 4, 5]
-    assert feed.ended == 2
-    assert epochs_when_told == [(1, 1), (2, 2)]
-
-
-def test_between_two_epochs_there_is_no_iterator(time):
+def test_a_feed_tells_of_an_end_and_begins_the_next_epoch_when_the_ended_iterator_is_gone(time):
     dataset = FakeDataset(time, [2])
     seen = []
 
     @contextmanager
     def deleting() -> Iterator[None]:
         yield
-        seen.append((list(feed.iterator), dataset.epochs))
+        seen.append(("deleted", list(feed.iterator), dataset.epochs))
 
     feed = Feed(dataset, deleting)
-    assert [feed.next() for _ in range(3)] == [1, 2, 3]
-    assert seen == [([], 1)]
+    feed.on_restart = lambda: seen.append(("told", feed.ended, dataset.epochs))
+    assert [feed.next() for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert seen == [("told", 1, 1), ("deleted", [], 1), ("told", 2, 2), ("deleted", [], 2)]
+    assert feed.ended == 2
 
 
 class Failing:

@@ -207,11 +207,6 @@ def test_a_window_ends_early_when_deleting_ended_iterators_takes_most_of_the_tim
     assert window.reason == (words if over else None)
 
 
-@pytest.mark.parametrize(("seconds", "looks_ns"), [(None, 250), (1, 250), (5, 250), (8, 400), (10, 500), (600, 500)])
-def test_long_windows_are_looked_at_less_often(seconds, looks_ns):
-    assert windows.look_ns(seconds) == looks_ns * MS
-
-
 @pytest.mark.parametrize(("look_ms", "every_ms"), [(0.1, 100), (1, 200), (3, 600), (40, 1000)])
 def test_looks_that_take_long_become_rare(bench, look_ms, every_ms):
     """A look may take 0.5 % of the time to the next one, and none waits longer than a second."""
