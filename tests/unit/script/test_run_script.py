@@ -50,15 +50,9 @@ class Run(ScriptRun):
         self.channel = Channel(FakeTime())
         job = Options(TRAIN, ["train.py"], soak=soak, steps=steps, seconds=10.0, step=StepJob(SCRIPT))
         super().__init__(job, self.channel)
-        self._writes.begin = self._reporter.start = lambda: None
+        self._writes.begin = self._reporter.start = self._stop_reporter = self._training = lambda: None
         self.describing, self.described = threading.Event(), threading.Event()
         self.ends: list[str] = []
-
-    def _stop_reporter(self) -> None:
-        pass
-
-    def _training(self) -> Any:
-        return None
 
     def _why_nothing(self) -> str:
         self.describing.set()

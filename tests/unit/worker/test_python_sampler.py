@@ -38,8 +38,9 @@ def looks() -> Looks:
     return Looks(lambda file: file.startswith("/site-packages"))
 
 
-def test_a_function_has_the_time_since_the_last_look_and_its_line():
-    seen, one = looks(), frame("augment")
+@pytest.mark.parametrize("token", ["pyfunc_3", b"pyfunc_3"])
+def test_a_function_has_the_time_since_the_last_look_and_its_line(token: Any):
+    seen, one = looks(), frame("augment", token)
     seen.take({1: one}, 3_000_000, taken=True)
     seen.take({1: one}, 1_000_000, taken=False)
     (found,) = seen.functions()
@@ -82,12 +83,6 @@ def test_a_function_has_the_users_name(file: str, text: str, function: str):
     seen = looks()
     seen.take({1: called((file, text), (CALLER, "def __call__(token): return made()"))}, 1_000, taken=False)
     assert [one.function for one in seen.functions()] == [function]
-
-
-def test_tokens_may_be_bytes():
-    seen = looks()
-    seen.take({1: frame("augment", b"pyfunc_9")}, 1, taken=False)
-    assert seen.functions()[0].token == "pyfunc_9"
 
 
 def test_a_call_is_longer_than_the_function_by_what_tensorflow_converts():
