@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_calls import apply_changes
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.changes.replay import Replay, Replayed, replay_stages
-from pipeprof.pipelines.graph.observe.reading import read_written, serialised
+from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.stages import StageGraph
 
 BUILDING = Builder(tf, BuildContext(base_dir=Path()))
@@ -72,43 +72,6 @@ def replayed(dataset: Any, replay: Replay) -> Replayed:
 def elements(dataset: Any) -> list[Any]:
     """All elements with the shapes of their components."""
     return [tf.nest.map_structure(lambda part: (part.shape, part.numpy().tolist()), one) for one in dataset]
-
-
-def assert_same(found: Any, dataset: Any) -> None:
-    """The elements are those of another dataset, and no function loops over rows."""
-    assert found.element_spec == dataset.element_spec
-    assert elements(found) == elements(dataset)
-    graph = serialised(found, in_memory=0)
-    ops = {node.op for function in graph.library.function for node in function.node_def}
-    assert not any("While" in op or "Map" in op for op in ops)
-
-
-class Recorded:
-    """A dataset that was seen being made.
-
-    Args:
-        make: Makes it, or several.
-    """
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self.watch = CallWatch(own=lambda file: file.startswith(str(Path(__file__).parent)))
-        with self.watch:
-            self.made = make()
-        assert self.watch.note is None
-
-    def changed(self, *changes: PipelineEdit, dataset: Any = None) -> Any:
-        """The dataset, or another one that was made with it, with changes."""
-        if dataset is None:
-            assert_addresses(self.made, self.watch)
-        with self.watch:
-            made = apply_changes(self.made if dataset is None else dataset, [changes], self.watch.calls, BUILDING)
-        assert self.watch.note is None
-        return made
-
-
-def changed(make: Callable[[], Any], *changes: PipelineEdit) -> Any:
-    """The dataset that a function makes, with changes."""
-    return Recorded(make).changed(*changes)
 
 
 def first(dataset: Any, count: int = 50) -> list[Any]:

@@ -15,14 +15,7 @@ _EXPRESSION = re.compile(r"\$\{\{ *(.+?) *\}\}")
 
 @dataclass(frozen=True)
 class Ended:
-    """How an action has ended.
-
-    Attributes:
-        code: Exit code of its last step.
-        log: What its steps printed.
-        summary: What it put on the page of the job.
-        outputs: As a workflow reads them.
-    """
+    """Exit code of the last step, what the steps printed, what is put on the page of the job, and outputs as read."""
 
     code: int
     log: str
@@ -33,15 +26,7 @@ class Ended:
 def run_action(
     action: Path, inputs: Mapping[str, str], workspace: Path, runner: Path, environment: Mapping[str, str]
 ) -> Ended:
-    """Run the steps up to the first that fails.
-
-    Args:
-        action: The folder of the `action.yml`.
-        inputs: As a workflow gives them.
-        workspace: The checkout that the job works on.
-        runner: Where the runner keeps its files; `temp` in it is the runner's temporary folder.
-        environment: Of the job.
-    """
+    """Run the steps up to the first that fails, as in a runner's folder, whose folder for temporary files is `temp`."""
     document = yaml.safe_load((action / "action.yml").read_text())
     assert document["runs"]["using"] == "composite"
     values = {f"inputs.{name}": given.get("default", "") for name, given in document["inputs"].items()}

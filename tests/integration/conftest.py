@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,3 +79,14 @@ def _garbage_is_collected_between_tests() -> Iterator[None]:
     yield
     gc.collect(0)  # all that the test has made
     gc.enable()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a user without a configuration of git."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in list(os.environ):
+        if name.startswith("GIT_") or name == "XDG_CONFIG_HOME":
+            monkeypatch.delenv(name)
+    return tmp_path / "home"

@@ -1,12 +1,11 @@
 """Commands and workers that are copies of a process that has imported TensorFlow, which takes seconds for each.
 
 For tests of what commands say and what workers do. How a worker is started, what it weighs, and how it ends if nobody
-ends it is for tests that start it as a command does. On macOS all tests do, where TensorFlow cannot be copied.
+ends it is for tests that start it as a command does.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import importlib
@@ -21,22 +20,19 @@ import sys
 import tempfile
 import threading
 import traceback
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
-from typing import IO, Any, ClassVar
+from typing import ClassVar
 
 import psutil
-from integration.left_over import MARK, left
 
 from pipeprof.profiles.harness import fork_server, process
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
 
-LINUX = sys.platform == "linux"
 PATIENCE = 300
 """Seconds after which a command is killed."""
 SHORT = """
@@ -132,44 +128,6 @@ class _Order:
     path: list[str]
 
 
-class Started(ABC):
-    """A command that runs.
-
-    Attributes:
-        pid: Of the command's process.
-        stderr: What it says, as it says it.
-        returncode: As of a `subprocess.Popen`, once `communicate` has returned.
-        left: Processes that were there when it had ended; they have ended as well when `communicate` returns.
-    """
-
-    def __init__(self, code: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-        self._out = tempfile.NamedTemporaryFile("r", encoding="utf-8")  # noqa: SIM115 - as long as the command
-        self._order = _Order(code, list(arguments), str(folder), dict(environment), self._out.name, _PATH)
-        self.returncode: int | None = None
-        self.left: list[int] = []
-        self.pid: int
-        self.stderr: IO[str]
-
-    @abstractmethod
-    def send_signal(self, number: int) -> None:
-        """Send the command a signal."""
-
-    def communicate(self) -> tuple[str, str]:
-        """Wait for its end; what it has printed, and what `stderr` still has."""
-        killer = threading.Timer(PATIENCE, self.send_signal, [signal.SIGKILL])
-        killer.start()
-        try:
-            errors = self.stderr.read()
-            self._wait()
-        finally:
-            killer.cancel()
-        with self._out, self.stderr:
-            return self._out.read(), errors
-
-    @abstractmethod
-    def _wait(self) -> None: ...
-
-
 ADDRESS = "FORKS_OF_TESTS"
 """Variable with the address of the process that copies itself."""
 
@@ -201,7 +159,7 @@ def listen() -> None:
 
     It ends with the process that has called this first.
     """
-    if ADDRESS in os.environ or not LINUX:
+    if ADDRESS in os.environ:
         return
     with _listening() as listening:
         code = f"from integration import forked; forked.answer_orders({listening.fileno()})"
@@ -220,19 +178,6 @@ def _listening() -> Iterator[socket.socket]:
         _Server.kept = _connected(address)
         os.environ[ADDRESS] = address
         yield listening
-
-
-@contextmanager
-def _without_logs_of_tensorflow() -> Iterator[None]:
-    """What its libraries say of the machine when they are loaded; an exception of Python is seen."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("wb") as nothing:
-        os.dup2(nothing.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def import_all() -> None:
@@ -272,8 +217,7 @@ def answer_orders(descriptor: int) -> None:
                     orders.close()
                     continue
                 if "tensorflow" not in sys.modules:
-                    with _without_logs_of_tensorflow():
-                        import_all()
+                    import_all()
                 pid = os.fork()
                 if not pid:
                     for one in (listening, *connected):
@@ -285,14 +229,24 @@ def answer_orders(descriptor: int) -> None:
                 copies = [one for one in (*copies, pid) if os.waitpid(one, os.WNOHANG) == (0, 0)]
 
 
-class _Copied(Started):
-    """A copy; a process between tells how it ends, and whom it leaves."""
+class Started:
+    """A command that runs, as a copy; a process between tells how it ends, and whom it leaves.
 
-    def __init__(self, *order: Any) -> None:
-        super().__init__(*order)
+    Attributes:
+        pid: Of the command's process.
+        stderr: What it says, as it says it.
+        returncode: As of a `subprocess.Popen`, once `communicate` has returned.
+        left: Processes that were there when it had ended; they have ended as well when `communicate` returns.
+    """
+
+    def __init__(self, code: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self._out = tempfile.NamedTemporaryFile("r", encoding="utf-8")  # noqa: SIM115 - as long as the command
+        order = _Order(code, list(arguments), str(folder), dict(environment), self._out.name, _PATH)
+        self.returncode: int | None = None
+        self.left: list[int] = []
         heard, reports = os.pipe()
         said, errors = os.pipe()
-        socket.send_fds(_Server.connection(), [pickle.dumps(self._order)], [reports, errors])
+        socket.send_fds(_Server.connection(), [pickle.dumps(order)], [reports, errors])
         for descriptor in (reports, errors):
             os.close(descriptor)
         self._reports = Connection(heard)
@@ -302,12 +256,20 @@ class _Copied(Started):
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def _wait(self) -> None:
-        self.returncode, self.left = self._reports.recv()
-        # Whom a command leaves that is killed ends soon after.
-        assert self.returncode == -signal.SIGKILL or self.left == []
-        assert self._reports.recv() == "all have ended"
-        self._reports.close()
+    def communicate(self) -> tuple[str, str]:
+        """Wait for its end; what it has printed, and what `stderr` still has."""
+        killer = threading.Timer(PATIENCE, self.send_signal, [signal.SIGKILL])
+        killer.start()
+        try:
+            errors = self.stderr.read()
+            self.returncode, self.left = self._reports.recv()
+            # Whom a command leaves that is killed ends soon after.
+            assert self.returncode == -signal.SIGKILL or self.left == []
+            assert self._reports.recv() == "all have ended"
+        finally:
+            killer.cancel()
+        with self._reports, self._out, self.stderr:
+            return self._out.read(), errors
 
 
 def _keep(order: _Order, reports: Connection, errors: Connection) -> None:
@@ -360,46 +322,9 @@ def _run(order: _Order, errors: int) -> None:
         os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
-class _Fresh(Started):
-    """A process of its own, where TensorFlow cannot be copied."""
-
-    def __init__(self, *order: Any) -> None:
-        super().__init__(*order)
-        with open(self._order.out, "w", encoding="utf-8") as out:  # noqa: PTH123 - its descriptor
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", self._order.code, *self._order.arguments],
-                cwd=self._order.folder,
-                env={**self._order.environment, "PYTHONPATH": str(TESTS), MARK: self._order.folder},
-                stdout=out,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        assert self._process.stderr is not None
-        self.stderr = self._process.stderr
-        self.pid = self._process.pid
-
-    def send_signal(self, number: int) -> None:
-        self._process.send_signal(number)
-
-    def _wait(self) -> None:
-        self.returncode = self._process.wait()
-        self.left = left(self._order.folder)
-        assert self.returncode == -signal.SIGKILL or self.left == []
-        for pid in self.left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                psutil.Process(pid).wait(PATIENCE)
-
-
 def start(arguments: Sequence[str], folder: Path, code: str = COMMAND, **environment: str) -> Started:
-    """Start a command line in a folder.
-
-    Args:
-        arguments: What follows the program's name.
-        folder: Where it runs.
-        code: What runs; the command as users have it by default.
-        environment: Variables beyond those of the tests.
-    """
-    return (_Copied if LINUX else _Fresh)(code, arguments, folder, {**os.environ, **environment})
+    """Start a command line in a folder, with variables beyond those of the tests."""
+    return Started(code, arguments, folder, {**os.environ, **environment})
 
 
 def run(

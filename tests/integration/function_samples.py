@@ -10,7 +10,6 @@ import tensorflow as tf
 from pipeprof.pipelines.spec.operations import functions
 
 JPEG = tf.io.encode_jpeg(tf.zeros([8, 8, 3], tf.uint8))
-PNG = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))
 EXAMPLE = tf.train.Example().SerializeToString()
 SEQUENCE = tf.train.SequenceExample().SerializeToString()
 SPARSE = tf.sparse.from_dense([[1.0, 0.0], [0.0, 2.0]])
@@ -54,17 +53,14 @@ BY_NAME: dict[str, Any] = {
     "target_height": 4, "target_width": 4, "offset_height": 1, "offset_width": 1, "central_fraction": 0.5,
     "delta": 0.1, "max_delta": 0.2, "contrast_factor": 1.5, "saturation_factor": 1.5, "lower": 0.5, "upper": 1.5,
     "seed": [1, 2], "min_jpeg_quality": 50, "max_jpeg_quality": 90, "jpeg_quality": 70, "num_buckets": 10,
-    "pattern": "a", "rewrite": "b", "input_encoding": "UTF-8", "output_encoding": "UTF-8", "key": [1, 2],
-    "ngram_width": 2, "depth": 3, "multiples": [1, 1], "paddings": [[0, 0], [0, 0]], "clip_value_min": 0.0,
-    "clip_value_max": 1.0, "clip_norm": 1.0, "num_segments": 1, "frame_length": 4, "frame_step": 2,
-    "alpha": 1.0, "axes": 1, "begin": [0, 0], "block_shape": [2, 2], "counts": [3.0, 3.0], "crop_window": [0, 0, 4, 4],
-    "data": tf.constant(3), "default_value": 0.0, "dim": 2, "dims": [2], "end": [1, 1], "features": FEATURES,
-    "flat_values": [1.0, 2.0], "indices": [[0]], "inner_axis": 1, "k": 1, "ksize": 2, "lam": 1.0, "len": 1,
-    "max_val": 1.0, "new_values": tf.constant([1.0, 2.0, 3.0]), "num_partitions": 2, "num_results": 3, "num_rows": 2,
-    "num_samples": 1, "outer_axis": 0, "padding": "VALID", "partitions": [0, 1], "perm": [0, 1], "pos": 0,
-    "probs": 0.5, "record_defaults": [0.0, 0.0], "rhs": [[1.0, 2.0], [3.0, 4.0]], "sample_rate": 8000,
-    "segment_ids": [0, 0], "start": [0, 0], "strides": 2, "to_retain": tf.constant([True, False]), "type": tf.int32,
-    "updates": [1.0], "value": 1.0, "value_range": [0.0, 1.0], "vocab_size": 3, "window_length": 4,
+    "pattern": "a", "rewrite": "b", "input_encoding": "UTF-8", "output_encoding": "UTF-8", "ngram_width": 2,
+    "depth": 3, "multiples": [1, 1], "paddings": [[0, 0], [0, 0]], "clip_value_min": 0.0, "clip_value_max": 1.0,
+    "clip_norm": 1.0, "frame_length": 4, "frame_step": 2, "axes": 1, "begin": [0, 0], "crop_window": [0, 0, 4, 4],
+    "data": tf.constant(3), "default_value": 0.0, "dims": [2], "end": [1, 1], "features": FEATURES, "indices": [[0]],
+    "inner_axis": 1, "ksize": 2, "len": 1, "num_rows": 2, "num_samples": 1, "outer_axis": 0, "padding": "VALID",
+    "pos": 0, "record_defaults": [0.0, 0.0], "sample_rate": 8000, "start": [0, 0], "strides": 2,
+    "to_retain": tf.constant([True, False]), "type": tf.int32, "updates": [1.0], "value": 1.0, "vocab_size": 3,
+    "window_length": 4,
 }  # fmt: skip
 
 IMAGE = INPUTS[0]

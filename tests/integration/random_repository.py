@@ -6,7 +6,7 @@ import random
 import subprocess
 from pathlib import Path
 
-from tests.integration.repositories import USER
+from tests.integration.repositories import USER, embedded_repository
 
 
 class RandomRepository:
@@ -80,10 +80,8 @@ class RandomRepository:
             self._write(name, self._chance.choice([text, text, f"extends: {self._chance.choice(BASES)}\n"]))
 
     def _embedded(self) -> None:
-        for name in ("objects", "refs"):
-            self._write(f"specs/{name}/k", "")
-        self._write("specs/HEAD", "ref: refs/heads/main\n")
-        self._write("specs/config", f'[core]\n bare = false\n worktree = .\n fsmonitor = "{self._evil}"\n')
+        for name, text in embedded_repository(self._evil).items():
+            self._write(name, text)
 
     def _links(self) -> None:
         targets = [

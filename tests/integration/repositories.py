@@ -27,3 +27,9 @@ def begin(folder: Path, **files: str) -> Path:
     git(folder, "init", "-q")
     commit_all(folder)
     return folder
+
+
+def embedded_repository(command: str) -> dict[str, str]:
+    """Files of a folder ``specs`` that git takes for a repository without one named .git; it runs a command."""
+    config = f'[core]\n repositoryformatversion = 0\n bare = false\n worktree = .\n fsmonitor = "{command}"\n'
+    return {"specs/objects/k": "", "specs/refs/k": "", "specs/HEAD": "ref: refs/heads/main\n", "specs/config": config}

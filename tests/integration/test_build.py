@@ -30,9 +30,6 @@ def double(x):
         return x * 2
     return x
 
-def pair(a, b):
-    return {"sum": a + b, "b": b}
-
 def named(low, high):
     return high - low
 
@@ -354,17 +351,3 @@ def test_what_an_older_tensorflow_lacks_is_refused_at_its_call(folder: Path, mon
         assert (problem.address, problem.op_path) == ("stages.0", "ops.0")
         assert said in problem.message
         monkeypatch.delattr(tf.image, "rot90", raising=False)
-
-
-@pytest.mark.parametrize(
-    ("array", "held"),
-    [
-        ({"array": {"shape": [4, 2], "dtype": "float32"}}, [("float32", 32)]),
-        ({"csv": "table.csv"}, [("int64", 24), ("float64", 24), ("str32", 12)]),
-    ],
-    ids=["array", "csv"],
-)
-def test_what_arrays_hold_is_known(array: dict[str, Any], held: list[tuple[str, int]], folder: Path) -> None:
-    context = BuildContext(folder)
-    load_arrays({"source": {"from_tensors": {"tensors": {"a": array, "b": array}}}}, context)
-    assert context.held() == held

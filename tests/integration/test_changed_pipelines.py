@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gc
-import json
 import random
 import runpy
-import subprocess
 import sys
 import weakref
 from collections.abc import Callable
@@ -16,18 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from integration.changed_datasets import Recorded, changed, first
+from integration.changed_datasets import BUILDING, edited, first
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.changes.edits import (
-    InsertStage,
-    MoveStage,
-    PipelineEdit,
-    SetArgument,
-    SetOption,
-    VectoriseMap,
-    to_document,
-)
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
+from pipeprof.pipelines.changes.in_calls import apply_changes
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
+
+pytestmark = pytest.mark.usefixtures("recording")
 
 PREFETCH = InsertStage("prefetch", {"buffer_size": 2})
 
@@ -40,8 +34,8 @@ def test_a_variable_of_a_layer_that_a_map_captures_stays_alive() -> None:
     layer = tf.keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
     layer.build([None, 2])
     rows = np.ones([6, 2], np.float32)
-    made = changed(
-        lambda: tf.data.Dataset.from_tensor_slices(rows).batch(2).map(layer),
+    made = edited(
+        tf.data.Dataset.from_tensor_slices(rows).batch(2).map(layer),
         SetArgument("stages.1", "map", "num_parallel_calls", 2),
         PREFETCH,
     )
@@ -52,16 +46,16 @@ def test_a_variable_of_a_layer_that_a_map_captures_stays_alive() -> None:
 
 @pytest.mark.parametrize("seed", [None, 3])
 def test_a_shuffle_keeps_its_order(seed: int | None) -> None:
-    def recorded() -> Recorded:
+    def make() -> Any:
         tf.random.set_seed(7)
-        return Recorded(lambda: tf.data.Dataset.range(50).shuffle(20, seed=seed).map(lambda x: x + 1).batch(5))
+        return tf.data.Dataset.range(50).shuffle(20, seed=seed).map(lambda x: x + 1).batch(5)
 
-    original = recorded().made
+    original = make()
     expected = [first(original), first(original)]
     for change in (SetArgument("stages.1", "map", "num_parallel_calls", 2), InsertStage("cache", {}, "source")):
-        found = recorded().changed(change)
+        found = edited(make(), change)
         assert [first(found), first(found)] == expected
-    moved = recorded().changed(MoveStage("stages.1", "map", "stages.0"))
+    moved = edited(make(), MoveStage("stages.1", "map", "stages.0"))
     assert [first(moved), first(moved)] == expected
 
 
@@ -69,15 +63,15 @@ def test_a_shuffle_keeps_its_order(seed: int | None) -> None:
 def test_each_line_of_a_mix_is_changed(mix: str) -> None:
     tf.random.set_seed(7)
 
-    def make() -> Any:
-        one = tf.data.Dataset.range(20).map(lambda x: x * 2)
-        other = tf.data.Dataset.range(100, 120).map(lambda x: x + 1).shuffle(4)
-        both = (one, other) if mix == "zip" else [one, other]
-        return (tf.data.Dataset.zip(both) if mix == "zip" else tf.data.Dataset.sample_from_datasets(both)).batch(4)
-
-    recorded = Recorded(make)
-    expected = first(recorded.made)
-    found = recorded.changed(
+    one = tf.data.Dataset.range(20).map(lambda x: x * 2)
+    other = tf.data.Dataset.range(100, 120).map(lambda x: x + 1).shuffle(4)
+    joined = tf.data.Dataset.zip((one, other))
+    if mix == "sample":
+        joined = tf.data.Dataset.sample_from_datasets([one, other])
+    dataset = joined.batch(4)
+    expected = first(dataset)
+    found = edited(
+        dataset,
         SetArgument("source.inputs.0.stages.0", "map", "num_parallel_calls", 2),
         InsertStage("prefetch", {"buffer_size": 1}, "source.inputs.1.stages.0"),
         InsertStage("take", {"count": 3}, "stages.0"),
@@ -200,7 +194,7 @@ def test_what_users_write_gives_the_same_with_changes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    assert first(changed(make, *changes)) == first(make())
+    assert first(edited(make(), *changes)) == first(make())
 
 
 def test_a_cache_is_moved_and_filled_once() -> None:
@@ -210,30 +204,26 @@ def test_a_cache_is_moved_and_filled_once() -> None:
         calls.append(int(value))
         return value
 
-    def make() -> Any:
-        mapped = tf.data.Dataset.range(4).map(lambda x: tf.numpy_function(seen, [x], tf.int64))
-        return mapped.map(lambda x: x * 2).cache().repeat(3).batch(6)
-
-    found = changed(make, MoveStage("stages.2", "cache", "stages.1"), PREFETCH)
+    mapped = tf.data.Dataset.range(4).map(lambda x: tf.numpy_function(seen, [x], tf.int64))
+    dataset = mapped.map(lambda x: x * 2).cache().repeat(3).batch(6)
+    found = edited(dataset, MoveStage("stages.2", "cache", "stages.1"), PREFETCH)
     assert first(found) == [[0, 2, 4, 6, 0, 2], [4, 6, 0, 2, 4, 6]]
     assert sorted(calls) == [0, 1, 2, 3]
 
 
 def test_options_stay_and_others_are_added() -> None:
-    def make() -> Any:
-        options = tf.data.Options()
-        options.deterministic = False
-        last = tf.data.Options()
-        last.threading.max_intra_op_parallelism = 1
-        return tf.data.Dataset.range(6).map(lambda x: x + 1).with_options(options).batch(2).with_options(last)
-
+    options = tf.data.Options()
+    options.deterministic = False
+    last = tf.data.Options()
+    last.threading.max_intra_op_parallelism = 1
+    dataset = tf.data.Dataset.range(6).map(lambda x: x + 1).with_options(options).batch(2).with_options(last)
     expected = tf.data.Options()
     expected.threading.max_intra_op_parallelism = 1
     expected.deterministic = False
     expected.threading.private_threadpool_size = 2
     expected.autotune.enabled = False
-    found = changed(
-        make,
+    found = edited(
+        dataset,
         SetArgument("stages.0", "map", "num_parallel_calls", 1),
         SetOption("threading.private_threadpool_size", 2),
         SetOption("autotune.enabled", False),
@@ -247,25 +237,25 @@ def test_the_dataset_of_a_strategy_is_changed() -> None:
     # TensorFlow's `map_fn` leaves a caching device behind where its function raised in a test before.
     tf.compat.v1.reset_default_graph()
 
-    def make() -> Any:
-        with strategy.scope():
-            return tf.data.Dataset.range(8).map(lambda x: x * 3).batch(4)
-
-    found = changed(make, VectoriseMap("stages.0", "stages.1"), PREFETCH)
+    with strategy.scope():
+        dataset = tf.data.Dataset.range(8).map(lambda x: x * 3).batch(4)
+    found = edited(dataset, VectoriseMap("stages.0", "stages.1"), PREFETCH)
     per_replica = strategy.experimental_distribute_dataset(found)
     assert [batch.numpy().tolist() for batch in per_replica] == [[0, 3, 6, 9], [12, 15, 18, 21]]
 
 
-# What the twelve have in common.
+# What they have in common.
 
 
-def test_what_a_function_draws_while_it_is_traced_is_drawn_again() -> None:
+@pytest.mark.parametrize(
+    "change", [InsertStage("cache", {}, "source"), VectoriseMap("stages.0", "stages.1"), parallel("stages.0")]
+)
+def test_what_a_function_draws_while_it_is_traced_is_drawn_again(change: PipelineEdit) -> None:
     def noisy(x: Any) -> Any:
         return x + np.random.randint(10**9) + random.randint(0, 10**9)
 
-    recorded = Recorded(lambda: tf.data.Dataset.range(3).map(noisy).map(noisy))
-    found = recorded.changed(InsertStage("cache", {}, "source"))
-    assert first(found) == first(recorded.made)
+    dataset = tf.data.Dataset.range(3).map(noisy).batch(2).map(noisy)
+    assert first(edited(dataset, change)) == first(dataset)
 
 
 @pytest.mark.parametrize("nested", [False, True])
@@ -275,16 +265,13 @@ def test_nobody_sees_that_a_function_is_traced_again(nested: bool, capfd: pytest
         print("traced", file=sys.stderr)
         return x + np.random.randint(10**9) + random.randint(0, 10**9)
 
-    def make() -> Any:
-        numbers = tf.data.Dataset.range(3)
-        return numbers.flat_map(lambda x: tf.data.Dataset.range(x).map(loud)) if nested else numbers.map(loud)
-
-    recorded = Recorded(make)
+    numbers = tf.data.Dataset.range(3)
+    dataset = numbers.flat_map(lambda x: tf.data.Dataset.range(x).map(loud)) if nested else numbers.map(loud)
     before = capfd.readouterr()
     assert (before.out, before.err.count("traced")) == ("traced\n", 1)
-    state, numbers = random.getstate(), np.random.get_state()[1].tolist()
-    recorded.changed(InsertStage("cache", {}, "stages.0.source" if nested else "source"))
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == (state, numbers)
+    state, drawn = random.getstate(), np.random.get_state()[1].tolist()
+    edited(dataset, InsertStage("cache", {}, "stages.0.source" if nested else "source"))
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == (state, drawn)
     after = capfd.readouterr()
     assert (after.out, after.err.count("traced")) == ("", 0)
 
@@ -294,90 +281,20 @@ def test_a_record_keeps_nothing_alive() -> None:
         pass
 
     arrays = [np.zeros([2000, 4], np.float32).view(Array)]
-    recorded = Recorded(lambda: tf.data.Dataset.from_tensor_slices(arrays[0]).batch(2))
-    array, dataset = weakref.ref(arrays.pop()), weakref.ref(recorded.made)
+    dataset = tf.data.Dataset.from_tensor_slices(arrays[0]).batch(2)
+    array, reference = weakref.ref(arrays.pop()), weakref.ref(dataset)
     gc.collect()
     assert array() is None
-    assert len(first(recorded.changed(PREFETCH), 2)) == 2
-    recorded.made = None
+    assert len(first(edited(dataset, PREFETCH), 2)) == 2
+    del dataset
     gc.collect()
-    assert dataset() is None
+    assert reference() is None
 
 
-def test_steps_follow_each_other_by_the_addresses_of_what_was_made() -> None:
-    recorded = Recorded(lambda: tf.data.Dataset.range(6).map(lambda x: x + 1).batch(2))
-    cached = recorded.changed(InsertStage("cache", {}, "source"))
-    found = recorded.changed(
-        MoveStage("stages.0", "cache", "stages.0"), SetArgument("stages.1", "map", "num_parallel_calls", 2),
-        dataset=cached,
-    )  # fmt: skip
-    assert first(found) == [[1, 2], [3, 4], [5, 6]]
-    assert "cache" in [stage.op for stage in recorded.watch.calls.read(found).stages.values()]
+UNSEEN = tf.data.Dataset.range(3).map(lambda x: x)
 
 
-def test_a_dataset_that_was_not_seen_being_made_gets_no_change() -> None:
-    before = tf.data.Dataset.range(3).map(lambda x: x)
-    for dataset in (before, before.batch(2)):
+def test_a_dataset_that_was_not_seen_being_made_gets_no_change(recording: CallWatch) -> None:
+    for dataset in (UNSEEN, UNSEEN.batch(2)):
         with pytest.raises(CannotChangeError, match="was made was not seen"):
-            Recorded(lambda: None).changed(PREFETCH, dataset=dataset)
-
-
-ROWS = """\
-import numpy as np
-import tensorflow as tf
-
-
-def pipeline():
-    rows = np.ones([125_000, 400], np.float32)
-    return tf.data.Dataset.from_tensor_slices(rows).map(lambda row: row + 1).batch(10)
-"""
-ALONE = """\
-from rows import pipeline
-
-dataset = pipeline()
-for _ in dataset.take(20):
-    pass
-"""
-TRIAL = """\
-import sys
-from contextlib import nullcontext
-from pathlib import Path
-from threading import Event
-from types import SimpleNamespace
-from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.protocol.options import Options
-from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
-from pipeprof.profiles.worker.turns import TurnRun
-
-said, turns = [], iter([TurnRequest("block", 0.0, 12), None])
-send = lambda **changes: said.append(changes)
-channel = SimpleNamespace(send=send, next_turn=lambda: next(turns), stop=Event(), together=nullcontext)
-target = ParsedTarget("function", Path("rows.py"), "pipeline")
-run = TurnRun(Options(target, ["rows.py"], turns=TurnsJob(edits=sys.argv[1:])), channel)
-run.run()
-peaks = [changes["turn"].peak_bytes for changes in said if "turn" in changes]
-print(*peaks)
-"""
-STATUS = """
-import re
-kept, peak = (int(re.search(rf"{name}:\\s+(\\d+)", open("/proc/self/status").read())[1]) for name in ("VmRSS", "VmHWM"))
-print(kept * 1024, peak * 1024)
-"""
-
-
-def test_a_process_of_a_trial_takes_little_more_memory_than_the_pipeline_alone(tmp_path: Path) -> None:
-    (tmp_path / "rows.py").write_text(ROWS, encoding="utf-8")
-
-    def measured(code: str, *edits: PipelineEdit) -> tuple[int, int]:
-        documents = [json.dumps(to_document(edit)) for edit in edits]
-        command = [sys.executable, "-c", code + STATUS, *documents]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
-        *peaks, kept, peak = map(int, done.stdout.split())
-        return max([peak, *peaks]), kept
-
-    peak, kept = measured(ALONE)
-    changed_peak, changed_kept = measured(TRIAL, SetArgument("stages.0", "map", "num_parallel_calls", 2), PREFETCH)
-    assert peak > 600e6
-    assert changed_peak - peak < 20e6
-    # The peak comes while the dataset is made: what is held longer shows in what stays, of which 16 MB are modules.
-    assert changed_kept - kept < 40e6
+            apply_changes(dataset, [[PREFETCH]], recording.calls, BUILDING)

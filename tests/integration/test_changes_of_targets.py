@@ -43,11 +43,7 @@ pytestmark = pytest.mark.usefixtures("without_autograph")
 
 @dataclass(frozen=True)
 class Made:
-    """The dataset of a file.
-
-    Attributes:
-        ops: Of a spec, by address.
-    """
+    """The dataset of a file, and the ops of a spec by address."""
 
     file: Path
     dataset: Any

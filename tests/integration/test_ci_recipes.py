@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from integration.repositories import commit_all, git
+from integration.repositories import begin, commit_all, git
 
 from pipeprof import __version__
 
@@ -183,33 +183,17 @@ def test_a_merge_request_has_no_say_in_the_installation(runner: Runner) -> None:
 HOOKS = ".pre-commit-hooks.yaml"
 
 
-def written(page: str, title: str, language: str) -> str:
-    """The block of code after a title of a page."""
-    text = (ROOT / "docs" / page).read_text()
-    found = re.search(rf"^## {title}$.*?^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    assert found is not None
-    return found[1]
-
-
-@pytest.fixture
-def foreign(tmp_path: Path) -> Path:
-    """A repository."""
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    git(folder, "init", "-q")
-    return folder
-
-
 @pytest.mark.parametrize("bad", [False, True])
-def test_pre_commit(bad: bool, foreign: Path) -> None:
+def test_pre_commit(bad: bool, tmp_path: Path) -> None:
     """`language: system` is the entry, from the root of the repository, with the files that match."""
+    foreign = begin(tmp_path / "theirs")
     (foreign / "configs").mkdir()
     spec = "version: 1\nname: rows\nsource: {range: {stop: 100}}\nstages:\n  - batch: {batch_size: 8}\nstep: none\n"
     (foreign / "configs" / "pipeline.yaml").write_text(spec.replace("batch_size", "batch_sise") if bad else spec)
     (foreign / "configs" / "other.yaml").write_text("a: 1\n")
     commit_all(foreign)
     hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / HOOKS).read_text())}
-    (repository,) = yaml.safe_load(written("ci.md", "Before a commit", "yaml"))["repos"]
+    (repository,) = recipe("## Before a commit")["repos"]
     assert repository["rev"] == f"v{__version__}"
     assert [hook["id"] for hook in repository["hooks"]] == list(hooks)
     changed = git(foreign, "ls-files").splitlines()
@@ -228,13 +212,6 @@ def test_pre_commit(bad: bool, foreign: Path) -> None:
         )
         assert done.returncode == (2 if bad else 0), done.stdout + done.stderr
         assert ("did you mean batch_size" in done.stdout + done.stderr) is bad
-
-
-def test_the_image_of_gitlab_has_a_python_that_pipeprof_runs_on() -> None:
-    (job,) = recipe("GitLab").values()
-    (minor,) = re.findall(r"^python:3\.(\d+)$", job["image"])
-    (needed,) = re.findall(r'^requires-python = ">=3\.(\d+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert int(minor) >= int(needed)
 
 
 def test_every_option_of_the_recipes_exists(

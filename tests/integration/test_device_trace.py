@@ -16,7 +16,6 @@ from pipeprof.profiles.gaps.analyse import analyse
 from pipeprof.profiles.gaps.names import CAUSES, REQUEST_MARK, cause_of
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
 from pipeprof.profiles.gaps.steps import read_device
-from pipeprof.profiles.protocol.messages import DeviceRead
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace.device import trace_steps
 
@@ -25,19 +24,13 @@ pytestmark = pytest.mark.usefixtures("without_autograph")
 STEPS = 20
 
 
-@pytest.fixture(scope="module")
-def recorded() -> DeviceRead:
-    """Twenty products of matrices on the CPU."""
+def test_a_trace_without_a_device_is_a_reason_and_no_number() -> None:
     feed = Feed(tf.data.Dataset.range(1_000).map(lambda number: number + 1).batch(4).repeat())
     matrix = tf.ones([80, 80])
     step = CalledStep(tf.function(lambda _batch: tf.matmul(matrix, matrix)))
     asked = iter(range(STEPS))
-    found = trace_steps(feed, step, "keras", stop=lambda: next(asked, None) is None)
-    assert found is not None
-    return found
-
-
-def test_a_trace_without_a_device_is_a_reason_and_no_number(recorded: DeviceRead) -> None:
+    recorded = trace_steps(feed, step, "keras", stop=lambda: next(asked, None) is None)
+    assert recorded is not None
     assert recorded.file is not None
     [file] = find_traces(Path(recorded.file)).files
     trace = read_trace(file)

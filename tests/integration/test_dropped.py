@@ -12,21 +12,12 @@ import tensorflow as tf
 from integration.changed_datasets import edited, elements
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.changes.edits import (
-    InsertStage,
-    MoveStage,
-    NewStage,
-    ReplaceStages,
-    SetArgument,
-    SetOption,
-    VectoriseMap,
-)
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SetOption, VectoriseMap
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.constants import AUTOTUNE
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import PipelineView
-from pipeprof.profiles.worker.pipeline import call_target
 
 pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 
@@ -68,41 +59,36 @@ def test_elements_that_are_dropped_first(dataset: Callable[[], Any], edits: tupl
     assert elements(edited(made, *edits)) == elements(made)
 
 
-def test_csv_lines_by_the_batch(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    path.write_text("\n".join(f"{row},{row}.5,{row + 1}" for row in range(20)), encoding="utf-8")
-    rows = tf.data.experimental.CsvDataset(str(path), [tf.int32, 0.0, tf.int64])
-    made = rows.map(lambda a, b, c: {"a": a, "b": b + 1, "c": c}).batch(8)
+def csv(path: Path, types: list[Any], separator: str) -> tuple[Any, tuple[NewStage, ...]]:
+    """Rows of as many columns as types, and what reads and parses them by the batch."""
+    rows = (separator.join(str(row + column) for column in range(len(types))) for row in range(20))
+    path.write_text("\n".join(rows), encoding="utf-8")
+    made = tf.data.experimental.CsvDataset(str(path), types, field_delim=separator)
     (source,) = [stage for stage in view_of(made).stages if stage.op == "CsvDataset"]
     assert source.arguments["filenames"] == [str(path)]
-    assert source.arguments["record_defaults"] == ["int32", 0.0, "int64"]
-    decoder = {"record_defaults": source.arguments["record_defaults"]}
-    by = (
-        NewStage("TextLineDataset", {"filenames": source.arguments["filenames"]}),
+    decoder = {"record_defaults": source.arguments["record_defaults"], "field_delim": separator}
+    return made, (
+        NewStage("TextLineDataset", {"filenames": [str(path)]}),
         NewStage("batch", {"batch_size": 8}),
-        NewStage("map", {"ops": [{"tf.io.decode_csv": decoder}]}),
+        NewStage("map", {"ops": [{"tf.io.decode_csv": decoder}], "num_parallel_calls": AUTOTUNE}),
     )
+
+
+def test_csv_lines_by_the_batch(tmp_path: Path) -> None:
+    rows, by = csv(tmp_path / "a.csv", [tf.int32, 0.0, tf.int64], ",")
+    made = rows.map(lambda a, b, c: {"a": a, "b": b + 1, "c": c}).batch(8)
     found = edited(made, VectoriseMap("stages.0", "stages.1"), ReplaceStages(("source", "stages.1"), by, flat=True))
     assert found.element_spec == made.element_spec
     assert elements(found) == elements(made)
 
 
 def test_wide_csv_rows_are_gathered_as_one_table(tmp_path: Path) -> None:
-    path = tmp_path / "wide.csv"
-    path.write_text("\n".join(" ".join(str(row + column) for column in range(24)) for row in range(20)), "utf-8")
-    rows = tf.data.experimental.CsvDataset(str(path), [tf.float32] * 24, field_delim=" ")
-
     def pack(*columns: Any) -> Any:
         row = tf.stack(columns)
         return row[:-1], tf.cast(row[-1], tf.int32)
 
+    rows, by = csv(tmp_path / "wide.csv", [tf.float32] * 24, " ")
     made = rows.map(pack).batch(8)
-    decoder = {"record_defaults": ["float32"] * 24, "field_delim": " "}
-    by = (
-        NewStage("TextLineDataset", {"filenames": [str(path)]}),
-        NewStage("batch", {"batch_size": 8}),
-        NewStage("map", {"ops": [{"tf.io.decode_csv": decoder}], "num_parallel_calls": AUTOTUNE}),
-    )
     fused = SetOption("experimental_optimization.map_fusion", value=True)
     found = edited(
         made, VectoriseMap("stages.0", "stages.1"), ReplaceStages(("source", "stages.1"), by, flat=True), fused
@@ -153,27 +139,3 @@ def test_what_reads_a_whole_record_is_not_called_on_a_batch(tmp_path: Path) -> N
     for function, reason in ((parse, "sparse"), (of_lists, "parses lists whose lengths differ")):
         with pytest.raises(CannotChangeError, match=reason):
             edited(records(tmp_path / "a").map(function).batch(8), VectoriseMap("stages.0", "stages.1"))
-
-
-def test_readers_of_small_records_become_one(tmp_path: Path) -> None:
-    files = [str(tmp_path / name) for name in "abc"]
-    for file in files:
-        records(Path(file))
-    made = tf.data.TFRecordDataset(files, num_parallel_reads=3)
-    found = edited(made, SetArgument("source", "TFRecordDataset", "num_parallel_reads", None))
-    assert sorted(one.numpy() for one in found) == sorted(one.numpy() for one in made)
-    assert [one.numpy() for one in found] == [one.numpy() for one in tf.data.TFRecordDataset(files)]
-
-
-def test_datasets_that_the_program_made_once_are_known(tmp_path: Path) -> None:
-    file = tmp_path / "pipeline.py"
-    file.write_text(
-        "import tensorflow as tf\n\n\ndef numbers():\n    return tf.data.Dataset.range(40).map(lambda i: i * 2)\n\n\n"
-        "def pipeline():\n    one = numbers()\n    return tf.data.Dataset.zip((one.skip(1), one.take(3), numbers()))\n",
-        encoding="utf-8",
-    )
-    called = call_target(f"{file}:pipeline")
-    written = reading.read_written(called.dataset, in_memory=0)
-    counts = [place["made"] for place in called.watch.lines.places(called.dataset, written).values()]
-    # Both branches of `one` are copies of a range and a map.
-    assert len(counts) - len(set(counts)) == 2

@@ -184,14 +184,3 @@ def test_caches_of_joined_datasets_are_those_of_the_spec() -> None:
     found = edited(dataset, *edits, ops=ops)
     assert written(found) == written(expected)
     assert list(found.as_numpy_iterator()) == list(dataset.as_numpy_iterator())
-
-
-def test_the_first_stage_of_a_pipeline_without_a_source_is_changed() -> None:
-    inside = {"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}
-    data = {"version": 1, "source": {"range": {"stop": 9}}, "stages": [{"window": {"size": 3}}, inside]}
-    edits = [SetArgument("stages.1.stages.0", "batch", "batch_size", 3)]
-    dataset, expected = made(data), wanted(data, edits)
-    ops = {one.address: one.op for one in placed(data)}
-    assert "stages.1.source" not in ops
-    found = edited(dataset, *edits, ops=ops)
-    assert [len(batch) for batch in found] == [len(batch) for batch in expected] == [3, 3, 3]

@@ -100,10 +100,3 @@ def test_what_ignore_errors_hides(recording: CallWatch) -> None:
     assert seen is not None
     assert "no picture" in seen.example
     assert seen.elements == pytest.approx(25 * seen.errors, abs=25)
-
-
-@pytest.mark.parametrize(("kept", "each"), [(5, 5.0), (20, 20.0)])
-def test_a_filter(kept: int, each: float) -> None:
-    dataset = tf.data.Dataset.range(100_000).filter(lambda number: number % kept == 0).batch(8)
-    rows, _ = looped(dataset, 200, 13)
-    assert rows["stages.0"].inputs_each == pytest.approx(each, rel=0.02)

@@ -20,20 +20,6 @@ from pipeprof.profiles.worker.turns import TurnRun
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
-SPECS = {
-    "cache": ("stages: [{cache: {filename: rows}}]", "cache"),
-    "cache in a function": (
-        "stages: [{flat_map: {source: {range: {stop: 2}}, stages: [{cache: {filename: rows}}]}}]",
-        "cache",
-    ),
-    "snapshot": ("stages: [{snapshot: {path: rows}}]", "snapshot"),
-    "snapshot in a concatenation": (
-        "stages: [{concatenate: {dataset: {source: {range: {stop: 2}}, stages: [{snapshot: {path: rows}}]}}}]",
-        "snapshot",
-    ),
-    "cache in memory": ("stages: [{cache: {}}]", None),
-}
-
 
 def datasets(folder: str) -> dict[str, tuple[Any, str | None]]:
     numbers = tf.data.Dataset.range
@@ -75,22 +61,9 @@ def test_every_way_to_write_files_is_seen(tmp_path: Path) -> None:
         assert found == writer or (writer and found and found.startswith(writer)), (name, found)
 
 
-@pytest.mark.parametrize("name", SPECS)
-def test_every_way_of_a_spec_to_write_files_is_seen(name: str, tmp_path: Path) -> None:
-    from pipeprof.pipelines.build.arrays import BuildContext
-    from pipeprof.pipelines.build.dataset import build
-
-    text, writer = SPECS[name]
-    path = tmp_path / "spec.yaml"
-    path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{text}\n")
-    dataset = build(load_spec(path).data, BuildContext(tmp_path))
-    assert file_writer(read_written(dataset, in_memory=0)) == writer
-
-
 def test_a_worker_that_takes_turns_refuses_a_pipeline_that_writes_files(tmp_path: Path) -> None:
-    """What becomes of its answer: tests/unit/verify/test_team.py and test_trials.py."""
     path = tmp_path / "spec.yaml"
-    path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{SPECS['cache'][0]}\n")
+    path.write_text("version: 1\nsource: {range: {stop: 4}}\nstages: [{cache: {filename: rows}}]\n")
     settings = make_options(parse_target(str(path)), load_spec(path), ["pipeprof"], lock=False)
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=0.1, data_progress=lambda *_: None)
     for job in jobs.as_it_is().values():

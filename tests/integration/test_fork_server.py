@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -16,43 +14,23 @@ from pipeprof.profiles.harness.fork_server import CopiedProcess, Copies
 from pipeprof.profiles.host.run_family import RunFamily, marked
 
 SECONDS = 120.0
-LINUX = sys.platform == "linux"
 
 
 def is_readable(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], SECONDS)[0])
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copies]:
-    """What a server imports before it is copied counts for nothing here: its TensorFlow is empty."""
-    folder = tmp_path_factory.mktemp("empty")
-    (folder / "tensorflow.py").touch()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(folder))
-        made = Copies()
-        yield made
-        made.close()
-
-
 class Worker:
     """A worker that waits for its job, with its pipes: of commands, messages, prints and stacks."""
 
-    def __init__(self, servers: Copies, **variables: str) -> None:
+    def __init__(self, servers: Copies) -> None:
         self.family = RunFamily()
         self.pipes: list[int] = []
         for _ in range(4):
             self.pipes += os.pipe()
-        self.process = servers.start(is_readable, self.pipes, self.family, variables)
+        self.process = servers.start(is_readable, self.pipes, self.family, {})
         for theirs in (0, 3, 5, 7):
             os.close(self.pipes[theirs])
-
-    def environ(self) -> dict[str, str]:
-        """Its variables; a process that has just begun has none yet."""
-        process = psutil.Process(self.process.pid)
-        while not (found := process.environ()):
-            os.sched_yield()
-        return found
 
     def end(self) -> int:
         self.family.end(self.process.pid)
@@ -63,43 +41,24 @@ class Worker:
         return status
 
 
-def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(servers: Copies) -> None:
+def test_a_copy_has_a_guard_as_its_parent_and_carries_the_mark_of_its_family(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a server imports before it is copied counts for nothing here: its TensorFlow is empty.
+    (tmp_path / "tensorflow.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    servers = Copies()
     one, other = Worker(servers), Worker(servers)
     try:
-        assert isinstance(one.process, CopiedProcess) is LINUX
+        assert isinstance(one.process, CopiedProcess)
         pid = one.process.pid
         assert psutil.Process(pid).ppid() == one.process.guard.pid
         assert os.getpgid(pid) == os.getsid(pid) == pid
-        if LINUX:
-            assert pid in {process.pid for process in marked(one.family.mark)}
-            assert pid not in {process.pid for process in marked(other.family.mark)}
+        assert pid in {process.pid for process in marked(one.family.mark)}
+        assert pid not in {process.pid for process in marked(other.family.mark)}
         assert one.process.poll() is None
     finally:
         assert (one.end(), other.end()) == (-signal.SIGKILL, -signal.SIGKILL)
+    servers.close()
     assert one.process.poll() == -signal.SIGKILL
     assert marked(one.family.mark) == []
-
-
-def test_a_worker_with_variables_of_its_own_has_them(servers: Copies) -> None:
-    usual, changed = Worker(servers), Worker(servers, MALLOC_ARENA_MAX="2")
-    try:
-        assert usual.environ().get("MALLOC_ARENA_MAX") == os.environ.get("MALLOC_ARENA_MAX")
-        assert changed.environ().get("MALLOC_ARENA_MAX") == "2"
-    finally:
-        usual.end()
-        changed.end()
-
-
-def test_workers_start_in_the_usual_way_once_their_server_is_gone(servers: Copies) -> None:
-    Worker(servers).end()
-    for process in psutil.Process().children(recursive=True):
-        # Others of this test process may end meanwhile.
-        with suppress(psutil.NoSuchProcess):
-            if any("fork_server" in part for part in process.cmdline()):
-                process.kill()
-    worker = Worker(servers)
-    try:
-        assert not isinstance(worker.process, CopiedProcess)
-        assert psutil.Process(worker.process.pid).ppid() == worker.process.guard.pid
-    finally:
-        worker.end()

@@ -43,18 +43,14 @@ def seeds(kind: str) -> list[int]:
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(home, monkeypatch):
     """An empty folder that is the current one, beside a folder for which nothing is meant."""
-    for name in ("home", "outside", "tmp", "work"):
-        (tmp_path / name).mkdir()
-    for name in list(os.environ):
-        if name.startswith("GIT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    for name in ("outside", "tmp", "work"):
+        (home.parent / name).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(home.parent / "tmp"))
     monkeypatch.setattr(live, "measure", lambda *_: None)
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path
+    monkeypatch.chdir(home.parent / "work")
+    return home.parent
 
 
 @pytest.fixture

@@ -138,21 +138,6 @@ def test_an_interrupted_self_test_has_the_pairs_of_both_halves(repository: Path)
     assert pair["b"]["peak_bytes"] > pair["a"]["peak_bytes"] + worse["hold_bytes"] / 2
 
 
-@pytest.mark.parametrize(
-    ("target", "ref", "message"),
-    [
-        ("spec.yaml", "git:nowhere", "no such branch, tag or commit"),
-        ("new.py:make", "git:HEAD", "new.py does not exist at HEAD"),
-    ],
-)
-def test_a_ref_that_lacks_the_target_is_not_comparable(repository: Path, target: str, ref: str, message: str) -> None:
-    (repository / "new.py").write_text("def make():\n    return None\n")
-    done = run(repository, "gate", target, "--against", ref)
-    assert done.returncode == 6
-    assert message in done.stderr
-    assert done.stdout == ""
-
-
 READS = """import os
 from pathlib import Path
 
@@ -197,37 +182,6 @@ def test_a_function_at_a_ref_reads_and_imports_the_files_of_the_ref(repository: 
     document = json.loads(done.stdout)
     assert document["errors"] == [], done.stderr
     assert (document["a"]["elements_per_batch"], document["b"]["elements_per_batch"]) == (3, 5)
-
-
-CLOSED = """import time
-
-import tensorflow as tf
-
-
-def burn(ms):
-    def work(number):
-        time.sleep(ms / 1000)
-        return number
-
-    return lambda x: tf.numpy_function(work, [x], tf.int64)
-
-
-def base():
-    return tf.data.Dataset.range(100_000).map(burn(2))
-
-
-def slow():
-    return tf.data.Dataset.range(100_000).map(burn(16))
-"""
-
-
-def test_what_functions_close_over_is_measured(repository: Path) -> None:
-    (repository / "w.py").write_text(CLOSED)
-    same = run(repository, "gate", "w.py:base", "--against", "w.py:base", "--json")
-    assert (same.returncode, json.loads(same.stdout)["pairs"]) == (0, []), same.stderr
-    done = run(repository, "gate", "w.py:slow", "--against", "w.py:base", "--max-pairs", "1", "--json")
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert json.loads(done.stdout)["pairs"]
 
 
 INPUT = """import time

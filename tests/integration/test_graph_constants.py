@@ -125,31 +125,6 @@ def test_a_captured_tensor_is_left_out_as_well() -> None:
     assert ops_of(graphs.executed) == ops_of(whole.executed)
 
 
-def test_texts_have_the_bytes_of_their_letters() -> None:
-    words = ["word"] * 50_000
-    numbers = [float(number) for number in range(60_000)]
-    _, constants, _ = seen(
-        lambda: tf.data.Dataset.range(4).map(lambda index: (tf.gather(words, index), tf.gather(numbers, index)))
-    )
-    assert [one["bytes"] for one in constants] == [200_000, 240_000]
-
-
-def test_a_stage_that_is_made_while_a_function_is_traced_has_the_name_of_its_function() -> None:
-    def double(value: Any) -> Any:
-        return value * 2
-
-    @tf.function
-    def build() -> Any:
-        return tf.data.Dataset.range(4).map(double).map(lambda value: value + 1)
-
-    with SourceWatch() as watch:
-        dataset = build()
-    written = reading.read_written(dataset, in_memory=0)
-    places = watch.lines.places(dataset, written)
-    maps = [places[node["id"]] for node in written["nodes"] if node["op"] == "MapDataset"]
-    assert [(place["given"], place["library"]) for place in maps] == [("double", None), (None, None)]
-
-
 def test_small_constants_and_those_outside_of_graphs_are_not_noted() -> None:
     _, constants, _ = seen(lambda: tf.data.Dataset.from_tensor_slices(TABLE).map(lambda row: row + np.ones(250, "f4")))
     assert constants == []

@@ -25,7 +25,6 @@ STATE = {
 INSTALLED = [name for name in layers() if hasattr(tf.keras.layers, name.rpartition(".")[2])]
 IMAGE = {"array": {"shape": [8, 8, 3], "dtype": "float32"}}
 BATCH = {"images": {"array": {"shape": [2, 8, 8, 3]}}, "labels": {"array": {"shape": [2, 4]}}}
-WORDS = {"a": ["x", "y"]}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "height": {"height": 4}, "width": {"width": 4}, "factor": {"factor": 0.5}, "num_bins": {"num_bins": 5},
     "bin_boundaries": {"bin_boundaries": [0.5]}, "mean": {"mean": [0.0, 1.0, 2.0]},
@@ -84,13 +83,3 @@ def test_layers_write_nothing_and_run_no_python(name: str) -> None:
     # TensorFlow shows the graph of a stage's function nowhere else.
     for operation in operations(dataset._map_func.function.graph.as_graph_def()):
         assert operation in STATE or not is_refused(operation), operation
-
-
-def test_training_decides_whether_layers_draw() -> None:
-    dataset = made(
-        IMAGE,
-        {"to_tuple": [None, None]},
-        {"tf.keras.layers.RandomFlip": {"mode": "horizontal", "on": 0, "training": False}},
-    )
-    before, after = next(dataset.repeat(1).as_numpy_iterator())
-    assert (before == after).all()

@@ -26,42 +26,25 @@ def views():
 """
 
 
-def run(folder: Path, function: str) -> dict[str, Any]:
+def owners(folder: Path, function: str) -> dict[str, list[dict[str, Any]]]:
+    """The entries of each owner, which make up the peak together with what is unexplained."""
     (folder / "input.py").write_text(CODE, encoding="utf-8")
     options = ["--step", "simulate:10ms", "--seconds", "0.5", "--no-verify", "--quiet", "--json"]
     done = forked.run(["run", f"input.py:{function}", *options], folder)
     assert done.returncode == 0, done.stderr
-    memory: dict[str, Any] = json.loads(done.stdout)["memory"]
-    return memory
-
-
-def owners(memory: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    memory = json.loads(done.stdout)["memory"]
+    first = memory["ledger"][0]
+    assert sum(entry["bytes"] for entry in memory["ledger"]) + memory["unexplained_bytes"] == memory["peak_bytes"]
+    assert first["owner"] == "runtime"
+    assert first["bytes"] == pytest.approx(memory["baseline_bytes"], rel=0.01)
     found: dict[str, list[dict[str, Any]]] = {}
     for entry in memory["ledger"]:
         found.setdefault(entry["owner"], []).append(entry)
     return found
 
 
-@pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("mixed"), "mixed")
-
-
-@pytest.fixture(scope="module")
-def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("views"), "views")
-
-
-def test_owners_and_the_unexplained_make_up_the_peak(mixed, views):
-    for memory in (mixed, views):
-        total = sum(entry["bytes"] for entry in memory["ledger"]) + memory["unexplained_bytes"]
-        assert total == memory["peak_bytes"]
-        assert memory["ledger"][0]["owner"] == "runtime"
-        assert memory["ledger"][0]["bytes"] == pytest.approx(memory["baseline_bytes"], rel=0.01)
-
-
-def test_buffers_are_the_models_at_their_stages(mixed):
-    found = owners(mixed)
+def test_buffers_are_the_models_at_their_stages(tmp_path: Path) -> None:
+    found = owners(tmp_path, "mixed")
     (shuffle,) = found["shuffle"]
     assert (shuffle["stage"], shuffle["how"]) == ("stages.1", "model")
     assert 90 * 1_200_000 < shuffle["bytes"] < 110 * 1_200_000
@@ -69,19 +52,8 @@ def test_buffers_are_the_models_at_their_stages(mixed):
     assert "source" not in found
 
 
-def test_a_source_is_at_its_stage_and_a_shuffle_of_its_views_takes_nothing(views):
-    found = owners(views)
+def test_a_source_is_at_its_stage_and_a_shuffle_of_its_views_takes_nothing(tmp_path: Path) -> None:
+    found = owners(tmp_path, "views")
     assert {entry["stage"] for entry in found["source"]} == {"source"}
     assert sum(entry["bytes"] for entry in found["source"]) >= 80_000_000
     assert [(entry["bytes"], entry["how"]) for entry in found["shuffle"]] == [(0, "alias")]
-
-
-def test_what_stages_held_is_there_over_time(mixed):
-    series = mixed["series"]
-    lengths = {len(series[key]) for key in ("seconds", "epoch", "live_bytes")} | {
-        len(values) for values in series["stages"].values()
-    }
-    assert len(lengths) == 1
-    assert lengths.pop() >= 1
-    assert series["seconds"] == sorted(series["seconds"])
-    assert "stages.1" in series["stages"]

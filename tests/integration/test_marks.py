@@ -12,8 +12,8 @@ from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.trace.record import marked_feed, to_trace
-from pipeprof.profiles.worker.trace.work import key_of, traced_ops
+from pipeprof.profiles.worker.trace.record import marked_feed
+from pipeprof.profiles.worker.trace.work import traced_ops
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -62,7 +62,7 @@ def pipeline() -> Any:
     )
 
 
-def test_the_same_pipeline_with_marks(watch: CallWatch) -> None:
+def test_the_same_pipeline_with_marks_in_which_every_op_has_its_dataset(watch: CallWatch) -> None:
     dataset = pipeline()
     found = marks_of(dataset)
     assert "mul" in found[0].ambiguous()
@@ -71,12 +71,6 @@ def test_the_same_pipeline_with_marks(watch: CallWatch) -> None:
     wanted = [batch.numpy().tolist() for batch in dataset.take(5)]
     assert [again.next().numpy().tolist() for _ in range(5)] == wanted
 
-
-def test_every_op_has_its_dataset_then(watch: CallWatch) -> None:
-    dataset = pipeline()
-    found = marks_of(dataset)
-    again = marked(dataset, found, watch)
-    assert again is not None
     traced = traced_ops(again, found[0])
     muls = [key for key, seen in traced.work.items() if "Mul" in seen.ops]
     assert len(muls) == 3
@@ -111,17 +105,3 @@ def test_what_was_computed_before_is_not_computed_again(watch: CallWatch) -> Non
     found = marks_of(dataset)
     assert found[0].ambiguous()
     assert marked(dataset, found, watch, stop=False) is None
-
-
-def test_large_sources_are_not_read_again() -> None:
-    dataset = tf.data.Dataset.range(3)
-    feed, size = Feed(dataset), 10**9
-    seen = to_trace(
-        dataset, feed, in_memory=size, room=None, watch=None, again=True, fill_seconds=0.0, stop=lambda: True
-    )
-    assert seen == (feed, None)
-
-
-def test_scopes_of_a_spec_come_first() -> None:
-    assert key_of("stages_1_stages_0/resize/ResizeBilinear", None) == "at:stages.1.stages.0"
-    assert key_of("somewhere/else", None) is None

@@ -86,10 +86,6 @@ def replays(counted: Counted) -> dict[str, tuple[Any, list[str], dict[str, Any],
             numbers(24).map(before).map(slow).batch(4).prefetch(1), ["stages.1", "stages.2"], {},
             [first, second] * 3, {"before": 24},
         ),
-        "every epoch draws anew": (
-            numbers(5).map(before).map(slow).repeat(3), ["stages.1"], {"batches": 5},
-            [0, 1, 2, 3, 4] * 3, {"before": 15},
-        ),
         "concatenated parts have one replay": (
             concatenated, ["stages.1", "stages.3.inputs.1.stages.1", "stages.4.inputs.1.stages.1"],
             {"batches": 1, "per_batch": 4.0}, [first] * 6, {"before": 24},
@@ -167,42 +163,7 @@ def test_elements_of_any_kind_are_replayed() -> None:
     assert found[2][2] == [[0, 1, 2]]
 
 
-@pytest.mark.parametrize(("parallel", "op"), [(None, "MapDataset"), (3, "ParallelMapDatasetV2")])
-def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(parallel: int | None, op: str) -> None:
-    from pipeprof.pipelines.graph.observe.reading import read_written
-
-    dataset = tf.data.Dataset.range(8).map(Counted().stage("slow"), num_parallel_calls=parallel)
-    graph = read_written(replaced(dataset, "stages.0"), in_memory=0)
-    assert next(node["op"] for node in graph["nodes"] if node["id"] == graph["root"]) == op
-
-
-@pytest.mark.parametrize(
-    ("make", "stage", "reason"),
-    [
-        (lambda ds: ds.map(lambda x: x).filter(lambda x: x > 1), "stages.0", "filter after it depends on the values"),
-        (lambda ds: ds.repeat(2), "stages.0", "repeat computes nothing"),
-        (
-            lambda ds: ds.flat_map(lambda _: ds.map(lambda y: y)),
-            "stages.0.stages.0",
-            "stages.0.stages.0: it is inside a function, whose datasets are made anew",
-        ),
-        (lambda ds: ds.filter(lambda x: x > 1), "stages.0", "how many inputs it takes for an output is not known"),
-        (lambda ds: ds.batch(2).unbatch(), "stages.0", "how many of its outputs make a batch is not known"),
-    ],
-)
-def test_what_cannot_be_replayed_is_refused_with_its_reason(make: Any, stage: str, reason: str) -> None:
-    with pytest.raises(CannotChangeError, match=reason):
-        replaced(make(tf.data.Dataset.range(9)), stage)
-
-
 def test_a_replay_holds_no_more_than_it_may() -> None:
     dataset = tf.data.Dataset.range(9).map(lambda x: tf.zeros([1000, 1000]) + tf.cast(x, tf.float32))
     with pytest.raises(CannotChangeError, match="its outputs for 3 batches, 3 of them, hold more than 10 MB"):
         replayed(dataset, Replay(("stages.0",), most_bytes=10_000_000))
-
-
-def test_what_handing_out_a_replay_costs_is_measured() -> None:
-    rows = tf.data.Dataset.range(100).flat_map(lambda x: tf.data.Dataset.range(4).map(lambda y: x + y))
-    cut = Replay(("stages.0",), 3, per_batch=32.0, inputs=1, outputs=4)
-    few = replayed(rows.batch(32), cut).own_seconds
-    assert 0 < few < 1

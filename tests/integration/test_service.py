@@ -151,14 +151,15 @@ stages:
   - map:
       python: targets.py:slow
   - batch: {{batch_size: 8}}
-  - distribute: {{processing_mode: parallel_epochs, service: "{address}", compression: null}}
+  - distribute: {{processing_mode: parallel_epochs, service: "{service}", compression: null{more}}}
   - prefetch: {{buffer_size: 2}}
 """
+LOCAL = f"{SPEC}measure: {{{{workers: 2}}}}\n".format(service="local", more=", job_name: own")
 
 
 def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Cluster, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
-    spec.write_text(SPEC.format(address=cluster.address))
+    spec.write_text(SPEC.format(service=cluster.address, more=""))
     code, profile, said = profiled(tmp_path, "spec.yaml")
     assert code == 0, said
     assert profile.stages is not None
@@ -243,18 +244,6 @@ def test_a_dispatcher_that_is_lost_is_named(made: Cluster, tmp_path: Path) -> No
             made.end(process)
 
     assert f"othing listens at {made.address}" in lost(tmp_path, made.address, lose)
-
-
-LOCAL = """
-version: 1
-source: {range: {stop: 1000}}
-stages:
-  - repeat: {}
-  - map: {python: targets.py:slow}
-  - batch: {batch_size: 8}
-  - distribute: {processing_mode: parallel_epochs, service: local, job_name: own, compression: null}
-measure: {workers: 2}
-"""
 
 
 def test_a_function_gets_the_address_of_the_service_that_is_started_for_it(tmp_path: Path) -> None:

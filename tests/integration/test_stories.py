@@ -52,19 +52,3 @@ def test_documents_show_commands_of_each_kind() -> None:
     programs = {" ".join(command.split()[:2]) for _, commands in BLOCKS.values() for command in commands}
     assert {"pipeprof run", "pipeprof check", "python examples/reloading/counts.py"} <= programs
     assert len(STEADY) >= 8
-
-
-def test_a_block_is_replaced_by_the_parts_that_it_names() -> None:
-    outputs = {
-        "pipeprof run a": "A waits.\n  because  it does\n\nTime\n  1\n\nMemory  7 MiB\n",
-        "pipeprof run b": "B.\n",
-    }
-    block = "<!-- record: {} -->\n```\n$ pipeprof run a\nold\n\n$ pipeprof run b\n```"
-    document = f"# Title\n\n{block.format('verdict, Memory')}\n\n```\n$ pipeprof run c\nstays\n```\n"
-    assert recorder.record(document, outputs.__getitem__) == (
-        "# Title\n\n<!-- record: verdict, Memory -->\n```\n$ pipeprof run a\nA waits.\n  because  it does\n\n"
-        "Memory  7 MiB\n\n$ pipeprof run b\nB.\n```\n\n```\n$ pipeprof run c\nstays\n```\n"
-    )
-    whole = recorder.record(block.format("whole"), outputs.__getitem__)
-    assert "Time\n  1\n\nMemory" in whole
-    assert "old" not in whole

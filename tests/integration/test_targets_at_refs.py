@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,14 +13,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from integration.repositories import begin, commit_all, git
+from integration.repositories import begin, commit_all, embedded_repository, git
 
 from pipeprof.cli.commands import compare as compare_command
 from pipeprof.cli.commands import gate as gate_command
 from pipeprof.cli.main import invoke
 from pipeprof.profiles.git import calls as git_module
-from pipeprof.profiles.git.calls import git_calls
-from pipeprof.profiles.git.tree import check_out
 
 SPEC = "version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n"
 TEXT = 'version: 1\nsource: {TextLineDataset: {filenames: "%s"}}\nstep: none\n'
@@ -30,17 +27,12 @@ READ = 77
 
 
 @pytest.fixture(autouse=True)
-def repository(tmp_path, monkeypatch):
+def repository(home, monkeypatch):
     """An empty repository that is the current folder, below a folder with neighbours."""
-    root = tmp_path / "near" / "work"
+    root = home.parent / "near" / "work"
     root.mkdir(parents=True)
-    (tmp_path / "home").mkdir()
-    (tmp_path / "tmp").mkdir()
-    for name in list(os.environ):
-        if name.startswith("GIT_"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (home.parent / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(home.parent / "tmp"))
     monkeypatch.chdir(root)
     git(root, "init", "-q")
     return root
@@ -63,12 +55,6 @@ def pipeprof(monkeypatch, capsys):
         return code, said.out + said.err
 
     return run
-
-
-@pytest.fixture
-def calls():
-    with git_calls() as calls:
-        yield calls
 
 
 def gate(pipeprof, target="spec.yaml", against="git:main"):
@@ -114,63 +100,37 @@ def test_two_refs_with_the_same_files_pass_unmeasured(repository, pipeprof):
     assert pipeprof("gate", "git:main:train.py:make", "--against", "git:main~1:train.py:make")[0] == READ
 
 
-def dirty(repository):
-    (repository / "config.json").write_text('{"batch": 1}')
+CONFIG = {"config.json": '{"batch": 1}'}
+OF_SUBMODULE = {"sub/config.json": '{"batch": 1}'}
+MODULE = {"json.py": "def load(_):\n    return {'batch': 1}\n"}
+CHANGES: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
+    "not committed": ([], CONFIG, []),
+    "committed": (["checkout -q -b topic"], CONFIG, ["commit -qam more"]),
+    "hidden by assume-unchanged": (["update-index --assume-unchanged config.json"], CONFIG, []),
+    "hidden by skip-worktree": (["update-index --skip-worktree config.json"], CONFIG, []),
+    "a new module": ([], MODULE, []),
+    "an ignored module": ([], {".git/info/exclude": "*.py\n", **MODULE}, []),
+    "another commit of a submodule": ([], OF_SUBMODULE, ["-C sub commit -qam more"]),
+    "a changed submodule": ([], OF_SUBMODULE, []),
+    "no longer tracked": (["rm -q --cached config.json"], CONFIG, []),
+}
+"""Commands of git, what files hold then, and commands of git after that."""
 
 
-def committed(repository):
-    dirty(repository)
-    git(repository, "checkout", "-q", "-b", "topic")
-    commit_all(repository)
-
-
-def hidden_by_assume_unchanged(repository):
-    git(repository, "update-index", "--assume-unchanged", "config.json")
-    dirty(repository)
-
-
-def hidden_by_skip_worktree(repository):
-    git(repository, "update-index", "--skip-worktree", "config.json")
-    dirty(repository)
-
-
-def a_new_module(repository):
-    (repository / "json.py").write_text("def load(_):\n    return {'batch': 1}\n")
-
-
-def an_ignored_module(repository):
-    (repository / ".git" / "info" / "exclude").write_text("*.py\n")
-    a_new_module(repository)
-
-
-def another_commit_of_a_submodule(repository):
-    dirty(repository / "sub")
-    git(repository / "sub", "commit", "-qam", "more")
-
-
-def a_dirty_submodule(repository):
-    dirty(repository / "sub")
-
-
-def no_longer_tracked(repository):
-    git(repository, "rm", "-q", "--cached", "config.json")
-    dirty(repository)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        dirty, committed, hidden_by_assume_unchanged, hidden_by_skip_worktree, a_new_module, an_ignored_module,
-        another_commit_of_a_submodule, a_dirty_submodule, no_longer_tracked,
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("target", ["train.py:make", "spec.yaml"])
 def test_any_file_that_differs_is_measured(change, target, repository, pipeprof, tmp_path):
     inner = begin(tmp_path / "inner", config_json="{}")
     git(repository, "submodule", "add", "-q", str(inner), "sub")
     write_function(repository)
     assert pipeprof("gate", target, "--against", "git:main")[0] == 0
-    change(repository)
+    before, files, after = CHANGES[change]
+    for command in before:
+        git(repository, *command.split())
+    for name, text in files.items():
+        (repository / name).write_text(text)
+    for command in after:
+        git(repository, *command.split())
     assert pipeprof("gate", target, "--against", "git:main")[0] == READ
 
 
@@ -181,27 +141,28 @@ def test_a_document_that_a_spec_reads_is_measured(repository, pipeprof):
     assert pipeprof("gate", "train.py:make", "--against", "git:main")[0] == 0
 
 
-def test_a_function_that_a_ref_lacks_is_named_as_it_was_typed(repository, pipeprof):
+def test_a_ref_that_is_not_there_or_lacks_the_function_is_named_as_it_was_typed(repository, pipeprof):
     write_function(repository)
+    code, said = pipeprof("compare", "spec.yaml", "git:nowhere:spec.yaml")
+    assert (code, "no such branch, tag or commit" in said) == (6, True)
     code, said = pipeprof("compare", "spec.yaml", "git:main:train.py:none")
     assert (code, "no function 'none' in git:main:train.py" in said) == (2, True)
 
 
-def test_two_files_are_two_targets(repository, pipeprof):
+def test_two_files_and_two_functions_are_two_targets(repository, pipeprof):
     write_function(repository)
     for name in ("train.py", "spec.yaml"):
         shutil.copy(repository / name, repository / f"other_{name}")
     assert pipeprof("gate", "train.py:make", "--against", "other_train.py:make")[0] == READ
     assert pipeprof("gate", "spec.yaml", "--against", "other_spec.yaml")[0] == READ
+    (repository / "train.py").write_text(f"{FUNCTION}\n\nother = make\n")
+    assert pipeprof("gate", "train.py:make", "--against", "train.py:other")[0] == READ
 
 
 def test_an_embedded_repository_runs_nothing(repository, pipeprof, tmp_path):
-    for name in ("objects", "refs"):
-        (repository / "specs" / name).mkdir(parents=True)
-        (repository / "specs" / name / "k").touch()
-    (repository / "specs" / "HEAD").write_text("ref: refs/heads/main\n")
-    command = f"id > {tmp_path}/RAN; false"
-    (repository / "specs" / "config").write_text(f'[core]\n bare = false\n worktree = .\n fsmonitor = "{command}"\n')
+    for name, text in embedded_repository(f"id > {tmp_path}/RAN; false").items():
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text(text)
     for name in ("spec.yaml", "specs/spec.yaml"):
         (repository / name).write_text(SPEC)
     commit_all(repository)
@@ -260,58 +221,6 @@ def test_nothing_but_data_is_read_through_a_link_out_of_the_tree(kind, repositor
     assert "link" in said or "is in no git repository" in said
 
 
-def test_data_is_read_through_a_link_that_the_work_tree_has_too(repository, pipeprof, tmp_path):
-    (tmp_path / "datasets").mkdir()
-    (tmp_path / "datasets" / "x.txt").write_text("line\n")
-    (repository / "data").symlink_to("../../datasets")
-    (repository / "spec.yaml").write_text(TEXT % "data/x.txt")
-    commit_all(repository)
-    code, said = gate(pipeprof)
-    assert code == READ, said
-    (repository / "data").unlink()
-    (repository / "data").symlink_to("../../home")
-    (repository / "spec.yaml").write_text(SPEC)
-    code, said = gate(pipeprof)
-    assert code == 6
-    assert "data at git:main is a link out of the tree, to ../../datasets, which the work tree does not have" in said
-
-
-def test_an_object_of_lfs_that_is_not_here_is_no_data(repository, pipeprof):
-    name = hashlib.sha256(b"line\n").hexdigest()
-    (repository / "text").mkdir()
-    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize 5\n"
-    for file in ("a.txt", "b.txt"):
-        (repository / "text" / file).write_text(pointer)
-    (repository / ".gitattributes").write_text("*.txt filter=lfs\n")
-    for file, path in (("spec.yaml", "text/a.txt"), ("glob.yaml", "text/*.txt"), ("other.yaml", "none")):
-        (repository / file).write_text(TEXT % path if path != "none" else SPEC)
-    commit_all(repository)
-    assert gate(pipeprof, "other.yaml")[0] == READ
-    for file in ("spec.yaml", "glob.yaml"):
-        code, said = gate(pipeprof, file)
-        assert code == 6, said
-        assert "text/a.txt at git:main is kept by Git LFS, and its object is not in the local store" in said
-    stored = repository / ".git" / "lfs" / "objects" / name[:2] / name[2:4] / name
-    stored.parent.mkdir(parents=True)
-    stored.write_bytes(b"line\n")
-    assert gate(pipeprof, "glob.yaml")[0] == READ
-
-
-def test_data_in_a_submodule(repository, pipeprof, tmp_path):
-    inner = begin(tmp_path / "inner", x_txt="line\n")
-    git(repository, "submodule", "add", "-q", str(inner), "sub")
-    (repository / "spec.yaml").write_text(TEXT % "sub/x.txt")
-    commit_all(repository)
-    code, said = gate(pipeprof)
-    assert code == READ, said
-    shutil.rmtree(repository / "sub")
-    (repository / "sub").mkdir()
-    (repository / "spec.yaml").write_text(SPEC)
-    code, said = gate(pipeprof)
-    assert code == 6
-    assert "git submodule update --init sub" in said
-
-
 def test_a_function_that_may_read_what_the_ref_has_and_its_tree_has_not(repository, pipeprof):
     (repository / "f.py").write_text("def make():\n    pass\n")
     (repository / "data").symlink_to("/nowhere")
@@ -364,26 +273,6 @@ def test_what_git_does_not_track_is_read_as_data_alone(kind, repository, pipepro
     assert code == 6, said
     assert "is not in git" in said
     assert "root:x" not in said
-
-
-def test_code_is_that_of_the_ref_alone(repository, pipeprof, tmp_path, calls):
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / "helper.py").write_text("VALUE = 1\n")
-    (tmp_path / "lib" / "x.txt").write_text("data\n")
-    (repository / "lib").symlink_to(tmp_path / "lib")
-    (repository / "f.py").write_text("def make():\n    pass\n")
-    commit_all(repository)
-    (repository / "new" / "deep").mkdir(parents=True)
-    (repository / "new" / "deep" / "g.py").write_text("VALUE = 2\n")
-    (repository / "new" / "deep" / "x.txt").write_text("line\n")
-    tree = check_out(calls, "main", repository, calls.folder / "a")
-    assert not (tree.folder / "lib" / "helper.py").exists()
-    assert (tree.folder / "lib" / "x.txt").read_text() == "data\n"
-    assert tree.refusal(tree.folder / "lib" / "x.txt", data=True) is None
-    assert "only data is read there" in (tree.refusal(tree.folder / "lib" / "base.yaml", data=False) or "")
-    assert not (tree.folder / "new" / "deep" / "g.py").exists()
-    assert (tree.folder / "new" / "deep" / "x.txt").read_text() == "line\n"
-    assert gate(pipeprof, "f.py:make")[0] == READ
 
 
 def test_a_submodule_in_the_place_of_a_link_is_not_looked_for_elsewhere(repository, pipeprof, tmp_path):

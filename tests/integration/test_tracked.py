@@ -15,7 +15,6 @@ from unit.conftest import RECORDED
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.recipes import entry_name
 from pipeprof.pipelines.spec.load import load_spec
-from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 
 TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages:\n- batch: {batch_size: 3}\n"
@@ -26,7 +25,6 @@ source: {TextLineDataset: {filenames: "data:rows/*.csv"}}
 
 
 Command = Callable[..., tuple[int, str, str]]
-Recorded = Callable[[str], Profile]
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +39,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return work
 
 
-@pytest.fixture
-def recorded() -> Recorded:
-    return lambda name: load_profile(RECORDED / f"{name}.json")
+def keep(title: str | None = None, path: str = SAVED) -> None:
+    """Save a profile with a proven change."""
+    save(load_profile(RECORDED / "input-bound.json"), proven(CACHE, **({"title": title} if title else {})), path=path)
 
 
 @pytest.fixture
@@ -56,8 +54,8 @@ def pipeprof(capsys: pytest.CaptureFixture[str]) -> Command:
     return call
 
 
-def test_a_committed_profile_is_taken_only_by_its_name(work: Path, pipeprof: Command, recorded: Recorded) -> None:
-    save(recorded("input-bound"), proven(CACHE))
+def test_a_committed_profile_is_taken_only_by_its_name(work: Path, pipeprof: Command) -> None:
+    keep()
     git(work, "add", "spec.yaml")
     assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
     commit_all(work)
@@ -73,21 +71,19 @@ def test_a_committed_profile_is_taken_only_by_its_name(work: Path, pipeprof: Com
     assert pipeprof("fix", "spec.yaml", "--change", f"{SAVED}:1", "--out", "named.yaml")[0] == 0
 
 
-def test_a_profile_of_ones_own_beside_a_committed_one_is_taken(
-    work: Path, pipeprof: Command, recorded: Recorded
-) -> None:
+def test_a_profile_of_ones_own_beside_a_committed_one_is_taken(work: Path, pipeprof: Command) -> None:
     own = SAVED.replace("2026", "2025")
-    save(recorded("input-bound"), proven(CACHE, title="Theirs"))
+    keep("Theirs")
     commit_all(work)
-    save(recorded("input-bound"), proven(CACHE, title="Mine"), path=own)
+    keep("Mine", own)
     os.utime(own, (1, 1))
     assert f"showing {own}" in pipeprof("show")[2]
     assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
 
 
 @pytest.mark.parametrize("how", ["link to the file", "link to the folder"])
-def test_a_committed_profile_behind_a_link_is_one(how: str, work: Path, pipeprof: Command, recorded: Recorded) -> None:
-    save(recorded("input-bound"), proven(CACHE))
+def test_a_committed_profile_behind_a_link_is_one(how: str, work: Path, pipeprof: Command) -> None:
+    keep()
     if how == "link to the file":
         Path(SAVED).rename("other.json")
         Path(SAVED).symlink_to("../other.json")
@@ -99,9 +95,9 @@ def test_a_committed_profile_behind_a_link_is_one(how: str, work: Path, pipeprof
 
 
 def test_where_git_does_not_tell_a_profile_is_taken_only_by_its_name(
-    work: Path, pipeprof: Command, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+    work: Path, pipeprof: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save(recorded("input-bound"), proven(CACHE))
+    keep()
     monkeypatch.setenv("PATH", "/nowhere")
     code, _, errors = pipeprof("fix", "spec.yaml", "--change", "1")
     assert code == 6

@@ -36,10 +36,6 @@ LOOPS = [name for name, pair in PAIRS.items() if pair.get("run") == "loops"]
 FITS = [name for name, pair in PAIRS.items() if pair.get("run") == "fits"]
 
 
-def twin(name: str) -> str:
-    return f"{name}_twin"
-
-
 def run(folder: Path, names: list[str]) -> dict[str, Any]:
     """Run scripts in one process to their end; returns the profile."""
     for file in PLANTED.glob("*.py"):
@@ -82,11 +78,6 @@ def reported(profile: dict[str, Any]) -> list[tuple[str, str, int]]:
     return [(rule, Path(place.get("file", "")).name, place.get("line", 0)) for rule, place in places]
 
 
-def test_every_pair_is_whole() -> None:
-    scripts = {path.stem for path in PLANTED.glob("*.py")} - {"slow"}
-    assert scripts == {*PAIRS, *map(twin, PAIRS)}
-
-
 def test_findings_are_those_of_the_scripts(loops: dict[str, Any], fits: dict[str, Any]) -> None:
     for profile, names in ((loops, LOOPS), (fits, FITS)):
         pairs = [(name, PAIRS[name]) for name in names]
@@ -99,26 +90,14 @@ def test_what_depends_on_no_time_is_found(loops: dict[str, Any], fits: dict[str,
     assert ("waits-for-results", "callback_waits.py", PAIRS["callback_waits"]["line"]) in reported(fits)
 
 
-def test_datasets_built_again(loops: dict[str, Any]) -> None:
+def test_what_the_findings_are_about_is_counted(loops: dict[str, Any], fits: dict[str, Any]) -> None:
     (use,) = uses(loops, "dataset_rebuilt")
     assert (use["datasets"], use["equal"], use["line"]) == (12, True, 16)
     assert 0 < use["build_seconds"] < use["seconds"]
-
-
-def test_traces(loops: dict[str, Any]) -> None:
     assert traces(loops, "retracing") == [40]
-
-
-def test_saves(loops: dict[str, Any]) -> None:
     assert loops["training"]["saves"] == 15
     assert loops["training"]["save_seconds"] > 0
     assert loops["training"]["saver"]["line"] == 15
-
-
-def test_iterators_in_turn(loops: dict[str, Any]) -> None:
     assert [use["together"] for use in uses(loops, "two_consumers")] == [2]
-
-
-def test_validation(fits: dict[str, Any]) -> None:
     assert [use["cached"] for use in uses(fits, "validation_uncached", "validation")] == [False]
     assert fits["training"]["validations"] > 0

@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.reports import rendered
-from pipeprof.profiles.document.store import load_profile
-
 SCRIPT = """
 import time
 import pipeprof
@@ -127,9 +124,3 @@ def test_a_dataset_is_the_main_one_and_an_exception_ends_it(watched: Watched) ->
     assert "ValueError: at the end" in problem["message"]
     assert problem["line"] == SCRIPT.splitlines().index('raise ValueError("at the end")') + 1
     assert watched.err.index("ValueError: at the end") < watched.err.index(f"pipeprof show pipeprof-out/{saved.name}")
-
-
-@pytest.mark.parametrize("name", ["loop.json", "fit.json"])
-def test_its_profiles_can_be_shown(watched: Watched, name: str) -> None:
-    profile = load_profile(watched.folder / name)
-    assert "train.py" in rendered(profile, "html", None)

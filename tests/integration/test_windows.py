@@ -30,12 +30,6 @@ TEXT = np.array([f"row {number}" for number in range(ROWS)])
 
 Window = tuple[int, int, int]
 """Size, shift and stride."""
-SHAPES: dict[str, Window] = {
-    "next to each other": (26, 1, 1),
-    "with gaps": (4, 9, 1),
-    "strided": (5, 2, 3),
-    "of one element": (1, 1, 1),
-}
 
 
 def one_by_one(rows: Any, window: Window, *, drop_first: bool) -> tf.data.Dataset:
@@ -65,23 +59,21 @@ def plain(dataset: tf.data.Dataset) -> list[Any]:
     return [tf.nest.map_structure(lambda part: np.asarray(part).tolist(), one) for one in dataset]
 
 
-KINDS = [FLAT, TEXT, (WIDE, FLAT), {"x": WIDE, "y": FLAT}]
-# Which windows there are depends on the number of rows alone: their kinds are tried with one shape. Few rows are enough
-# for a shape or they are not: the longest shape is tried with fewer than one window, another one with three rows.
-TRIED = [
-    *((name, WIDE) for name in ("next to each other", "with gaps", "of one element")),
-    *(("next to each other", rows) for rows in (WIDE[:30], WIDE[:3])),
-    ("with gaps", WIDE[:3]),
-    *(("strided", rows) for rows in KINDS),
+LONG, WITH_GAPS, STRIDED, SINGLE = (26, 1, 1), (4, 9, 1), (5, 2, 3), (1, 1, 1)
+# Which windows there are depends on the number of rows alone: their kinds are tried with one shape.
+TRIED: list[tuple[Window, Any]] = [
+    *((window, rows) for window in (LONG, WITH_GAPS) for rows in (WIDE, WIDE[:30], WIDE[:3])),
+    (SINGLE, WIDE),
+    *((STRIDED, rows) for rows in (FLAT, TEXT, (WIDE, FLAT), {"x": WIDE, "y": FLAT})),
 ]
 
 
 @pytest.mark.parametrize("drop_first", [True, False])
-@pytest.mark.parametrize(("name", "rows"), TRIED)
-def test_the_windows_are_the_same(name: str, rows: Any, drop_first: bool) -> None:
+@pytest.mark.parametrize(("window", "rows"), TRIED)
+def test_the_windows_are_the_same(window: Window, rows: Any, drop_first: bool) -> None:
     many = len(rows) if isinstance(rows, dict | tuple) else 1
-    before = one_by_one(rows, SHAPES[name], drop_first=drop_first)
-    proposed = proposal(SHAPES[name], many, tuple(rows) if isinstance(rows, dict) else None)
+    before = one_by_one(rows, window, drop_first=drop_first)
+    proposed = proposal(window, many, tuple(rows) if isinstance(rows, dict) else None)
     assert plain(edited(before, *proposed.edits)) == plain(before)
 
 

@@ -42,11 +42,6 @@ def chosen() -> tf.data.Dataset:
     return tf.data.Dataset.choose_from_datasets(sides, _range(2).repeat(9)).batch(4)
 
 
-def sampled_by_weights() -> tf.data.Dataset:
-    weights = tf.data.Dataset.from_tensors([0.4, 0.6]).repeat()
-    return tf.data.Dataset.sample_from_datasets([_range(), _range(7).skip(2)], weights=weights).batch(4)
-
-
 def sampled_of_several_shapes() -> tf.data.Dataset:
     sides = [_range().map(lambda _, size=size: (tf.zeros([size, 3]), size)) for size in (2, 4)]
     return tf.data.Dataset.sample_from_datasets(sides).shuffle(3).prefetch(1)
@@ -91,12 +86,6 @@ def captured() -> tf.data.Dataset:
     return _range(4).flat_map(lambda x: tf.data.Dataset.zip((_range(3).map(lambda y: y + x), other))).batch(4)
 
 
-def numbered_inside() -> tf.data.Dataset:
-    return _range(3).interleave(lambda x: _range(4).take(3).enumerate().map(lambda i, y: i + x * y)).batch(2)
-
-
-def shuffled_as_of_old() -> tf.data.Dataset:
-    return _range(5).apply(tf.data.experimental.shuffle_and_repeat(3, None, 7)).batch(4)
 
 
 def cached() -> tf.data.Dataset:
@@ -122,12 +111,6 @@ def with_options() -> tf.data.Dataset:
 def without_autotune() -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
-    return _range().map(lambda x: x + 1).shuffle(3).with_options(options)
-
-
-def without_parallel_maps() -> tf.data.Dataset:
-    options = tf.data.Options()
-    options.experimental_optimization.map_parallelization = False
     return _range().map(lambda x: x + 1).shuffle(3).with_options(options)
 
 

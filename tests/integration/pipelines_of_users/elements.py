@@ -32,14 +32,6 @@ def unknown_shapes() -> tf.data.Dataset:
     return _rows().map(any_shape)
 
 
-def optionals() -> tf.data.Dataset:
-    return _rows().map(tf.experimental.Optional.from_value)
-
-
-def windows() -> tf.data.Dataset:
-    return _rows().window(3)
-
-
 def nothing_inside() -> tf.data.Dataset:
     return _rows().map(lambda x: (x, None)).batch(3)
 

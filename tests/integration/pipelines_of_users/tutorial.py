@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import enum
 import random
 import sys
 
@@ -15,11 +14,6 @@ parser.add_argument("--batch-size", type=int, default=5)
 OPTIONS = parser.parse_args()
 flags.DEFINE_integer("flowers_repeats", 3, "How often.")
 FLAGS = flags.FLAGS
-
-
-class Split(enum.Enum):
-    TRAIN = "train"
-    EVAL = "eval"
 
 
 class Artificial(tf.data.Dataset):
@@ -47,10 +41,6 @@ class Flowers:
 made_at_import = tf.data.Dataset.range(6).batch(3)
 
 
-def of_split(split: Split, size: int = 2) -> tf.data.Dataset:
-    return tf.data.Dataset.from_tensors(f"{split.name} {size}")
-
-
 def from_options() -> tf.data.Dataset:
     print("command line:", sys.argv[1:], "random:", random.__name__, hasattr(random, "randint"))
     return tf.data.Dataset.range(100).batch(OPTIONS.batch_size).repeat(FLAGS.flowers_repeats)
@@ -58,16 +48,6 @@ def from_options() -> tf.data.Dataset:
 
 def _pairs() -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((tf.zeros([99, 3]), tf.ones([99]))).batch(3).repeat()
-
-
-seen: list[tuple[int, ...]] = []
-
-
-def step_of_two():
-    def step(images: tf.Tensor, labels: tf.Tensor) -> None:
-        seen.append((images.shape[0], labels.shape[0]))
-
-    return _pairs(), step
 
 
 def step_of_three():
@@ -114,7 +94,3 @@ def broken_in_a_function():
 
 def on_a_device():
     return tf.data.Dataset.range(9).batch(3).apply(tf.data.experimental.prefetch_to_device("/cpu:0"))
-
-
-def step(images, labels):
-    del images, labels

@@ -35,10 +35,6 @@ def keras_dataset():
     return Batches()
 
 
-def two_keras_datasets():
-    return Batches(), Batches()
-
-
 def nothing():
     tf.data.Dataset.range(3)
 
@@ -57,10 +53,6 @@ def iterator():
 
 def numpy_iterator():
     return tf.data.Dataset.range(3).as_numpy_iterator()
-
-
-def plain_iterator():
-    return iter([1])
 
 
 def two_datasets():

@@ -34,10 +34,6 @@ def profiled() -> tf.data.Dataset:
     return tf.data.Dataset.range(10**9).map(lambda x: tf.cast(x, tf.float32) * 2).batch(64)
 
 
-def short() -> tf.data.Dataset:
-    return tf.data.Dataset.range(12).shuffle(12).batch(4)
-
-
 def empty() -> tf.data.Dataset:
     return tf.data.Dataset.range(10).filter(lambda x: x < 0)
 

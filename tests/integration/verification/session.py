@@ -30,11 +30,6 @@ stages:
 FINDINGS = {
     "parallel": (SetArgument("stages.0", "map", "num_parallel_calls", 2), "same"),
     "other-batches": (SetArgument("stages.1", "batch", "batch_size", 4), "same"),
-    "other-values": (
-        SetArgument("stages.0", "map", "ops", [{"tf.cast": {"dtype": "int32"}}, "tf.math.square"]),
-        "values",
-    ),
-    "no-such-stage": (SetArgument("stages.9", "map", "num_parallel_calls", 2), "same"),
     "raises": (SetArgument("source", "range", "stop", 0), "same"),
 }
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "input-bound.json"

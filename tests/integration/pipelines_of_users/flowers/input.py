@@ -8,28 +8,10 @@ import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Literal
 
 import tensorflow as tf
 
 from .steps import ending, scaled
-
-
-def train(
-    split: str,
-    size: tuple[int, int] = (4, 4),
-    *,
-    batch_size: int = 2,
-    rate: float | None = None,
-    root: Path = Path(),
-    shuffled: bool = True,
-    kind: Literal["fast", "slow"] = "fast",
-    names: list[str] | None = None,
-) -> tf.data.Dataset:
-    """Its element says what it was given."""
-    given = [split, size, batch_size, rate, root, shuffled, kind, names]
-    return tf.data.Dataset.from_tensors(repr(given)).repeat()
 
 
 def stages() -> tf.data.Dataset:
@@ -134,15 +116,6 @@ def waits(number: tf.Tensor) -> tf.Tensor:
 
 def waiting() -> tf.data.Dataset:
     return tf.data.Dataset.range(99).map(waits)
-
-
-def profiled() -> tf.data.Dataset:
-    """The user's own profiler takes the place of any other in the middle."""
-    dataset = tf.data.Dataset.range(8)  # line: before the profiler
-    sys.setprofile(lambda *_: None)
-    dataset = dataset.map(scaled)
-    sys.setprofile(None)
-    return dataset.batch(2)
 
 
 def talks() -> tf.data.Dataset:
