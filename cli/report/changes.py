@@ -424,6 +424,8 @@ def _none(profile: Profile) -> Iterator[Block]:
             yield Heading("Nothing to change")
     elif done is not None and (why := _why_not_finished(done)):
         yield Heading("Not finished", why)
+    elif ended_before_costs(profile):
+        yield Heading("Not finished", "the script ended before the costs of its stages were read")
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No change found", "whether this is fast enough depends on your step")
     else:
@@ -432,6 +434,13 @@ def _none(profile: Profile) -> Iterator[Block]:
         saved = savable_share(profile) if share is not None else None
         could = f"up to {percent(saved)} of the time could be saved, but " if saved else ""
         yield Heading("No change found", f"{could}{why}")
+
+
+def ended_before_costs(profile: Profile) -> bool:
+    """Whether a script had ended when what its stages cost was to be read, after the measured steps."""
+    codes = {warning.code for warning in profile.warnings}
+    unread = all(stage.inside_ms is None for stage in profile.stages or ())
+    return profile.target.kind == "script" and unread and not codes.isdisjoint({"no-trace", "short-script"})
 
 
 def _why_not_finished(done: Verification) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeprof.cli.command_line import check_limit, recover_options, rerun
-from pipeprof.cli.report.changes import outlook, shows_code, take_command, try_command
+from pipeprof.cli.report.changes import ended_before_costs, outlook, shows_code, take_command, try_command
 from pipeprof.cli.report.units import seconds as in_words
 from pipeprof.cli.values import duration
 from pipeprof.profiles.document.findings import Finding
@@ -146,6 +146,14 @@ def _longer(profile: Profile) -> tuple[str | None, str] | None:
     return rerun(profile, seconds=length, steps=None, soak=None), f"measure longer: {why}"
 
 
+def _shorter(profile: Profile) -> tuple[str | None, str] | None:
+    """Measure for less time where a script had ended before the costs of its stages were read."""
+    if profile.steps is None or not ended_before_costs(profile):
+        return None
+    seconds = max(1, math.floor(profile.steps.seconds / _LONGER))
+    return rerun(profile, seconds=str(seconds)), "a shorter measurement: the script is then still there to be read"
+
+
 def _add_step(profile: Profile) -> tuple[str | None, str] | None:
     """Measure with a step that takes as long as the pipeline takes for a batch: where waiting begins."""
     steps = profile.steps
@@ -214,6 +222,7 @@ _AFTER_RUN: tuple[Row, ...] = (
     _try_open,
     _more_time,
     _allow_writes,
+    _shorter,
     _longer,
     _add_step,
 )

@@ -94,6 +94,8 @@ def change_source(
     calls = {address: call for address, (_, call) in stages.items() if call is not None and call.file in texts}
     files = {name: PythonText(name, text) for name, text in texts.items()}
     _Writer(files, _made_stages(before, after, calls), after.options, function).write()
+    for file in files.values():
+        file.drop_idle_lines()
     found = {name: file.splices for name, file in files.items() if file.splices}
     changed = {name: files[name].spliced() for name in found}
     return ChangedSource({name: texts[name] for name in found}, changed, found)

@@ -138,6 +138,22 @@ class PythonText:
             node = self.parents[node]
         return node
 
+    def drop_idle_lines(self) -> None:
+        """Take out each line of which all calls are taken out: it would give a dataset its own name."""
+        for statement in ast.walk(self.tree):
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as value):
+                    root: ast.expr = value
+                    while isinstance(root, ast.Call) and isinstance(root.func, ast.Attribute):
+                        root = root.func.value
+                    first, last = self.end(root), self.end(statement)
+                    inside = {one for one in self.splices if first <= one.start and one.end <= last}
+                    taken = sum(one.end - one.start for one in inside if not one.text)
+                    alone = self.leads(self.start(statement)) and self.trails(last)
+                    if alone and taken == last - first and isinstance(root, ast.Name) and root.id == name:
+                        whole = TextSplice(self.line_start(self.start(statement)), self.next_line(last), b"")
+                        self.splices = [*(one for one in self.splices if one not in inside), whole]
+
     def spliced(self) -> str:
         """The text with the splices."""
         data, end = self.data, len(self.data) + 1

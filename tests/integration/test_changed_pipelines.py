@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import random
 import runpy
+import subprocess
 import sys
 import weakref
 from collections.abc import Callable
@@ -17,7 +19,15 @@ import tensorflow as tf
 from integration.changed_datasets import BUILDING, edited, first
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
+from pipeprof.pipelines.changes.edits import (
+    InsertStage,
+    MoveStage,
+    PipelineEdit,
+    SetArgument,
+    SetOption,
+    VectoriseMap,
+    to_document,
+)
 from pipeprof.pipelines.changes.in_calls import apply_changes
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 
@@ -298,3 +308,64 @@ def test_a_dataset_that_was_not_seen_being_made_gets_no_change(recording: CallWa
     for dataset in (UNSEEN, UNSEEN.batch(2)):
         with pytest.raises(CannotChangeError, match="was made was not seen"):
             apply_changes(dataset, [[PREFETCH]], recording.calls, BUILDING)
+
+
+ROWS = """\
+import numpy as np
+import tensorflow as tf
+
+
+def pipeline():
+    rows = np.ones([125_000, 400], np.float32)
+    return tf.data.Dataset.from_tensor_slices(rows).map(lambda row: row + 1).batch(10)
+"""
+ALONE = """\
+from rows import pipeline
+
+dataset = pipeline()
+for _ in dataset.take(20):
+    pass
+"""
+TRIAL = """\
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.protocol.options import Options
+from pipeprof.profiles.protocol.turns import TurnRequest, TurnsJob
+from pipeprof.profiles.worker.turns import TurnRun
+
+said, turns = [], iter([TurnRequest("block", 0.0, 12), None])
+send = lambda **changes: said.append(changes)
+channel = SimpleNamespace(send=send, next_turn=lambda: next(turns), stop=Event(), together=nullcontext)
+target = ParsedTarget("function", Path("rows.py"), "pipeline")
+run = TurnRun(Options(target, ["rows.py"], turns=TurnsJob(edits=sys.argv[1:])), channel)
+run.run()
+peaks = [changes["turn"].peak_bytes for changes in said if "turn" in changes]
+print(*peaks)
+"""
+STATUS = """
+import re
+kept, peak = (int(re.search(rf"{name}:\\s+(\\d+)", open("/proc/self/status").read())[1]) for name in ("VmRSS", "VmHWM"))
+print(kept * 1024, peak * 1024)
+"""
+
+
+def test_a_process_of_a_trial_takes_little_more_memory_than_the_pipeline_alone(tmp_path: Path) -> None:
+    (tmp_path / "rows.py").write_text(ROWS, encoding="utf-8")
+
+    def measured(code: str, *edits: PipelineEdit) -> tuple[int, int]:
+        documents = [json.dumps(to_document(edit)) for edit in edits]
+        command = [sys.executable, "-c", code + STATUS, *documents]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+        *peaks, kept, peak = map(int, done.stdout.split())
+        return max([peak, *peaks]), kept
+
+    peak, kept = measured(ALONE)
+    changed_peak, changed_kept = measured(TRIAL, SetArgument("stages.0", "map", "num_parallel_calls", 2), PREFETCH)
+    assert peak > 600e6
+    assert changed_peak - peak < 20e6
+    # The peak comes while the dataset is made: what is held longer shows in what stays, of which 16 MB are modules.
+    assert changed_kept - kept < 40e6

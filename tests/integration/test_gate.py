@@ -211,3 +211,34 @@ def test_a_gate_of_a_function_names_the_line_that_is_likely_the_cause(repository
     slower = r"Failed: time per step ([\d.]+ → [\d.]+ ms, )?[\d.]+× \([\d.]+–[\d.]+\), limit \+3 %"
     assert re.match(slower, first), first
     assert "Likely cause: sleep: 0.001 → 0.008 (input.py:7)" in first, first
+
+
+CLOSED = """import time
+
+import tensorflow as tf
+
+
+def burn(ms):
+    def work(number):
+        time.sleep(ms / 1000)
+        return number
+
+    return lambda x: tf.numpy_function(work, [x], tf.int64)
+
+
+def base():
+    return tf.data.Dataset.range(100_000).map(burn(2))
+
+
+def slow():
+    return tf.data.Dataset.range(100_000).map(burn(16))
+"""
+
+
+def test_what_functions_close_over_is_measured(repository: Path) -> None:
+    (repository / "w.py").write_text(CLOSED)
+    same = run(repository, "gate", "w.py:base", "--against", "w.py:base", "--json")
+    assert (same.returncode, json.loads(same.stdout)["pairs"]) == (0, []), same.stderr
+    done = run(repository, "gate", "w.py:slow", "--against", "w.py:base", "--max-pairs", "1", "--json")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert json.loads(done.stdout)["pairs"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from integration.composite_action import Ended, run_action
 from integration.repositories import begin
 
@@ -314,3 +316,16 @@ def test_what_cannot_be_installed_fails(job: Job) -> None:
     assert "pipeprof could not be installed" in ended.log
     assert ended.summary == ""
     assert not pwned.exists(), pwned.read_text()
+
+
+def test_every_input_and_output_is_documented() -> None:
+    document = yaml.safe_load((ROOT / ACTION / "action.yml").read_text())
+    text = (ROOT / "docs" / "ci.md").read_text()
+    for table, names in (("input", document["inputs"]), ("output", document["outputs"])):
+        (rows,) = re.findall(rf"^\| {table} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+        assert {name for row in rows.splitlines() for name in re.findall(r"`([\w-]+)`", row.split("|")[1])} == set(
+            names
+        )
+    for name, given in document["inputs"].items():
+        if default := given.get("default"):
+            assert f"| `{name}` | `{default}` |" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from pipeprof.cli.commands import compare as compare_command
 from pipeprof.cli.commands import gate as gate_command
 from pipeprof.cli.main import invoke
 from pipeprof.profiles.git import calls as git_module
+from pipeprof.profiles.git.calls import git_calls
+from pipeprof.profiles.git.tree import check_out
 
 SPEC = "version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n"
 TEXT = 'version: 1\nsource: {TextLineDataset: {filenames: "%s"}}\nstep: none\n'
@@ -299,6 +302,84 @@ def test_a_target_that_needs_a_filter_is_named(repository, pipeprof, tmp_path):
     assert code == 6
     assert "a.txt at git:main goes through the filter x, which is not run" in said
     assert not (tmp_path / "RAN").exists()
+
+
+@pytest.fixture
+def calls():
+    with git_calls() as calls:
+        yield calls
+
+
+def test_data_is_read_through_a_link_that_the_work_tree_has_too(repository, pipeprof, tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "x.txt").write_text("line\n")
+    (repository / "data").symlink_to("../../datasets")
+    (repository / "spec.yaml").write_text(TEXT % "data/x.txt")
+    commit_all(repository)
+    code, said = gate(pipeprof)
+    assert code == READ, said
+    (repository / "data").unlink()
+    (repository / "data").symlink_to("../../home")
+    (repository / "spec.yaml").write_text(SPEC)
+    code, said = gate(pipeprof)
+    assert code == 6
+    assert "data at git:main is a link out of the tree, to ../../datasets, which the work tree does not have" in said
+
+
+def test_an_object_of_lfs_that_is_not_here_is_no_data(repository, pipeprof):
+    name = hashlib.sha256(b"line\n").hexdigest()
+    (repository / "text").mkdir()
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{name}\nsize 5\n"
+    for file in ("a.txt", "b.txt"):
+        (repository / "text" / file).write_text(pointer)
+    (repository / ".gitattributes").write_text("*.txt filter=lfs\n")
+    for file, path in (("spec.yaml", "text/a.txt"), ("glob.yaml", "text/*.txt"), ("other.yaml", "none")):
+        (repository / file).write_text(TEXT % path if path != "none" else SPEC)
+    commit_all(repository)
+    assert gate(pipeprof, "other.yaml")[0] == READ
+    for file in ("spec.yaml", "glob.yaml"):
+        code, said = gate(pipeprof, file)
+        assert code == 6, said
+        assert "text/a.txt at git:main is kept by Git LFS, and its object is not in the local store" in said
+    stored = repository / ".git" / "lfs" / "objects" / name[:2] / name[2:4] / name
+    stored.parent.mkdir(parents=True)
+    stored.write_bytes(b"line\n")
+    assert gate(pipeprof, "glob.yaml")[0] == READ
+
+
+def test_data_in_a_submodule(repository, pipeprof, tmp_path):
+    inner = begin(tmp_path / "inner", x_txt="line\n")
+    git(repository, "submodule", "add", "-q", str(inner), "sub")
+    (repository / "spec.yaml").write_text(TEXT % "sub/x.txt")
+    commit_all(repository)
+    code, said = gate(pipeprof)
+    assert code == READ, said
+    shutil.rmtree(repository / "sub")
+    (repository / "sub").mkdir()
+    (repository / "spec.yaml").write_text(SPEC)
+    code, said = gate(pipeprof)
+    assert code == 6
+    assert "git submodule update --init sub" in said
+
+
+def test_code_is_that_of_the_ref_alone(repository, pipeprof, tmp_path, calls):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "helper.py").write_text("VALUE = 1\n")
+    (tmp_path / "lib" / "x.txt").write_text("data\n")
+    (repository / "lib").symlink_to(tmp_path / "lib")
+    (repository / "f.py").write_text("def make():\n    pass\n")
+    commit_all(repository)
+    (repository / "new" / "deep").mkdir(parents=True)
+    (repository / "new" / "deep" / "g.py").write_text("VALUE = 2\n")
+    (repository / "new" / "deep" / "x.txt").write_text("line\n")
+    tree = check_out(calls, "main", repository, calls.folder / "a")
+    assert not (tree.folder / "lib" / "helper.py").exists()
+    assert (tree.folder / "lib" / "x.txt").read_text() == "data\n"
+    assert tree.refusal(tree.folder / "lib" / "x.txt", data=True) is None
+    assert "only data is read there" in (tree.refusal(tree.folder / "lib" / "base.yaml", data=False) or "")
+    assert not (tree.folder / "new" / "deep" / "g.py").exists()
+    assert (tree.folder / "new" / "deep" / "x.txt").read_text() == "line\n"
+    assert gate(pipeprof, "f.py:make")[0] == READ
 
 
 @pytest.fixture

@@ -36,17 +36,18 @@ COPIED = 'in user code:\n\n    File "{0}", line 2, in make  *\n        raise Val
 
 
 def test_frames_go_from_the_outside_to_the_inside_and_causes_come_first(tmp_path):
-    file = tmp_path / "train.py"
-    copied = COPIED.format(file)
-    for text, frames in (
+    copied = COPIED.format(tmp_path / "4.py")
+    cases = (
         ("def f(x):\n    return 1 / x\n\n\ndef make():\n    return f(0)\n", [(6, "make"), (2, "f")]),
         (CAUSED % "error", [(3, "make"), (5, "make")]),
         (CAUSED % "None", [(5, "make")]),
         ("\nimport nothing_of_this_name\n", [(2, "<module>")]),
         # What AutoGraph copies into the text of an error is not repeated.
         (f"def make():\n    raise ValueError({copied!r})\n", [(2, "make")]),
-    ):
-        assert frames_in(file, text) == frames
+    )
+    # Each in a file of its own: Python keeps the lines of a file that it has read.
+    for number, (text, frames) in enumerate(cases):
+        assert frames_in(tmp_path / f"{number}.py", text) == frames
 
 
 def test_a_function_that_tensorflow_calls_is_found_in_the_text_of_the_error(tmp_path):

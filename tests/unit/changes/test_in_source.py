@@ -39,6 +39,9 @@ LINES = HEAD + (
 JOINED = HEAD + (
     "def make():\n    ds = tf.data.Dataset.range(9) \\\n        .map(parse) \\\n        .batch(4)\n    return ds\n"
 )
+CHAINED = HEAD + (
+    "def make():\n    ds = tf.data.Dataset.range(9)\n    ds = ds.map(parse).batch(4)  # both\n    return ds\n"
+)
 INLINE = HEAD + "def make():\n    return tf.data.Dataset.range(9).map(parse).batch(4)\n"
 PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")
 AHEAD = InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.1")
@@ -94,6 +97,7 @@ WRITTEN: dict[str, tuple[str, list[PipelineEdit]]] = {
     "a statement that moves": (STATEMENTS, [FIRST]),
     "a function for whole batches": (LINES, [ROWS]),
     "a statement that goes": (STATEMENTS, [ReplaceStages(("stages.0",))]),
+    "a statement whose two calls go": (CHAINED, [ReplaceStages(("stages.0", "stages.1"))]),
     "an option": (STATEMENTS, [POOL]),
     "two arguments": (STATEMENTS, [SetArgument("stages.1", "batch", *one) for one in SIZES]),
 }

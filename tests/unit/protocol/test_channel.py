@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import signal
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.worker.fakes import in_a_child
 
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import ErrorFrame
@@ -22,25 +21,15 @@ from pipeprof.profiles.protocol.messages import Answer, Warned
 from pipeprof.profiles.protocol.options import Options, StepJob, to_worker
 
 FRAME = ErrorFrame("a.py", 3, "f")
-WARNED = {"warnings": [Warned("a", "b")]}
 DONE = {"done": True}
-
-
-@dataclass
-class Killed:
-    """Calls of `os.killpg`."""
-
-    calls: list[tuple[int, int]] = field(default_factory=list)
-
-    def __call__(self, group: int, number: int) -> None:
-        self.calls.append((group, number))
 
 
 @pytest.fixture
 def killed(monkeypatch):
-    kill = Killed()
-    monkeypatch.setattr(channel.os, "killpg", kill)
-    return kill
+    """Calls of `os.killpg`."""
+    calls: list[tuple[int, int]] = []
+    monkeypatch.setattr(channel.os, "killpg", lambda *group: calls.append(group))
+    return calls
 
 
 @pytest.fixture
@@ -49,19 +38,19 @@ def pipes():
     ends = [*os.pipe(), *os.pipe()]
     yield ends
     for end in ends:
-        try:
+        with contextlib.suppress(OSError):
             os.close(end)
-        except OSError:
-            continue
+
+
+@pytest.fixture
+def worker(pipes):
+    """A worker's end that reads from the first pipe and writes to the second."""
+    return WorkerEnd.open(os.dup(pipes[0]), os.dup(pipes[3]))
 
 
 def worker_end(said: str) -> tuple[WorkerEnd, io.StringIO]:
     out = io.StringIO()
     return WorkerEnd(io.StringIO(said), out), out
-
-
-def sent(out: io.StringIO) -> list[dict]:
-    return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
 def test_the_job_is_the_first_line():
@@ -71,21 +60,28 @@ def test_the_job_is_the_first_line():
     assert not worker.stop.is_set()
 
 
-def test_the_wish_to_stop_sets_the_flag(killed):
-    worker, out = worker_end('{"c":"stop"}\n')
-    worker.answer = Answer
+def fails() -> Answer:
+    msg = "changed while it was read"
+    raise RuntimeError(msg)
+
+
+@pytest.mark.parametrize(
+    ("commands", "answer", "said"),
+    [
+        pytest.param(["stop"], Answer, [], id="the wish to stop"),
+        pytest.param(["look", "look", "stop"], lambda: Answer([FRAME]), [Answer([FRAME])] * 2, id="questions"),
+        pytest.param(["look", "stop"], fails, [Answer()], id="an answer that fails is still an answer"),
+        pytest.param(["look", "stop"], None, [], id="a question before there is an answer"),
+    ],
+)
+def test_commands_are_followed_until_the_parent_is_gone(killed, commands, answer, said):
+    worker, out = worker_end("".join(f'{{"c":"{command}"}}\n' for command in commands))
+    if answer is not None:
+        worker.answer = answer
     worker._hear()
+    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [{"answer": one} for one in said]
     assert worker.stop.is_set()
-    assert sent(out) == []
-    assert killed.calls == [(0, signal.SIGKILL)]
-
-
-def test_questions_are_answered(killed):
-    worker, out = worker_end('{"c":"look"}\n{"c":"look"}\n')
-    worker.answer = lambda: Answer([FRAME])
-    worker._hear()
-    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [{"answer": Answer([FRAME])}] * 2
-    assert killed.calls
+    assert killed == [(0, signal.SIGKILL)]
 
 
 @pytest.mark.parametrize("last", ['{"c":"sto', "garbage\n", "[]\n", '{"d": 1}\n', "\n"])
@@ -93,30 +89,15 @@ def test_a_line_that_the_parents_death_cut_off_does_not_save_the_group(killed, l
     worker, _ = worker_end('{"c":"stop"}\n' + last)
     worker._hear()
     assert worker.stop.is_set()
-    assert killed.calls == [(0, signal.SIGKILL)]
+    assert killed == [(0, signal.SIGKILL)]
 
 
-def test_an_answer_that_fails_is_still_an_answer(killed):
-    def fails() -> Answer:
-        msg = "changed while it was read"
-        raise RuntimeError(msg)
-
-    worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
-    worker.answer = fails
-    worker._hear()
-    assert sent(out) == [{"answer": {"frames": [], "model": None, "measured": None}}]
-    assert worker.stop.is_set()
-    assert killed.calls
-
-
-def test_a_parent_that_no_longer_listens_is_gone(killed, pipes):
-    read, write, theirs, mine = pipes
-    os.write(write, b'{"c":"look"}\n')
-    os.close(theirs)
-    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+def test_a_parent_that_no_longer_listens_is_gone(killed, pipes, worker):
+    os.write(pipes[1], b'{"c":"look"}\n')
+    os.close(pipes[2])
     worker.answer = Answer
     worker._hear()
-    assert killed.calls == [(0, signal.SIGKILL)]
+    assert killed == [(0, signal.SIGKILL)]
 
 
 def test_the_workers_children_do_not_inherit_its_pipes(pipes):
@@ -129,20 +110,7 @@ def test_the_workers_children_do_not_inherit_its_pipes(pipes):
     assert not os.get_inheritable(write)
 
 
-def in_a_child(do) -> int:
-    """Run something in a forked child; its exit status."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            do()
-        finally:
-            os._exit(77)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(pipes):
-    read, write, theirs, mine = pipes
-    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(pipes, worker):
     worker.send()
     assert not worker.is_copy
 
@@ -151,18 +119,15 @@ def test_a_forked_copy_says_nothing_and_ends_and_the_first_process_tells_of_it(p
 
     assert in_a_child(as_copy) == 0
     worker.send(done=True)
-    found = HarnessEnd(write).feed(os.read(theirs, 10_000))
-    alive, forked, done = found
+    alive, forked, done = HarnessEnd(pipes[1]).feed(os.read(pipes[2], 10_000))
     assert (alive, done) == ({}, DONE)
     assert forked["warnings"][0].code == "forked"
 
 
-def test_the_users_own_children_are_no_copies_as_long_as_they_say_nothing(pipes):
-    read, write, theirs, mine = pipes
-    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
+def test_the_users_own_children_are_no_copies_as_long_as_they_say_nothing(pipes, worker):
     assert in_a_child(lambda: None) == 77
     worker.send(done=True)
-    assert HarnessEnd(write).feed(os.read(theirs, 10_000)) == [DONE]
+    assert HarnessEnd(pipes[1]).feed(os.read(pipes[2], 10_000)) == [DONE]
 
 
 @pytest.mark.parametrize("reused", [False, True])
@@ -183,11 +148,9 @@ def test_closed_pipes_end_the_worker_and_files_with_their_numbers_are_not_writte
 
 
 @pytest.mark.usefixtures("killed")
-def test_a_closed_pipe_is_not_taken_for_the_end_of_the_parent(pipes, monkeypatch):
-    read, _, _, mine = pipes
+def test_a_closed_pipe_is_not_taken_for_the_end_of_the_parent(worker, monkeypatch):
     exits = []
     monkeypatch.setattr(channel.os, "_exit", exits.append)
-    worker = WorkerEnd.open(os.dup(read), os.dup(mine))
     os.close(worker._reading.fileno())
     worker._hear()
     assert exits == [channel.CHANNEL_LOST]
@@ -228,11 +191,3 @@ def test_messages_arrive_whole_wherever_the_bytes_are_cut(texts, data):
 )
 def test_garbage_lines_are_dropped(garbage):
     assert HarnessEnd(-1).feed(garbage + b'\n{"done":true}\n') == [DONE]
-
-
-def test_a_question_before_there_is_an_answer_is_passed_over(killed):
-    worker, out = worker_end('{"c":"look"}\n{"c":"stop"}\n')
-    worker._hear()
-    assert worker.stop.is_set()
-    assert sent(out) == []
-    assert len(killed.calls) == 1

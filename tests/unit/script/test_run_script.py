@@ -21,8 +21,7 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
-from pipeprof.profiles.worker.memory_log import SEND_SECONDS, ModelLog
-from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
+from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.script import hooks, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.observer import main_of
@@ -31,7 +30,7 @@ from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
-from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
+from tests.unit.worker.fakes import MS, FakeChannel, FakeTime, in_a_child
 
 TRAIN = ParsedTarget("script", Path("train.py"))
 
@@ -51,15 +50,9 @@ class Run(ScriptRun):
         self.channel = Channel(FakeTime())
         job = Options(TRAIN, ["train.py"], soak=soak, steps=steps, seconds=10.0, step=StepJob(SCRIPT))
         super().__init__(job, self.channel)
-        self._writes.begin = self._reporter.start = lambda: None
+        self._writes.begin = self._reporter.start = self._stop_reporter = self._training = lambda: None
         self.describing, self.described = threading.Event(), threading.Event()
         self.ends: list[str] = []
-
-    def _stop_reporter(self) -> None:
-        pass
-
-    def _training(self) -> Any:
-        return None
 
     def _why_nothing(self) -> str:
         self.describing.set()
@@ -93,7 +86,6 @@ LATER: dict[str, Any] = {
 @pytest.mark.parametrize("name", LATER)
 def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     run = Run()
-
     run._run_script = lambda: int("no")
     waiting = threading.Event()
     monkeypatch.setattr(run._one_end._over, "wait", lambda: (waiting.set(), threading.Event().wait()))
@@ -133,14 +125,7 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     run = watched()
     describing, described = threading.Event(), threading.Event()
     run._stop_reporter = run._training = lambda: None
-
-    def why() -> str:
-        describing.set()
-        assert described.wait(60)
-        run._channel.sent.append("described")
-        return "nothing"
-
-    run._why_nothing = why
+    run._why_nothing = lambda: (describing.set(), described.wait(60), run._channel.send(described=True))
     first = started("first", lambda: run._finish("10 steps"))
     assert describing.wait(60)
     last = started("last", lambda: run.stop("the program", None, lambda: None))
@@ -148,7 +133,7 @@ def test_a_watched_process_goes_on_when_another_thread_has_described() -> None:
     for thread in (first, last):
         thread.join(60)
         assert not thread.is_alive()
-    assert run._channel.sent[-2:] == ["described", {"done": True}]
+    assert run._channel.sent[-2:] == [{"described": True}, {"done": True}]
 
 
 def test_an_interrupt_while_a_watched_process_is_described_is_its_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,14 +156,6 @@ def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(*, failed: bool) 
     (warning,) = run._channel.warned()
     assert warning.code == "short-script"
     assert warning.text.endswith("Let it go on for longer.") is not failed
-
-
-def test_the_end_of_a_call_is_that_call_also_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    reasons: list[str] = []
-    monkeypatch.setattr(ScriptRun, "_finish", lambda _run, reason: reasons.append(reason))
-    for call in (None, "pipeprof.profile"):
-        watched(call)._finish("7 steps")
-    assert reasons == ["7 steps", "pipeprof.profile"]
 
 
 def measuring(**options: Any) -> Run:
@@ -209,13 +186,6 @@ def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it() -> None
     assert run._models is warm
     (warning,) = run.channel.warned()
     assert "soon after the warm-up" in warning.text
-
-
-def test_a_second_of_steps_is_a_measurement() -> None:
-    run = measuring()
-    run._kept, run._window = [rows_of(*[0] * 30)], window([], 1.0)
-    run._take(SimpleNamespace(), rows_of(0))
-    assert not run._kept
 
 
 def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,21 +241,6 @@ def test_costs_of_an_iterator_are_those_of_the_batches_since_it_began(monkeypatc
     assert counts == [132, 140]
 
 
-@pytest.mark.parametrize(("soak", "every"), [(False, SEND_SECONDS), (True, SOAK_SEND_SECONDS)])
-def test_facts_and_steps_are_told_as_often_as_memory(monkeypatch: pytest.MonkeyPatch, soak: bool, every: float) -> None:
-    time, run = FakeTime(), Run(soak=soak)
-    assert run._open("measure", lambda _: None)._partial_ns == 1e9 * every
-    monkeypatch.setattr(run_script, "time", time)
-    run._clock = SimpleNamespace(seconds=0.0)
-    run._script_feed.holder = SimpleNamespace(iterator=object)
-    run._window = window([], 0.0)
-    run._models = run._memory = SimpleNamespace(observe=lambda *_: None, look=lambda *_: None, latest=None)
-    for _ in range(100):
-        run._measured(SimpleNamespace(steps=7))
-        time.pass_ms(1000 * every / 10)
-    assert len(run.channel.of("training")) == 10
-
-
 def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     run, finished = Run(), []
 
@@ -310,12 +265,16 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
 def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "train.py"
     script.write_text("import os\npid = os.fork()\n")
-    run = ScriptRun(Options(TRAIN, [str(script)]), Channel(FakeTime()))
+    monkeypatch.chdir(tmp_path)
+    run = ScriptRun(Options(TRAIN, ["train.py"]), Channel(FakeTime()))
+    # The script may change the folder.
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
-    assert run._why_nothing() == f"{script} finished without iterating over a tf.data dataset"
+    assert run._why_nothing() == "train.py finished without iterating over a tf.data dataset"
     making = "import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n"
     script.write_text(f"{making}def normalize(volume):\n    return volume - 1\ndef make_data(n):\n    return [n]\n")
-    assert run._why_nothing().endswith(f"name it: {script}:make")
+    assert run._why_nothing().endswith("name it: train.py:make")
     run._observer.habits.source = CodePlace(name="Rows", file=str(script), line=9)
     assert f"dataset; its batches come from Rows ({script}:9);" in run._why_nothing()
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=12.3))
@@ -327,31 +286,12 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert run._why_nothing().startswith("train.py:3 takes a batch of a dataset, but no second one:")
 
 
-def test_a_script_that_changed_the_folder_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "train.py").write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
-    monkeypatch.chdir(tmp_path)
-    run = ScriptRun(Options(TRAIN, ["train.py"]), Channel(FakeTime()))
-    (tmp_path / "run").mkdir()
-    monkeypatch.chdir(tmp_path / "run")
-    assert run._why_nothing().endswith("name it: train.py:make")
-
-
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     run = Run()
     run.phase, run.channel.stopped = "measure", stopped
     run._enter("trace")
     assert run.phase == ("measure" if stopped else "trace")
-
-
-def test_what_is_lacking_is_told_in_one_sentence() -> None:
-    run = Run()
-    with run._attempt("no-graph", "The graph could not be read"):
-        run._graphs()
-    run._note_no_trace("Another profiler is running.")
-    graph, trace = (warning.text for warning in run.channel.warned())
-    assert graph == "The graph could not be read: the dataset was gone before the first look at it."
-    assert trace.startswith("No trace: Another profiler is running; times of ops")
 
 
 SECOND = 1_000_000_000
@@ -401,12 +341,10 @@ def test_a_run_ends_where_its_main_dataset_comes_no_more(
 
 def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-
-    class Clock:
-        def __getattr__(self, name: str) -> Any:
-            return lambda *_: calls.append(name)
-
-    monkeypatch.setattr(hooks, "_clock_for", lambda _main: Clock())
+    clock = SimpleNamespace(
+        **{name: lambda *_, name=name: calls.append(name) for name in ("start", "requested", "came", "read")}
+    )
+    monkeypatch.setattr(hooks, "_clock_for", lambda _main: clock)
     monkeypatch.setattr(hooks, "is_enough", lambda count, _seconds: count >= 2)
     run = Run()
     run._main = iterated(run, 3)
@@ -423,17 +361,6 @@ def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.M
         run._observer.asked(iterator)
     assert calls == ["start", "requested", "came", "requested", "came", "read", "10 s"]
     assert run._observer.came is None
-
-
-def in_a_child(do: Any) -> int:
-    """Run something in a forked child; its exit status."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            do()
-        finally:
-            os._exit(77)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_child_that_the_script_forks_is_left_alone() -> None:
@@ -468,16 +395,3 @@ def test_a_child_ends_as_it_does_without_pipeprof(error: BaseException | None, c
         os._exit(40 if not sent else 79)
 
     assert in_a_child(child) == code
-
-
-def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Run()
-
-    def ends(*_arguments: object) -> None:
-        assert run._one_end.claim()
-        sys.exit(0)
-
-    monkeypatch.setattr(script_job, "run_as_main", ends)
-    run.run()
-    assert [warning.code for warning in run.channel.warned()] == ["lost-end"]
-    assert run.exits_normally

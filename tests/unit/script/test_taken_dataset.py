@@ -31,8 +31,11 @@ class EndedError(BaseException):
     pass
 
 
-def ends() -> None:
-    raise EndedError
+def fails(error: BaseException) -> Callable[..., Any]:
+    def fail(*_arguments: Any) -> None:
+        raise error
+
+    return fail
 
 
 class Dataset:
@@ -58,7 +61,7 @@ def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChan
     channel = FakeChannel(FakeTime())
     channel.is_copy = False
     run = _run_of(job(**changes), channel)
-    run._end_process = ends
+    run._end_process = fails(EndedError())
     run._know_sources = run._send_libraries = run._measure_floor = lambda: None
     monkeypatch.setattr(run._memory, "read", lambda _name: None)
     return run, channel
@@ -102,12 +105,7 @@ def test_the_job_is_done_with_the_scripts_dataset_and_the_process_ends(
 
 def test_an_error_is_reported_and_none_of_the_scripts_to_catch(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=REPLAYED, turns=TurnsJob())
-
-    def fails(_self: Any) -> None:
-        msg = "no such file"
-        raise ValueError(msg)
-
-    monkeypatch.setattr(TurnRun, "_run_dataset", fails)
+    monkeypatch.setattr(TurnRun, "_run_dataset", fails(ValueError("no such file")))
     with pytest.raises(EndedError):
         run._give("the dataset", PLACE, "loop")
     assert [raised.message for raised in channel.of("error")] == ["ValueError: no such file"]
@@ -160,21 +158,17 @@ def test_datasets_of_the_script_are_not_kept_alive(monkeypatch: pytest.MonkeyPat
     ("step", "error", "message"),
     [
         ("edit", CannotChangeError(None, "it has no such stage"), "it has no such stage"),
-        ("edit", ValueError("no"), "the changed dataset could not be made: ValueError: no"),
-        ("cardinality", ValueError("no"), "the changed dataset could not be made: ValueError: no"),
+        ("edit", ValueError("no"), "could not be made: ValueError: no"),
+        ("cardinality", ValueError("no"), "could not be made: ValueError: no"),
     ],
 )
 def test_no_error_of_a_change_comes_out_of_the_scripts_loop(
     monkeypatch: pytest.MonkeyPatch, step: str, error: Exception, message: str
 ) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
-
-    def fails(*_arguments: Any) -> None:
-        raise error
-
     changed: Any = Dataset()
-    changed.cardinality = fails
-    edits_into(run, fails if step == "edit" else lambda _: changed)
+    changed.cardinality = fails(error)
+    edits_into(run, fails(error) if step == "edit" else lambda _: changed)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     (said,) = channel.of("error")

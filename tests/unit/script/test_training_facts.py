@@ -95,10 +95,6 @@ def module(name: str, **held: Any) -> ModuleType:
     return made
 
 
-def no_gpu(_kind: str) -> list[Any]:
-    return []
-
-
 @pytest.mark.parametrize(
     ("kind", "modules", "found"),
     [
@@ -116,6 +112,6 @@ def no_gpu(_kind: str) -> list[Any]:
 def test_a_program_on_a_gpu_or_of_jax_does_not_wait_for_its_steps(
     kind: str, modules: list[ModuleType], found: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    modules = [*modules, module("tensorflow", config=SimpleNamespace(list_logical_devices=no_gpu))]
+    modules = [*modules, module("tensorflow", config=SimpleNamespace(list_logical_devices=lambda _: []))]
     monkeypatch.setattr(hooks, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
     assert asynchronous(SimpleNamespace(kind=kind)) == found

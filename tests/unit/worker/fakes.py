@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +34,7 @@ from pipeprof.profiles.protocol.messages import (
     Trace,
     Warned,
 )
-from pipeprof.profiles.protocol.options import Options, StepJob
+from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.worker.steps.loop import Chunk
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.xplane.xplane import NO_STEP, Events
@@ -54,7 +55,6 @@ class Event(NamedTuple):
 
 
 def traced(rows: Iterable[Event]) -> Events:
-    """Events of a trace from rows."""
     rows = list(rows)
     names = list(dict.fromkeys(row.name for row in rows))
     columns = {
@@ -68,7 +68,6 @@ def traced(rows: Iterable[Event]) -> Events:
 
 
 def rows_of(events: Events) -> list[Event]:
-    """The events in rows."""
     columns = (events.thread, events.name, events.start_ps, events.duration_ps, events.step)
     return [
         Event(thread, events.names[name], start, duration, None if step == NO_STEP else step)
@@ -77,11 +76,19 @@ def rows_of(events: Events) -> list[Event]:
 
 
 class FakeTime:
-    """Stands in for the module `time` in the loop and its windows: it only moves when told."""
+    """Stands in for the module `time`, and is the clock of a simulated device: it only moves when told."""
 
-    def __init__(self) -> None:
-        self.ns = 1_000_000 * MS
+    def __init__(self, ns: int = 1_000_000 * MS, late: int = 0) -> None:
+        self.ns, self.late = ns, late
         self.cpu_share = 0.5
+
+    def now(self) -> int:
+        return self.ns
+
+    def sleep_until(self, deadline: int) -> int:
+        if deadline > self.ns:
+            self.ns = deadline + self.late
+        return self.ns
 
     def thread_time_ns(self) -> int:
         return round(self.ns * self.cpu_share)
@@ -113,12 +120,8 @@ class FakeDataset:
     """Epochs of numbered batches: each takes `ms`, and finding out that there are no more takes `end_ms`."""
 
     def __init__(self, time: FakeTime, sizes: list[int], ms: float = 1.0, end_ms: float = 0.0) -> None:
-        self._time = time
-        self._sizes = sizes
-        self._ms = ms
-        self._end_ms = end_ms
-        self.epochs = 0
-        self.given = 0
+        self._time, self._sizes, self._ms, self._end_ms = time, sizes, ms, end_ms
+        self.epochs = self.given = 0
 
     def __iter__(self) -> Iterator[int]:
         size = self._sizes[min(self.epochs, len(self._sizes) - 1)]
@@ -212,19 +215,17 @@ class FakeWorker:
         return self.takes_commands
 
     def read_messages(self) -> list[Changes] | None:
-        try:
+        with suppress(BlockingIOError):
             data = os.read(self.messages, 1 << 16)
-        except BlockingIOError:
-            return []
-        return self._parent.feed(data) if data else None
+            return self._parent.feed(data) if data else None
+        return []
 
     def read_output(self) -> bool:
-        try:
+        with suppress(BlockingIOError):
             data = os.read(self.printed, 1 << 16)
-        except BlockingIOError:
-            return True
-        self.output += data
-        return bool(data)
+            self.output += data
+            return bool(data)
+        return True
 
     def dump_stacks(self) -> None:
         self.stack_dumps += 1
@@ -235,6 +236,17 @@ class FakeWorker:
         if self.returncode is None:
             self.returncode = self.killed_as
         return self.returncode
+
+
+def in_a_child(do: Callable[[], object]) -> int:
+    """Run something in a forked child; its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            do()
+        finally:
+            os._exit(77)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> MemorySample:
@@ -317,16 +329,8 @@ def phase(name: PhaseName) -> Changes:
     return {"phases": [Phase(name=name)]}
 
 
-def phase_end(
-    name: PhaseName,
-    *,
-    seconds: float = 1.0,
-    peak: int | None = None,
-    end_rss: int | None = None,
-    note: str | None = None,
-) -> Changes:
-    ended = Phase(name=name, seconds=seconds, peak_rss_bytes=peak, end_rss_bytes=end_rss, note=note)
-    return {"phases": [ended]}
+def phase_end(name: PhaseName, *, peak: int | None = None, end_rss: int | None = None, **more: Any) -> Changes:
+    return {"phases": [Phase(name=name, peak_rss_bytes=peak, end_rss_bytes=end_rss, **{"seconds": 1.0, **more})]}
 
 
 def beat(steps: int, seconds: float = 1.0) -> Changes:
@@ -371,14 +375,7 @@ def plan(**changes: Any) -> Options:
     values: dict[str, Any] = {
         "target": ParsedTarget("spec", Path("spec.yaml")),
         "command": ["pipeprof", "run", "spec.yaml"],
-        "step": StepJob(),
-        "step_text": "none",
-        "dispatch": None,
         "seconds": 10.0,
-        "steps": None,
-        "warmup_seconds": None,
-        "seed": None,
-        "cold": False,
         "timeout": 120.0,
     }
     return Options(**{**values, **changes})

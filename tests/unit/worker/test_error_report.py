@@ -1,8 +1,9 @@
-"""What was raised, in one sentence and with its place, on texts that TensorFlow and Python really write."""
+"""What was raised, in one sentence and with its place; and how the end of a training script is told."""
 
 from __future__ import annotations
 
 import json
+import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from unit.harness.test_failure import around
+from unit.worker.fakes import observed, phase
 
 from pipeprof import pipelines
 from pipeprof.pipelines.build.pinned import BuildError, pin_errors
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.steps.called import CalledStep
 from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.harness.event_loop import Ended
+from pipeprof.profiles.harness.failure import diagnose
 from pipeprof.profiles.user_frames import innermost_users_frame, users_frame_of_stacks
-from pipeprof.profiles.worker import error_report
-from pipeprof.profiles.worker.ended import LONGEST, essence, first_line
+from pipeprof.profiles.worker import ended, error_report
+from pipeprof.profiles.worker.ended import LONGEST, ProcessExitedError, WriteRefusedError, essence, first_line
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "graphs" / "errors.json").read_text())
 CASES = {one["case"]: one for one in RECORDED}
@@ -27,20 +33,22 @@ STDLIB = f"{sysconfig.get_path('stdlib')}/threading.py"
 TENSORFLOW = f"{sysconfig.get_path('purelib')}/tensorflow/python/data/ops/iterator_ops.py"
 OURS = f"{Path(pipelines.__file__).parent}/build.py"
 
+FORMAT = "Unknown image file format. One of JPEG, JPEG XL, PNG, GIF, BMP, WebP required."
+ZERO = "ZeroDivisionError: integer division or modulo by zero"
+TENSOR = "Could not parse `serialized` as TensorProto, base64: MA=="
+NUMBERS = "Cannot add tensor to the batch: number of elements does not match. Shapes are: [tensor]: [{}], [batch]: [{}]"
 ESSENCES = {
-    "scoped op, fused": "Unknown image file format. One of JPEG, JPEG XL, PNG, GIF, BMP, WebP required.",
-    "named stage": "Unknown image file format. One of JPEG, JPEG XL, PNG, GIF, BMP, WebP required.",
-    "python": "ZeroDivisionError: integer division or modulo by zero",
-    "python, fused": "ZeroDivisionError: integer division or modulo by zero",
-    "inside a function": "ZeroDivisionError: integer division or modulo by zero",
-    "called function": "Could not parse `serialized` as TensorProto, base64: MA==",
-    "called function, fused": "Could not parse `serialized` as TensorProto, base64: MA==",
-    "shapes": "Cannot add tensor to the batch: number of elements does not match. "
-    "Shapes are: [tensor]: [0], [batch]: [1]",
-    "generator": "ZeroDivisionError: integer division or modulo by zero",
+    "scoped op, fused": FORMAT,
+    "named stage": FORMAT,
+    "python": ZERO,
+    "python, fused": ZERO,
+    "inside a function": ZERO,
+    "called function": TENSOR,
+    "called function, fused": TENSOR,
+    "shapes": NUMBERS.format(0, 1),
+    "generator": ZERO,
     "corrupt record": "truncated record at 0' failed with Read less bytes than requested",
-    "two candidates": "Cannot add tensor to the batch: number of elements does not match. "
-    "Shapes are: [tensor]: [1], [batch]: [0]",
+    "two candidates": NUMBERS.format(1, 0),
 }
 
 
@@ -65,36 +73,25 @@ def test_what_is_around_the_cause_is_left_out(text, said):
 
 
 class Unspeakable(Exception):
-    """An error whose own text cannot be had."""
-
-    def __init__(self, raised: type[BaseException] = ValueError) -> None:
-        super().__init__()
-        self.raised = raised
+    """An error whose own text cannot be had: asking for it raises its argument."""
 
     def __str__(self) -> str:
-        raise self.raised
+        raise self.args[0]
 
     __repr__ = __str__
 
 
 @pytest.mark.parametrize("raised", [ValueError, SystemExit, RecursionError])
 def test_an_error_whose_text_raises_is_named(raised):
-    assert first_line(Unspeakable(raised)) == f"Unspeakable: (its __str__ raised {raised.__name__})"
+    said = describe_error(Unspeakable(raised), FakeSample())
+    assert (said.code, said.message) == ("raised", f"Unspeakable: (its __str__ raised {raised.__name__})")
+    assert "Unspeakable" in (said.traceback or "")
     assert first_line(KeyError()) == "KeyError"
     assert first_line(SystemExit(Unspeakable(raised))) == f"sys.exit((its __repr__ raised {raised.__name__}))"
 
 
-def test_the_report_of_such_an_error_has_its_class():
-    said = describe_error(Unspeakable(), FakeSample())
-    assert (said.code, said.message) == ("raised", "Unspeakable: (its __str__ raised ValueError)")
-    assert "Unspeakable" in (said.traceback or "")
-
-
 def test_an_error_that_cannot_be_looked_into_is_still_reported(monkeypatch):
-    def fails(*_arguments):
-        raise MemoryError
-
-    monkeypatch.setattr(error_report, "frames_of_error", fails)
+    monkeypatch.setattr(error_report, "frames_of_error", None)
     assert describe_error(ValueError("a bad record"), FakeSample()).message == "ValueError: a bad record"
     assert describe_error(MemoryError(), FakeSample()).code == "out-of-memory"
 
@@ -115,38 +112,32 @@ def test_the_innermost_frame_of_the_user_is_found():
         (OURS, 5, "build"),
     )
     assert innermost_users_frame(text) == ErrorFrame("/home/me/decode.py", 33, "parse")
-
-
-def test_text_without_frames_has_none():
     assert innermost_users_frame(CASES["shapes"]["text"]) is None
-    assert innermost_users_frame("") is None
-    assert users_frame_of_stacks("") is None
-
-
-def stacks(*threads: tuple[str, list[tuple[str, int, str]]]) -> str:
-    parts = []
-    for title, places in threads:
-        lines = [f"{title} 0x00007f0678a1c6c0 (most recent call first):"]
-        lines += [f'  File "{file}", line {line} in {function}' for file, line, function in places]
-        parts.append("\n".join(lines))
-    return "Fatal Python error: Segmentation fault\n\n" + "\n\n".join(parts)
 
 
 def test_of_dumped_stacks_the_first_frame_of_the_crashed_thread_counts():
-    text = stacks(
-        ("Thread", [("/home/me/other.py", 1, "idle"), (STDLIB, 2, "run")]),
-        ("Current thread", [(STDLIB, 3, "x"), ("/home/me/train.py", 44, "parse"), ("/home/me/train.py", 9, "main")]),
-    )
-    assert users_frame_of_stacks(text) == ErrorFrame("/home/me/train.py", 44, "parse")
+    dumped = f"""Fatal Python error: Segmentation fault
+
+Thread 0x00007f0678a1c6c0 (most recent call first):
+  File "/home/me/other.py", line 1 in idle
+
+Current thread 0x00007f0678a1c6c1 (most recent call first):
+  File "{STDLIB}", line 3 in x
+  File "/home/me/train.py", line 44 in parse
+  File "/home/me/train.py", line 9 in main
+"""
+    assert users_frame_of_stacks(dumped) == ErrorFrame("/home/me/train.py", 44, "parse")
+    assert users_frame_of_stacks("") is None
 
 
 @dataclass
 class FakeSample:
     """As much of a sample as a failure needs."""
 
-    graph: dict[str, Any] | None = None
+    graph: Any = None
     kind: str = "spec"
     places: dict[str, Any] | None = None
+    phase: str = "build"
 
     @property
     def job(self) -> SimpleNamespace:
@@ -157,6 +148,8 @@ class FakeSample:
         return self
 
     def written_graph(self) -> dict[str, Any] | None:
+        if self.graph == "broken":
+            raise AttributeError
         return self.graph
 
     def place_of(self, identity: str) -> dict[str, Any] | None:
@@ -185,35 +178,24 @@ def test_a_stage_of_a_function_keeps_the_users_name():
     assert (said.address, said.words) == ("decode", "decode (map)")
 
 
-@pytest.mark.parametrize(("of", "kind"), [("spec", "spec"), ("python", "pipeline")])
-def test_errors_of_building_know_their_stage(of, kind):
-    error = BuildError("stages.1", "got 3 channels, expected 1", kind=of)
+@pytest.mark.parametrize(
+    ("error", "kind", "code", "message", "address"),
+    [
+        (BuildError("stages.1", "got 3 channels", kind="spec"), "spec", "build", "got 3 channels", "stages.1"),
+        (BuildError("stages.1", "got 3 channels", kind="python"), "pipeline", "build", "got 3 channels", "stages.1"),
+        (UsageError("f.py:make returned a list"), "spec", "target", "f.py:make returned a list", None),
+        (MemoryError(), "pipeline", "out-of-memory", "Python could not allocate memory", None),
+        (MemoryError("Unable to allocate 7 GiB"), "pipeline", "out-of-memory", "Unable to allocate 7 GiB", None),
+    ],
+)
+def test_errors_are_told_apart_by_who_can_mend_them(error, kind, code, message, address):
     said = describe_error(error, FakeSample())
-    assert (said.kind, said.code, said.address) == (kind, "build", "stages.1")
-    assert said.message == "got 3 channels, expected 1"
+    assert (said.kind, said.code, said.message, said.address) == (kind, code, message, address)
 
 
-def test_a_wrong_target_is_the_commands_fault():
-    said = describe_error(UsageError("f.py:make returned a list"), FakeSample())
-    assert (said.kind, said.code, said.message) == ("spec", "target", "f.py:make returned a list")
-
-
-def test_pythons_own_memory_error_is_out_of_memory():
-    assert describe_error(MemoryError(), FakeSample()).message == "Python could not allocate memory"
-    said = describe_error(MemoryError("Unable to allocate 7 GiB"), FakeSample())
-    assert (said.code, said.message) == ("out-of-memory", "Unable to allocate 7 GiB")
-
-
-class OpError(Exception):
-    """As TensorFlow's."""
-
-
-class UnknownOpError(OpError):
-    """As TensorFlow's."""
-
-
-class ResourceExhaustedError(OpError):
-    """As TensorFlow's."""
+OpError = type("OpError", (Exception,), {})
+UnknownOpError = type("UnknownOpError", (OpError,), {})
+ResourceExhaustedError = type("ResourceExhaustedError", (OpError,), {})
 
 
 @pytest.mark.parametrize(
@@ -231,18 +213,6 @@ def test_memory_that_tensorflow_or_a_function_of_its_was_refused_is_out_of_memor
     assert describe_error(raised, FakeSample()).code == code
 
 
-def test_the_frame_is_that_of_the_text_or_else_of_the_traceback(tmp_path):
-    file = tmp_path / "mine.py"
-    file.write_text("def parse():\n    raise ValueError('bad')\n")
-    names: dict[str, Any] = {}
-    exec(compile(file.read_text(), str(file), "exec"), names)
-    with pytest.raises(ValueError, match="bad") as caught:
-        names["parse"]()
-    assert describe_error(caught.value, FakeSample()).frame == ErrorFrame(str(file), 2, "parse")
-    inside = UnknownError(frames(("/home/me/inside.py", 8, "decode")))
-    assert describe_error(inside, FakeSample()).frame == ErrorFrame("/home/me/inside.py", 8, "decode")
-
-
 def raised_by(code: str, file: str = "/home/me/train.py") -> BaseException:
     """What running `code` as the text of a file raises."""
     try:
@@ -250,6 +220,13 @@ def raised_by(code: str, file: str = "/home/me/train.py") -> BaseException:
     except BaseException as error:
         return error
     raise AssertionError
+
+
+def test_the_frame_is_that_of_the_text_or_else_of_the_traceback():
+    raised = raised_by("def parse():\n    raise ValueError('bad')\nparse()")
+    assert describe_error(raised, FakeSample()).frame == ErrorFrame("/home/me/train.py", 2, "parse")
+    inside = UnknownError(frames(("/home/me/inside.py", 8, "decode")))
+    assert describe_error(inside, FakeSample()).frame == ErrorFrame("/home/me/inside.py", 8, "decode")
 
 
 @pytest.mark.parametrize(
@@ -286,8 +263,6 @@ def test_what_the_step_raises_is_not_blamed_on_the_pipeline():
     "text",
     [
         "Intra op parallelism cannot be modified after initialization.",
-        "Visible devices cannot be modified after being initialized",
-        "Physical devices cannot be modified after being initialized",
         "Memory growth must be set before GPUs have been initialized",
     ],
 )
@@ -295,16 +270,6 @@ def test_a_setting_that_comes_too_late_names_the_place_for_it(text):
     said = describe_error(RuntimeError(text), FakeSample())
     assert said.message.startswith(f"RuntimeError: {text} (pipeprof runs TensorFlow before it calls the function")
     assert "(" not in describe_error(RuntimeError("cannot be read"), FakeSample()).message
-
-
-def test_a_graph_that_cannot_be_read_does_not_hide_the_error():
-    class Broken(FakeSample):
-        def written_graph(self):
-            msg = "no graph"
-            raise AttributeError(msg)
-
-    said = describe_error(UnknownError(CASES["named stage"]["text"]), Broken())
-    assert (said.address, said.message) == (None, f"UnknownError: {ESSENCES['named stage']}")
 
 
 def test_a_stage_without_a_name_has_its_address_and_the_line_where_it_was_made():
@@ -318,20 +283,15 @@ def test_a_stage_without_a_name_has_its_address_and_the_line_where_it_was_made()
     assert said.frame == ErrorFrame("/home/me/train.py", 7, "make")
     inner = f'{one["text"]}\n  File "/home/me/decode.py", line 9, in f'
     assert describe_error(UnknownError(inner), sample).frame.file == "/home/me/decode.py"
+    # A graph that cannot be read does not hide the error.
+    said = describe_error(UnknownError(one["text"]), FakeSample("broken"))
+    assert (said.address, said.message) == (None, f"UnknownError: {FORMAT}")
 
 
-class StagingError(Exception):
-    """As AutoGraph names what it raises in place of a class that it cannot create again."""
-
-
-class SchemaError(Exception):
-    def __init__(self, column: str, row: int) -> None:
-        super().__init__(f"column {column} is missing in row {row}")
-
-
-def test_the_users_exception_is_shown_and_not_autographs() -> None:
-    raised = StagingError("in user code:\n\n  File x.py\n\n  SchemaError: column label is missing in row 3")
-    raised.__context__ = SchemaError("label", 3)
+def test_the_users_exception_is_shown_and_not_the_one_that_autograph_makes_of_it() -> None:
+    staging = type("StagingError", (Exception,), {})
+    raised = staging("in user code:\n\n  File x.py\n\n  SchemaError: column label is missing in row 3")
+    raised.__context__ = type("SchemaError", (Exception,), {})("column label is missing in row 3")
     assert first_line(raised) == "SchemaError: column label is missing in row 3"
 
 
@@ -342,3 +302,49 @@ def test_a_sentence_of_our_own_has_no_name_of_a_class() -> None:
         raise gone
     assert pinned.value.message == str(gone)
     assert first_line(ValueError("no")) == "ValueError: no"
+
+
+SCRIPT: Any = FakeSample(kind="script")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise EOFError('EOF when reading a line')", "gives a script no standard input"),
+        (
+            "import argparse\nargparse.ArgumentParser().parse_args(['--epochs'])",
+            "the script's own arguments follow `--`",
+        ),
+    ],
+)
+def test_what_pipeprof_has_to_do_with_an_error(code: str, words: str) -> None:
+    assert words in describe_error(raised_by(code), SCRIPT).message
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (NeverIteratedError("train.py never iterated"), "never-iterated", "Nothing to measure: train.py never"),
+        (WriteRefusedError("train.py:3 would delete a"), "write-before-steps", "Nothing to measure: train.py:3 would"),
+        (ProcessExitedError("os._exit(3)"), "exited", "Your code called exit"),
+        (ValueError("no"), "raised", "The script raised an exception"),
+    ],
+)
+def test_the_sentence_of_an_end(error: BaseException, code: str, words: str) -> None:
+    message = describe_error(error, SCRIPT)
+    failure = diagnose(Ended("exit", 0), observed(phase("build"), message), around(script=True, stages={}))
+    assert failure is not None
+    assert (failure.problem.code, failure.exit_code) == (code, 5)
+    assert failure.problem.message.startswith(words)
+    # Nothing raised these.
+    assert (message.traceback is None) is (code in {"exited", "write-before-steps"})
+
+
+def test_processes_that_would_complain_end_before_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of a pool prints a traceback where the other end of its pipe is gone."""
+    happened: list[object] = []
+    children = [SimpleNamespace(kill=lambda name=name: happened.append(name)) for name in ("one", "two")]
+    monkeypatch.setitem(sys.modules, "multiprocessing", SimpleNamespace(active_children=lambda: children))  # type: ignore[arg-type]
+    monkeypatch.setattr(ended.os, "_exit", happened.append)
+    ended.end_at_once()
+    assert happened == ["one", "two", 0]

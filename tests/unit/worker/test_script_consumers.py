@@ -1,13 +1,18 @@
-"""Folding of a script's iteration: hand-made times, in nanoseconds."""
+"""A script's iteration by hand-made times, in nanoseconds, and what it does in addition to fetching."""
+
+from __future__ import annotations
 
 import itertools
+import threading
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, StepClock
+from pipeprof.profiles.worker.script.observer import Habits
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 
@@ -99,12 +104,9 @@ class TestFit:
         # The first call, which traces, does not count.
         assert (clock.call_ns, clock.calls) == (28 + 28 + 30, 3)
         assert (clock.apart_ns, clock.aparts) == (6, 3)
-
-    def test_a_step_that_found_no_batch_is_none(self):
-        clock = StepClock()
-        folded = fit(clock, a_pass(ended=200), [0, 28, 30, 58, 60], gap=10)
-        assert len(folded) == 2
-        assert folded[-1].end == 60
+        # A step that found no batch is none.
+        folded = fit(StepClock(), a_pass(ended=200), [0, 28, 30, 58, 60], gap=10)
+        assert [reading.end for reading in folded][1:] == [60]
 
     def test_epochs_and_the_time_between_them(self):
         clock = StepClock()
@@ -144,18 +146,6 @@ class TestFit:
         assert sum(fetches) == pytest.approx(19 * 20_000 + 10_000)
         assert fetches[-1] == 20_000
 
-    def test_what_one_look_lacks_the_next_one_gives_back(self):
-        clock, one = StepClock(), a_pass()
-        first = fit(clock, one, [0, 8, 10, 18, 20, 28], gap=12)
-        then = fit(clock, one, [30, 38, 40, 48, 50, 58], gap=8)
-        assert [reading.got - reading.asked for reading in first] == [0, 0]
-        # The gaps were longer than the steps by four, so that of the next three only two are fetches.
-        assert sum(reading.got - reading.asked for reading in then) == pytest.approx(2, abs=1)
-
-    def test_no_model(self):
-        folded = fit(StepClock(), a_pass(), [0, 28, 30, 58, 60], gap=None)
-        assert all(reading.got == reading.asked for reading in folded)
-
 
 class TestConsumer:
     def test_a_loop_is_seen_although_keras_calls_it(self):
@@ -172,16 +162,9 @@ class TestConsumer:
         consumer = Consumer(Place("train.py", 3), "loop")
         first, second = a_pass(began=0, made=1), a_pass(began=1, made=2)
         consumer.passes += [first, second]
+        times_of_two = [10, 16, 16, 22, 24, 30, 30, 36, 38]
         happened = [
-            (first.times, 10),
-            (first.times, 16),
-            (second.times, 16),
-            (second.times, 22),
-            (first.times, 24),
-            (first.times, 30),
-            (second.times, 30),
-            (second.times, 36),
-            (first.times, 38),
+            (one.times, time) for one, time in zip([first, first, second, second] * 3, times_of_two, strict=False)
         ]
         readings = []
         for number, (times, time) in enumerate(happened):
@@ -189,12 +172,8 @@ class TestConsumer:
                 readings += folded_by(consumer, time)
             times.append(time)
         readings += folded_by(consumer, 40)
-        assert [(one.asked, one.got, one.end) for one in readings] == [
-            (10, 16, 16),
-            (16, 22, 24),
-            (24, 30, 30),
-            (30, 36, 38),
-        ]
+        asked = [(one.asked, one.got, one.end) for one in readings]
+        assert asked == [(10, 16, 16), (16, 22, 24), (24, 30, 30), (30, 36, 38)]
         assert consumer.clock.fetch_ns == 24
         assert consumer.clock.first_ns == 6
 
@@ -206,18 +185,27 @@ class TestConsumer:
         folded_by(consumer, 200)
         assert consumer.together == together
 
-    def test_an_iterator_that_ends_beside_one_that_goes_on(self):
+    @pytest.mark.parametrize(
+        ("first", "second", "waits"),
+        [
+            pytest.param(
+                {"times": [10, 16, 24], "ended": 25},
+                {"times": [16, 22, 25, 31, 33, 39]},
+                [(10, 16, 16), (16, 22, 24), (25, 31, 33)],
+                id="one ends beside one that goes on",
+            ),
+            pytest.param(
+                {"times": [10, 16, 20]},
+                {"began": 50, "made": 51, "times": [52, 58, 60]},
+                [(10, 16, 20), (52, 58, 60)],
+                id="a request that failed is not answered by another",
+            ),
+        ],
+    )
+    def test_two_iterators(self, first: dict, second: dict, waits: list):
         consumer = Consumer(Place("train.py", 3), "loop")
-        ends, goes_on = a_pass(times=[10, 16, 24], ended=25), a_pass(times=[16, 22, 25, 31, 33, 39])
-        consumer.passes += [ends, goes_on]
-        readings = folded_by(consumer, 40)
-        assert [(one.asked, one.got, one.end) for one in readings] == [(10, 16, 16), (16, 22, 24), (25, 31, 33)]
-
-    def test_a_request_that_failed_is_not_answered_by_another_iterator(self):
-        consumer = Consumer(Place("train.py", 3), "loop")
-        consumer.passes += [a_pass(times=[10, 16, 20]), a_pass(began=50, made=51, times=[52, 58, 60])]
-        readings = folded_by(consumer, 70)
-        assert [one.got - one.asked for one in readings] == [6, 6]
+        consumer.passes += [a_pass(**first), a_pass(**second)]
+        assert [(one.asked, one.got, one.end) for one in folded_by(consumer, 70)] == waits
 
     def test_a_graph_is_polled(self):
         consumer = Consumer(Place("train.py", 3), "loop")
@@ -229,12 +217,6 @@ class TestConsumer:
         looks.append(folded_by(consumer, 100, lambda _: (model["elements"], model["gaps"])))
         assert [len(look) for look in looks] == [0, 10]
         assert consumer.kind == "graph"
-
-    def test_iterators_that_are_never_asked_are_forgotten(self):
-        consumer = Consumer(Place("train.py", 3), "training")
-        consumer.passes.append(Pass(0, 0, lambda: None))
-        folded_by(consumer, 100)
-        assert consumer.passes == []
 
     @pytest.mark.parametrize(
         ("gone", "iterators", "kept", "again"),
@@ -253,8 +235,103 @@ class TestConsumer:
         assert consumer.is_built_again(kept) is again
 
 
-def test_only_gaps_that_are_new_count():
-    consumer = Consumer(Place("train.py", 3), "training")
-    for gaps, new, mean in (([1, 2, 3], 3, 2000), ([2, 3, 10, 20], 2, 15000), ([2, 3, 10, 20], 0, 15000)):
-        consumer._take_gaps(gaps, new)
-        assert consumer.gap_ns == mean
+MS = 1_000_000
+
+
+class Traced:
+    """A tf.function of a Python function of this file."""
+
+    def __init__(self) -> None:
+        self.python_function = step
+        self.traces = 0
+
+    def experimental_get_tracing_count(self) -> int:
+        return self.traces
+
+
+def step() -> None:
+    """The function that is traced."""
+
+
+@pytest.fixture
+def clock() -> SimpleNamespace:
+    return SimpleNamespace(now=0)
+
+
+@pytest.fixture
+def habits(clock: SimpleNamespace) -> Habits:
+    return Habits(lambda: Place("train.py", 7), lambda: clock.now)
+
+
+def test_the_first_trace_is_every_functions_own(habits: Habits) -> None:
+    function = Traced()
+    for traces, ms in ((1, 900), (1, 2), (2, 300), (3, 200), (3, 8)):
+        function.traces = traces
+        habits.function_returned(function, ms * MS)
+    (use,) = habits.functions
+    assert (use.name, use.calls, use.traces) == ("step", 5, 3)
+    assert use.trace_seconds == pytest.approx(0.5)
+    assert use.seconds == pytest.approx(1.41)
+
+
+def test_functions_made_anew_in_each_step_are_one_that_is_traced_again(habits: Habits) -> None:
+    for _ in range(4):
+        function = Traced()
+        function.traces = 1
+        habits.function_returned(function, 100 * MS)
+    (use,) = habits.functions
+    assert (use.calls, use.traces, use.objects) == (4, 4, 4)
+    assert use.trace_seconds == pytest.approx(0.3)
+
+
+def test_calls_of_other_threads_do_not_count(habits: Habits) -> None:
+    thread = threading.Thread(target=habits.function_returned, args=(Traced(), MS))
+    thread.start()
+    thread.join()
+    assert habits.functions == []
+
+
+def test_a_save_inside_another_is_a_part_of_it(habits: Habits, clock: SimpleNamespace) -> None:
+    for method in ("tensorflow.train.CheckpointManager.save", "tensorflow.train.Checkpoint.write"):
+        habits.saving(method)
+        clock.now += 10 * MS
+    habits.saving("tensorflow.io.gfile.rename")
+    for _ in range(3):
+        clock.now += 10 * MS
+        habits.saved()
+    assert (habits.saves, habits.save_ns) == (1, 50 * MS)
+    assert habits.saver is not None
+    assert (habits.saver.name, habits.saver.line) == ("tensorflow.train.CheckpointManager.save", 7)
+
+
+class Callback:
+    """As that of Keras, whose methods do nothing."""
+
+    def on_batch_end(self) -> None: ...
+
+    def on_train_batch_end(self) -> None: ...
+
+
+def test_callbacks_that_keras_waits_for(habits: Habits) -> None:
+    method = {"on_train_batch_end": lambda _: None}
+    waiting = type("Waiting", (Callback,), method)
+    safe = type("Safe", (Callback,), {**method, "async_safe": True})
+    epochs = type("Epochs", (Callback,), {"on_epoch_end": lambda _: None})
+    # What one was given counts as its method.
+    lambdas = type("LambdaCallback", (Callback,), {})
+    given = lambdas()
+    given.on_train_batch_end = lambda: None
+    habits.began_training([waiting(), safe(), epochs(), waiting(), lambdas(), given])
+    assert [(one.name, one.file) for one in habits.callbacks] == [("Waiting", __file__), ("LambdaCallback", __file__)]
+    assert habits.callbacks[1].line == given.on_train_batch_end.__code__.co_firstlineno
+
+
+def test_sources_are_known_by_their_classes(habits: Habits) -> None:
+    rows = type("Rows", (type("PyDataset", (), {}),), {"__getitem__": lambda _, index: index})()
+    loader = type("DataLoader", (), {"dataset": rows})()
+    habits.takes_from(SimpleNamespace())
+    assert habits.source is None
+    for source in (rows, loader):
+        habits.takes_from(source)
+        assert habits.source is not None
+        assert habits.source.name == "Rows"

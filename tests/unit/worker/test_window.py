@@ -1,9 +1,11 @@
-"""Windows of the step loop: when they look, what they send, and when they are over."""
+"""Windows of the step loop: when they look, what they send, and when they are over; the end of the warm-up."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from unit.worker.fakes import MS, FakeChannel, FakeDataset, FakeTime
@@ -12,8 +14,8 @@ from pipeprof.pipelines.steps.simulated import SimulatedStep, durations
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import Chunk, Feed, drain, follow
-from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
-from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
+from pipeprof.profiles.worker.steps.statistics import EpochStart, StepStatistics
+from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WarmUp, WindowClock
 
 
 @dataclass
@@ -36,15 +38,15 @@ class Bench:
         self.time.pass_ms(self.look_ms)
         return "enough" if len(self.looks) >= self.looks_at_most else None
 
-    def now(self) -> int:
-        return self.time.ns
+    def beside(self, device: bool) -> dict:
+        """Options of a window whose device has just done a step of 5 ms."""
+        return {"device": True, "previous": (self.time.ns - 5 * MS, self.time.ns)} if device else {}
 
-    def sleep_until(self, deadline: int) -> int:
-        self.time.ns = max(self.time.ns, deadline)
-        return self.time.ns
-
-    def step(self, ms: float) -> SimulatedStep:
-        return SimulatedStep(self, durations(ms), "sync")
+    def take(self, window: PhaseWindow, device: bool) -> None:
+        if device:
+            follow(self.feed, SimulatedStep(self.time, durations(5.0), "sync"), window)
+        else:
+            drain(self.feed, window)
 
 
 @pytest.fixture
@@ -84,23 +86,16 @@ def test_the_next_check_is_counted_from_the_end_of_the_last(bench):
     assert window.check_at == on.time.ns + 100 * MS
 
 
-@pytest.mark.parametrize("limit", [1, 99, 100, 101, 250])
-def test_draining_ends_after_exactly_the_steps_asked_for(bench, limit):
-    on = bench([70])
-    window = on.open(steps_limit=limit)
-    drain(on.feed, window)
+@pytest.mark.parametrize(
+    ("limit", "device"), [*((limit, False) for limit in (1, 99, 100, 101, 250)), *((n, True) for n in (1, 14, 15, 40))]
+)
+def test_a_window_ends_after_exactly_the_steps_asked_for(bench, limit, device):
+    on = bench([70], ms=2 if device else 1)
+    window = on.open(steps_limit=limit, **on.beside(device))
+    on.take(window, device)
     assert window.statistics.count == limit
     assert on.feed.next() == limit + 1
     assert window.reason == f"{limit} steps"
-
-
-@pytest.mark.parametrize("limit", [1, 14, 15, 16, 40])
-def test_following_ends_after_exactly_the_steps_asked_for(bench, limit):
-    on = bench([9], ms=2)
-    window = on.open(steps_limit=limit, device=True, previous=(on.time.ns - 5 * MS, on.time.ns))
-    follow(on.feed, on.step(5), window)
-    assert window.statistics.count == limit
-    assert on.feed.next() == limit + 1
 
 
 @pytest.mark.parametrize(("looks", "reason"), [(2, "enough"), (9, "stopped")])
@@ -182,36 +177,13 @@ def test_an_epoch_is_as_long_as_from_the_first_restart_to_the_latest():
 @pytest.mark.parametrize("device", [False, True])
 def test_looks_tell_what_lies_before_the_latest_restart(bench, device):
     on = bench([50], ms=2, end_ms=9)
-    window = on.open(steps_limit=160, device=device, previous=(on.time.ns, on.time.ns) if device else None)
-    if device:
-        follow(on.feed, on.step(5), window)
-    else:
-        drain(on.feed, window)
+    window = on.open(steps_limit=160, **on.beside(device))
+    on.take(window, device)
     starts = [looked.epoch_start for looked in on.looks]
     assert starts[0] is None
-    assert starts[-1].restarts == 3
-    assert starts[-1].steps == 150
-    each = 7 if device else 2
-    assert starts[-1].seconds == pytest.approx((150 * each + 2 * 9 - (5 if device else 0)) / 1000)
-
-
-def test_following_marks_the_step_that_began_an_epoch(bench):
-    on = bench([10], ms=2, end_ms=20)
-    window = on.open(steps_limit=25, device=True, previous=(on.time.ns - 5 * MS, on.time.ns))
-    follow(on.feed, on.step(5), window)
-    assert window.statistics.restarts == 2
-    assert window.statistics.restart_ns == 40 * MS
-    start, end = window.statistics.previous or (0, 0)
-    assert end - start == 5 * MS
-
-
-def test_the_first_reading_alone_only_opens_a_window_with_a_device(bench):
-    on = bench([100], looks=1)
-    window = on.open(device=True)
-    follow(on.feed, on.step(500), window)
-    assert window.statistics.count == 1
-    assert on.looks[0].steps == 2
-    assert on.looks[0].seconds == pytest.approx(0.501)
+    assert (starts[-1].restarts, starts[-1].steps) == (3, 150)
+    assert starts[-1].seconds == pytest.approx((150 * (7 if device else 2) + 2 * 9) / 1000)
+    assert (window.statistics.restarts, window.statistics.restart_ns) == (3, 27 * MS)
 
 
 @pytest.mark.parametrize(("size", "steps"), [(200, {18, 21, 23, 26}), (16, {10, 6})])
@@ -219,15 +191,6 @@ def test_short_epochs_are_looked_at_several_times_but_every_ten_milliseconds_at_
     on = bench([size], ms=1, looks=40)
     drain(on.feed, on.open())
     assert {looked.steps for looked in on.looks[10:] if looked.steps} == steps
-
-
-def test_epochs_that_grow_are_looked_at_less_often_again(bench):
-    on = bench([100, 100, 5000], ms=1, looks=30)
-    drain(on.feed, on.open())
-    assert min(looked.steps for looked in on.looks[:15] if looked.steps) < 20
-    on.looks.clear()
-    drain(on.feed, on.open(steps_limit=6000))
-    assert max(looked.steps for looked in on.looks) == 100
 
 
 @pytest.mark.parametrize(
@@ -242,11 +205,6 @@ def test_a_window_ends_early_when_deleting_ended_iterators_takes_most_of_the_tim
     assert window.look() is over
     words = f"ended early: TensorFlow took {paused_s} s to free finished iterators"
     assert window.reason == (words if over else None)
-
-
-@pytest.mark.parametrize(("seconds", "looks_ns"), [(None, 250), (1, 250), (5, 250), (8, 400), (10, 500), (600, 500)])
-def test_long_windows_are_looked_at_less_often(seconds, looks_ns):
-    assert windows.look_ns(seconds) == looks_ns * MS
 
 
 @pytest.mark.parametrize(("look_ms", "every_ms"), [(0.1, 100), (1, 200), (3, 600), (40, 1000)])
@@ -266,13 +224,6 @@ def test_a_window_whose_looks_are_rare_still_ends_in_time(bench):
     assert window.reason == "2 s"
     assert [looked.steps for looked in on.looks] == [100, 600, 600, 600, 100]
     assert window.statistics.seconds == pytest.approx(2)
-
-
-def test_looks_of_short_epochs_stay_frequent(bench):
-    on = bench([80], looks=40)
-    on.look_ms = 3
-    drain(on.feed, on.open(seconds=3600))
-    assert max(looked.steps for looked in on.looks[20:]) <= 15
 
 
 def test_a_look_does_not_wait_long_for_the_lock_and_leaves_its_interval_as_it_was(bench):
@@ -304,14 +255,101 @@ def test_steps_that_the_loop_has_not_handed_over_are_folded_in_when_asked_for(be
     assert window.statistics.count == 3
 
 
-def test_steps_with_a_device_that_were_not_handed_over_are_folded_in_as_well(bench):
-    on = bench([10])
-    window = on.open(device=True, previous=(0, 0))
-    readings = [StepReading(*[number * 10 * MS] * 6, begins=number == 3) for number in range(1, 4)]
-    window.chunk = Chunk(readings=readings)
-    window.fold()
-    assert (window.statistics.count, window.statistics.restarts) == (3, 1)
-    readings.append(StepReading(*[50 * MS] * 6, begins=True))
-    window.look()
-    assert (window.statistics.count, window.statistics.restarts) == (4, 2)
-    assert window.statistics.seconds == pytest.approx(0.05)
+@pytest.mark.parametrize(
+    ("looks", "steps", "cpu_ns"),
+    [
+        pytest.param([(100, 0), (200, 0), (5_300, 900), (5_400, 900)], 10, 100, id="a validation is no step"),
+        pytest.param([(1_000, 1), (2_000, 2), (3_000, 3)], 30, 3_000, id="with an epoch in every look all counts"),
+        pytest.param([], 0, None, id="without steps nothing is known"),
+    ],
+)
+def test_cpu_time_of_a_scripts_steps_is_that_between_epochs_left_out(monkeypatch, looks, steps, cpu_ns):
+    now = SimpleNamespace(cpu=0, wall=0.0)
+    fake = SimpleNamespace(perf_counter=lambda: now.wall, process_time_ns=lambda: now.cpu)
+    monkeypatch.setattr(windows, "time", fake)
+    clock = WindowClock()
+    for cpu, between in looks:
+        now.cpu, now.wall = cpu, now.wall + 1
+        clock.look(10, between)
+    assert clock.cpu_ns(steps) == cpu_ns
+    assert clock.seconds == len(looks)
+
+
+def offer(warmup: WarmUp, chunks: list[tuple[float, int, float, tuple[float, ...] | None]]) -> tuple[int, str | None]:
+    for n, chunk in enumerate(chunks, 1):
+        if reason := warmup.offer(Looked(*chunk[:3]), chunk[3]):
+            return n, reason
+    return len(chunks), None
+
+
+@pytest.mark.parametrize(
+    ("chunks", "until", "why"),
+    [
+        ([(0.5, 10, 5.0, (2.0,))] * 9, 3, "settled after 1.5 s"),
+        # A parameter that moves holds it open, and step times that still fall.
+        ([(0.5, 10, 5.0, (min(n, 6),)) for n in range(15)], 9, "settled after 4.5 s"),
+        ([(0.5, 10, ms, None) for ms in (20.0, 15.0, 11.0, 10.0, 10.5, 10.2)], 5, "settled after 2.5 s"),
+        # Without tunable parameters it gives up earlier.
+        ([(0.5, 10, 5.0 * 1.5**n, None) for n in range(40)], 10, "not settled after 5 s"),
+        ([(0.5, 10, 5.0, (float(n),)) for n in range(40)], 30, "not settled after 15 s"),
+        # Slow steps need eight to a window.
+        ([(0.2, 1, 200.0, None)] * 40, 24, "settled after 4.8 s"),
+    ],
+)
+def test_it_ends_when_steps_and_parameters_have_settled(chunks: list[Any], until: int, why: str) -> None:
+    assert offer(WarmUp(), chunks) == (until, why)
+
+
+def test_a_fixed_length_is_kept_whatever_happens() -> None:
+    assert offer(WarmUp(1.0), [(0.25, 10, 5.0, (2.0,))] * 9) == (4, "1 s as asked")
+
+
+def epochs(*lengths: float, steps: int = 10, looks: int = 4, tuned: bool = True) -> tuple[float, str | None]:
+    """Epochs of so many seconds whose parameters never rest; returns when the warm-up was over, and why."""
+    warmup, elapsed, start, looked = WarmUp(), 0.0, None, 0
+    for number, length in enumerate(lengths):
+        for _ in range(looks):
+            elapsed += length / looks
+            looked += 1
+            seen = Looked(length / looks, steps // looks, 1e3 * length / steps, start)
+            reason = warmup.offer(seen, (float(looked),) if tuned else None)
+            if reason:
+                return elapsed, reason
+        start = EpochStart(number + 1, (number + 1) * steps, elapsed)
+    return elapsed, None
+
+
+WHOLE = "settled after {:.1f} s: whole epochs took as long as each other"
+
+
+@pytest.mark.parametrize(
+    ("length", "until"),
+    [
+        pytest.param(0.6, 4, id="three epochs after the first"),
+        pytest.param(0.2, 10, id="short ones are taken together"),
+        pytest.param(0.04, 43, id="very short ones too"),
+        pytest.param(2.0, 3, id="of long ones two are enough"),
+    ],
+)
+def test_a_dataset_that_ends_settles_by_whole_epochs(length: float, until: int) -> None:
+    elapsed, reason = epochs(*[length] * 100, steps=8)
+    assert reason == WHOLE.format(elapsed)
+    assert elapsed <= (until + 1) * length + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("lengths", "until", "why"),
+    [
+        pytest.param([3.0, *[0.6] * 20], 5.0, WHOLE, id="the first may take longer"),
+        pytest.param([2.0, 1.5, 1.2, 1.0, 0.8, *[0.6] * 5], 8.45, WHOLE, id="still shorter"),
+        pytest.param([0.6, 1.2] * 40, 15.0, "not settled after 15 s", id="never as long as each other"),
+    ],
+)
+def test_epochs_settle_when_they_take_as_long_as_each_other(lengths: list[float], until: float, why: str) -> None:
+    elapsed, reason = epochs(*lengths)
+    assert reason == why.format(elapsed)
+    assert elapsed == pytest.approx(until, abs=0.31)
+
+
+def test_steady_steps_inside_of_a_long_epoch_settle_as_before() -> None:
+    assert epochs(20.0, looks=40, steps=400, tuned=False)[1] == "settled after 1.5 s"
