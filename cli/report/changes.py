@@ -13,7 +13,7 @@ from pipeprof.cli.report.worth import describe_epoch, describe_kept, describe_pr
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, assignment, goes_into_source
 from pipeprof.profiles.advise.proposal import Redrawn, Semantics
-from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Predicted, Verification
+from pipeprof.profiles.document.findings import FAILED, UNVERIFIED, Finding, Predicted, Verification
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.purposes import TRIES
@@ -76,7 +76,7 @@ def build_changes(profile: Profile, *, full: bool, next_line: str = "") -> Itera
     }
     bounds = profile.verification.bounds if profile.verification is not None else []
     sections = (
-        ("What to change", "measured, with 98 % intervals", by_status["kept"]),
+        ("What to change", "measured: times as fast as now, with 98 % intervals", by_status["kept"]),
         ("Suspected", _how_far(profile, by_status["unverified"]), by_status["unverified"]),
         ("Upper bounds", "if the stage cost nothing: measured with its output stored", by_status["ceiling"]),
     )
@@ -120,7 +120,9 @@ def run_card(
         full=full,
     )
     command = take_command(profile, finding, number)
-    last: list[Block] = [Code(command)] if command and command != hidden else []
+    last: list[Block] = []
+    if command and command != hidden:
+        last = [Code(command, label="as a patch" if command.endswith(".patch") else "")]
     if not command and not full and finding.rule not in WITHOUT_RULE:
         last = [Code(f"pipeprof rules {finding.rule}", label="why" if finding.status != "kept" else "how")]
     return Card(card.title, card.gain, (*card.blocks, *last), number, finding.status)
@@ -232,7 +234,7 @@ def describe_gain(finding: Finding, *, bounded: bool = False) -> str:
         if measured.get("at_limit"):
             return describe_measured(measured)
         at_least = measured.get(AT_LEAST)
-        return f"{ratio_text(measured['low'])} or more" if at_least else f"up to {describe_measured(measured)}"
+        return f"at least {ratio_text(measured['low'])}" if at_least else f"up to {describe_measured(measured)}"
     if finding.unfinished is not None:
         return describe_so_far(finding)
     if predicted is None:
@@ -395,7 +397,10 @@ def _in_vain(profile: Profile, *, full: bool) -> Iterator[Block]:
     done = profile.verification
     rejected = [one for one in profile.findings or () if one.status == "rejected"]
     no_gain = [f"{one.title}: {one.reason}" if one.reason else one.title for one in rejected]
-    lines = [("No gain", [*no_gain, *(done.without_gain if done is not None else ())])]
+    tried = [*no_gain, *(done.without_gain if done is not None else ())]
+    failed = [text for text in tried if f": {FAILED}" in text]
+    lines = [("No gain", [text for text in tried if text not in failed])]
+    lines += [("Fails", [text.replace(f": {FAILED}", ": ") for text in failed])]
     if done is not None:
         groups = [group for group in done.not_tried if full or group.out_of_budget or not done.tried]
         lines += [("Undecided", done.undecided), *((f"Not tried ({one.reason})", one.changes) for one in groups)]

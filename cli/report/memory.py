@@ -74,8 +74,7 @@ def _owners(profile: Profile) -> str:
     shown = [("TensorFlow itself", memory.baseline_bytes), *groups[:_OWNERS]]
     rest = memory.peak_bytes - sum(nbytes for _, nbytes in shown)
     parts = [f"{name} {write(nbytes)}" for name, nbytes in shown]
-    small = "in smaller parts" if any(name == REST for name, _ in shown) else "other"
-    parts += [f"{write(rest)} {small}"] if rest >= _SMALL else []
+    parts += [f"{write(rest)} in smaller parts"] if rest >= _SMALL else []
     return f": {', '.join(parts)}"
 
 

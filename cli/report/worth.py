@@ -84,8 +84,8 @@ def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) 
         # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
         held += f" (the other {size(more_bytes - kept.sample_bytes)}: overhead, batches ahead, memory freed late)"
     if profile.data_size is not None:
-        return f"{held} for this sample; --dataset-size N elements says how much for all of it"
-    return f"{held} {if_it_fits(profile)} (for more: --dataset-size N)"
+        return f"{held} for this sample; --dataset-size SIZE says how much for all of it"
+    return f"{held} {if_it_fits(profile)} (if there is more: --dataset-size SIZE, such as 1.2TB)"
 
 
 def describe_epoch(profile: Profile, finding: Finding) -> str:

@@ -13,6 +13,8 @@ Facts: TypeAlias = dict[str, Any]
 
 UNVERIFIED = "not tried"
 """Reason of a finding whose change was not measured."""
+FAILED = "the edited pipeline "
+"""Begins the reason of a finding whose change made the pipeline fail."""
 
 
 class VerdictDetail(Model):

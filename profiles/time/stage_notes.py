@@ -71,7 +71,8 @@ def model_messages(costs: Costs, executed: StageGraph, *, read: bool) -> list[Me
     """Warn that there is no model, or that some of its time belongs to no stage."""
     if not read:
         why = "" if executed.has("Model") else " (autotune is off)"
-        return [Message(code="stages-no-model", message=f"TensorFlow kept no costs of its stages{why}.")]
+        text = f"TensorFlow's model, which has the costs of the stages, could not be read{why}."
+        return [Message(code="stages-no-model", message=text)]
     total = total_seconds(costs)
     if total and costs.unattributed_seconds / total >= _UNATTRIBUTED_SHARE:
         share = costs.unattributed_seconds / total

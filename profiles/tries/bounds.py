@@ -153,14 +153,14 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     if cpu_ms * steps / (1e3 * seconds) < LIMIT_FROM * cores or (needed is not None and needed <= cores):
         return found
     if needed is not None and step_ms is not None:
-        text = f"then the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "
+        text = f"without it, the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "
         return {**found, "conclusion": f"{text}{significant(needed, 2)} cores; this machine has {cores:g}"}
     # Of the run's own interval: the processes of the race may be faster or slower than it, and have needed more.
     as_it_is = sum(block.seconds for block in others) / max(1, sum(block.steps for block in others))
     interval_ms = run.interval_ms.mean if run is not None else 0.0
     left_ms = interval_ms * seconds / steps / as_it_is if as_it_is else 0.0
     rest = f": the rest takes {milliseconds(cpu_ms)} of CPU per batch" if cpu_ms <= FITS * cores * left_ms else ""
-    return {**found, "conclusion": f"then the cores are the limit{rest}"}
+    return {**found, "conclusion": f"without it, the cores are the limit{rest}"}
 
 
 def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipeprof.profiles.advise.proposal import Proposal, Semantics, different
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.document.findings import Facts, Finding, FixStep, LeftOut, Unfinished, documents_of
+from pipeprof.profiles.document.findings import FAILED, Facts, Finding, FixStep, LeftOut, Unfinished, documents_of
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.purposes import TRIES
@@ -44,7 +44,7 @@ def gain_in_words(change: Interval, *, alone: bool = False) -> str:
 
 def reason_of(result: RaceResult, *, for_memory: bool = False) -> str:
     """Why an entrant is what it is."""
-    before = {"other data": "", "failed": "the edited pipeline ", "refused": "not tried: "}.get(result.status)
+    before = {"other data": "", "failed": FAILED, "refused": "not tried: "}.get(result.status)
     compared = result.compared
     if before is not None or compared is None:
         return f"{before or ''}{result.why or 'too few rounds to decide'}"

@@ -315,7 +315,7 @@ def of_python(stage: Stage) -> str:
         text = f"let {name} give only names or numbers, and make its elements in a map with parallel calls"
         if call_around(stage.op, stage.location):
             # There is no map that the user could write: Keras makes the dataset of what it is given.
-            return f"let {name} compute less; a keras.utils.PyDataset may get workers=2, use_multiprocessing=True"
+            return f"compute less in {name}, or give a keras.utils.PyDataset workers=2, use_multiprocessing=True"
         if held >= _LOCKED_FROM:
             text += f", with TensorFlow's ops: it holds the GIL {percent(held)} of the time"
     elif (stage.blocked_ms_per_batch or 0.0) >= _WAITS_FROM * (stage.active_ms or math.inf) and held < _LOCKED_FROM:

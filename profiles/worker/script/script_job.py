@@ -108,7 +108,7 @@ class ScriptFeed(Feed):
         if main is not None and main.begins_each():
             return None, EACH
         if not self.alive:
-            return None, "the iterator was gone when the script ended"
+            return None, "the script had ended, and its iterator with it"
         return Feed(dataset, iterator=self.iterator), ""
 
 
