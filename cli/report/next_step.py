@@ -9,7 +9,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeprof.cli.command_line import check_limit, recover_options, rerun
-from pipeprof.cli.report.changes import ended_before_costs, outlook, shows_code, take_command, try_command
+from pipeprof.cli.report.changes import (
+    ended_before_costs,
+    outlook,
+    shell_variables,
+    shows_code,
+    take_command,
+    try_command,
+)
 from pipeprof.cli.report.units import seconds as in_words
 from pipeprof.cli.values import duration
 from pipeprof.profiles.document.findings import Finding
@@ -86,7 +93,8 @@ def _take_proven(profile: Profile) -> tuple[str | None, str] | None:
     for number, finding in _proven(profile):
         if (command := take_command(profile, finding, number)) is not None:
             if not command.startswith("pipeprof fix"):
-                return command, f"measures the pipeline with change {number}"
+                by_hand = "" if shell_variables(finding) else "; there is no patch for it: write it by hand"
+                return command, f"measures the pipeline with change {number}{by_hand}"
             return command, f"writes change {number}{' as a patch' if command.endswith('.patch') else ''}"
     return None
 

@@ -34,7 +34,7 @@ class Verdict(Model):
     limit: Limit | None = None
     """The resource that sets the rate; `None` where no measurement shows one."""
     stage: str | None = None
-    """Address of the bottleneck, else of the stage with most of the work; `None` where the verdict names none."""
+    """Address of the bottleneck, else of what has most of the work or is thrown away; `None` where there is none."""
     headspace_share: float | None = None
     """As `headspace.share`."""
     disturbed: bool | None = None

@@ -71,7 +71,9 @@ def conclude(profile: Profile, printed: str = "") -> Verdict:
     made = decide(profile)
     headline, details = _write_verdict(profile, made, printed)
     sentences = [headline, *(f"{detail.label.capitalize()}: {detail.text}." for detail in details)]
-    named = made.limit.groups if made.limit is not None else made.owners
+    named = [group.stage for group in (made.limit.groups if made.limit is not None else made.owners)]
+    if not named and made.dropped is not None:
+        named = [made.dropped.stage]
     lost = lost_cores(profile.contention, profile.host)
     return Verdict(
         headline=headline,
@@ -79,7 +81,7 @@ def conclude(profile: Profile, printed: str = "") -> Verdict:
         sentence=" ".join(sentences),
         bound=made.bound,
         limit="step" if made.bound == "step" else made.limit.limit if made.limit is not None else None,
-        stage=named[0].stage.id if named else None,
+        stage=named[0].id if named else None,
         headspace_share=profile.headspace.share if profile.headspace is not None and made.steps is not None else None,
         disturbed=True if made.disturbed is not None else None if lost is None or made.steps is None else False,
     )

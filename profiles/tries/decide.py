@@ -53,6 +53,8 @@ TOO_WIDE = 0.01
 """Chance of a variance as far above that of the others, below which an entrant has a spread of its own."""
 HOPELESS_FROM = 6
 """Rounds from which an entrant leaves that is so far less than the floor faster; one that is slower, at any look."""
+STILL_WORTH = 1.3
+"""Times as fast: what may be that by its interval is not hopeless, as where one block of three was disturbed."""
 AGAIN_ROUNDS = 2
 """In which a second process of an entrant has to show its gain."""
 _NOTHING = 1e-20
@@ -130,7 +132,7 @@ def _without_gain(one: Comparison, rounds: int) -> Standing:
     if one.falls_short():
         return "no gain"
     least = SPEED_FLOOR if rounds >= HOPELESS_FROM else 0.0
-    return "hopeless" if one.change.mean < least else "open"
+    return "hopeless" if one.change.mean < least and one.change.high < STILL_WORTH else "open"
 
 
 def _alike(rates: Rates) -> dict[str, Sequence[float]]:

@@ -101,7 +101,7 @@ def advice_for(
     """What one can do about a stage, less what was tried without a gain; None where nothing could be less."""
     batches = _may_be_on_batches({stage.id, *twins}, tried)
     name, row = stage_name(stage), traits(stage.op)
-    if row.combines or (row.opens and (_costs_less_than_inside(profile, stage) or _only_reads(profile, stage))):
+    if row.combines or _costs_less_than_inside(profile, stage) or (row.opens and _only_reads(profile, stage)):
         return _of_sides(profile, stage, tried)
     if (text := _of_function(profile, stage, batches=batches)) is not None:
         return Advice(f"Make {name} cheaper", text)

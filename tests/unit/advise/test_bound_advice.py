@@ -58,11 +58,11 @@ def test_the_last_of_some_stages_has_advice_of_its_kind(
 
 
 def test_what_is_not_known_is_no_advice_and_that_on_a_side_names_it(profile: Profile) -> None:
-    profile.stages = [LOAD, stage("source", "zip", 0.01)]
-    for loops, text in ((False, ""), (True, "load: replace its loop by ops on whole tensors")):
-        profile.stages[0] = LOAD.model_copy(update={"loops": loops})
-        found = advice_for(profile, profile.stages[-1])
-        assert (found.text, found.stage is not None) == (text, loops)
+    for op in ("zip", "rejection_resample"):
+        for loops, text in ((False, ""), (True, "load: replace its loop by ops on whole tensors")):
+            profile.stages = [LOAD.model_copy(update={"loops": loops}), stage("source", op, 0.01)]
+            found = advice_for(profile, profile.stages[-1])
+            assert (found.text, found.stage is not None) == (text, loops)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,11 @@ SHARES = {"chunk": 0.24, "tokenize": 0.22, "normalize": 0.2, "pack": 0.16}
         pytest.param([stage(name, share) for name, share in SHARES.items()], "chunk", id="three have most together"),
         pytest.param([stage("chunk", 0.24), stage("tokenize", 0.22)], None, id="two have less than half"),
         pytest.param([stage("a", 0.1), stage("injected.0", 0.9, origin="injected")], None, id="TensorFlow's own"),
+        pytest.param(
+            [stage("stages.0", 0.24), stage("stages.1", 0.22), stage("stages.2", 0.01, op="filter", inputs_each=20.0)],
+            "stages.0",
+            id="two have less than half, and what they make is dropped",
+        ),
     ],
 )
 def test_without_a_limit_the_stages_with_most_work_are_named(stages: list[Stage] | None, named: str | None) -> None:

@@ -91,6 +91,7 @@ def test_what_is_slower_so_far_leaves_and_what_gains_too_little_after_six_rounds
     slower, little = known(-0.01, 0.05), known(0.02, 0.05)
     assert standings({"C1": slower, "C2": little}, 3) == {"C1": "hopeless", "C2": "open"}
     assert standings({"C2": little}, 6, 4) == {"C2": "hopeless"}
+    assert standings({"C1": known(-0.1, 0.4, freedom=2)}, 3) == {"C1": "open"}, "it may still be twice as fast"
 
 
 def test_those_that_left_count_for_the_error_of_all_together() -> None:
