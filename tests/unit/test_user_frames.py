@@ -43,7 +43,7 @@ def test_frames_go_from_the_outside_to_the_inside_and_causes_come_first(tmp_path
         (CAUSED % "None", [(5, "make")]),
         ("\nimport nothing_of_this_name\n", [(2, "<module>")]),
         # What AutoGraph copies into the text of an error is not repeated.
-        (f"def make():\n    raise ValueError({copied!r})\n", [(2, "make")]),
+        (f"def make():\n    raise ValueError(TEXT)\n\n\nTEXT = {copied!r}\n", [(2, "make")]),
     )
     # Each in a file of its own: Python keeps the lines of a file that it has read.
     for number, (text, frames) in enumerate(cases):
