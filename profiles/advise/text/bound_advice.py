@@ -152,8 +152,9 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
         rows = f", or {_ROWS}" if traits(stage.op).combines else ""
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads{rows}"
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
-    text = f"{stage_name(side)}: {text}" if text else ""
-    return Advice(f"Make {name} cheaper", text, stage=side if text else None)
+    if not text:
+        return Advice(f"Make {stage_name(side)} in {name} cheaper", "", stage=side)
+    return Advice(f"Make {name} cheaper", f"{stage_name(side)}: {text}", stage=side)
 
 
 def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:

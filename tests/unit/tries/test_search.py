@@ -123,6 +123,16 @@ def test_a_cache_does_not_come_first_and_is_put_together_with_the_others_apart()
     assert track.raced == [["a", "cache", "b"], ["a+b", "cache+a+b"]]
 
 
+def test_what_was_not_decided_alone_is_tried_with_what_helps() -> None:
+    wide = result(1.05, "undecided")
+    track = MadeUpTrack({"a": 1.5, "b": wide, "a+b": 4.0})
+    assert [one.proposal.change for one in raced_once(track, *map(change, "abc")).joined] == ["a; b"]
+    assert track.raced == [["a", "b", "c"], ["a+b"]]
+    track = MadeUpTrack({"b": wide})
+    raced_once(track, *map(change, "ab"))
+    assert track.raced == [["a", "b"]], "nothing helps"
+
+
 def test_the_time_ends_it_and_what_had_none_is_known() -> None:
     track = MadeUpTrack({"a": 1.5, "b": 1.5}, seconds=25.0)
     found = raced_once(track, *map(change, "abc"))
