@@ -134,7 +134,9 @@ TWINS = {
     "python_loop": drained(
         "of numpy_per_batch: a Python loop per element", "python_loop.yaml", says=only("py-function-gil"), limit="gil"
     ),
-    "records": drained("records parsed one by one", "records.yaml", says=only("parse-in-batches")),
+    "records": drained(
+        "records parsed one by one", "records.yaml", says=only("parse-in-batches"), may_say=only("cache")
+    ),
     "big_table": Case(
         "of slices: 500 MB; memory is spoken of though the device never waits", "big_table.yaml", says=only("big-array")
     ),
