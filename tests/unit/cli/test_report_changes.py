@@ -13,8 +13,8 @@ from pipeprof.cli.report.changes import build_changes, describe_gain, describe_m
 from pipeprof.cli.report.fix import build_ending, build_fix
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
-from pipeprof.profiles.document.findings import Finding, Kept, LeftOut, NotTried, Predicted, Unfinished, Verdict
-from pipeprof.profiles.document.profile import DataSize, Profile
+from pipeprof.profiles.document.findings import FAILED, Finding, Kept, LeftOut, NotTried, Predicted, Unfinished, Verdict
+from pipeprof.profiles.document.profile import DataSize, Message, Profile
 from pipeprof.profiles.wording import NOT_REPRODUCIBLE
 from tests.unit.cli import reports
 from tests.unit.cli.reports import MIB, Golden, Recorded, as_function, by_hand, codes, finding, measured, of
@@ -47,7 +47,10 @@ def profile(recorded: Recorded) -> Profile:
         finding("rejected", title="Move batch up", measured=measured(0.99), reason="no gain: 0.99×"),
     ]  # fmt: skip
     found.verification = reports.verified(
-        without_gain=[f"insert prefetch after stage {number}: no gain: 0.99×" for number in range(3)],
+        without_gain=[
+            *(f"insert prefetch after stage {number}: no gain: 0.99×" for number in range(3)),
+            f"move batch to just before map: {FAILED}raised: TypeError",
+        ],
         undecided=["num_parallel_calls: 1 → 2: cannot tell: 1.30×"],
         bounds=["even without batch no gain: 1.00×", "unknown upper bound of shuffle: few rounds\nshuffle names",
                 "decode: no upper bound: filter\nstore it\ndataset = dataset.map(other)", "x: no upper bound: y"],
@@ -176,6 +179,19 @@ def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Re
         assert (heading.title, rest in heading.rest) == (title, True)
         profile.verdict.disturbed = True
         assert reports.titles(build_changes(profile, full=False)) == ["Nothing found"]
+
+
+def test_a_script_that_ended_before_its_costs_were_read_is_not_finished(recorded: Recorded) -> None:
+    profile = recorded("script-fit")
+    profile.findings, profile.verification = [], None
+    profile.verdict = Verdict(sentence="A.", bound="input", headspace_share=0.4)
+    for stage in profile.stages or ():
+        stage.time_ms_per_batch = stage.cpu_ms_per_batch = None
+    for warned, title, shorter in ((["no-trace"], "Not finished", True), ([], "No change found", False)):
+        profile.warnings = [Message(code=code, message="A.") for code in warned]
+        assert of(Heading, build_changes(profile, full=False))[0].title == title
+        command = next_command(profile, None)
+        assert ("a shorter measurement" in (command.purpose if command is not None else "")) is shorter
 
 
 LEFT_OUT = LeftOut(
