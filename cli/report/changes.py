@@ -120,9 +120,8 @@ def run_card(
         full=full,
     )
     command = take_command(profile, finding, number)
-    last: list[Block] = []
-    if command and command != hidden:
-        last = [Code(command, label="as a patch" if command.endswith(".patch") else "")]
+    label = "as a patch" if command is not None and command.endswith(".patch") else ""
+    last: list[Block] = [Code(command, label=label)] if command and command != hidden else []
     if not command and not full and finding.rule not in WITHOUT_RULE:
         last = [Code(f"pipeprof rules {finding.rule}", label="why" if finding.status != "kept" else "how")]
     return Card(card.title, card.gain, (*card.blocks, *last), number, finding.status)
@@ -399,8 +398,8 @@ def _in_vain(profile: Profile, *, full: bool) -> Iterator[Block]:
     no_gain = [f"{one.title}: {one.reason}" if one.reason else one.title for one in rejected]
     tried = [*no_gain, *(done.without_gain if done is not None else ())]
     failed = [text for text in tried if f": {FAILED}" in text]
-    lines = [("No gain", [text for text in tried if text not in failed])]
-    lines += [("Fails", [text.replace(f": {FAILED}", ": ") for text in failed])]
+    fails = [text.replace(f": {FAILED}", ": ") for text in failed]
+    lines = [("No gain", [text for text in tried if text not in failed]), ("Fails", fails)]
     if done is not None:
         groups = [group for group in done.not_tried if full or group.out_of_budget or not done.tried]
         lines += [("Undecided", done.undecided), *((f"Not tried ({one.reason})", one.changes) for one in groups)]
@@ -443,9 +442,8 @@ def _none(profile: Profile) -> Iterator[Block]:
 
 def ended_before_costs(profile: Profile) -> bool:
     """Whether a script had ended when what its stages cost was to be read, after the measured steps."""
-    codes = {warning.code for warning in profile.warnings}
     unread = all(stage.inside_ms is None for stage in profile.stages or ())
-    return profile.target.kind == "script" and unread and not codes.isdisjoint({"no-trace", "short-script"})
+    return unread and any(warning.code == "script-ended" for warning in profile.warnings)
 
 
 def _why_not_finished(done: Verification) -> str:

@@ -9,14 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeprof.cli.command_line import check_limit, recover_options, rerun
-from pipeprof.cli.report.changes import (
-    ended_before_costs,
-    outlook,
-    shell_variables,
-    shows_code,
-    take_command,
-    try_command,
-)
+from pipeprof.cli.report.changes import ended_before_costs, outlook, shows_code, take_command, try_command
 from pipeprof.cli.report.units import seconds as in_words
 from pipeprof.cli.values import duration
 from pipeprof.profiles.document.findings import Finding
@@ -93,7 +86,7 @@ def _take_proven(profile: Profile) -> tuple[str | None, str] | None:
     for number, finding in _proven(profile):
         if (command := take_command(profile, finding, number)) is not None:
             if not command.startswith("pipeprof fix"):
-                by_hand = "" if shell_variables(finding) else "; there is no patch for it: write it by hand"
+                by_hand = "; there is no patch for it: write it by hand" if command.startswith("pipeprof run") else ""
                 return command, f"measures the pipeline with change {number}{by_hand}"
             return command, f"writes change {number}{' as a patch' if command.endswith('.patch') else ''}"
     return None
@@ -156,7 +149,7 @@ def _longer(profile: Profile) -> tuple[str | None, str] | None:
 
 def _shorter(profile: Profile) -> tuple[str | None, str] | None:
     """Measure for less time where a script had ended before the costs of its stages were read."""
-    if profile.steps is None or not ended_before_costs(profile):
+    if profile.steps is None or profile.steps.seconds <= 1 or not ended_before_costs(profile):
         return None
     seconds = max(1, math.floor(profile.steps.seconds / _LONGER))
     return rerun(profile, seconds=str(seconds)), "a shorter measurement: the script is then still there to be read"

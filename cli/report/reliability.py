@@ -65,8 +65,7 @@ def _doubts(profile: Profile) -> Iterator[str]:
         others = contention.others_cores or 0.0
         crowded |= others >= _TOO_MANY_OTHERS * cores and not cores_were_free(contention, cores)
         if crowded and not disturbed:  # Else the verdict says so.
-            text = "times may be too long; gains compare both sides under it"
-            yield f"other processes used {significant(others, 2)} of {cores:g} cores: {text}"
+            yield f"other processes used {significant(others, 2)} of {cores:g} cores: times may be too long"
         if (contention.steal_share or 0.0) >= _TOO_MUCH_STEAL:
             yield f"the hypervisor took {percent(contention.steal_share or 0.0)} of the CPU time (steal)"
         if steps is not None and (contention.throttled_seconds or 0.0) >= _TOO_MUCH_STEAL * steps.seconds:

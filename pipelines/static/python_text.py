@@ -139,7 +139,7 @@ class PythonText:
         return node
 
     def drop_idle_lines(self) -> None:
-        """Take out each line of which all calls are taken out: it would give a dataset its own name."""
+        """Take out each line of which all calls are taken out, and none comes: it would give a dataset its own name."""
         for statement in ast.walk(self.tree):
             match statement:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as value):
@@ -148,9 +148,11 @@ class PythonText:
                         root = root.func.value
                     first, last = self.end(root), self.end(statement)
                     inside = {one for one in self.splices if first <= one.start and one.end <= last}
-                    taken = sum(one.end - one.start for one in inside if not one.text)
+                    is_idle = sum(one.end - one.start for one in inside) == last - first
+                    has_others = getattr(self.parents[statement], "body", []) != [statement]
                     alone = self.leads(self.start(statement)) and self.trails(last)
-                    if alone and taken == last - first and isinstance(root, ast.Name) and root.id == name:
+                    own = isinstance(root, ast.Name) and root.id == name
+                    if is_idle and not any(one.text for one in inside) and alone and own and has_others:
                         whole = TextSplice(self.line_start(self.start(statement)), self.next_line(last), b"")
                         self.splices = [*(one for one in self.splices if one not in inside), whole]
 

@@ -72,8 +72,7 @@ def conclude(profile: Profile, printed: str = "") -> Verdict:
     headline, details = _write_verdict(profile, made, printed)
     sentences = [headline, *(f"{detail.label.capitalize()}: {detail.text}." for detail in details)]
     named = [group.stage for group in (made.limit.groups if made.limit is not None else made.owners)]
-    if not named and made.dropped is not None:
-        named = [made.dropped.stage]
+    named = named or ([made.dropped.stage] if made.dropped is not None else [])
     lost = lost_cores(profile.contention, profile.host)
     return Verdict(
         headline=headline,

@@ -145,9 +145,9 @@ class OneRace:
         for one in self.tried if lasting and not self._reaches_all(lasting) else ():
             change, proposal = one.result.change, one.proposal
             is_open = one.result.status == "undecided" and change is not None and change.high > 1
-            alone = not one.contender.is_bound and proposal.rule != COMBINED
-            parts = that_go_together([*lasting, one]) if is_open and alone else []
-            if one in parts and len(parts) > 1 and not (proposal.caches or proposal.for_memory):
+            is_other = one.contender.is_bound or proposal.rule == COMBINED or proposal.caches or proposal.for_memory
+            parts = that_go_together([*lasting, one]) if is_open and not is_other else []
+            if one in parts and len(parts) > 1:
                 first, *others = (part.proposal.title for part in parts)
                 title = listed([first, *(f"{other[:1].lower()}{other[1:]}" for other in others)])
                 yield together([part.proposal for part in parts], title)

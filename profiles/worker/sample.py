@@ -431,8 +431,8 @@ class JobRun:
         except Exception as error:
             self.warn(code, f"{failed}: {first_line(error)}")
 
-    def _note_no_trace(self, why: str) -> None:
-        self.warn("no-trace", f"No trace: {why.rstrip('.')}; {UNTRACED}.")
+    def _note_no_trace(self, why: str, code: str = "no-trace") -> None:
+        self.warn(code, f"No trace: {why.rstrip('.')}; {UNTRACED}.")
 
     def _trace(self) -> Trace:
         self._channel.send(trace_ends_in=TRACE_SECONDS + _FREEING_SECONDS)

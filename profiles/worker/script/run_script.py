@@ -26,7 +26,15 @@ from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
 from pipeprof.profiles.worker.script.hooks import DeviceSteps
 from pipeprof.profiles.worker.script.observer import main_of, users_place
-from pipeprof.profiles.worker.script.script_job import EACH, HANDED, ScriptFeed, ScriptJob, as_long_as, read_model
+from pipeprof.profiles.worker.script.script_job import (
+    EACH,
+    ENDED,
+    HANDED,
+    ScriptFeed,
+    ScriptJob,
+    as_long_as,
+    read_model,
+)
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
@@ -433,7 +441,7 @@ class ScriptRun(ScriptJob):
         self._enter("trace")
         self._describe()
         if running is None:
-            self._note_no_trace(lacking)
+            self._note_no_trace(lacking, "script-ended" if lacking == ENDED else "no-trace")
         elif not self._channel.stop.is_set():
             with self._attempt("no-trace", "The trace failed"):
                 if (why := self._trace().note) is not None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 HANDED: Final = "pipeprof_handed_out"
 """Attribute of a dataset of the script's with the one that is iterated instead, which may know it."""
 EACH: Final = "the script leaves each iterator after a batch or two"
+ENDED: Final = "the script had ended, and its iterator with it"
 
 
 class ScriptFeed(Feed):
@@ -108,7 +109,7 @@ class ScriptFeed(Feed):
         if main is not None and main.begins_each():
             return None, EACH
         if not self.alive:
-            return None, "the script had ended, and its iterator with it"
+            return None, ENDED
         return Feed(dataset, iterator=self.iterator), ""
 
 

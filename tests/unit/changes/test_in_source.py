@@ -25,7 +25,7 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_source import change_source
-from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError, PythonText, RecordedCall, TextSplice
 
 HEAD = "import tensorflow as tf\n\n\ndef parse(x):\n    return x\n\n\n"
 STATEMENTS = HEAD + (
@@ -106,6 +106,15 @@ WRITTEN: dict[str, tuple[str, list[PipelineEdit]]] = {
 def test_a_change_is_written_in_the_style_of_its_call(golden: Callable[[str, str], None]) -> None:
     lines = [line for label, case in WRITTEN.items() for line in (label, *changed(*case), "")]
     golden("changes/source.txt", "\n".join(lines))
+
+
+def test_a_line_stays_that_gets_a_call_or_that_a_block_needs() -> None:
+    alone = CHAINED.replace("    ds = ds.map", "    if ds:\n        ds = ds.map")
+    assert changed(alone, [ReplaceStages(("stages.0", "stages.1"))])[1] == "+        ds = ds  # both"
+    file = PythonText("a.py", "ds = ds.map(f).batch(4)\n")
+    file.splices = [TextSplice(7, 23, b""), TextSplice(23, 23, b".cache()")]
+    file.drop_idle_lines()
+    assert file.spliced() == "ds = ds.cache()\n"
 
 
 def test_what_goes_takes_along_what_it_has_inside() -> None:

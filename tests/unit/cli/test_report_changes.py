@@ -187,7 +187,7 @@ def test_a_script_that_ended_before_its_costs_were_read_is_not_finished(recorded
     profile.verdict = Verdict(sentence="A.", bound="input", headspace_share=0.4)
     for stage in profile.stages or ():
         stage.time_ms_per_batch = stage.cpu_ms_per_batch = None
-    for warned, title, shorter in ((["no-trace"], "Not finished", True), ([], "No change found", False)):
+    for warned, title, shorter in ((["script-ended"], "Not finished", True), (["no-trace"], "No change found", False)):
         profile.warnings = [Message(code=code, message="A.") for code in warned]
         assert of(Heading, build_changes(profile, full=False))[0].title == title
         command = next_command(profile, None)
