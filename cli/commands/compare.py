@@ -16,7 +16,6 @@ from pipeprof.cli.private import redact_here
 from pipeprof.cli.render.progress import progress_for
 from pipeprof.cli.reports import write_result
 from pipeprof.cli.streams import say
-from pipeprof.cli.targets.settings import registrations
 from pipeprof.cli.targets.sides import GivenSide, read_sides
 from pipeprof.cli.values import duration, whole
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
@@ -127,10 +126,6 @@ def compared(
     )
     found = places(f"{kind}-{b.name}", out=outputs.profile)
     writer = ProfileWriter(found, redact_here if outputs.redact else None)
-    settings = [side.settings for side in sides if side.settings is not None]
-    again = "so does each process that is measured"
-    for note in dict.fromkeys(note for one in settings for note in registrations(one, again)):
-        say(f"pipeprof: note: {note}")
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     try:
         body(result, lambda: writer.write(result), progress)

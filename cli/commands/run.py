@@ -19,7 +19,7 @@ from pipeprof.cli.reports import HEADLINE, MEASURED, ReportOnStdout, write_repor
 from pipeprof.cli.streams import OutputError, say
 from pipeprof.cli.targets.load import list_functions, load_given
 from pipeprof.cli.targets.saved import profile_name, saved_change
-from pipeprof.cli.targets.settings import dataset_size, registrations, settings_of, settings_with
+from pipeprof.cli.targets.settings import dataset_size, settings_of, settings_with
 from pipeprof.cli.values import duration, whole
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.load import LoadedSpec
@@ -132,8 +132,7 @@ def begin(settings: Options, outputs: Outputs, given: TrialOptions) -> Measuring
 def _notes(settings: Options) -> Sequence[object]:
     if settings.target.kind == "script":
         return [_what_a_script_does(settings)]
-    again = "so does each process that tries a change" if settings.tries else ""
-    return [*(settings.loaded.notes if settings.loaded is not None else ()), *registrations(settings, again)]
+    return settings.loaded.notes if settings.loaded is not None else ()
 
 
 def _what_a_script_does(settings: Options) -> str:

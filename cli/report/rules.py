@@ -32,7 +32,9 @@ class MessageCode:
     action: str
 
 
-_PLACE = "Correct the place that the message names."
+_IN_SPEC = MessageCode(
+    "error in a spec", "The message says what was expected, and shows the place.", "Correct the place that it shows."
+)
 
 
 @cache
@@ -41,7 +43,7 @@ def message_codes() -> Mapping[str, MessageCode]:
     table = read_table("pipeprof.cli.report", "codes")
     runs: tuple[Kind, ...] = ("warning of a run", "error of a run")
     return {
-        **{code: MessageCode("error in a spec", text, _PLACE) for code, text in table["error in a spec"].items()},
+        **dict.fromkeys(table["error in a spec"], _IN_SPEC),
         **{code: MessageCode(kind, *texts) for kind in runs for code, texts in table[kind].items()},
     }
 

@@ -18,9 +18,8 @@ from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.profiles.document.profile import DataSize
 from pipeprof.profiles.git.calls import git_calls, repository_root
 from pipeprof.profiles.git.tree import tracked_files
-from pipeprof.profiles.harness.failure import what_is_registered
 from pipeprof.profiles.harness.settings import main_place, make_options
-from pipeprof.profiles.protocol.options import SERVICE, Options
+from pipeprof.profiles.protocol.options import Options
 
 
 def settings_of(given: MeasuringOptions) -> partial[Options]:
@@ -80,11 +79,3 @@ def settings_with(settings: Options, change: SavedChange) -> Options:
         raise ProfileError(f"{change.path} does not say where the script iterates its main dataset: measure it again")
     steps = [json.dumps(to_document(edit)) for edit in change.of_pipeline]
     return replace(settings, edits=[steps] if steps else [], changed_by=documents, main=main)
-
-
-def registrations(settings: Options, again: str) -> list[str]:
-    """What a build does to tf.data services that were not started for it; `again` says which processes do the same."""
-    if any(SERVICE in value for _, value in settings.target.arguments):
-        return []
-    registered = what_is_registered(settings.loaded, settings.target.path, again=again)
-    return [registered] if registered is not None else []

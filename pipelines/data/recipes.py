@@ -1,8 +1,8 @@
 """The entries of a spec's ``data:`` section: recipes of input files that are made once and then kept.
 
 A recipe alone settles which files there will be, so a path such as ``data:photos/*/*.jpg`` can be checked without
-making or looking at a single file. `recipes.json` is the JSON Schema of what may be written: the kinds of recipes and
-of features of records, each with its parameters and their defaults.
+making or looking at a single file. `recipes.json` has the kinds of recipes and of features of records, each with its
+parameters as JSON Schema and their defaults.
 """
 
 from __future__ import annotations
@@ -143,7 +143,21 @@ _RECIPES = {recipe.kind: recipe for recipe in (ImageFolder, TFRecord, Npy, Csv, 
 @cache
 def definitions() -> Any:
     """JSON Schema (draft-07) of an entry, ``data_entry``, and of the parts that it refers to."""
-    return read_table("pipeprof.pipelines.data", "recipes")
+    table = read_table("pipeprof.pipelines.data", "recipes")
+    for recipe in table["recipes"].values():
+        recipe["properties"]["seed"] = table["seed"]
+    features = _one_of(table["features"])
+    return {"data_entry": _one_of(table["recipes"]), "data_feature": features, "data_length": table["length"]}
+
+
+def _one_of(kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Schema of one kind with its parameters, which may be left out if each has a default."""
+    closed = {"additionalProperties": False, "patternProperties": {"^x-": {}}}
+    rows = {}
+    for kind, row in kinds.items():
+        required = [name for name, parameter in row["properties"].items() if "default" not in parameter]
+        rows[kind] = {**row, **closed, "type": "object" if required else ["object", "null"], "required": required}
+    return {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False, "properties": rows}
 
 
 def recipe_of(entry: Mapping[str, Any]) -> Recipe:

@@ -149,7 +149,7 @@ def _operation(op: str, row: Mapping[str, Any]) -> Operation:
         if name == "name" and name not in changed:
             takes_name = True
             continue
-        described = {**common[name], "null": default == "None", **changed.get(name, {})}
+        described = {"null": default == "None", **common[name], **changed.get(name, {})}
         found[name] = _parameter(name, {"required": default is None and name not in optional, **described})
     for name in (*own, *(["name"] if "name" not in found else [])):
         found[name] = _parameter(name, {**common[name], **changed.get(name, {})})

@@ -143,7 +143,7 @@ def _bound_by(profile: Profile, made: Decisions, steps: Steps) -> str:
         rate = f"{milliseconds(steps.interval_ms.mean)} per batch"
         if flow is not None and flow.batches_per_second is not None:
             rate = f"{significant(flow.batches_per_second)} batches/s"
-        return f"Pipeline alone: {rate} (no training step given); {_for_steps_below(steps)}"
+        return f"Pipeline alone: {rate} (no step given); {_for_steps_below(steps)}"
     waits = _waits(profile, steps)
     if made.bound != "step":
         return waits
@@ -185,7 +185,7 @@ def _takes_step_from_spec(profile: Profile) -> bool:
 
 
 def _for_steps_below(steps: Steps) -> str:
-    return f"every step below {milliseconds(steps.interval_ms.mean)} would wait for it"
+    return f"a training step under {milliseconds(steps.interval_ms.mean)} would wait for it"
 
 
 def _speed(profile: Profile, made: Decisions, steps: Steps) -> Iterator[tuple[str, str]]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.harness import failure
-from pipeprof.profiles.harness.failure import cause_of_error, cause_of_silence, what_is_registered
+from pipeprof.profiles.harness.failure import cause_of_error, cause_of_silence
 from pipeprof.profiles.worker.services import SEND_BYTES, BuildWatch, LocalService, awaited_service, wait_for_end
 
 REGISTERS = """
@@ -131,56 +129,3 @@ def test_other_errors_have_no_cause_in_the_service() -> None:
     assert "Python runs in a stage before distribute" in (
         cause_of_error("Could not find callback with key=pyfunc_0") or ""
     )
-
-
-SPEC = """
-version: 1
-source: {range: {stop: 8}}
-stages:
-"""
-SHARED = '  - distribute: {processing_mode: parallel_epochs, service: "h1:5000"}\n'
-SERVICE = "service = tf.data.experimental.service\n"
-
-
-@pytest.mark.parametrize(
-    ("stages", "said"),
-    [
-        (SHARED, "a build of this pipeline registers 1 dataset with the tf.data service h1:5000 and starts 1 job"),
-        (SHARED.replace("h1:5000", "local"), None),
-        ("  - batch: {batch_size: 2}\n", None),
-        (
-            '  - apply: {python: "in.py:share"}\n',
-            "in.py has calls that register 1 dataset with a tf.data service and start 1 job there",
-        ),
-    ],
-)
-def test_a_spec_says_where_it_registers_how_many(tmp_path: Path, stages: str, said: str | None) -> None:
-    path = tmp_path / "spec.yaml"
-    path.write_text(SPEC + stages)
-    function = "def share(d):\n    return d.apply(service.distribute('OFF', 'h1:5000'))\n"
-    (tmp_path / "in.py").write_text(SERVICE + function)
-    found = what_is_registered(load_spec(path), path)
-    assert found is None if said is None else str(found).startswith(said)
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [
-        (
-            "from tensorflow.data.experimental import service\nd.apply(service.distribute('OFF', a))",
-            ("1 dataset", "1 job"),
-        ),
-        (f"{SERVICE}x = service.register_dataset(a, d)\nd.apply(service.distribute())", ("2 datasets", "1 job")),
-        (f"{SERVICE}service.from_dataset_id('OFF', a, 'id')", ("no datasets", "1 job")),
-        ("strategy.experimental_distribute_dataset(d)\ndistribute(d)", None),
-        ("tf.data.experimental.service.DispatchServer()", None),
-    ],
-)
-def test_the_text_of_a_function_says_how_many(tmp_path: Path, text: str, numbers: tuple[str, str] | None) -> None:
-    path = tmp_path / "in.py"
-    path.write_text(text)
-    said = what_is_registered(None, path, again="so does each process that tries a change")
-    assert (numbers is None) == (said is None)
-    for number in numbers or ():
-        assert number in (said or "")
-    assert said is None or said.endswith("; so does each process that tries a change")
