@@ -16,6 +16,7 @@ from pipeprof.profiles.advise.proposal import Redrawn, Semantics
 from pipeprof.profiles.document.findings import FAILED, UNVERIFIED, Finding, Predicted, Verification
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.harness.settings import main_place
 from pipeprof.profiles.time.verdict import HEADSPACE_FROM, savable_share
@@ -260,11 +261,11 @@ def describe_speedup(speedup: float, digits: int = 3) -> str:
 
 
 def describe_measured(measured: Mapping[str, Any], *, rounds: bool = False) -> str:
-    """A measured effect: the speed-up with its interval, and in `rounds` from how many, and the change of the peak.
+    """A measured effect: the speed-up and the change of the peak, from `MEMORY_BYTES` on; in `rounds`, with all numbers.
 
     Example:
-        >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -1048576})
-        '1.43× (1.38–1.49), peak −1.00 MiB'
+        >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -25 << 20})
+        '1.43× (1.38–1.49), peak −25.0 MiB'
         >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0] * 4}, rounds=True)
         '2.00× (1.50–2.70, 4 rounds)'
     """
@@ -277,8 +278,8 @@ def describe_measured(measured: Mapping[str, Any], *, rounds: bool = False) -> s
             many = f", {len(pairs)} {'processes' if alone else 'rounds'}" if pairs and rounds else ""
             text += f" ({span_text(low, high)}{many})"
         parts.append(text)
-    if measured.get("peak_rss_delta_bytes") is not None:
-        parts.append(f"peak {describe_delta(measured['peak_rss_delta_bytes'])}")
+    if (delta := measured.get("peak_rss_delta_bytes")) is not None and (rounds or abs(delta) >= MEMORY_BYTES):
+        parts.append(f"peak {describe_delta(delta)}")
     return ", ".join(parts)
 
 

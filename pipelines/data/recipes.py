@@ -20,7 +20,6 @@ from pipeprof.pipelines.tables import read_table
 VERSION = 2
 """Raised when a recipe begins to give other files, so that kept ones are made again."""
 _SPANS = ("words", "steps", "length", "frames")
-
 MOST_ELEMENTS = 2**59
 """Of an array: those of more have no bytes that a 64-bit machine could address."""
 Feature = dict[str, dict[str, Any]]

@@ -124,10 +124,14 @@ def test_lines_are_those_of_the_target_and_shown_where_only_the_user_can_write_t
 def test_a_gain_is_stated_as_far_as_it_is_known() -> None:
     stage, step = {"measured": measured(9.0)}, measured(4.0, at_least=True, at_limit="as the step")
     for one, gain in (
-        (finding("kept", measured=measured(1.83, peak_rss_delta_bytes=5 * MIB)), "1.83× (1.74–1.92), peak +5.00 MiB"),
+        (finding("kept", measured=measured(1.83, peak_rss_delta_bytes=25 * MIB)), "1.83× (1.74–1.92), peak +25.0 MiB"),
+        (finding("kept", measured=measured(1.83, peak_rss_delta_bytes=-15 * MIB)), "1.83× (1.74–1.92)"),
         (finding("kept", measured=measured(9.0), cache=Kept()), "from the second epoch on 9.00× (8.55–9.45)"),
         # A speed that was not seen is not stated.
-        (finding("kept", measured=measured(1.19, 0.9, peak_rss_delta_bytes=-MIB), family="memory"), "peak −1.00 MiB"),
+        (
+            finding("kept", measured=measured(1.19, 0.9, peak_rss_delta_bytes=-25 * MIB), family="memory"),
+            "peak −25.0 MiB",
+        ),
         (finding("kept", measured=measured(1.2, 0.01), family="memory"), "1.20× (1.19–1.21)"),
         (finding("ceiling", measured=measured(4.0, at_least=True)), "at least 3.80×"),
         (finding("ceiling", measured=step), "as the step"),
