@@ -261,7 +261,7 @@ def describe_speedup(speedup: float, digits: int = 3) -> str:
 
 
 def describe_measured(measured: Mapping[str, Any], *, rounds: bool = False) -> str:
-    """A measured effect: the speed-up and the change of the peak, from `MEMORY_BYTES` on; in `rounds`, with all numbers.
+    """A measured effect: the speed-up and the change of the peak, from `MEMORY_BYTES` on; in `rounds`, all numbers.
 
     Example:
         >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -25 << 20})
