@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 TRACE = ROOT / "tests" / "recorded" / "traces" / "h200_jax_loop.xplane.pb.gz"
 """Of a loop in JAX on a GPU that waits for its batches."""
-PICTURE = ROOT / "docs" / "pages" / "run.webp"
+PICTURES = ROOT / "docs" / "pages"
 WIDTHS = (390, 600, 768, 1000, 1280, 1600)
 KINDS = ("run", "failed", "compare", "gaps", "long")
 MOST_BYTES = 150_000
@@ -126,10 +126,12 @@ def test_copy_takes_the_whole_text(browser: Browser, page: Callable[[str], Path]
     assert browser.evaluate(f"{diff}.querySelector('button').textContent") == "Copied"
 
 
-def test_the_documentation_has_its_picture(browser: Browser, page: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("kind", ["run", "gaps"])
+def test_the_documentation_has_its_pictures(kind: str, browser: Browser, page: Callable[[str], Path]) -> None:
+    picture = PICTURES / f"{kind}.webp"
     if os.environ.get("SCREENSHOTS"):
         browser.frame(1280, "light", 1000)
-        browser.show(page("run"))
-        browser.picture(PICTURE)
-    assert PICTURE.is_file(), "SCREENSHOTS=1 make test-pages writes it"
-    assert PICTURE.stat().st_size <= MOST_BYTES
+        browser.show(page(kind))
+        browser.picture(picture)
+    assert picture.is_file(), "SCREENSHOTS=1 make test-pages writes it"
+    assert picture.stat().st_size <= MOST_BYTES
