@@ -185,8 +185,7 @@ def open_bound(profile: Profile, finding: Finding) -> str:
     stage = next(iter(stages_at(profile, [finding.stage or ""])), None)
     name = stage_name(stage) if stage is not None else finding.title
     if finding.status == "ceiling":
-        advice = str(finding.recommendation)
-        return f"{finding.reason}. {advice[:1].upper()}{advice[1:]}. A run with --step tells whether that pays"
+        return f"{finding.reason}; {finding.recommendation}. A run with --step tells whether that pays"
     shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
     if finding.status != "unverified" or not finding.recommendation or shows_none:
         return str(finding.reason)
