@@ -64,8 +64,9 @@ def _is_as_fast(finding: Finding, best: Finding) -> bool:
         return False
     if (finding.cache is None) != (best.cache is None):
         return False
-    low = _number((best.measured or {}).get("low"))
-    return 0 < low <= _speedup(finding)
+    # Where their intervals overlap it is not known which one is faster.
+    low, high = _number((best.measured or {}).get("low")), (finding.measured or {}).get("high")
+    return 0 < low <= (_number(high) or _speedup(finding))
 
 
 def _speedup(finding: Finding) -> float:

@@ -123,10 +123,19 @@ def test_status_before_worth() -> None:
     assert ordered(found[::-1]) == found
 
 
-def kept(name: str, times: float, low: float, semantics: str = "same", edits: int = 1, status: str = "kept") -> Finding:
+def kept(
+    name: str,
+    times: float,
+    low: float,
+    semantics: str = "same",
+    *,
+    edits: int = 1,
+    status: str = "kept",
+    high: float = 0,
+) -> Finding:
     edit = [{"kind": "SetOption", "path": "deterministic", "value": False}] * edits
     facts = {"rule": name, "title": "", "status": status, "family": "speed", "semantics": semantics, "edit": edit}
-    return Finding.model_validate(facts | {"measured": {"speedup": times, "low": low}})
+    return Finding.model_validate(facts | {"measured": {"speedup": times, "low": low, "high": high or times}})
 
 
 @pytest.mark.parametrize(
@@ -134,6 +143,7 @@ def kept(name: str, times: float, low: float, semantics: str = "same", edits: in
     [
         (kept("same", 2.25, 2.1), kept("order", 2.4, 2.2, "order"), kept("random", 2.3, 2.0, "randomness")),
         (kept("faster", 2.4, 2.3, "order"), kept("same", 2.25, 2.1)),
+        (kept("overlaps", 2.25, 2.1, high=2.35), kept("order", 2.4, 2.3, "order")),
         (kept("no gain", 2.4, 2.2, "order", status="rejected"), kept("same", 2.25, 2.1, status="rejected")),
         (kept("one edit", 8.2, 7.7), kept("three", 8.31, 7.8, edits=3)),
         (kept("three edits", 8.31, 7.8, edits=3), kept("one", 8.0, 7.5)),
