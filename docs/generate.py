@@ -164,11 +164,16 @@ def codes() -> str:
         ("error of a run", "Errors of a run"),
         ("error in a spec", "Errors in a spec"),
     ):
-        lines += [f"## {title}", "", "| code | meaning | what to do |", "| --- | --- | --- |"]
         members = [(name, code) for name, code in sorted(message_codes().items()) if code.kind == kind]
         # Each code has an address of its own on the site: codes.html#not-settled.
+        names = [f'<a id="{name}"></a>`{name}`' for name, _ in members]
+        if len({(code.meaning, code.action) for _, code in members}) == 1:
+            lines += [f"## {title}", "", f"{members[0][1].meaning} {members[0][1].action}", "", ", ".join(names), ""]
+            continue
+        lines += [f"## {title}", "", "| code | meaning | what to do |", "| --- | --- | --- |"]
         lines += [
-            f'| <a id="{name}"></a>`{name}` | {cell(code.meaning)} | {cell(code.action)} |' for name, code in members
+            f"| {name} | {cell(code.meaning)} | {cell(code.action)} |"
+            for name, (_, code) in zip(names, members, strict=True)
         ]
         lines.append("")
     return "\n".join(lines).strip()
