@@ -352,8 +352,7 @@ class ScriptObserver:
         if before is None:
             self.consumers.append(consumer)
         else:
-            consumer = before
-            objects = consumer.objects
+            consumer, objects = before, before.objects
             objects.count += 1
             objects.caches_again |= building.caches
             if building.began_ns:
