@@ -87,7 +87,7 @@ class Looked:
     epoch_start: EpochStart | None = None
 
 
-class Looks:
+class LookTimes:
     """When a window is looked at: several times in an epoch, and for the last time when it is over.
 
     Args:
@@ -164,7 +164,7 @@ class PhaseWindow(Window):
         self._channel = channel
         self._finished = finished
         self._limit = steps_limit
-        self._looks = Looks(check_ns or CHECK_NS, seconds, feed)
+        self._looks = LookTimes(check_ns or CHECK_NS, seconds, feed)
         self.see = see  # type: ignore[assignment]
         self.reason: str | None = None
         self.overhead_ns = self.overhead_cpu_ns = 0
