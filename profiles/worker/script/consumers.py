@@ -287,7 +287,7 @@ class StepClock:
 
 
 @dataclass(eq=False)
-class Objects:
+class DatasetObjects:
     """The dataset objects that one consumer iterates over, each built after the one before.
 
     Attributes:
@@ -339,7 +339,7 @@ class Consumer:
     place: Place
     role: Role
     kind: Kind = "loop"
-    objects: Objects = field(default_factory=Objects)
+    objects: DatasetObjects = field(default_factory=DatasetObjects)
     iterators: int = 0
     executions: int = 1
     passes: list[Pass] = field(default_factory=list)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.worker.script.consumers import Consumer, Objects, Pass, Place, StepClock, Total
+from pipeprof.profiles.worker.script.consumers import Consumer, DatasetObjects, Pass, Place, StepClock, Total
 from pipeprof.profiles.worker.script.observer import Habits
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
@@ -230,7 +230,7 @@ class TestConsumer:
         ],
     )
     def test_a_dataset_that_is_built_again(self, gone: bool, iterators: int, kept: int, again: bool):
-        consumer = Consumer(Place("train.py", 3), "loop", objects=Objects(lambda: None if gone else consumer))
+        consumer = Consumer(Place("train.py", 3), "loop", objects=DatasetObjects(lambda: None if gone else consumer))
         consumer.iterators, consumer.steps = iterators, 100
         assert consumer.is_built_again(kept) is again
 
