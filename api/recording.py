@@ -148,7 +148,7 @@ class WatchRun(ScriptRun):
             super()._begin_watch()
 
     def _iterator_made(self, consumer: Consumer) -> None:
-        if any(reference() is consumer.dataset() for reference in self._registered):
+        if any(reference() is consumer.objects.latest() for reference in self._registered):
             self._preferred.add(consumer)
         with suppress(Exception):
             super()._iterator_made(consumer)

@@ -111,10 +111,10 @@ def main() -> int:
     import tensorflow as tf
 
     from pipeprof.profiles.worker.script.hooks import Hooks
-    from pipeprof.profiles.worker.script.observer import ScriptObserver
+    from pipeprof.profiles.worker.script.observer import Handlers, ScriptObserver
     from pipeprof.profiles.worker.script.run_script import read_model
 
-    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, read_model)
+    observer = ScriptObserver(Handlers(model=read_model))
     hooks = Hooks(observer, time.perf_counter_ns)
     hooks.install("tensorflow")
     hooks.install("keras")

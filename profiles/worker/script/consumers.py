@@ -12,6 +12,7 @@ are taken in turn, as from two iterators in one loop, are folded in the order of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -27,6 +28,15 @@ Model = Callable[[Any], tuple[int, Sequence[int]] | None]
 Role = Literal["training", "validation", "evaluation", "prediction", "adapt", "loop"]
 MOST_LOOKS = 8
 """Batches up to which a dataset, of whose iterators each gave one or two, was only looked at."""
+MOST_COMPARED = 3
+"""Objects of a dataset that is built again whose graphs are compared."""
+ENDLESS = -1
+"""``tf.data.INFINITE_CARDINALITY``."""
+QUIET_NS = 1_000_000_000
+"""Without a step, after which another dataset with more steps takes the place of the main one."""
+MUCH_MORE = 1.5
+"""Times the main dataset's fetch time, or steps, from which another one takes its place: two that are iterated in turn
+would each begin its warm-up again in each epoch."""
 MOST_KEPT = 3
 """Datasets that one line iterates in turn: for training, validation and test."""
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
@@ -47,6 +57,23 @@ class GraphSeen(NamedTuple):
     cached: bool
     in_memory: bool
     seeded: bool
+
+
+@dataclass
+class Total:
+    """Nanoseconds that something took in all, and how often it did."""
+
+    ns: int = 0
+    count: int = 0
+
+    def add(self, ns: int, count: int = 1) -> None:
+        """Add so many that took so long together."""
+        self.ns += ns
+        self.count += count
+
+    def mean(self, unit_ns: float) -> float | None:
+        """Return the mean in units of so many nanoseconds; None without any."""
+        return self.ns / self.count / unit_ns if self.count else None
 
 
 @dataclass(eq=False)
@@ -107,18 +134,18 @@ class StepClock:
         begun: Passes that had a first batch.
         continued: Epochs of `fit` that went on with the iterator of the one before.
         between_ns: From the end of a pass, or of such an epoch, to the next one's beginning, summed.
-        first_ns: From a pass's beginning to its first batch, or the end of its first step in `fit`, summed.
-        firsts: Number of these; the first pass is not counted.
-        call_ns: Of all calls of the function of `fit`.
-        apart_ns: From the return of that function to its next call, within a pass, summed.
+        firsts: From a pass's beginning to its first batch, or the end of its first step in `fit`; not of the first one.
+        calls: Of the function of `fit`.
+        apart: From the return of that function to its next call, within a pass.
     """
 
     def __init__(self) -> None:
         self.fetch_ns = self.batches = self.begun = self.continued = self.between_ns = 0
-        self.first_ns = self.firsts = self.call_ns = self.calls = self.apart_ns = self.aparts = 0
+        self.firsts, self.calls, self.apart = Total(), Total(), Total()
         self._parts: list[Nanoseconds] = []
-        self._paused = self._found_end = self._extra = 0
-        self._end: int | None = None
+        self._paused = self._extra = 0
+        # When the last step of a pass ended, by the clock of the steps, and when the end was found.
+        self._end: tuple[int, int] | None = None
         # The batch whose step has not ended.
         self._taken: tuple[int, int, bool] | None = None
         self._fetch = self._owed = 0.0
@@ -170,8 +197,8 @@ class StepClock:
             left = self._taken is not None and one.began - self._paused >= self._taken[1]
             return (one.began if left else time) - self._paused
         # What finding the end and making the iterator took is a part of the first fetch.
-        end, self._end = self._end, None
-        self.between_ns += max(0, one.began - self._found_end)
+        (end, found_end), self._end = self._end, None
+        self.between_ns += max(0, one.began - found_end)
         self._extra += one.made - one.began
         self._paused = time - end
         return end
@@ -184,8 +211,7 @@ class StepClock:
         self.fetch_ns += got - asked
         self.batches += 1
         if one.starts:
-            self.first_ns += time - max(one.began, asked + self._paused)
-            self.firsts += 1
+            self.firsts.add(time - max(one.began, asked + self._paused))
         # Of two threads that wait for batches at once, the first one's has no step of its own.
         self._close_taken(asked)
         self._taken = (asked, got, one.starts)
@@ -193,20 +219,20 @@ class StepClock:
 
     def _close_taken(self, at: int) -> None:
         if self._taken is not None:
-            asked, got, begins = self._taken
-            self._taken = None
+            (asked, got, begins), self._taken = self._taken, None
             self._add(asked, got, at, begins)
 
     def end(self, one: Pass, at: int | None = None) -> None:
         """Note that a pass has ended: its last step did when the end was requested, else at `at` or with the epoch."""
         if one.asked is not None:
-            self._end, self._found_end = one.asked, one.ended
+            self._end = one.asked, one.ended
             self._extra += max(0, one.ended - self._paused - one.asked)
             one.asked = None
         elif self._taken is not None:
             # An epoch of `fit` is over, its dataset is not.
-            self._end, self._found_end = one.ended - self._paused if at is None else at, one.ended
-            self._close_taken(self._end)
+            end = one.ended - self._paused if at is None else at
+            self._end = end, one.ended
+            self._close_taken(end)
 
     def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> None:
         """Fold steps of `fit`.
@@ -217,7 +243,7 @@ class StepClock:
             executions: Steps in one call.
         """
         parts, self._parts = self._parts, []
-        known, first = (self.fetch_ns, self.batches), not self.aparts
+        known, first = (self.fetch_ns, self.batches), not self.apart.count
         self.loop(one, steps)
         if one.ended and one.began_folding:
             self.end(one, self._taken[1] if self._taken is not None else None)
@@ -226,12 +252,10 @@ class StepClock:
             return
         begin, returned, end, begins = rows.T[[2, 3, 5, 6]]
         apart = (end - returned)[end > returned]
-        self.apart_ns += int(apart.sum())
-        self.aparts += len(apart)
+        self.apart.add(int(apart.sum()), len(apart))
         # The first call of all traces.
         calls = (returned - begin)[first:][begins[first:] == 0]
-        self.call_ns += int(calls.sum())
-        self.calls += len(calls)
+        self.calls.add(int(calls.sum()), len(calls))
         self.spread(begin, end, begins, gap, executions)
 
     def spread(
@@ -263,30 +287,59 @@ class StepClock:
 
 
 @dataclass(eq=False)
+class DatasetObjects:
+    """The dataset objects that one consumer iterates over, each built after the one before.
+
+    Attributes:
+        latest: Returns the latest; None once that is gone.
+        built: From when a dataset was first made, after what the script did before, to the iteration of an object that
+            was built again.
+        caches_again: Whether a cache was made for an object that was built again; one made before keeps its elements.
+        graph: Of the first one.
+        equal: Whether they have equal graphs; None where that was not seen.
+        endless: Whether the first one is known to have no end.
+        made: How the first one was made, as `Lines.created` has it; None where that was not seen.
+    """
+
+    latest: Callable[[], Any] = lambda: None
+    count: int = 1
+    built: Total = field(default_factory=Total)
+    caches_again: bool = False
+    graph: GraphSeen | None = None
+    equal: bool | None = None
+    endless: bool = False
+    made: Any = None
+
+    def compare(self, dataset: Any, graph_of: Callable[[Any], GraphSeen | None]) -> None:
+        """Look at the graph of the latest, if it is one of the first."""
+        if self.count > MOST_COMPARED or self.equal is False:
+            return
+        with suppress(Exception):
+            self.endless = int(dataset.cardinality()) == ENDLESS
+        with suppress(Exception):
+            graph = graph_of(dataset)
+            if self.count == 1:
+                self.graph = graph
+            elif graph is not None and self.graph is not None:
+                self.equal = graph == self.graph
+
+
+@dataclass(eq=False)
 class Consumer:
     """Everything that iterates over one dataset, or over datasets that follow each other at the same place.
 
     Attributes:
-        datasets: How many objects there were.
         executions: Steps in one call of the function of `fit`.
         began_ns: When its first iterator was requested.
-        built_ns: From when a dataset was first made, after what the script did before, to the iteration of an object
-            that was built again, summed over `builds`.
-        caches_again: Whether a cache was made for an object that was built again; one made before keeps its elements.
         together: Iterators that gave batches in turn.
-        graph: The graph of the first dataset object.
-        equal: Whether the objects have equal graphs; None where that was not seen.
-        endless: Whether the first one is known to have no end.
         devices: For which a strategy distributes it; 0: none does.
         gap_ns: Mean time between two fetches, of the latest look; None where TensorFlow's model does not tell it.
-        made: How the first of its objects was made, as `Lines.created` has it; None where that was not seen.
     """
 
     place: Place
     role: Role
     kind: Kind = "loop"
-    dataset: Callable[[], Any] = lambda: None
-    datasets: int = 1
+    objects: DatasetObjects = field(default_factory=DatasetObjects)
     iterators: int = 0
     executions: int = 1
     passes: list[Pass] = field(default_factory=list)
@@ -296,20 +349,13 @@ class Consumer:
     steps: int = 0
     moved_ns: int = 0
     began_ns: int = 0
-    built_ns: int = 0
-    builds: int = 0
-    caches_again: bool = False
     together: int = 1
-    graph: GraphSeen | None = None
-    equal: bool | None = None
-    endless: bool = False
     devices: int = 0
-    made: Any = None
 
     @property
     def epochs(self) -> int:
         """Passes that have begun; the only one over a dataset without an end is none."""
-        return 0 if self.endless and self.clock.begun == 1 else self.clock.begun
+        return 0 if self.objects.endless and self.clock.begun == 1 else self.clock.begun
 
     @property
     def current(self) -> Pass | None:
@@ -326,8 +372,8 @@ class Consumer:
             kept: Consumers of this role at this place.
         """
         # Of more than training, validation and test need, those iterated once are built in each epoch and kept.
-        once = kept >= MOST_KEPT and self.iterators <= self.datasets
-        return self.dataset() is None or once or self.begins_each()
+        once = kept >= MOST_KEPT and self.iterators <= self.objects.count
+        return self.objects.latest() is None or once or self.begins_each()
 
     @property
     def taken(self) -> int:
@@ -408,6 +454,17 @@ class Consumer:
         found = gaps_us[-new:] if new > 0 else ()
         if found:
             self.gap_ns = round(1000 * sum(found) / len(found))
+
+
+def main_of(able: Sequence[Consumer], main: Consumer | None, now: int) -> Consumer | None:
+    """Return the main one of those that may be it: with most fetch time; once that has ended, one with more steps."""
+    best = max(able, key=lambda one: one.clock.fetch_ns, default=main)
+    if main is None or main not in able:
+        return best
+    if best is not None and best.moved_ns == now and best.clock.fetch_ns > MUCH_MORE * main.clock.fetch_ns:
+        return best
+    moving = (one for one in able if one.moved_ns == now and one.seconds > MUCH_MORE * main.seconds)
+    return next(moving, main) if now - main.moved_ns > QUIET_NS else main
 
 
 def _most_at_once(spans: Sequence[tuple[int, int]]) -> int:

@@ -9,15 +9,16 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
 from pipeprof.profiles.document.shared import CodePlace, FunctionUse
 from pipeprof.profiles.user_frames import users_frame_of
-from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
+from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Model, Pass, Place, Role, Total
 from pipeprof.profiles.worker.script.hooks import nothing
 
 if TYPE_CHECKING:
@@ -27,21 +28,13 @@ if TYPE_CHECKING:
 
 
 _OWN = str(Path(__file__).parent)
-_MOST_COMPARED = 3
-"""Objects of a dataset that is built again whose graphs are compared."""
-_ENDLESS = -1
-"""``tf.data.INFINITE_CARDINALITY``."""
-QUIET_NS = 1_000_000_000
-"""Without a step, after which another dataset with more steps takes the place of the main one."""
-MUCH_MORE = 1.5
-"""Times the main dataset's fetch time, or steps, from which another one takes its place: two that are iterated in turn
-would each begin its warm-up again in each epoch."""
 
 
-class ScriptObserver:
-    """Records of a script's iteration, made from what `Hooks` tells. Its datasets and iterators are held weakly.
+@dataclass(frozen=True)
+class Handlers:
+    """What a run does, or reads, when a script does something.
 
-    Args:
+    Attributes:
         made: Called in the script's thread when an iterator was made.
         attend: Called in the script's thread before a batch is requested, as long as there is `attention`.
         training: Called in the script's thread when `fit` begins.
@@ -50,51 +43,97 @@ class ScriptObserver:
         exiting: Called where the script's own code calls `os._exit`.
         give: Returns what is iterated instead of a dataset, from where it is and its role; None: each is itself.
         graph_of: Returns what a dataset's graph shows; None where that takes too much.
+    """
+
+    made: Callable[[Consumer], None] = nothing
+    attend: Callable[[Pass], None] = nothing
+    training: Callable[[], None] = nothing
+    model: Model = nothing
+    saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = nothing
+    exiting: Callable[[int], None] = nothing
+    give: Callable[[Any, Place, Role], Any] | None = None
+    graph_of: Callable[[Any], GraphSeen | None] = nothing
+
+
+@dataclass
+class Building:
+    """What is built between what the script did last and an iteration.
 
     Attributes:
-        validation_ns: Nanoseconds in evaluations inside of `fit`.
-        epoch_end_ns: Nanoseconds in callbacks at the ends of epochs.
+        began_ns: When a dataset was first made; 0 before.
+        ended_ns: When `fit` was called, else when the iterator was requested; 0 before.
+        caches: Whether a cache was made.
+    """
+
+    began_ns: int = 0
+    ended_ns: int = 0
+    caches: bool = False
+
+
+@dataclass
+class Fit:
+    """Calls of Keras' methods, and the training that `fit` does.
+
+    Attributes:
+        calls: Those of each kind that are under way.
+        executions: Steps in one call of its function.
+        consumer: What it trains on.
+        latest: The latest pass over that, whose steps follow.
+        epochs: How many have begun.
+        epoch_end_ns: In callbacks at the ends of epochs.
+        validations: Evaluations inside of it.
+        paused_at: When the latest validation, or the callbacks at the end of an epoch, began.
+    """
+
+    calls: Counter[Inner | Literal["training"]] = field(default_factory=Counter)
+    executions: int = 1
+    consumer: Consumer | None = None
+    latest: Pass | None = None
+    epochs: int = 0
+    epoch_end_ns: int = 0
+    validations: Total = field(default_factory=Total)
+    paused_at: int = 0
+
+    def role_of(self, dataset: Any, epoch: Pass | None) -> Role:
+        """Return what a dataset that is iterated now is for; `epoch`: the pass whose steps are taken."""
+        if self.calls["adapt"]:
+            return "adapt"
+        if self.calls["validation"]:
+            return "validation" if self.calls["training"] else "evaluation"
+        if self.calls["prediction"]:
+            return "prediction"
+        if not self.calls["training"]:
+            return "loop"
+        # With a strategy, Keras looks at a batch of the validation's before that begins: the epoch is not over yet.
+        trained = self.consumer.objects.latest() if epoch is not None and self.consumer is not None else None
+        return "training" if trained is None or trained is dataset else "validation"
+
+
+class ScriptObserver:
+    """Records of a script's iteration, made from what `Hooks` tells. Its datasets and iterators are held weakly.
+
+    Attributes:
         in_graph: Where datasets are consumed inside of a tf.function.
         came: Called when a batch came that was requested with `attention`; None for nothing.
     """
 
-    def __init__(
-        self,
-        made: Callable[[Consumer], None] = nothing,
-        attend: Callable[[Pass], None] = nothing,
-        training: Callable[[], None] = nothing,
-        model: Callable[[Any], tuple[int, Sequence[int]] | None] = nothing,
-        *,
-        saving: Callable[[str, Sequence[Any], Mapping[str, Any]], None] = nothing,
-        exiting: Callable[[int], None] = nothing,
-        give: Callable[[Any, Place, Role], Any] | None = None,
-        graph_of: Callable[[Any], GraphSeen | None] = nothing,
-    ) -> None:
+    def __init__(self, handlers: Handlers) -> None:
         self.came: Callable[[int], object] | None = None
         self.attention = False
         self.consumers: list[Consumer] = []
-        self.epochs = self.epoch_end_ns = 0
-        self.validations = self.validation_ns = 0
         self.in_graph: list[Place] = []
-        self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
-        self._exiting, self._give, self._graph_of = exiting, give, graph_of
+        self.fit = Fit()
+        self._handlers = handlers
         self._clock = time.perf_counter_ns
         self.habits = Habits(users_place, self._clock)
         self.function_returned = self.habits.function_returned
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
-        self._executions = 1
-        self._fitting = 0
-        self._inside: Counter[Inner] = Counter()
         self._ignoring = False
+        self._building = Building()
+        # The pass whose steps `fit` takes now; here, as each step needs it.
         self._epoch: Pass | None = None
-        self._next_epoch: Pass | None = None
-        self._trained: Consumer | None = None
-        self._began_ns = 0
-        # When a dataset was made for the first time after what the script did last, and when `fit` was called after it.
-        self._building_ns = self._fit_ns = 0
-        self._caching = False
 
     @contextlib.contextmanager
     def ignored(self) -> Iterator[None]:
@@ -113,15 +152,16 @@ class ScriptObserver:
     def dataset_made(self, dataset: Any) -> None:
         """Note when building began, the first source not counted, and whether a cache is built."""
         # A cache that was made before is shared by all that is made of it, and keeps its elements.
-        self._caching = self._caching or type(dataset).__name__.endswith("CacheDataset")
-        if not self._building_ns and not self._ignoring:
-            self._building_ns = self._clock()
+        building = self._building
+        building.caches |= type(dataset).__name__.endswith("CacheDataset")
+        if not building.began_ns and not self._ignoring:
+            building.began_ns = self._clock()
 
     def given(self, dataset: Any) -> Any:
         """Return what is iterated instead."""
-        if self._give is None or self._ignoring:
+        if self._handlers.give is None or self._ignoring:
             return dataset
-        return self._give(dataset, users_place(), self._role(dataset))
+        return self._handlers.give(dataset, users_place(), self.fit.role_of(dataset, self._epoch))
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
         """Begin a pass over the dataset, whose iterator was requested at `began_ns`.
@@ -131,34 +171,33 @@ class ScriptObserver:
         """
         if self._ignoring:
             return
-        number, role = id(iterator), self._role(dataset)
-        built_ns = (self._fit_ns or began_ns) - self._building_ns if self._building_ns else None
-        self._building_ns = self._fit_ns = 0
-        self._rebuilds_cache, self._caching = self._caching, False
+        number, role = id(iterator), self.fit.role_of(dataset, self._epoch)
+        building, self._building = self._building, Building()
+        building.ended_ns = building.ended_ns or began_ns
         one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._passes.pop(number, None)))
         if inner is not None:
             one.modelled = weakref.ref(*inner) if len(inner) == 1 else lambda: None
         with self._lock:
-            consumer = self._consumer_of(dataset, role, built_ns)
+            consumer = self._consumer_of(dataset, role, building)
             consumer.iterators += 1
             consumer.devices = len(inner or ())
             consumer.began_ns = consumer.began_ns or began_ns
             consumer.passes.append(one)
             self._passes[number] = one
         if role == "training" and consumer.role == "training":
-            consumer.executions = self._executions
-            self._next_epoch, self._trained = one, consumer
-        self._made(consumer)
+            consumer.executions = self.fit.executions
+            self.fit.latest, self.fit.consumer = one, consumer
+        self._handlers.made(consumer)
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
         """Note that the next batch is requested, in Python; return what takes the time at which it came."""
         one = self._passes.get(id(iterator))
         if one is None:
             return nothing
-        if one.ended and one is self._next_epoch and self._fitting:
+        if one.ended and one is self.fit.latest and self.fit.calls["training"]:
             one = self._go_on(one)
         if self.attention:
-            self._attend(one)
+            self._handlers.attend(one)
         one.times.append(self._clock())
         return self.came or one.times.append
 
@@ -167,7 +206,7 @@ class ScriptObserver:
         one = self._passes.get(id(iterator))
         if one is not None:
             one.ended = self._clock()
-            self._building_ns = 0
+            self._building.began_ns = 0
 
     def reduced(self) -> None:
         """Note ``Dataset.reduce`` inside of a tf.function, as AutoGraph makes of a loop over a dataset."""
@@ -181,7 +220,7 @@ class ScriptObserver:
 
     def loader_began(self, loader: Any) -> None:
         """Note where the batches of a loop come from; those of Keras on torch come from its own loader around them."""
-        if self._role(loader) == "loop":
+        if self.fit.role_of(loader, self._epoch) == "loop":
             self.habits.takes_from(loader)
 
     def tape_read(self) -> None:
@@ -190,26 +229,26 @@ class ScriptObserver:
 
     def fit_called(self, model: Any, source: Any) -> None:
         """Take iterators as those of training: `fit` is about to run, with `source` as its first argument."""
-        self._fitting += 1
-        self._fit_ns = self._clock()
+        self.fit.calls["training"] += 1
+        self._building.ended_ns = self._clock()
         self.habits.takes_from(source)
         executions = getattr(model, "steps_per_execution", 1)
-        self._executions = executions if isinstance(executions, int) and executions > 0 else 1
+        self.fit.executions = executions if isinstance(executions, int) and executions > 0 else 1
 
     def fit_returned(self) -> None:
         """End the last epoch, also after an error."""
-        self._fitting -= 1
+        self.fit.calls["training"] -= 1
         self._close_epoch()
-        self._building_ns = self._fit_ns = 0
+        self._building.began_ns = self._building.ended_ns = 0
 
     def train_began(self, callbacks: Sequence[Any]) -> None:
         """Read for which callbacks Keras waits; they have not heard of the training yet."""
         self.habits.began_training(callbacks)
-        self._training()
+        self._handlers.training()
 
     def epoch_began(self) -> None:
         """Take the steps that follow as those of a new epoch."""
-        self.epochs += 1
+        self.fit.epochs += 1
         self._epoch = None
 
     def step_began(self) -> None:
@@ -217,10 +256,10 @@ class ScriptObserver:
         one = self._epoch
         if one is None:
             # The steps that follow are those of the latest iterator.
-            one = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
+            one = self.fit.latest or Pass(self._clock(), self._clock(), lambda: None)
             one = self._epoch = self._go_on(one) if one.ended else one
         if self.attention:
-            self._attend(one)
+            self._handlers.attend(one)
         one.steps.append(self._clock())
 
     def step_returned(self) -> None:
@@ -233,11 +272,11 @@ class ScriptObserver:
         now, polled = self._clock(), one.last_model[0] if one.last_model is not None else one.polled
         further = Pass(now, now, one.iterator, one.modelled, polled=polled, goes_on=True)
         with self._lock:
-            if self._trained is not None:
-                self._trained.passes.append(further)
+            if self.fit.consumer is not None:
+                self.fit.consumer.passes.append(further)
             if (iterator := one.iterator()) is not None:
                 self._passes[id(iterator)] = further
-        self._next_epoch = further
+        self.fit.latest = further
         return further
 
     def _close_epoch(self) -> None:
@@ -245,44 +284,42 @@ class ScriptObserver:
         if one is None or one.ended:
             return
         with contextlib.suppress(Exception):
-            one.last_model = one.look(self._model)
+            one.last_model = one.look(self._handlers.model)
         one.ended = self._clock()
 
     def epoch_ending(self) -> None:
-        """End the epoch, its validation included; the clock of its callbacks starts."""
+        """End the steps of the epoch; the clock of what comes after them starts."""
         self._close_epoch()
-        self._began_ns = self._clock()
+        self.fit.paused_at = self._clock()
 
     def epoch_ended(self) -> None:
         """Note how long they took."""
-        self.epoch_end_ns += self._clock() - self._began_ns
+        self.fit.epoch_end_ns += self._clock() - self.fit.paused_at
 
     def entered(self, role: Inner) -> None:
         """Take iterators as those of the evaluation, the prediction or the `adapt` of a layer that begins."""
-        self._inside[role] += 1
-        if role == "validation" and self._fitting:
-            self._close_epoch()
-            self._began_ns = self._clock()
+        self.fit.calls[role] += 1
+        if role == "validation" and self.fit.calls["training"]:
+            self.epoch_ending()
 
     def left(self, role: Inner) -> None:
         """End that; note how long a validation took."""
-        self._inside[role] -= 1
+        self.fit.calls[role] -= 1
         if role != "validation":
             return
-        self._building_ns = 0
-        if self._fitting:
-            self.validations += 1
-            self.validation_ns += self._clock() - self._began_ns
+        self._building.began_ns = 0
+        if self.fit.calls["training"]:
+            self.fit.validations.add(self._clock() - self.fit.paused_at)
 
     def saving(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """Count the models and checkpoints, and look at what is about to be written over or deleted."""
         self.habits.saving(method)
-        self._saving(method, arguments, named)
+        self._handlers.saving(method, arguments, named)
 
     def saved(self) -> None:
         """Note how long that took."""
         self.habits.saved()
-        self._building_ns = 0
+        self._building.began_ns = 0
 
     def exiting(self, status: int) -> None:
         """Pass it on if it is the script's own call, not one of a library's in a child."""
@@ -290,22 +327,9 @@ class ScriptObserver:
         while frame is not None and frame.f_code.co_filename.startswith(_OWN):
             frame = frame.f_back
         if frame is not None and is_users(frame.f_code.co_filename):
-            self._exiting(status)
+            self._handlers.exiting(status)
 
-    def _role(self, dataset: Any) -> Role:
-        if self._inside["adapt"]:
-            return "adapt"
-        if self._inside["validation"]:
-            return "validation" if self._fitting else "evaluation"
-        if self._inside["prediction"]:
-            return "prediction"
-        if not self._fitting:
-            return "loop"
-        # With a strategy, Keras looks at a batch of the validation's before that begins: the epoch is not over yet.
-        trained = self._trained.dataset() if self._epoch is not None and self._trained is not None else None
-        return "training" if trained is None or trained is dataset else "validation"
-
-    def _consumer_of(self, dataset: Any, role: Role, built_ns: int | None) -> Consumer:
+    def _consumer_of(self, dataset: Any, role: Role, building: Building) -> Consumer:
         """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last."""
         number = id(dataset)
         reference, known = self._owners.get(number, (lambda: None, None))
@@ -320,7 +344,7 @@ class ScriptObserver:
         alike = self.alike(consumer)
         before = next((one for one in alike if one.is_built_again(len(alike))), None)
         if known is not None:
-            if before is None or known.datasets > 1:
+            if before is None or known.objects.count > 1:
                 known.place, known.role = place, role
                 return known
             # A look at a dataset that is built again in each epoch.
@@ -328,29 +352,16 @@ class ScriptObserver:
         if before is None:
             self.consumers.append(consumer)
         else:
-            consumer = before
-            consumer.datasets += 1
-            consumer.caches_again = consumer.caches_again or self._rebuilds_cache
-            if built_ns is not None:
-                consumer.builds += 1
-                consumer.built_ns += built_ns
-        self._compare(consumer, dataset)
-        consumer.dataset = weakref.ref(dataset, lambda _: self._owners.pop(number, None))
-        self._owners[number] = (consumer.dataset, consumer)
+            consumer, objects = before, before.objects
+            objects.count += 1
+            objects.caches_again |= building.caches
+            if building.began_ns:
+                objects.built.add(building.ended_ns - building.began_ns)
+        if consumer.role != "adapt":
+            consumer.objects.compare(dataset, self._handlers.graph_of)
+        consumer.objects.latest = weakref.ref(dataset, lambda _: self._owners.pop(number, None))
+        self._owners[number] = (consumer.objects.latest, consumer)
         return consumer
-
-    def _compare(self, consumer: Consumer, dataset: Any) -> None:
-        """Look at the graph of a consumer's first objects."""
-        if consumer.datasets > _MOST_COMPARED or consumer.equal is False or consumer.role == "adapt":
-            return
-        with contextlib.suppress(Exception):
-            consumer.endless = int(dataset.cardinality()) == _ENDLESS
-        with contextlib.suppress(Exception):
-            graph = self._graph_of(dataset)
-            if consumer.datasets == 1:
-                consumer.graph = graph
-            elif graph is not None and consumer.graph is not None:
-                consumer.equal = graph == consumer.graph
 
 
 def users_place() -> Place:
@@ -359,19 +370,6 @@ def users_place() -> Place:
     return Place(frame.file, frame.line) if frame is not None else Place()
 
 
-def main_of(able: Sequence[Consumer], main: Consumer | None, now: int) -> Consumer | None:
-    """Return the main one of those that may be it: with most fetch time; once that has ended, one with more steps."""
-    best = max(able, key=lambda one: one.clock.fetch_ns, default=main)
-    if main is None or main not in able:
-        return best
-    if best is not None and best.moved_ns == now and best.clock.fetch_ns > MUCH_MORE * main.clock.fetch_ns:
-        return best
-    moving = (one for one in able if one.moved_ns == now and one.seconds > MUCH_MORE * main.seconds)
-    return next(moving, main) if now - main.moved_ns > QUIET_NS else main
-
-
-_Place: TypeAlias = tuple[str | None, int | None]
-"""A file and a line."""
 _Returned: TypeAlias = Callable[[Any, int], object]
 """Hears of a tf.function that returned, and of the nanoseconds that it took."""
 _SAVES = ("keras.", "tensorflow.train.", "tensorflow.saved_model.", "torch.")
@@ -395,7 +393,7 @@ class Habits:
         source: What gives batches, if it is no tf.data dataset.
     """
 
-    def __init__(self, place: Callable[[], _Place], clock: Callable[[], int]) -> None:
+    def __init__(self, place: Callable[[], Place], clock: Callable[[], int]) -> None:
         self.saves = self.save_ns = 0
         self.saver: CodePlace | None = None
         self.own_steps = False
@@ -469,7 +467,7 @@ class Habits:
                 if method is None or getattr(method, "__func__", None) is getattr(base, name, None):
                     continue
                 if all(one.name != kind.__name__ for one in self.callbacks):
-                    self.callbacks.append(_named(kind.__name__, _users_code(method) or (None, None)))
+                    self.callbacks.append(_named(kind.__name__, _users_code(method) or Place()))
                 break
 
     def takes_from(self, source: Any) -> None:
@@ -482,11 +480,11 @@ class Habits:
         self.source = _named(type(rows).__name__, _users_code(getter) or self._place())
 
 
-def _users_code(function: Any) -> _Place | None:
+def _users_code(function: Any) -> Place | None:
     """Where a function stands in the user's files; None for one that does not."""
     code = getattr(inspect.unwrap(function), "__code__", None) if function is not None else None
-    return (code.co_filename, code.co_firstlineno) if code is not None and is_users(code.co_filename) else None
+    return Place(code.co_filename, code.co_firstlineno) if code is not None and is_users(code.co_filename) else None
 
 
-def _named(name: str, place: _Place) -> CodePlace:
-    return CodePlace(name=name, file=place[0], line=place[1])
+def _named(name: str, place: Place) -> CodePlace:
+    return CodePlace(name=name, file=place.file, line=place.line)

@@ -23,9 +23,9 @@ from pipeprof.profiles.worker.ended import OneEnd, ProcessExitedError, ScriptEnd
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
-from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role, main_of
 from pipeprof.profiles.worker.script.hooks import DeviceSteps
-from pipeprof.profiles.worker.script.observer import main_of, users_place
+from pipeprof.profiles.worker.script.observer import users_place
 from pipeprof.profiles.worker.script.script_job import (
     EACH,
     ENDED,
@@ -308,7 +308,7 @@ class ScriptRun(ScriptJob):
                 self._models.restart(feed, ended)
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
-        feed.keep(main.dataset())
+        feed.keep(main.objects.latest())
 
     def _take(self, main: Consumer, rows: Nanoseconds) -> None:
         if self._device_steps.began:

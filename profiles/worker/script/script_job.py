@@ -32,7 +32,7 @@ from pipeprof.profiles.worker.pipeline import require_tensorflow
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.import_guard import ImportWatch, run_as_main
-from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.script.observer import Handlers, ScriptObserver
 from pipeprof.profiles.worker.script.writes import Existing, Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.turns import TurnRun
@@ -129,7 +129,7 @@ def as_long_as(dataset: Any, made: Any) -> Any:
 
 
 class ScriptJob(JobRun):
-    """Execution of a job whose target is a script; `told`: what `ScriptObserver` calls in addition."""
+    """Execution of a job whose target is a script; `told`: further `Handlers`."""
 
     libraries = ("tensorflow", "numpy", "keras", "jax", "torch")
 
@@ -138,7 +138,7 @@ class ScriptJob(JobRun):
         refuse = None if job.allow_writes else self._refuse_write
         self._writes = WriteWatch(Existing(time.time_ns(), job.made), refuse)
         self._imports = ImportWatch(LIBRARIES, self._imported)
-        self._observer = ScriptObserver(
+        handlers = Handlers(
             training=self._end_watch,
             model=read_model,
             saving=self._writes.saving,
@@ -146,6 +146,7 @@ class ScriptJob(JobRun):
             give=self._give if job.main is not None else None,
             **told,
         )
+        self._observer = ScriptObserver(handlers)
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._watching = 0
         self._open_phase = ExitStack()
@@ -248,10 +249,10 @@ class ScriptJob(JobRun):
 
     def _see_made(self, consumer: Consumer) -> None:
         """Keep how the first dataset at a place was made."""
-        watch, dataset = self.pipeline.watch, consumer.dataset()
-        if self._watching and watch is not None and dataset is not None and consumer.made is None:
+        watch, dataset = self.pipeline.watch, consumer.objects.latest()
+        if self._watching and watch is not None and dataset is not None and consumer.objects.made is None:
             with suppress(Exception):
-                consumer.made = watch.lines.created(dataset)
+                consumer.objects.made = watch.lines.created(dataset)
 
     def _know_sources(self, main: Consumer | None = None) -> None:
         """Read what the dataset holds in memory, as far as it was seen being made.
@@ -260,8 +261,8 @@ class ScriptJob(JobRun):
             main: Where it is iterated; a later object than the first one has the lines of that.
         """
         pipeline, watch = self.pipeline, self.pipeline.watch
-        if watch is not None and main is not None and main.equal is not False:
-            watch.lines.alike = main.made
+        if watch is not None and main is not None and main.objects.equal is not False:
+            watch.lines.alike = main.objects.made
         pipeline.made = watch.made if watch is not None else []
         if watch is not None and pipeline.dataset is not None and watch.lines.created(pipeline.dataset) is not None:
             pipeline.source_bytes = held_bytes(pipeline.made) + watch.lines.held_bytes(pipeline.dataset)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.observe.created import CreatedDataset
     from pipeprof.profiles.document.shared import WrittenFile
     from pipeprof.profiles.worker.script.consumers import Consumer
-    from pipeprof.profiles.worker.script.observer import ScriptObserver
+    from pipeprof.profiles.worker.script.observer import Fit, ScriptObserver
 
 MOST_COMPARED = 4 << 20
 """Bytes in the sources of a dataset, above which its graph is not compared with that of the next one."""
@@ -71,7 +71,7 @@ def training_facts(
     watch: SourceWatch | None,
 ) -> Training:
     """Collect the section; `moments`: when the main dataset was first seen, and the end."""
-    habits = observer.habits
+    habits, fit = observer.habits, observer.fit
     facts = Training(
         saves=habits.saves,
         ended=ended,
@@ -81,26 +81,26 @@ def training_facts(
     )
     if main is None:
         return replace(facts, consumer="graph-loop", unknown=UNSEEN) if observer.in_graph else facts
-    epochs = epochs_started(main, observer)
+    epochs = epochs_started(main, fit)
     return replace(
         facts,
         consumer=main.kind,
         executions=main.executions,
         epochs=epochs,
         between_seconds=main.clock.between_ns / 1e9 if epochs > 1 else None,
-        validations=observer.validations,
-        validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
-        epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,
+        validations=fit.validations.count,
+        validation_seconds=fit.validations.ns / 1e9 if fit.validations.count else None,
+        epoch_end_seconds=fit.epoch_end_ns / 1e9 if fit.epochs else None,
         unread=_unread(watch, observer.iterated),
         **_knowledge(main),
         **_costs(main, observer, *moments),
     )
 
 
-def epochs_started(main: Consumer, observer: ScriptObserver) -> int:
+def epochs_started(main: Consumer, fit: Fit) -> int:
     """Return the passes over the main dataset; no more than `fit` has begun, which may look at a batch too many."""
     passes = main.clock.begun + main.clock.continued
-    return min(passes, observer.epochs) if main.role == "training" and observer.epochs else passes
+    return min(passes, fit.epochs) if main.role == "training" and fit.epochs else passes
 
 
 def graph_text(dataset: Any, watch: SourceWatch | None) -> GraphSeen | None:
@@ -166,8 +166,8 @@ def _costs(main: Consumer, observer: ScriptObserver, since: Moment | None, now: 
         own = 1e3 * max(0.0, now.own - since.own) / max(1, now.steps - since.steps)
     return {
         "seconds": (now.time_ns - main.began_ns) / 1e9,
-        "call_ms": clock.call_ns / clock.calls / 1e6 if clock.calls else None,
-        "apart_ms": clock.apart_ns / clock.aparts / 1e6 if clock.aparts else None,
+        "call_ms": clock.calls.mean(1e6),
+        "apart_ms": clock.apart.mean(1e6),
         "own_ms": own,
         "save_seconds": habits.save_ns / 1e9 if habits.saves else None,
         "saver": habits.saver,
@@ -193,24 +193,24 @@ def _knowledge(main: Consumer) -> Mapping[str, Any]:
 
 
 def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
-    graph = consumer.graph
+    objects, graph = consumer.objects, consumer.objects.graph
     return DatasetUse(
         role=consumer.role,
         main=main,
         file=consumer.place.file,
         line=consumer.place.line,
-        datasets=consumer.datasets,
+        datasets=objects.count,
         iterators=consumer.iterators,
         batches=consumer.clock.batches or None,
         seconds=consumer.seconds or None,
         fetch_seconds=consumer.clock.fetch_ns / 1e9 if consumer.clock.batches else None,
         epochs=consumer.clock.begun,
-        first_seconds=consumer.clock.first_ns / consumer.clock.firsts / 1e9 if consumer.clock.firsts else None,
-        caches_again=consumer.caches_again,
-        build_seconds=consumer.built_ns / consumer.builds / 1e9 if consumer.builds else None,
+        first_seconds=consumer.clock.firsts.mean(1e9),
+        caches_again=objects.caches_again,
+        build_seconds=objects.built.mean(1e9),
         together=consumer.together,
         devices=consumer.devices,
-        equal=consumer.equal,
+        equal=objects.equal,
         cached=graph.cached if graph is not None else None,
         cached_in_memory=graph.in_memory if graph is not None else None,
         seeded=graph.seeded if graph is not None else None,

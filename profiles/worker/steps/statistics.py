@@ -105,7 +105,6 @@ class StepStatistics:
         self._longest: list[Gap] = []
         self.course = Course()
         self.causes_ns: dict[GapCause, int] = {"pipeline": 0, "python": 0, "pipeprof": 0}
-        self.restarts = 0
         self.epoch_start: EpochStart | None = None
         self._before_first = self._first_ns = 0
         self._origin = previous[0] if previous is not None else 0
@@ -119,6 +118,11 @@ class StepStatistics:
     def seconds(self) -> float:
         """Length of the measured window: the sum of all intervals."""
         return self.intervals.total_ns / 1e9
+
+    @property
+    def restarts(self) -> int:
+        """Epochs that have begun."""
+        return self.epoch_start.restarts if self.epoch_start is not None else 0
 
     @property
     def restart_ns(self) -> int | None:
@@ -187,10 +191,9 @@ class StepStatistics:
         first, last = int(restarts[0]), int(restarts[-1])
         if not self.restarts:
             self._before_first = self.count + first
-        self.restarts += len(restarts)
         self._first_ns += int(waits[restarts].sum())
         before = self.intervals.total_ns + int(intervals[:last].sum())
-        self.epoch_start = EpochStart(self.restarts, self.count + last, before / 1e9)
+        self.epoch_start = EpochStart(self.restarts + len(restarts), self.count + last, before / 1e9)
 
     def measured(self, *, loop: LoopCost | None = None) -> Measured:
         """Return the message about the steps so far; `loop` makes it final."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from contextlib import contextmanager
@@ -86,11 +87,57 @@ class Looked:
     epoch_start: EpochStart | None = None
 
 
+class LookTimes:
+    """When a window is looked at: several times in an epoch, and for the last time when it is over.
+
+    Args:
+        seconds: Length of the window, if it is known. Then looks that take long become rare.
+    """
+
+    def __init__(self, least_ns: int, seconds: float | None, feed: Feed) -> None:
+        self.seconds = math.inf if seconds is None else seconds
+        self._wait_ns = self._least_ns = least_ns
+        self._feed, self._ended, self._epoch_ns = feed, feed.ended, sys.maxsize
+        self._epoch_began = time.perf_counter_ns()
+
+    def next_at(self, seconds: float) -> int:
+        """Return when the next one is due if the window has been so long."""
+        left_ns = 1e9 * (self.seconds - seconds)
+        return time.perf_counter_ns() + max(SHORTEST_CHECK_NS, round(min(self._wait_ns, left_ns)))
+
+    def note(self, now: int, took_ns: int) -> None:
+        """Take how long one took that is over now."""
+        most_ns = look_again_ns(took_ns, self._least_ns) if self.seconds < math.inf else self._least_ns
+        if self._feed.ended != self._ended:
+            self._epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._ended) // LOOKS_AN_EPOCH
+            self._ended, self._epoch_began = self._feed.ended, now
+        self._wait_ns = max(SHORTEST_CHECK_NS, min(most_ns, self._epoch_ns))
+
+
+class Progress:
+    """What is sent of a window: beats, and partial results of its steps if it `has_results`."""
+
+    def __init__(self, send: Callable[..., None], tells_ns: tuple[int, int], *, has_results: bool) -> None:
+        self._send, (self._beat_ns, self._partial_ns) = send, tells_ns
+        self._opened = self._beat_at = time.perf_counter_ns()
+        self._partial_at = self._opened + FIRST_PARTIAL_NS if has_results else sys.maxsize
+
+    def tell(self, statistics: StepStatistics, now: int, *, over: bool) -> None:
+        """Send what is due, and a beat at the end."""
+        if now >= self._beat_at or over:
+            self._beat_at, count, seconds = now + self._beat_ns, statistics.count, statistics.seconds
+            self._send(steps=count, phase_seconds=seconds, rate=count / seconds if seconds else None)
+        if now >= self._partial_at:
+            self._partial_at = now + min(self._partial_ns, now - self._opened)
+            self._send(measured=statistics.measured())
+
+
 class PhaseWindow(Window):
     """Window that accumulates steps until `finished` gives a reason to end.
 
     Args:
         finished: Called with every look; returns why the window is over, or `None`.
+        phase: None where nothing is sent.
         seconds: End when so many have been measured. Then looks that take long become rare.
         tells_steps: Whether there are partial results; None for those of the measurement.
     """
@@ -110,21 +157,15 @@ class PhaseWindow(Window):
         tells_ns: tuple[int, int] = TELLS_NS,
         tells_steps: bool | None = None,
     ) -> None:
-        self._beat_ns, self._partial_ns = tells_ns
-        self._phase, self._tells_steps = phase, phase == "measure" if tells_steps is None else tells_steps
+        has_results = phase == "measure" if tells_steps is None else tells_steps
+        self._progress = Progress(channel.send, tells_ns, has_results=has_results) if phase is not None else None
         self.statistics = statistics
-        self._feed = feed
+        self._feed, self._paused_ns = feed, feed.paused_ns
         self._channel = channel
         self._finished = finished
         self._limit = steps_limit
-        self._seconds = seconds
+        self._looks = LookTimes(check_ns or CHECK_NS, seconds, feed)
         self.see = see  # type: ignore[assignment]
-        self._looked_epoch = feed.ended
-        self._least_ns = self._most_ns = self._check_ns = check_ns or CHECK_NS
-        self._epoch_ns = sys.maxsize
-        now = self._opened = self._beat_at = self._epoch_began = time.perf_counter_ns()
-        self._partial_at = now + FIRST_PARTIAL_NS
-        self._paused_ns = feed.paused_ns
         self.reason: str | None = None
         self.overhead_ns = self.overhead_cpu_ns = 0
         self._folding = threading.Lock()
@@ -133,11 +174,7 @@ class PhaseWindow(Window):
 
     def check_next(self) -> None:
         """Look next when the time between two looks has passed from now on, or the last of the seconds."""
-        wait_ns = self._check_ns
-        if self._seconds is not None:
-            left_ns = round(1e9 * (self._seconds - self.statistics.seconds))
-            wait_ns = max(SHORTEST_CHECK_NS, min(wait_ns, left_ns))
-        self.check_at = time.perf_counter_ns() + wait_ns
+        self.check_at = self._looks.next_at(self.statistics.seconds)
 
     def most(self) -> int | None:
         """Return how many steps are left to the limit, if there is one."""
@@ -160,40 +197,27 @@ class PhaseWindow(Window):
         began, cpu = time.perf_counter_ns(), time.thread_time_ns()
         # To fold gives the lock away too: numpy sorts without it.
         with _lock_soon():
-            self._decide(self.fold(), began)
+            self.reason = self._why_over(self.fold())
+            if self._progress is not None:
+                self._progress.tell(self.statistics, began, over=self.reason is not None)
         now = time.perf_counter_ns()
-        took_ns = now - began
-        if self._seconds is not None:
-            self._most_ns = look_again_ns(took_ns, self._least_ns)
-        if self._feed.ended != self._looked_epoch:
-            epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)
-            self._epoch_ns = epoch_ns // LOOKS_AN_EPOCH
-            self._looked_epoch, self._epoch_began = self._feed.ended, now
-        self._check_ns = max(SHORTEST_CHECK_NS, min(self._most_ns, self._epoch_ns))
-        self.overhead_ns += took_ns
+        self._looks.note(now, now - began)
+        self.overhead_ns += now - began
         self.overhead_cpu_ns += time.thread_time_ns() - cpu
         self.check_next()
         return self.reason is not None
 
-    def _decide(self, looked: Looked, began: int) -> None:
-        count, seconds = self.statistics.count, self.statistics.seconds
-        paused_ns = self._feed.paused_ns - self._paused_ns
-        reason = self._finished(looked)
-        if reason is None and self._seconds is not None and seconds >= self._seconds:
-            reason = f"{self._seconds:g} s"
-        if reason is None and self._limit is not None and count >= self._limit:
-            reason = f"{self._limit} steps"
-        if reason is None and self._phase is not None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * seconds):
-            reason = f"ended early: TensorFlow took {paused_ns / 1e9:.0f} s to free finished iterators"
-        if reason is None and self._channel.stop.is_set():
-            reason = STOPPED
-        self.reason = reason
-        if self._phase is not None and (began >= self._beat_at or reason):
-            self._beat_at = began + self._beat_ns
-            self._channel.send(steps=count, phase_seconds=seconds, rate=count / seconds if seconds else None)
-        if began >= self._partial_at and self._tells_steps:
-            self._partial_at = began + min(self._partial_ns, began - self._opened)
-            self._channel.send(measured=self.statistics.measured())
+    def _why_over(self, looked: Looked) -> str | None:
+        seconds, paused_ns = self.statistics.seconds, self._feed.paused_ns - self._paused_ns
+        if (reason := self._finished(looked)) is not None:
+            return reason
+        if seconds >= self._looks.seconds:
+            return f"{self._looks.seconds:g} s"
+        if self._limit is not None and self.statistics.count >= self._limit:
+            return f"{self._limit} steps"
+        if self._progress is not None and paused_ns >= max(MOST_PAUSED_NS, 2e9 * seconds):
+            return f"ended early: TensorFlow took {paused_ns / 1e9:.0f} s to free finished iterators"
+        return STOPPED if self._channel.stop.is_set() else None
 
 
 class WindowClock:
@@ -307,10 +331,6 @@ class _WarmUpWindow:
     medians: list[float] = field(default_factory=list)
     parameters: tuple[float, ...] | None = None
 
-    @property
-    def full(self) -> bool:
-        return self.seconds >= WINDOW_SECONDS and self.steps >= WINDOW_STEPS
-
 
 class _WholeEpochs:
     """Time of a step over whole epochs, restarts included, from the second epoch on.
@@ -387,7 +407,7 @@ class WarmUp:
         window.steps += looked.steps
         window.medians.append(looked.median_ms)
         window.parameters = parameters
-        if window.full:
+        if window.seconds >= WINDOW_SECONDS and window.steps >= WINDOW_STEPS:
             if self._is_settled():
                 return f"settled after {self._elapsed:.1f} s"
             self._windows = [*self._windows[-WINDOWS + 1 :], _WarmUpWindow()]

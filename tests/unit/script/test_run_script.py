@@ -23,8 +23,7 @@ from pipeprof.profiles.protocol.options import Options, StepJob
 from pipeprof.profiles.worker import main
 from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.script import hooks, run_script, script_job
-from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
-from pipeprof.profiles.worker.script.observer import main_of
+from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, main_of
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps import window as windows

@@ -10,6 +10,7 @@ import pytest
 from pipeprof.profiles.worker.script import hooks
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
 from pipeprof.profiles.worker.script.hooks import JAX, TORCH_ON_GPU, asynchronous
+from pipeprof.profiles.worker.script.observer import Fit
 from pipeprof.profiles.worker.script.training_facts import Moment, _costs, _unread, epochs_started, graph_seen
 
 
@@ -86,7 +87,7 @@ def test_epochs_are_those_that_fit_has_begun(role: Any, passes: int, begun: int,
     """Under a strategy, Keras takes a batch of another pass after the last epoch."""
     main = Consumer(Place("train.py", 3), role)
     main.clock.begun, main.clock.continued = 1, passes - 1
-    assert epochs_started(main, SimpleNamespace(epochs=begun)) == epochs
+    assert epochs_started(main, Fit(epochs=begun)) == epochs
 
 
 def module(name: str, **held: Any) -> ModuleType:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from pipeprof.profiles.worker.script import observer as observer_of
-from pipeprof.profiles.worker.script.consumers import Consumer, Place
+from pipeprof.profiles.worker.script.consumers import Consumer, Place, Total
 from pipeprof.profiles.worker.script.hooks import Hooks, Observer
 from pipeprof.profiles.worker.script.import_guard import ImportWatch
-from pipeprof.profiles.worker.script.observer import ScriptObserver
+from pipeprof.profiles.worker.script.observer import Handlers, ScriptObserver
 
 
 class Batches:
@@ -150,7 +150,7 @@ def distributed(library: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[int,
 def test_what_a_strategy_distributes_is_the_scripts_own_dataset(
     library: Any, distributed: Any, how: str, devices: int
 ) -> None:
-    observer = ScriptObserver(model=lambda iterator: (len(vars(iterator)), []))
+    observer = ScriptObserver(Handlers(model=lambda iterator: (len(vars(iterator)), [])))
     with hooked(observer):
         dataset = library.data.Dataset()
         made = distributed(devices, dataset, how)
@@ -158,7 +158,7 @@ def test_what_a_strategy_distributes_is_the_scripts_own_dataset(
         assert len(list(iterator)) == 2
     (consumer,) = observer.consumers
     (one,) = consumer.passes
-    assert consumer.dataset() is dataset
+    assert consumer.objects.latest() is dataset
     # Two that came, and the request for the end.
     assert (consumer.devices, len(one.times), bool(one.ended)) == (devices, 5, True)
     assert (one.look(type) is not None) == (devices < 2)
@@ -242,7 +242,7 @@ class Script:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.attended: list[Any] = []
-        self.observer = ScriptObserver(attend=self.attended.append)
+        self.observer = ScriptObserver(Handlers(attend=self.attended.append))
         self.now, self.line = 1, 7
         self.kept: list[Any] = []
         self.observer._clock = lambda: self.now
@@ -292,7 +292,7 @@ def test_datasets_are_told_apart_by_object_and_role(script: Script) -> None:
     script.epoch_of_fit(Dataset(), looks=0)
     observer.fit_returned()
     assert [(one.role, one.executions) for one in observer.consumers] == [("training", 4), ("validation", 1)]
-    assert (observer.epochs, observer.validations) == (1, 1)
+    assert (observer.fit.epochs, observer.fit.validations.count) == (1, 1)
     assert len(observer.consumers[0].passes[0].steps) == 2
     assert observer.consumers[0].passes[0].ended
 
@@ -355,7 +355,7 @@ def test_epochs_with_the_iterator_of_the_one_before_are_one_pass_with_pauses(
         observer.epoch_ended()
         script.only.fold(next(times), lambda _: None)
     clock = script.only.clock
-    assert (clock.batches, clock.begun, clock.continued, clock.firsts) == (15, 1, 2, 0)
+    assert (clock.batches, clock.begun, clock.continued, clock.firsts.count) == (15, 1, 2, 0)
     assert 2.0 <= clock.between_ns / 1e9 < 2.1
     assert script.only.seconds < 1.0
 
@@ -386,7 +386,7 @@ def of_keras(library: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
 
 
 def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(of_keras: tuple[Any, Any]) -> None:
-    (own, calls), observer = of_keras, ScriptObserver()
+    (own, calls), observer = of_keras, ScriptObserver(Handlers())
 
     def is_told() -> None:
         assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
@@ -412,7 +412,7 @@ def test_the_place_of_a_dataset_is_where_it_is_trained_on_not_where_it_was_looke
         script.iterate(dataset, batches, line)
         if folded:
             script.only.fold(1, lambda _: None)
-    assert (script.only.place.line, script.only.datasets) == (7, 2 if again else 1)
+    assert (script.only.place.line, script.only.objects.count) == (7, 2 if again else 1)
 
 
 def test_a_dataset_was_built_again_from_the_first_one_made_for_it_to_its_iteration(script: Script) -> None:
@@ -429,7 +429,7 @@ def test_a_dataset_was_built_again_from_the_first_one_made_for_it_to_its_iterati
         script.now += 500
         script.observer.ended(iterator)
         del dataset
-    assert (script.only.datasets, script.only.builds, script.only.built_ns) == (4, 2, 2000)
+    assert (script.only.objects.count, script.only.objects.built) == (4, Total(2000, 2))
 
 
 def test_what_fit_does_before_it_iterates_is_no_building(script: Script) -> None:
@@ -443,7 +443,7 @@ def test_what_fit_does_before_it_iterates_is_no_building(script: Script) -> None
         script.iterate(dataset)
         script.observer.fit_returned()
         del dataset
-    assert (script.only.builds, script.only.built_ns) == (1, 1000)
+    assert script.only.objects.built == Total(1000, 1)
 
 
 @pytest.mark.parametrize("again", [True, False])
@@ -455,7 +455,7 @@ def test_a_cache_that_was_made_before_is_not_made_again(script: Script, *, again
         script.observer.dataset_made(dataset)
         script.observer.ended(script.iterate(dataset))
         del dataset
-    assert (script.only.datasets, script.only.caches_again) == (2, again)
+    assert (script.only.objects.count, script.only.objects.caches_again) == (2, again)
 
 
 @pytest.mark.parametrize(("cardinality", "passes", "epochs"), [(-1, 1, 0), (-1, 3, 3), (-2, 1, 1), (60, 1, 1)])
