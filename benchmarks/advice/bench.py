@@ -5,7 +5,7 @@ copies of one imported process, until it is decided whether what was proven is e
 
 * ``kept``: a change that was measured and kept, worth at least 60 % of what the mended one is worth;
 * ``ceiling``: where no edit can mend it, an upper bound that reaches at least 60 % of it, at the stage that is slow;
-* ``memory``: a finding with the bytes that can go; ``saved``: a change that was measured and kept, with a lower peak;
+* ``memory``: a finding with the bytes that can go, which rows read from a file save: no change does that by itself;
 * ``order``: a finding about the data;
 * ``uncached``: no cache is recommended;
 * ``unchanged``: no change is recommended. Without a step the stage that keeps all cores busy has an upper bound;
@@ -43,7 +43,6 @@ class Case:
         wanted: What has to be said of it.
         mended: Whether flawed.py has it without the flaw.
         kinds: The targets it exists as.
-        yaml: What has to be said of the spec, where that is more.
         step: The training step, if any.
         of: The pipeline, where another case has it too.
     """
@@ -51,7 +50,6 @@ class Case:
     wanted: tuple[str, ...]
     mended: bool = True
     kinds: tuple[str, ...] = ("py", "yaml")
-    yaml: tuple[str, ...] = ()
     step: str | None = None
     of: str | None = None
 
@@ -64,7 +62,7 @@ CASES = {
     "shuffle_after_batch": Case(("order", "memory"), mended=False),
     "zip_of_slow_sides": Case(("kept",)),
     "pool_too_small": Case(("kept",)),
-    "array_in_memory": Case(("memory",), mended=False, yaml=("saved",)),
+    "array_in_memory": Case(("memory",), mended=False),
     "serial_map_of_an_array": Case(("kept",), kinds=("py",)),
     "python_map": Case(("ceiling",)),
     "python_each_epoch": Case(("kept",), kinds=("py",)),
@@ -125,8 +123,6 @@ def says(wanted: str, known: float | None, findings: list[dict[str, Any]]) -> bo
     if wanted == "memory":
         saved = [(one["measured"] or one["predicted"] or {}).get("peak_rss_delta_bytes") for one in findings]
         return any(number is not None and number < 0 for number in saved)
-    if wanted == "saved":
-        return any((finding["measured"]["peak_rss_delta_bytes"] or 0) < 0 for finding in kept)
     if wanted == "uncached":
         return not any("cache()" in (finding["change"] or "") for finding in kept)
     bound = best(findings, "ceiling")
@@ -146,7 +142,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     """A pipeline as a spec or a function, given as ``NAME (KIND)``."""
     pipeline, kind = name.removesuffix(")").split(" (")
     case = CASES[pipeline]
-    wanted = (case.yaml if kind == "yaml" else ()) or case.wanted
+    wanted = case.wanted
     code, profile = profile_of(case.of or pipeline, kind, folder, case.step)
     findings = said(profile)
     gains = [gain for status in ("kept", "ceiling") if (gain := best(findings, status)) is not None]
