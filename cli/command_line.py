@@ -154,7 +154,8 @@ def _write_words(given: Mapping[str, Any], command: str) -> Iterator[str]:
             continue
         values = value if isinstance(value, list) else [value]
         if parameter.param_type_name == "argument":
-            yield from map(str, values)
+            # A name that begins with a dash would be an option.
+            yield from (f"./{value}" if str(value).startswith("-") else str(value) for value in values)
         elif isinstance(value, bool):
             yield max(parameter.opts, key=len) if value else parameter.secondary_opts[0]
         elif value != parameter.default:

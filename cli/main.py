@@ -90,6 +90,8 @@ def main() -> None:
         # No code of a user runs in this process, and looking for plugins reads every installed package.
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     open_closed()
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminate)
     # What `nohup` has switched off stays off.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

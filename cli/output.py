@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-import re
 import stat
 import sys
 from collections.abc import Callable
@@ -31,17 +32,9 @@ class _Texts(Protocol):
     def __call__(self, kind: str, style: Style, *, to_file: bool) -> str: ...
 
 
-_OWN_REPORT = re.compile(
-    rb"^ *Report by +pipeprof \d|^Saved  +\S.*\.json\b|^<!-- pipeprof -->$"
-    rb"|all numbers(?: and \d+ notes?)?: pipeprof show(?: |$)"
-    rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof (?:gate|gaps) "
-    rb"|^ +\"name\": \"pipeprof\",$",
-    re.MULTILINE,
-)
-"""In every report: the end of those for reading, the beginning of those for programs."""
-_TAIL_BYTES = 8192
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
-_FOREIGN = "the file exists and is not a report of pipeprof; use --force to overwrite it"
+_SEALED = frozenset({"md", "html", "junit"})
+"""Formats whose files end in a comment with a hash of what is before it: the next report may replace such a file."""
 _KEPT = frozenset({"json", "yaml", "patch"})
 """Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
 
@@ -71,11 +64,11 @@ def plan_outputs(given: ReportOptions, command: str) -> Outputs:
     """Check all outputs before anything is measured.
 
     Raises:
-        UsageError: A format is unknown, a folder does not exist, or a file was not written by pipeprof.
+        UsageError: A format is unknown, a folder does not exist, or a file exists, but not as pipeprof wrote it.
     """
     files = [(file_path("--out", text), format_of(text, command)) for text in given.out or [] if text != "-"]
     for path, _ in files:
-        check_file("--out", path, force=given.force, own=is_own_report, taken=_FOREIGN)
+        check_file("--out", path, force=given.force, own=lambda path: is_own_file(path) or _is_as_written(path))
     return Outputs(_format_of_stdout(given, command), files, given.redact, getattr(given, "verbose", False))
 
 
@@ -145,16 +138,19 @@ def same_file(one: Path, other: Path) -> bool:
         return False
 
 
-def is_own_report(path: Path) -> bool:
-    """Whether pipeprof wrote the file, as a document or as a report, so that it may be overwritten."""
-    if is_own_file(path):
-        return True
+def _sealed(report: bytes) -> bytes:
+    return b"%s<!-- pipeprof %s -->\n" % (report, hashlib.sha256(report).hexdigest().encode())
+
+
+def _is_as_written(path: Path) -> bool:
+    """Whether a file is a report of pipeprof's that nobody has changed since; or SARIF with no run of another tool."""
     try:
-        with path.open("rb") as file:
-            start = file.read(_TAIL_BYTES)
-            file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
-            return any(_OWN_REPORT.search(part) for part in (start, file.read()))
-    except OSError:
+        data = path.read_bytes()
+        report, mark, _ = data.rpartition(b"<!-- pipeprof ")
+        if mark or path.suffix != ".sarif":
+            return bool(mark) and _sealed(report) == data
+        return [run["tool"]["driver"]["name"] for run in json.loads(data)["runs"]] == ["pipeprof"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False
 
 
@@ -202,7 +198,8 @@ def write_texts(text: _Texts, outputs: Outputs, saved: Path | None) -> None:
         if kind == "json" and saved is not None and path == saved:
             continue
         try:
-            write_atomically(path, text(kind, Style(), to_file=True).encode(), sync=True)
+            report = text(kind, Style(), to_file=True).encode()
+            write_atomically(path, _sealed(report) if kind in _SEALED else report, sync=True)
             done.append(str(path))
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")

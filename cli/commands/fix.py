@@ -90,6 +90,8 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
         what = "--write changes" if given.write else "YAML is the output of"
         kind = "a training script" if parsed.kind == "script" else "a Python function"
         raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.patch")
+    if given.write and loaded is not None and not loaded.path.stat().st_mode & 0o222:
+        raise UsageError(f"--write: {loaded.path} is read-only; --out NEW.yaml writes the changed spec elsewhere")
 
 
 def _take(given: FixOptions, change: SavedChange, settings: Options, outputs: Outputs) -> None:

@@ -72,11 +72,15 @@ def gate(given: GateOptions) -> int:
     with git_calls(duration("--max-time", given.max_time)) as calls:
         sides = read_sides(given, [given.against or given.target, given.target], calls)
         a, b = (_settings(side) for side in sides)
-        # What is judged sets no budgets.
+        # What is judged sets no budgets, and no step that hides a wait.
+        b = replace(b, step=a.step, step_text=a.step_text, dispatch=a.dispatch)
         judged = judged_of(_budgets_of(a), flags)
         if b.loaded is not None:
             _check_stages(b.loaded, flags)
         others = messages.other_budgets(_budgets_of(a), _budgets_of(b), flags)
+        if sides[1].settings is not None and sides[1].settings.step_text != a.step_text:
+            others.append(f"step: {a.step_text} → {sides[1].settings.step_text}")
+        sides = [sides[0], replace(sides[1], settings=b)]
         unchanged = _unchanged(given, a, b, judged, calls)
         question = _Question(given, sides, (a, b), judged, most, calls.end_at, others, unchanged)
         return compared("self-test" if given.self_test else "gate", sides, outputs, given, partial(_answer, question))
@@ -89,9 +93,13 @@ def limits(texts: Iterable[str]) -> dict[str, Budget | None]:
         UsageError: One names no metric, or is no budget of it.
     """
     found: dict[str, Budget | None] = {}
+    given: set[str] = set()
     for one in texts:
         name, equals, text = one.rpartition("=")
         stage = name.removeprefix(_STAGE) if name.startswith(_STAGE) else ""
+        if name in given:
+            raise UsageError(f"--limit: {name} has two budgets")
+        given.add(name)
         if not (equals and text) or name == _STAGE:
             raise UsageError(f"--limit: got {one!r}, expected NAME=BUDGET such as step_ms=5% or stage:decode=10%")
         if stage:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pipeprof.cli.formats import BY_NAME
 from pipeprof.cli.render.junit import junit
-from pipeprof.cli.render.markdown import OWN, markdown
+from pipeprof.cli.render.markdown import markdown
 from pipeprof.cli.render.remarks import annotate, sarif
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import paint
@@ -64,7 +64,7 @@ def _written(name: str, output: Output) -> str:
         "text": lambda: paint(output.blocks(), output.style),
         "json": lambda: _OBEYED.sub(lambda found: f"\\u{ord(found.group()):04x}", encode(document).decode()),
         "github": lambda: annotate(document, output.remarks()),
-        "md": lambda: f"{markdown(output.blocks())}\n{OWN}\n",
+        "md": lambda: markdown(output.blocks()),
         "html": output.page,
         "junit": lambda: junit(document),
         "sarif": lambda: sarif(document, output.remarks()),

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from pipeprof.cli.report.blocks import Block, Card, Chart, Code, Heading, Line, Pairs, Table, Text
 from pipeprof.cli.streams import visible
 
-OWN = "<!-- pipeprof -->"
-"""Ends a file, so that the next report may replace it; no reader sees it."""
 _SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_[]<>|#~&"})
 _LIVE = re.compile(
     r"@(?=[A-Za-z0-9])|\\#(?=\d)|(?<![A-Za-z0-9])GH-(?=\d)|(?<=[A-Za-z]):(?=//)|(?<![A-Za-z0-9])www(?=\.)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -89,7 +90,7 @@ def sarif(document: Profile | Result | GapsReport, remarks: Sequence[Remark]) ->
 def _rule(code: str, level: str) -> dict[str, Any]:
     short, why, action = (text or visible(code) for text in about(code))
     command = code.partition("/")[0]
-    more = f"pipeprof {command} --help" if code.startswith((GATE, GAPS)) else f"pipeprof rules {code}"
+    more = f"pipeprof {command} --help" if code.startswith((GATE, GAPS)) else f"pipeprof rules {shlex.quote(code)}"
     return {
         "id": code,
         "shortDescription": {"text": short},

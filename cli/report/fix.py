@@ -206,14 +206,14 @@ def _search_on(profile: Profile, fix: Fix) -> tuple[str | None, str] | None:
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> tuple[str | None, str] | None:
     """The command that puts the result into the user's file."""
+    if "--write" in profile.command:
+        return None
     show = f"pipeprof show {shlex.quote(saved) if saved else 'PROFILE'} --out"
     patch = next((word.rpartition("=")[2] for word in profile.command if word.endswith((".patch", ".diff"))), None)
     if fix.diff is not None and patch is not None:
         return f"git apply {shlex.quote(patch)}", "makes the changes in your file"
     if fix.text is None:
         return (f"{show} fast.patch", "writes the diff, for git apply") if fix.diff is not None else None
-    if "--write" in profile.command:
-        return None
     if fix.status == "taken":
         # Nothing is measured for it.
         return rerun(profile, command="fix", write=True), "edits the spec"

@@ -151,7 +151,8 @@ class Unfinished(Model):
 class Finding(Model):
     """Something seen, with its evidence and its status."""
 
-    rule: str
+    # It stands in commands to paste: a file with another text in its place is no profile.
+    rule: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     """Name of the rule; `pipeprof rules NAME` explains it."""
     title: str
     """The change in a few words."""

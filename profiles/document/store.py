@@ -334,7 +334,7 @@ def is_own_file(path: Path) -> bool:
 
 def _is_profile(document: object) -> bool:
     tool = document.get("tool") if isinstance(document, dict) else None
-    return isinstance(tool, dict) and tool.get("name") == "pipeprof"
+    return isinstance(tool, dict) and tool.get("name") == "pipeprof" and "schema_version" in document
 
 
 class NumberError(ValueError):

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -219,7 +220,7 @@ class GitCalls:
             return
         raise ProfileError(
             f"{root} belongs to another user, so git:REF is not read from it: if you trust it, "
-            f"git config --global --add safe.directory {root}"
+            f"git config --global --add safe.directory {shlex.quote(str(root))}"
         )
 
     def _trusted(self) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -145,5 +146,6 @@ def _mend(calls: GitCalls, repository: Repository, ref: str) -> str:
     remote, _, name = branch.partition("/")
     if remote not in remotes or not name:
         remote, name = remotes[0], branch
-    fetch = f"git fetch {remote} {name}:{_REMOTES}{remote}/{name}, then git:{remote}/{name}"
+    what = shlex.join([remote, f"{name}:{_REMOTES}{remote}/{name}"])
+    fetch = f"git fetch {what}, then {shlex.quote(f'git:{remote}/{name}')}"
     return f"{deeper}; for a branch of the remote: {fetch}" if refs or deeper else ""

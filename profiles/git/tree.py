@@ -12,6 +12,7 @@ import fnmatch
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,7 +247,7 @@ class _Writing:
 
     def _submodule(self, repository: Repository, into: Path, path: str, commit: str, depth: int) -> None:
         """Write the tree of a submodule, if its commit is in the work tree's clone of it."""
-        name, folder, root = printable(path), into / path, repository.root
+        name, folder, root = shlex.quote(printable(path)), into / path, repository.root
         within = repository_at(root / path) if not (_has_link(into, path) or _has_link(root, path)) else None
         if within is None or depth >= MOST_DEPTH:
             self._withhold(folder, f"is a submodule that is not checked out: git submodule update --init {name}")

@@ -161,10 +161,9 @@ def dirty(side: str) -> Message:
 
 
 def judged_by_others(a: str, b: str, differ: Sequence[str]) -> Message:
-    """Warn where the judged spec has other budgets than the base."""
-    return Message(
-        code="other-budgets", message=f"{b} is judged by the budgets of {a}; its own differ: {'; '.join(differ)}"
-    )
+    """Warn where the judged spec has other budgets, or another step, than the base."""
+    text = f"{b} is judged by the budgets and the step of {a}; its own differ: {'; '.join(differ)}"
+    return Message(code="other-budgets", message=text)
 
 
 def not_at_ref(side: str, withheld: Sequence[str]) -> Message:

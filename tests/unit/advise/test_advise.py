@@ -134,7 +134,14 @@ def kept(
     high: float = 0,
 ) -> Finding:
     edit = [{"kind": "SetOption", "path": "deterministic", "value": False}] * edits
-    facts = {"rule": name, "title": "", "status": status, "family": "speed", "semantics": semantics, "edit": edit}
+    facts = {
+        "rule": name.replace(" ", "-"),
+        "title": "",
+        "status": status,
+        "family": "speed",
+        "semantics": semantics,
+        "edit": edit,
+    }
     return Finding.model_validate(facts | {"measured": {"speedup": times, "low": low, "high": high or times}})
 
 

@@ -150,7 +150,7 @@ def test_only_a_profile_is_written_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the file exists and is not a profile of pipeprof"):
         pipeprof.watch(path)
     assert path.read_text() == "mine"
-    path.write_text(json.dumps({"tool": {"name": "pipeprof"}}))
+    path.write_text(json.dumps({"schema_version": 1, "tool": {"name": "pipeprof"}}))
     with pipeprof.watch(path):
         pass
     with pytest.raises(UsageError, match="does not exist"):

@@ -1,6 +1,5 @@
 """Values of options as typed, and the checks on outputs before anything is measured."""
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,10 +9,9 @@ import pytest
 from pipeprof.cli import values
 from pipeprof.cli.commands import gate
 from pipeprof.cli.options import RunOptions
-from pipeprof.cli.output import Outputs, plan_outputs
+from pipeprof.cli.output import Outputs, plan_outputs, write_texts
 from pipeprof.cli.targets.settings import dataset_size
 from pipeprof.pipelines.errors import UsageError
-from tests.unit.cli.reports import RECORDED
 
 
 def test_durations_and_sizes() -> None:
@@ -108,13 +106,16 @@ def test_formats_and_outputs(tmp_path: Path) -> None:
     assert found.profile == names[1]
 
 
-def test_own_reports_are_written_over_and_foreign_files_are_not(tmp_path: Path) -> None:
-    texts = ("report/jpeg-folder", "report/jpeg-folder-full", "compare/faster", "compare/gate_passed", "gaps/reports")
-    file = tmp_path / "report.txt"
-    for name in texts:
-        shutil.copy(RECORDED.parents[1] / "golden" / f"{name}.txt", file)
-        assert planned(str(file)).files == [(file, "text")]
-    file.write_text("Report byte counts\n")
-    with pytest.raises(UsageError, match="use --force to overwrite it"):
-        planned(str(file))
-    assert planned(str(file), force=True).files == [(file, "text")]
+def test_a_report_as_it_was_written_is_written_over_and_nothing_else_is(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("report.md", "report.html", "report.txt", "notes.md", "package.json")]
+    notes, page, *others = files
+    outputs = Outputs(None, [(page, "html"), (notes, "md"), (files[2], "text")])
+    write_texts(lambda kind, _style, to_file: f"a report as {kind}, to a file: {to_file}\n", outputs, None)
+    assert planned(str(page), str(notes)).files == [(page, "html"), (notes, "md")]
+    notes.write_text(f"{notes.read_text()}My own words.\n")
+    files[3].write_text("Saved  x.json\n\n<!-- pipeprof -->\n")
+    files[4].write_text('{"tool": {"name": "pipeprof"}, "dependencies": {}}')
+    for file in (notes, *others):
+        with pytest.raises(UsageError, match="use --force to overwrite it"):
+            planned(str(file))
+        assert planned(str(file), force=True).files[0][0] == file

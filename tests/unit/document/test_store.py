@@ -211,7 +211,7 @@ def test_a_profile_whose_folder_is_gone_is_not_said_to_stay(profile, tmp_path):
     assert writer.warnings == [f"cannot write {folder / 'a.json'} (no such file or directory), which is gone"]
 
 
-OWN = b'{"tool": {"name": "pipeprof"}'
+OWN = b'{"schema_version": 1, "tool": {"name": "pipeprof"}'
 
 
 @pytest.mark.parametrize(
@@ -223,6 +223,7 @@ OWN = b'{"tool": {"name": "pipeprof"}'
         (OWN + b', "complete": true}', True, True),
         (OWN + b"}", True, True),
         (b'{"tool": {"name": "other"}, "complete": false}', False, True),
+        (b'{"tool": {"name": "pipeprof"}, "private": true}', False, True),
         (b"[1]", False, True),
         (b"\xff", False, True),
     ],
