@@ -266,7 +266,7 @@ class Run:
         return ensure(loaded.spec.data, progress=self._progress.data)
 
     def _evict(self, folders: Mapping[str, Path]) -> list[Path]:
-        """Drop the files that the pipeline reads from memory; return those that are gone from it."""
+        """Drop what the pipeline reads from the page cache; return the files that are gone from it."""
         loaded = self._options.loaded
         if loaded is None or not self._options.cold:
             return []
