@@ -109,28 +109,23 @@ class Signals:
 
 
 @dataclass
-class PartialProfiles:
-    """Saves what there is, also while nothing is heard: whoever kills this process leaves the file behind.
-
-    Args:
-        save: Called at the beginning, at the begin of each phase, at the first steps, and every `seconds`.
-        most: Share of the time that may go into saving.
-    """
+class Saver:
+    """Saves what there is, also while nothing is heard: whoever kills this process leaves the file behind."""
 
     save: Callable[[], None]
     seconds: float = SAVE_SECONDS
-    most: float = MOST_SAVING
+    most_share: float = MOST_SAVING
     due: float = 0.0
     _state: tuple[int, bool] | None = None
 
     def save_when_due(self, observed: Observed, clock: Callable[[], float]) -> None:
-        """Save where the time or a new state of the measurement says so."""
+        """Save at the beginning, at the begin of each phase, at the first steps, and every `seconds`."""
         now, state = clock(), (len(observed.phases), observed.measured is not None)
         if now >= self.due or state != self._state:
             self._state = state
             self.save()
             # A profile with a large graph in it takes long to write, and nothing is measured any more by then.
-            self.due = now + max(self.seconds, (clock() - now) / self.most)
+            self.due = now + max(self.seconds, (clock() - now) / self.most_share)
 
 
 @dataclass
@@ -158,7 +153,7 @@ class Watch:
     timeout: float
     end_at: float | None
     on_message: Callable[[], None]
-    partial: PartialProfiles
+    saver: Saver
     clock: Callable[[], float] = time.monotonic
     over_limit: bool = False
     _stop: _Stop | None = None
@@ -168,15 +163,11 @@ class Watch:
     _ended: Ended = field(default_factory=lambda: Ended("exit", 0))
 
     def run(self, on_hang: Callable[[], None] = lambda: None) -> Ended:
-        """Watch until the worker has ended, by itself or by us.
-
-        Args:
-            on_hang: Called before a worker that hangs is ended, with its last answer if it gave one.
-        """
+        """Watch until the worker has ended; `on_hang` is called before one that hangs is, with its answer if any."""
         try:
             while not self._is_over():
                 if self._stop is None:
-                    self.partial.save_when_due(self.observed, self.clock)
+                    self.saver.save_when_due(self.observed, self.clock)
                 self._take()
                 self._decide(self.clock())
             if self._stop is not None and self._stop.reason == "hung":
@@ -196,9 +187,8 @@ class Watch:
         return reason == "memory-limit" or reason in ASKED.values()
 
     def _is_over(self) -> bool:
-        if self.worker.returncode is not None:
-            return True
-        return self._stop is not None and self.clock() >= self._stop.kill_at
+        is_late = self._stop is not None and self.clock() >= self._stop.kill_at
+        return is_late or self.worker.returncode is not None
 
     def _take(self) -> None:
         pipes = [number for number in (self.worker.messages, self.worker.printed) if number not in self._closed]
@@ -237,7 +227,7 @@ class Watch:
     def _seconds_to_wait(self) -> float:
         now = self.clock()
         if self._stop is None:
-            due = [self._hangs_at, self.observed.give_up_at, self.end_at, self.partial.due]
+            due = [self._hangs_at, self.observed.give_up_at, self.end_at, self.saver.due]
         else:
             # The reason for the stop is over and must not keep the loop busy until the worker ends.
             due = [self._stop.kill_at]

@@ -16,15 +16,7 @@ from pipeprof.profiles.document.memory import Disk
 from pipeprof.profiles.document.profile import Message, Problem, Profile, Tool
 from pipeprof.profiles.git.calls import checked_out
 from pipeprof.profiles.harness.build_profile import assemble
-from pipeprof.profiles.harness.event_loop import (
-    ASKED,
-    MOST_SAVING,
-    SAVE_SECONDS,
-    Ended,
-    PartialProfiles,
-    Signals,
-    Watch,
-)
+from pipeprof.profiles.harness.event_loop import ASKED, MOST_SAVING, SAVE_SECONDS, Ended, Saver, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, cause_of_silence, diagnose, listens
 from pipeprof.profiles.harness.process import Outside, RunFacts, WorkerProcess, measuring_lock
 from pipeprof.profiles.harness.received import Observed, account_memory
@@ -296,6 +288,7 @@ class Run:
 
         limit = self._options.max_time
         rarely = self._options.soak and (self._options.seconds or 0.0) >= SHORT_SOAK
+        often = (SOAK_SAVE_SECONDS, SOAK_SAVING) if rarely else (SAVE_SECONDS, MOST_SAVING)
         watch = Watch(
             worker=worker,
             observed=self._observed,
@@ -304,11 +297,7 @@ class Run:
             timeout=self._options.timeout,
             end_at=self._began + limit - self._options.spent if limit is not None else None,
             on_message=follow,
-            partial=PartialProfiles(
-                lambda: self._save(sampler),
-                SOAK_SAVE_SECONDS if rarely else SAVE_SECONDS,
-                SOAK_SAVING if rarely else MOST_SAVING,
-            ),
+            saver=Saver(lambda: self._save(sampler), *often),
         )
 
         def over_limit(_sample: object) -> None:

@@ -43,16 +43,14 @@ MOST_AGAIN = 3 * AGAIN_ROUNDS
 
 @dataclass(frozen=True)
 class Entrant:
-    """A changed pipeline, for time or for memory; without semantics an upper bound, whose data are handed out again.
-
-    `title` names its change where a gain is told as soon as it is known.
-    """
+    """A changed pipeline, for time or for memory; without semantics an upper bound, whose data are handed out again."""
 
     job: Options
     semantics: Compared | None
     for_memory: bool = False
     rounding: bool = True
     title: str = ""
+    """Of its change, where a gain is told as soon as it is known."""
 
     @property
     def is_bound(self) -> bool:

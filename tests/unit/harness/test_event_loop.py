@@ -29,7 +29,7 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.profiles.harness import event_loop as watches
-from pipeprof.profiles.harness.event_loop import Ended, PartialProfiles, Signals, Watch
+from pipeprof.profiles.harness.event_loop import Ended, Saver, Signals, Watch
 from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
 from pipeprof.profiles.protocol.channel import encode
 from pipeprof.profiles.protocol.messages import Answer, Trace
@@ -123,7 +123,7 @@ def scene(monkeypatch):
             timeout=TIMEOUT,
             end_at=None,
             on_message=lambda: None,
-            partial=PartialProfiles(made.save),
+            saver=Saver(made.save),
             clock=clock,
         )
 
@@ -203,7 +203,7 @@ def test_the_worker_is_ended_whatever_goes_wrong(scene):
     def fails() -> None:
         raise OSError(28, "disk full")
 
-    scene.watch.partial.save = fails
+    scene.watch.saver.save = fails
     scene.says(1, phase("build"))
     with pytest.raises(OSError, match="disk full"):
         scene.watch.run()
