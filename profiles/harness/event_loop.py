@@ -227,7 +227,7 @@ class Watch:
     def _seconds_to_wait(self) -> float:
         now = self.clock()
         if self._stop is None:
-            due = [self._hangs_at, self.observed.give_up_at, self.end_at, self.saver.due]
+            due = [self.observed.hangs_at(self.timeout), self.observed.give_up_at, self.end_at, self.saver.due]
         else:
             # The reason for the stop is over and must not keep the loop busy until the worker ends.
             due = [self._stop.kill_at]
@@ -268,7 +268,7 @@ class Watch:
         elif self.observed.give_up_at is not None and now >= self.observed.give_up_at:
             # The worker sent all other results before.
             self._stop = _Stop("long-trace", now)
-        elif now >= self._hangs_at:
+        elif now >= self.observed.hangs_at(self.timeout):
             self._ended.suspended = self.worker.is_suspended
             self._end_hung(now)
 
@@ -282,10 +282,6 @@ class Watch:
     def _end_hung(self, now: float) -> None:
         self.worker.dump_stacks()
         self._ask("hung", now + ANSWER_SECONDS)
-
-    @property
-    def _hangs_at(self) -> float:
-        return self.observed.hangs_at(self.timeout)
 
     def _ask(self, reason: Reason, until: float) -> None:
         """End the worker, after one last query of its state."""

@@ -108,7 +108,6 @@ class Run:
         self._tell = tell
         self._early = early
         self._headline: str | None = None
-        """What was told before the trace."""
         self._cgroup = Cgroup()
         self._limit = limits.memory_limit(options.memory_limit, self._cgroup, machine_memory())
         stages = written_stages(options.loaded)
@@ -191,14 +190,10 @@ class Run:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
         account_memory(profile, self._observed, sampler, self._options.loaded, self._facts.stages)
-        graphs = self._observed.parsed
         profile.findings, messages = findings_for(
             profile,
-            graphs.written if graphs is not None else None,
-            graphs.executed if graphs is not None else None,
+            self._observed.parsed,
             loaded=self._options.loaded,
-            made=graphs.made if graphs is not None else (),
-            constants=graphs.constants if graphs is not None else (),
             sketch_view=self._seen_view,
             slips=slips_in(self._options.target.path, self._options.target.function)
             if self._options.loaded is None

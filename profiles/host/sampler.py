@@ -71,9 +71,6 @@ class _Point:
     phase: PhaseName
     samples: int = 1
 
-    def merged(self, later: _Point) -> _Point:
-        return replace(later, rss_bytes=max(self.rss_bytes, later.rss_bytes), samples=self.samples + later.samples)
-
 
 @dataclass
 class _Curve:
@@ -85,7 +82,8 @@ class _Curve:
     def add(self, point: _Point) -> None:
         last = self.points[-1] if self.points else None
         if last is not None and last.phase == point.phase and last.samples + point.samples <= self.samples:
-            self.points[-1] = last.merged(point)
+            most, samples = max(last.rss_bytes, point.rss_bytes), last.samples + point.samples
+            self.points[-1] = replace(point, rss_bytes=most, samples=samples)
         else:
             self.points.append(point)
 
@@ -160,9 +158,6 @@ class Sampler:
             self._keep(self.last)
             return self.last
 
-    def _is_near_limit(self, used: int) -> bool:
-        return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes
-
     def _keep(self, taken: MemorySample) -> None:
         used, phase = taken.used_bytes, taken.phase
         self.had_children |= taken.children > 0 and phase != "trace"
@@ -224,7 +219,7 @@ class Sampler:
                 return calm
             used = self.last.used_bytes
             soon = used + self._latest_rate() * LOOK_AHEAD > self.limit_bytes
-            return FAST_INTERVAL if soon or self._is_near_limit(used) else calm
+            return FAST_INTERVAL if soon or used > NEAR_LIMIT * self.limit_bytes else calm
 
     def _latest_rate(self) -> float:
         """Return bytes per second over the last 0.2 s, sooner than the 3 s of :meth:`growth` would show them."""
