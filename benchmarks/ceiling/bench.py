@@ -66,6 +66,7 @@ def figures_of(name: str, result: RaceResult) -> dict[str, Any]:
 
 def measured(name: str, _folder: Path) -> dict[str, Any]:
     """The cheap stages, or the Python function beside the same in TensorFlow."""
+    from pipeprof.profiles.experiment.rounds import Rounds
     from pipeprof.profiles.experiment.team import Team
     from pipeprof.profiles.harness.event_loop import Signals
     from pipeprof.profiles.protocol.options import ReplayJob
@@ -85,7 +86,8 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
         entrants["known"] = Entrant(jobs_of("in_tensorflow").untouched(), None)
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         until = time.monotonic() + SECONDS * len(entrants)
-        race = Race(team, pace, timeout=60.0, left=lambda: until - time.monotonic())
+        rounds = Rounds(team, pace.mode, timeout=60.0, start_seconds=pace.ready_seconds(6))
+        race = Race(rounds, pace, left=lambda: until - time.monotonic())
         results = race.run(maker.as_it_is, entrants)
     found = {entrant: figures_of(entrant, result) for entrant, result in results.items()}
     outcome = judge(name, found)

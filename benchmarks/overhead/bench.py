@@ -87,7 +87,7 @@ from pipeprof.profiles.host import sampler
 replace(harness, "SAVE_SECONDS", 2 * harness.SAVE_SECONDS)
 replace(harness, "MEASURE_INTERVAL", 2 * harness.MEASURE_INTERVAL)
 replace(sampler.Sampler, "sample", in_our_time(sampler.Sampler.sample))
-replace(event_loop.Watch, "_save_when_due", in_our_time(event_loop.Watch._save_when_due))
+replace(event_loop.Saver, "save_when_due", in_our_time(event_loop.Saver.save_when_due))
 main()
 """
 

@@ -75,14 +75,14 @@ class Rewrites:
 
 
 def _degree(cost: Cost | None) -> str:
-    if cost is None or cost.parallelism is None:
+    if cost is None or cost.state.parallelism is None:
         return ""
-    return f" (×{cost.parallelism:g}, tuned)" if cost.tunable else f" (×{cost.parallelism:g})"
+    return f" (×{cost.state.parallelism:g}, tuned)" if cost.state.tunable else f" (×{cost.state.parallelism:g})"
 
 
 def _tuned_text(cost: Cost | None) -> str | None:
-    if cost is None or not cost.tunable:
+    if cost is None or not cost.state.tunable:
         return None
-    if cost.parallelism is not None:
-        return f"parallelism tuned to {cost.parallelism:g}"
-    return f"buffer tuned to {cost.buffer_size:g}" if cost.buffer_size is not None else None
+    if cost.state.parallelism is not None:
+        return f"parallelism tuned to {cost.state.parallelism:g}"
+    return f"buffer tuned to {cost.state.buffer_size:g}" if cost.state.buffer_size is not None else None

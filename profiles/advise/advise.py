@@ -18,11 +18,10 @@ from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict import MemoryPrediction, memory_prediction
-from pipeprof.profiles.view.from_graph import rows_of_sketch, view_of_sketch
+from pipeprof.profiles.view.from_graph import ParsedGraphs, rows_of_sketch, view_of_sketch
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, with_texts, with_written
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
     from pipeprof.pipelines.graph.stages import StageGraph
     from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.spec.spec import Ignore
@@ -70,12 +69,9 @@ def _documented(view: PipelineView, proposal: Proposal) -> Finding:
 
 def findings_for(
     profile: Profile,
-    written: StageGraph | None = None,
-    executed: StageGraph | None = None,
+    graphs: ParsedGraphs | None = None,
     *,
     loaded: LoadedSpec | None = None,
-    made: Sequence[MadeDict] = (),
-    constants: Sequence[ConstantDict] = (),
     sketch_view: PipelineView | None = None,
     slips: Sequence[Slip] = (),
     tries: bool = False,
@@ -85,7 +81,6 @@ def findings_for(
     Ideas become the profile's `proposals`.
 
     Args:
-        made: In-memory sources that were seen while a function built its dataset.
         sketch_view: The view of the stages as they were seen being made, for a run without graphs.
         tries: Ideas will be tried: none of them is a finding yet.
 
@@ -98,10 +93,10 @@ def findings_for(
     view = None
     checks: Iterable[Check] | None = None
 
-    missing = _missing(profile, written, executed)
-    if written is not None and executed is not None and (not missing or ((made or constants) and loaded is None)):
-        graphs, parts = (written, executed), {**measured, "made": made, "constants": constants}
-        view = tried("the graphs", lambda: _view_of_graphs(graphs, by_address=loaded is not None, **parts), messages)
+    missing = _missing(profile, graphs)
+    if graphs is not None and (not missing or ((graphs.made or graphs.constants) and loaded is None)):
+        pair, rest = (graphs.written, graphs.executed), {"made": graphs.made, "constants": graphs.constants, **measured}
+        view = tried("the graphs", lambda: _view_of_graphs(pair, by_address=loaded is not None, **rest), messages)
     if view is None and sketch_view is not None and missing:
         view = replace(_with_buffers(sketch_view, profile), **measured)
         checks = MEMORY
@@ -171,14 +166,12 @@ def tried(what: str, make: Callable[[], _T], messages: list[Message]) -> _T | No
         return None
 
 
-def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph | None) -> str:
-    if written is None or executed is None:
+def _missing(profile: Profile, graphs: ParsedGraphs | None) -> str:
+    if graphs is None:
         ended = "the run ended before TensorFlow's graph was read"
         return ended if profile.errors or not profile.complete else "TensorFlow's graph was not read"
-    reason = next((graph.reason for graph in (written, executed) if graph.root is None), None)
-    if written.root is None or executed.root is None:
-        return f"TensorFlow's graph was not read ({reason or 'it is empty'})"
-    return ""
+    lacking = [graph for graph in (graphs.written, graphs.executed) if graph.root is None]
+    return f"TensorFlow's graph was not read ({lacking[0].reason or 'it is empty'})" if lacking else ""
 
 
 def _measurement(profile: Profile) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _changed(part: Part, left: Mapping[str, float], calls: Mapping[str, float], 
     shorter = {name: now / max(now, min(calls[name], pool)) for name, now in threads.items() if name in calls}
     if shorter:
         by = _share(part, shorter)
-        new = replace(new, computing_ms=new.computing_ms * by, waiting_ms=new.waiting_ms * by)
+        new = new.timed(computing_ms=new.times.computing_ms * by, waiting_ms=new.times.waiting_ms * by)
     return replace(new, ahead=True, calls=max(ONE_CALL, calls[part.id])) if part.id in calls else new
 
 

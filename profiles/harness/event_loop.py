@@ -109,14 +109,41 @@ class Signals:
 
 
 @dataclass
+class Saver:
+    """Saves what there is, also while nothing is heard: whoever kills this process leaves the file behind."""
+
+    save: Callable[[], None]
+    seconds: float = SAVE_SECONDS
+    most_share: float = MOST_SAVING
+    due: float = 0.0
+    _state: tuple[int, bool] | None = None
+
+    def save_when_due(self, observed: Observed, clock: Callable[[], float]) -> None:
+        """Save at the beginning, at the begin of each phase, at the first steps, and every `seconds`."""
+        now, state = clock(), (len(observed.phases), observed.measured is not None)
+        if now >= self.due or state != self._state:
+            self._state = state
+            self.save()
+            # A profile with a large graph in it takes long to write, and nothing is measured any more by then.
+            self.due = now + max(self.seconds, (clock() - now) / self.most_share)
+
+
+@dataclass
+class _Stop:
+    """Why the worker is ended, when at the latest, and how many answers it had given before it was asked once more."""
+
+    reason: Reason
+    kill_at: float
+    answers: int = 0
+
+
+@dataclass
 class Watch:
     """Event loop with its state.
 
     Args:
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
-        on_hang: Called before a worker that hangs is ended, with its last answer if it gave one.
-        save: Called at the beginning, at the begin of each phase, at the first steps, and every `save_seconds`.
     """
 
     worker: WorkerProcess
@@ -126,35 +153,29 @@ class Watch:
     timeout: float
     end_at: float | None
     on_message: Callable[[], None]
-    save: Callable[[], None]
-    on_hang: Callable[[], None] = lambda: None
+    saver: Saver
     clock: Callable[[], float] = time.monotonic
-    save_seconds: float = SAVE_SECONDS
-    most_saving: float = MOST_SAVING
     over_limit: bool = False
-    _stop: Reason | None = None
-    _kill_at: float | None = None
+    _stop: _Stop | None = None
     _next_look: float = 0.0
-    _next_save: float = 0.0
-    _saved: tuple[int, bool] | None = None
     _closed: set[int] = field(default_factory=set)
     _silent_at: float | None = None
-    _answers_before: int = 0
     _ended: Ended = field(default_factory=lambda: Ended("exit", 0))
 
-    def run(self) -> Ended:
-        """Watch until the worker has ended, by itself or by us."""
+    def run(self, on_hang: Callable[[], None] = lambda: None) -> Ended:
+        """Watch until the worker has ended; `on_hang` is called before one that hangs is, with its answer if any."""
         try:
             while not self._is_over():
-                self._save_when_due(self.clock())
+                if self._stop is None:
+                    self.saver.save_when_due(self.observed, self.clock)
                 self._take()
                 self._decide(self.clock())
-            if self._stop == "hung":
-                self.on_hang()
+            if self._stop is not None and self._stop.reason == "hung":
+                on_hang()
         finally:
             returncode = self.worker.end()
             self._drain()
-        reason = self._stop or "exit"
+        reason: Reason = self._stop.reason if self._stop is not None else "exit"
         if self.observed.done and not self._outlasts_done(reason):
             reason = "exit"
         return replace(self._ended, reason=reason, returncode=returncode, last=self.sampler.last)
@@ -166,9 +187,8 @@ class Watch:
         return reason == "memory-limit" or reason in ASKED.values()
 
     def _is_over(self) -> bool:
-        if self.worker.returncode is not None:
-            return True
-        return self._kill_at is not None and self.clock() >= self._kill_at
+        is_late = self._stop is not None and self.clock() >= self._stop.kill_at
+        return is_late or self.worker.returncode is not None
 
     def _take(self) -> None:
         pipes = [number for number in (self.worker.messages, self.worker.printed) if number not in self._closed]
@@ -196,15 +216,6 @@ class Watch:
             self.observed.take(message)
         self.on_message()
 
-    def _save_when_due(self, now: float) -> None:
-        """Save what there is, also while nothing is heard: whoever kills this process leaves the file behind."""
-        state = len(self.observed.phases), self.observed.measured is not None
-        if self._stop is None and (now >= self._next_save or state != self._saved):
-            self._saved = state
-            self.save()
-            # A profile with a large graph in it takes long to write, and nothing is measured any more by then.
-            self._next_save = now + max(self.save_seconds, (self.clock() - now) / self.most_saving)
-
     def _close(self, pipe: int) -> None:
         """A closed pipe means that the worker is about to end; give it a moment to leave its exit status.
 
@@ -215,10 +226,11 @@ class Watch:
 
     def _seconds_to_wait(self) -> float:
         now = self.clock()
-        # The reason for the stop is over and must not keep the loop busy until the worker ends.
-        due = [self._kill_at]
         if self._stop is None:
-            due = [self._hangs_at, self.observed.give_up_at, self.end_at, self._next_save]
+            due = [self.observed.hangs_at(self.timeout), self.observed.give_up_at, self.end_at, self.saver.due]
+        else:
+            # The reason for the stop is over and must not keep the loop busy until the worker ends.
+            due = [self._stop.kill_at]
         if self._silent_at is not None:
             # It is about to end, which no pipe will tell.
             due.append(now + EXIT_SECONDS)
@@ -229,19 +241,19 @@ class Watch:
     def _decide(self, now: float) -> None:
         if self._stop is None:
             self._find_reason(now)
-        elif self._is_interrupted_again or (self.over_limit and self._stop != "memory-limit"):
-            self._kill_at = now
-        if self._stop in ("hung", "memory-limit") and self._has_answer:
-            self._kill_at = now
+        elif self._waits_no_longer(self._stop):
+            self._stop.kill_at = now
         last = self.sampler.last
         limit = self.sampler.limit_bytes
         if last and limit and last.used_bytes > LOOK_ABOVE * limit and now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
             self.worker.send("look")
 
-    @property
-    def _is_interrupted_again(self) -> bool:
-        return self.signals.times > (1 if self._stop in ASKED.values() else 0)
+    def _waits_no_longer(self, stop: _Stop) -> bool:
+        if self.signals.times > (1 if stop.reason in ASKED.values() else 0):
+            return True
+        has_answer = self.observed.answers > stop.answers and stop.reason in {"hung", "memory-limit"}
+        return has_answer or (self.over_limit and stop.reason != "memory-limit")
 
     def _find_reason(self, now: float) -> None:
         if self.over_limit:
@@ -251,12 +263,12 @@ class Watch:
         elif self.end_at is not None and now >= self.end_at:
             self._stop_gently("max-time", now)
         elif self._silent_at is not None and now >= self._silent_at:
-            self._stop, self._kill_at = "silent", now
+            self._stop = _Stop("silent", now)
             self._ended.successor = self._ended.successor or self.worker.successor
         elif self.observed.give_up_at is not None and now >= self.observed.give_up_at:
             # The worker sent all other results before.
-            self._stop, self._kill_at = "long-trace", now
-        elif now >= self._hangs_at:
+            self._stop = _Stop("long-trace", now)
+        elif now >= self.observed.hangs_at(self.timeout):
             self._ended.suspended = self.worker.is_suspended
             self._end_hung(now)
 
@@ -271,26 +283,15 @@ class Watch:
         self.worker.dump_stacks()
         self._ask("hung", now + ANSWER_SECONDS)
 
-    @property
-    def _hangs_at(self) -> float:
-        return self.observed.hangs_at(self.timeout)
-
     def _ask(self, reason: Reason, until: float) -> None:
         """End the worker, after one last query of its state."""
-        self._stop = reason
-        self._answers_before = self.observed.answers
+        self._stop = _Stop(reason, until, self.observed.answers)
         self.worker.send("look")
-        self._kill_at = until
-
-    @property
-    def _has_answer(self) -> bool:
-        return self.observed.answers > self._answers_before
 
     def _stop_gently(self, reason: Reason, now: float) -> None:
         """Let a worker in the step loop finish its statistics; end any other at once."""
-        self._stop = reason
         gentle = self.observed.phase in _STOPPABLE and self.worker.send("stop")
-        self._kill_at = now + GRACE_SECONDS[reason] if gentle else now
+        self._stop = _Stop(reason, now + GRACE_SECONDS[reason] if gentle else now)
 
     def _drain(self) -> None:
         for message in self.worker.read_messages() or []:

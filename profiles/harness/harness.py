@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pipeprof.profiles.document.memory import Disk
 from pipeprof.profiles.document.profile import Message, Problem, Profile, Tool
 from pipeprof.profiles.git.calls import checked_out
 from pipeprof.profiles.harness.build_profile import assemble
-from pipeprof.profiles.harness.event_loop import ASKED, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import ASKED, MOST_SAVING, SAVE_SECONDS, Ended, Saver, Signals, Watch
 from pipeprof.profiles.harness.failure import Circumstances, cause_of_silence, diagnose, listens
 from pipeprof.profiles.harness.process import Outside, RunFacts, WorkerProcess, measuring_lock
 from pipeprof.profiles.harness.received import Observed, account_memory
@@ -23,7 +24,7 @@ from pipeprof.profiles.harness.settings import target_of, written_stages
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.limits import Cgroup, CgroupWatch, machine_memory
-from pipeprof.profiles.host.page_cache import evict, in_memory
+from pipeprof.profiles.host.page_cache import evict
 from pipeprof.profiles.host.run_family import LOOK_SHARE, FamilyReader, RunFamily
 from pipeprof.profiles.host.sampler import (
     MEASURE_INTERVAL,
@@ -42,7 +43,7 @@ from pipeprof.profiles.view.from_graph import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import phase_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pipeprof.profiles.document.store import ProfileWriter
@@ -62,10 +63,6 @@ SHORT_SOAK = 60.0
 SOAK_JUDGED = 30
 """How often a soak is judged until it ends, to see whether it has to be looked for what grows."""
 INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
-READ_TO_THE_END = (
-    "measure.cold: the measurement read all source files, and what it read twice came from memory. Measure for fewer"
-    " --seconds, less than one pass."
-)
 
 
 def run_sample(
@@ -110,8 +107,7 @@ class Run:
         self._began = began
         self._tell = tell
         self._early = early
-        self._headline = ""
-        self._traces = False
+        self._headline: str | None = None
         self._cgroup = Cgroup()
         self._limit = limits.memory_limit(options.memory_limit, self._cgroup, machine_memory())
         stages = written_stages(options.loaded)
@@ -127,8 +123,6 @@ class Run:
             written=list(stages.values()) if options.loaded is not None else None,
         )
         self._phases_told = 0
-        self._evicted: list[Path] = []
-        self._examines = False
         self._judge_at = 0.0
         self._silent_services: list[str] = []
 
@@ -139,7 +133,7 @@ class Run:
     def run(self) -> Profile:
         """Start the worker, watch it to its end, and write the profile."""
         folders = self._make_data()
-        self._evict(folders)
+        evicted = self._evict(folders)
         oom = CgroupWatch(self._cgroup)
         self._observed = Observed()
         with Signals().installed() as signals:
@@ -151,7 +145,7 @@ class Run:
                 if self._early is not None and self._has_room_for_two():
                     self._early.begin()
                 try:
-                    ended, sampler = self._watch(worker, signals)
+                    ended, sampler = self._watch(worker, signals, evicted)
                 finally:
                     worker.end()
                     worker.close()
@@ -196,14 +190,10 @@ class Run:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
         account_memory(profile, self._observed, sampler, self._options.loaded, self._facts.stages)
-        graphs = self._observed.parsed
         profile.findings, messages = findings_for(
             profile,
-            graphs.written if graphs is not None else None,
-            graphs.executed if graphs is not None else None,
+            self._observed.parsed,
             loaded=self._options.loaded,
-            made=graphs.made if graphs is not None else (),
-            constants=graphs.constants if graphs is not None else (),
             sketch_view=self._seen_view,
             slips=slips_in(self._options.target.path, self._options.target.function)
             if self._options.loaded is None
@@ -212,7 +202,7 @@ class Run:
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.
-        profile.verdict = conclude(profile, self._headline)
+        profile.verdict = conclude(profile, self._headline or "")
         return profile
 
     @cached_property
@@ -262,28 +252,27 @@ class Run:
 
         return ensure(loaded.spec.data, progress=self._progress.data)
 
-    def _evict(self, folders: Mapping[str, Path]) -> None:
-        if not self._options.cold:
-            return
+    def _evict(self, folders: Mapping[str, Path]) -> list[Path]:
+        """Drop what the pipeline reads from the page cache; return the files that are gone from it."""
         loaded = self._options.loaded
-        if loaded is None:
-            return
+        if loaded is None or not self._options.cold:
+            return []
         from pipeprof.pipelines.spec.paths import source_files
 
         files = list(source_files(loaded.data, loaded.base_dir, folders))
         evicted = evict(files)
         self._facts.disk = Disk(cold=evicted.cold)
-        self._evicted = files if evicted.cold else []
         if evicted.lacking:
             self.warn("cold", f"measure.cold: {evicted.lacking}.")
+        return files if evicted.cold else []
 
-    def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
+    def _watch(self, worker: WorkerProcess, signals: Signals, evicted: Sequence[Path]) -> tuple[Ended, Sampler]:
         sampler = Sampler(
             FamilyReader(worker.pid, look_share=SOAK_LOOK_SHARE if self._options.soak else LOOK_SHARE),
             limit_bytes=self._limit.bytes if self._limit else None,
             calm=SOAK_INTERVAL if self._options.soak else MEASURE_INTERVAL,
         )
-        self._outside = Outside(self._facts, worker.pid, ContentionProbe(worker.pid, self._cgroup))
+        self._outside = Outside(self._facts, worker.pid, ContentionProbe(worker.pid, self._cgroup), evicted=evicted)
 
         def follow() -> None:
             self._follow_phases(sampler)
@@ -294,6 +283,7 @@ class Run:
 
         limit = self._options.max_time
         rarely = self._options.soak and (self._options.seconds or 0.0) >= SHORT_SOAK
+        often = (SOAK_SAVE_SECONDS, SOAK_SAVING) if rarely else (SAVE_SECONDS, MOST_SAVING)
         watch = Watch(
             worker=worker,
             observed=self._observed,
@@ -302,10 +292,7 @@ class Run:
             timeout=self._options.timeout,
             end_at=self._began + limit - self._options.spent if limit is not None else None,
             on_message=follow,
-            on_hang=self._ask_services,
-            save=lambda: self._save(sampler),
-            save_seconds=SOAK_SAVE_SECONDS if rarely else SAVE_SECONDS,
-            most_saving=SOAK_SAVING if rarely else MOST_SAVING,
+            saver=Saver(lambda: self._save(sampler), *often),
         )
 
         def over_limit(_sample: object) -> None:
@@ -315,7 +302,7 @@ class Run:
         thread = SamplerThread(sampler, over_limit)
         thread.start()
         try:
-            ended = watch.run()
+            ended = watch.run(self._ask_services)
         finally:
             thread.stop()
         return ended, sampler
@@ -338,8 +325,7 @@ class Run:
             name = "replay" if phase.name == "trace" and not is_script else phase.name
             self._progress.phase(name, self._options.seconds if name == "measure" else None)
         self._phases_told = len(observed.phases)
-        if observed.traces and not self._traces and not is_script:
-            self._traces = True
+        if observed.traces and self._headline is None and not is_script:
             # A line that is drawn on a terminal is not to be written into.
             self._progress.close()
             self._tell_headline(sampler)
@@ -355,6 +341,7 @@ class Run:
 
     def _tell_headline(self, sampler: Sampler) -> None:
         """Tell what is known before the trace, which takes some seconds; the headline stays as it was then."""
+        self._headline = ""
         if self._tell is not None:
             profile = self._concluded(sampler)
             self._headline = profile.verdict.headline if profile.verdict is not None else ""
@@ -363,23 +350,21 @@ class Run:
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
         self._outside.end()
-        if in_memory(self._evicted):
-            self.warn("cold", READ_TO_THE_END)
 
     def _follow_soak(self, worker: WorkerProcess) -> None:
         """Let the worker trace Python's allocations, once memory grows."""
         log, seconds = self._observed.soak_log, self._options.seconds
         if log is not None:
             self._outside.begin_watching()
-        if log is None or not log.points or seconds is None or self._examines:
+        if log is None or not log.points or seconds is None:
             return
         at = log.points[-1].t
         if at < self._judge_at or at < SOAK_BEFORE * seconds:
             return
         self._judge_at = at + seconds / SOAK_JUDGED
-        if judge(log.points).state == "growth":
+        if judge(log.points).state == "growth" and worker.send("examine"):
             # From now on the worker's readings count no more: what it does takes memory itself.
-            self._examines = worker.send("examine")
+            self._judge_at = math.inf
 
     def _ask_services(self) -> None:
         """Look at the services that a hanging pipeline reads from, or waits for, while they are still there."""

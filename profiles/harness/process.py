@@ -26,9 +26,11 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.host_files import check_private, temporary_folder
 from pipeprof.pipelines.target.modules import child_command
 from pipeprof.profiles.document.memory import Disk
+from pipeprof.profiles.document.profile import Message
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.limits import system_fault
 from pipeprof.profiles.host.nvml import GpuWatch
+from pipeprof.profiles.host.page_cache import in_memory
 from pipeprof.profiles.host.procfs import uncounted
 from pipeprof.profiles.host.run_family import bytes_read, is_stopped
 from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd
@@ -36,7 +38,7 @@ from pipeprof.profiles.protocol.channel import Changes, Command, HarnessEnd
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pipeprof.profiles.document.profile import Host, Message, Target, Tool
+    from pipeprof.profiles.document.profile import Host, Target, Tool
     from pipeprof.profiles.document.shared import Contention, GpuUse
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.host.run_family import LedProcess, RunFamily
@@ -372,17 +374,29 @@ class RunFacts:
         return {address: stage.op for address, stage in self.stages.items()} if spec else None
 
 
+READ_TO_THE_END = (
+    "measure.cold: the measurement read all source files, and what it read twice came from memory. Measure for fewer"
+    " --seconds, less than one pass."
+)
+
+
 class Outside:
     """What is read at the begin and at the end of the window.
 
     Args:
         own_cpu: CPU seconds that watching the worker took so far.
+        evicted: Files that were dropped from memory before.
     """
 
     def __init__(
-        self, facts: RunFacts, pid: int, probe: ContentionProbe, own_cpu: Callable[[], float] = time.process_time
+        self,
+        facts: RunFacts,
+        pid: int,
+        probe: ContentionProbe,
+        own_cpu: Callable[[], float] = time.process_time,
+        evicted: Sequence[Path] = (),
     ) -> None:
-        self._facts, self._pid, self._probe, self._own_cpu = facts, pid, probe, own_cpu
+        self._facts, self._pid, self._probe, self._evicted, self._own_cpu = facts, pid, probe, evicted, own_cpu
         self._gpus = GpuWatch() if facts.host.gpus else None
         self._began: float | None = None
         self._watched_since: tuple[float, float] | None = None
@@ -416,6 +430,8 @@ class Outside:
         began, cpu = self._watched_since or (now, watched)
         self._facts.sampler_cores = (watched - cpu) / (now - began) if now > began else 0.0
         self._facts.disk = self._disk(time.monotonic() - (self._began or now))
+        if in_memory(self._evicted):
+            self._facts.warnings.append(Message(code="cold", message=READ_TO_THE_END))
 
     def _disk(self, seconds: float) -> Disk:
         cold = self._facts.disk.cold if self._facts.disk else None

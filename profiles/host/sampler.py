@@ -71,23 +71,28 @@ class _Point:
     phase: PhaseName
     samples: int = 1
 
-    def merged(self, later: _Point) -> _Point:
-        return replace(later, rss_bytes=max(self.rss_bytes, later.rss_bytes), samples=self.samples + later.samples)
 
+@dataclass
+class _Curve:
+    """Points of so many samples at most; a peak stays in its phase."""
 
-def _add(points: list[_Point], point: _Point, samples: int) -> None:
-    """Add a point to a series of points of so many samples; a peak stays in its phase."""
-    if points and points[-1].phase == point.phase and points[-1].samples + point.samples <= samples:
-        points[-1] = points[-1].merged(point)
-    else:
-        points.append(point)
+    points: list[_Point] = field(default_factory=list)
+    samples: int = 1
 
+    def add(self, point: _Point) -> None:
+        last = self.points[-1] if self.points else None
+        if last is not None and last.phase == point.phase and last.samples + point.samples <= self.samples:
+            most, samples = max(last.rss_bytes, point.rss_bytes), last.samples + point.samples
+            self.points[-1] = replace(point, rss_bytes=most, samples=samples)
+        else:
+            self.points.append(point)
 
-def _coarser(points: list[_Point], samples: int) -> list[_Point]:
-    merged: list[_Point] = []
-    for point in points:
-        _add(merged, point, samples)
-    return merged
+    def coarser(self) -> _Curve:
+        """Return the same with twice the samples in a point."""
+        curve = _Curve(samples=2 * self.samples)
+        for point in self.points:
+            curve.add(point)
+        return curve
 
 
 def slope(points: list[tuple[float, int]]) -> float | None:
@@ -130,12 +135,10 @@ class Sampler:
         self.started = clock()
         self._lock = threading.Lock()
         self._phase: PhaseName = "import"
-        self._points: list[_Point] = []
-        self._samples_of_point = 1
+        self._curve = _Curve()
         self._recent: deque[tuple[float, int]] = deque()
         self._peaks: dict[PhaseName, int] = {}
-        self._ends: dict[PhaseName, int] = {}
-        self._with_children: set[PhaseName] = set()
+        self._ends: dict[PhaseName, MemorySample] = {}
         self.had_children = False
         self.last: MemorySample | None = None
 
@@ -155,22 +158,17 @@ class Sampler:
             self._keep(self.last)
             return self.last
 
-    def _is_near_limit(self, used: int) -> bool:
-        return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes
-
     def _keep(self, taken: MemorySample) -> None:
         used, phase = taken.used_bytes, taken.phase
         self.had_children |= taken.children > 0 and phase != "trace"
         self._peaks[phase] = max(self._peaks.get(phase, 0), used)
-        self._ends[phase] = used
-        (self._with_children.add if taken.children else self._with_children.discard)(phase)
+        self._ends[phase] = taken
         self._recent.append((taken.t, used))
         while self._recent[-1][0] - self._recent[0][0] > GROWTH_WINDOW:
             self._recent.popleft()
-        _add(self._points, _Point(taken.t, used, phase), self._samples_of_point)
-        if len(self._points) > self._max_points:
-            self._samples_of_point *= 2
-            self._points = _coarser(self._points, self._samples_of_point)
+        self._curve.add(_Point(taken.t, used, phase))
+        if len(self._curve.points) > self._max_points:
+            self._curve = self._curve.coarser()
 
     def elapsed(self) -> float:
         """Return seconds since the start, on the samples' time line."""
@@ -184,12 +182,12 @@ class Sampler:
     def ends(self) -> dict[PhaseName, int]:
         """Return the last sampled memory of each phase, in bytes."""
         with self._lock:
-            return dict(self._ends)
+            return {phase: sample.used_bytes for phase, sample in self._ends.items()}
 
     def ended_with_children(self) -> set[PhaseName]:
         """Return the phases whose last sample saw a child process."""
         with self._lock:
-            return set(self._with_children)
+            return {phase for phase, sample in self._ends.items() if sample.children}
 
     def over_limit(self, sample: MemorySample | None = None) -> bool:
         """Return whether a sample, by default the last one, exceeds the limit."""
@@ -221,7 +219,7 @@ class Sampler:
                 return calm
             used = self.last.used_bytes
             soon = used + self._latest_rate() * LOOK_AHEAD > self.limit_bytes
-            return FAST_INTERVAL if soon or self._is_near_limit(used) else calm
+            return FAST_INTERVAL if soon or used > NEAR_LIMIT * self.limit_bytes else calm
 
     def _latest_rate(self) -> float:
         """Return bytes per second over the last 0.2 s, sooner than the 3 s of :meth:`growth` would show them."""
@@ -233,16 +231,16 @@ class Sampler:
     def series(self, most: int | None = None) -> Series:
         """Return the series so far: about ``max_points`` and one for each phase, or about `most` points."""
         with self._lock:
-            points, samples = list(self._points), self._samples_of_point
-        while most is not None and len(points) > most and len(coarser := _coarser(points, 2 * samples)) < len(points):
-            points, samples = coarser, 2 * samples
+            curve = replace(self._curve, points=list(self._curve.points))
+        while most is not None and most < len(curve.points) > len((coarser := curve.coarser()).points):
+            curve = coarser
         # The worker imports this module, and may have no pydantic.
         from pipeprof.profiles.document.memory import Series
 
         return Series(
-            seconds=[round(point.t, 4) for point in points],
-            rss_bytes=[point.rss_bytes for point in points],
-            phase=[point.phase for point in points],
+            seconds=[round(point.t, 4) for point in curve.points],
+            rss_bytes=[point.rss_bytes for point in curve.points],
+            phase=[point.phase for point in curve.points],
         )
 
 

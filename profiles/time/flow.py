@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -28,7 +28,28 @@ if TYPE_CHECKING:
 Resource = Literal["serial", "calls", "pool", "cores", "lock", "step", "loop"]
 ONE_CALL = 1.0
 _EQUAL = 1e-9
-_TIMES = ("computing_ms", "waiting_ms", "starved_ms", "idle_ms", "cpu_ms", "lock_ms")
+
+
+@dataclass(frozen=True)
+class PartTimes:
+    """The times of a part per batch, all its threads together.
+
+    Attributes:
+        computing_ms: On a core.
+        waiting_ms: Neither on a core nor wanting one.
+        starved_ms: Wanting a core and having none; not part of its time.
+        idle_ms: For which its threads have nothing to do although it is waited for: with no more calls than threads, a
+            thread whose result is not taken yet starts no other one.
+        cpu_ms: CPU time, with that of threads which are not its own.
+        lock_ms: With the lock of Python's interpreter.
+    """
+
+    computing_ms: float = 0.0
+    waiting_ms: float = 0.0
+    starved_ms: float = 0.0
+    idle_ms: float = 0.0
+    cpu_ms: float = 0.0
+    lock_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,13 +61,6 @@ class Part:
         calls: Calls of its function at a time, at most.
         tuned: Whether TensorFlow chooses the calls or the buffer.
         buffer: Elements that a prefetch holds at most; infinite where that is tuned.
-        computing_ms: Per batch, on a core.
-        waiting_ms: Per batch, neither on a core nor wanting one.
-        starved_ms: Per batch, wanting a core and having none; not part of its time.
-        idle_ms: Per batch, for which its threads have nothing to do although it is waited for: with no more calls than
-            threads, a thread whose result is not taken yet starts no other one.
-        cpu_ms: CPU time per batch, with that of threads which are not its own.
-        lock_ms: Per batch, with the lock of Python's interpreter.
         pooled: Whether its function runs on the pool of threads.
         inside: What runs inside its functions: its own times contain theirs.
         fused: Id of the part that it is one dataset with, which has its time.
@@ -59,12 +73,7 @@ class Part:
     calls: float = ONE_CALL
     tuned: bool = False
     buffer: float | None = None
-    computing_ms: float = 0.0
-    waiting_ms: float = 0.0
-    starved_ms: float = 0.0
-    idle_ms: float = 0.0
-    cpu_ms: float = 0.0
-    lock_ms: float = 0.0
+    times: PartTimes = PartTimes()
     pooled: bool = False
     inside: tuple[Part, ...] = ()
     fused: str | None = None
@@ -72,12 +81,16 @@ class Part:
     @property
     def held_ms(self) -> float:
         """Time per batch for which it keeps a thread, all its threads together."""
-        return self.computing_ms + self.waiting_ms
+        return self.times.computing_ms + self.times.waiting_ms
 
     def scaled(self, by: float) -> Part:
         """Scale all its times by a factor."""
-        times = {name: getattr(self, name) * by for name in _TIMES}
-        return replace(self, inside=tuple(part.scaled(by) for part in self.inside), **times)
+        times = PartTimes(*(ms * by for ms in astuple(self.times)))
+        return replace(self, inside=tuple(part.scaled(by) for part in self.inside), times=times)
+
+    def timed(self, **times_ms: float) -> Part:
+        """Copy with other times in place of those of the same names."""
+        return replace(self, times=replace(self.times, **times_ms))
 
 
 @dataclass(frozen=True)
@@ -162,12 +175,12 @@ class Flow:
     def terms(self) -> list[Term]:
         """The time that each resource needs, the longest first; of equal ones what all stages share."""
         found: list[Term] = []
-        cpu = self.other_cpu_ms + sum(part.cpu_ms for part in self.parts)
-        busy = tuple(part.id for part in self.parts if part.cpu_ms > 0)
+        cpu = self.other_cpu_ms + sum(part.times.cpu_ms for part in self.parts)
+        busy = tuple(part.id for part in self.parts if part.times.cpu_ms > 0)
         found.append(Term(cpu / self.cores, "cores", busy, self.other_cpu_ms / self.cores, self.cores))
-        locked = tuple(part.id for part in self.parts if part.lock_ms > 0)
+        locked = tuple(part.id for part in self.parts if part.times.lock_ms > 0)
         if locked:
-            found.append(Term(sum(self.by_id[name].lock_ms for name in locked), "lock", locked))
+            found.append(Term(sum(self.by_id[name].times.lock_ms for name in locked), "lock", locked))
         if self.end is not None and not self.end.ahead:
             found.append(self._row(self.drawn(self.end), self.step_ms if self.in_turn else self.loop_ms))
         for part in self.parts:
@@ -179,7 +192,7 @@ class Flow:
             found.append(self._row([*inputs, *own]))
             if part.buffer is None and part.calls > ONE_CALL:
                 at_a_time = max(ONE_CALL, min(part.calls, self.pool))
-                idle = part.idle_ms if part.calls <= self.pool else 0.0
+                idle = part.times.idle_ms if part.calls <= self.pool else 0.0
                 found.append(Term((part.held_ms + idle) / at_a_time, "calls", (part.id,), threads=at_a_time))
         pooled = [part for part in self.parts if part.pooled]
         if len(pooled) > 1:

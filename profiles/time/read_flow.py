@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.meaning.traits import runs_ahead, traits
 from pipeprof.profiles.lines import is_outside_functions, lines_of, reader_of, stages_around
-from pipeprof.profiles.time.flow import ONE_CALL, Flow, Part, Term
+from pipeprof.profiles.time.flow import ONE_CALL, Flow, Part, PartTimes, Term
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def flow_of(profile: Profile) -> Flow | None:
         if flow.end is None or any(part.ahead for part in flow.parts):
             return None
         # On one thread it does not matter which stage the time belongs to.
-        flow = flow.changed(replace(flow.end, waiting_ms=steps.running_ms))
+        flow = flow.changed(flow.end.timed(waiting_ms=steps.running_ms))
     flow = _fitted(flow, steps.running_ms, uneven=_waits_now_and_then(steps))
     alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
     return replace(flow, bursts=_unevenness(profile)) if alternate else flow
@@ -129,11 +129,7 @@ def _part(stage: Stage, inside: Sequence[Stage], reads: Mapping[str, Sequence[st
         tuned=bool(stage.tunable),
         # One that is tuned grows as far as it helps.
         buffer=(math.inf if stage.tunable else stage.buffer_size or math.inf) if prefetches else None,
-        computing_ms=held - waiting,
-        waiting_ms=waiting,
-        starved_ms=starved,
-        cpu_ms=cpu,
-        lock_ms=min(held, python),
+        times=PartTimes(held - waiting, waiting, starved, cpu_ms=cpu, lock_ms=min(held, python)),
         inside=tuple(_part(one, [], reads) for one in inside),
         pooled=traits(stage.op).computes or bool(stage.python),
         fused=stage.fused_with,
@@ -160,26 +156,27 @@ def _with_lock(flow: Flow, causes: Causes | None, running_ms: float) -> Flow:
     Calls that wait for each other's lock go without that wait. A function that waits without the lock finds it taken by
     others: unless that is so nearly always, the part that it has itself is no longer than it has a core.
     """
-    python = sum(part.lock_ms for part in flow.parts)
+    in_python = [part.times for part in flow.parts if part.times.lock_ms > 0]
+    python = sum(times.lock_ms for times in in_python)
     runs = (causes and causes.python_share) or 0.0
     held = runs * ((causes and causes.python_lock_share) or 0.0)
-    wants_core_ms = sum(part.computing_ms + part.starved_ms for part in flow.parts if part.lock_ms > 0)
+    wants_core_ms = sum(times.computing_ms + times.starved_ms for times in in_python)
     # Calls that sleep as well leave it free: then it does not keep them, however often one finds it taken.
     waits = held >= _LOCKED_FROM and wants_core_ms >= _ONE_FROM * runs * running_ms
 
     def locked(part: Part) -> Part:
-        turns = part.calls > ONE_CALL and part.waiting_ms >= _TURNS_FROM * part.held_ms
-        if turns and _ONE_FROM <= part.computing_ms / running_ms <= _ONE_UP_TO:
+        turns = part.calls > ONE_CALL and part.times.waiting_ms >= _TURNS_FROM * part.held_ms
+        if turns and _ONE_FROM <= part.times.computing_ms / running_ms <= _ONE_UP_TO:
             # Of several calls one computes at any time, and the others wait for it: also short ones, half seen.
-            return replace(part, lock_ms=part.computing_ms, waiting_ms=0.0)
-        lock = min(part.held_ms, held * running_ms * part.lock_ms / python)
+            return part.timed(lock_ms=part.times.computing_ms, waiting_ms=0.0)
+        lock = min(part.held_ms, held * running_ms * part.times.lock_ms / python)
         if not waits:
-            return replace(part, lock_ms=min(lock, part.cpu_ms))
+            return part.timed(lock_ms=min(lock, part.times.cpu_ms))
         if part.calls <= ONE_CALL:
-            return replace(part, lock_ms=lock)
-        return replace(part, lock_ms=lock, computing_ms=min(part.held_ms, max(lock, part.cpu_ms)), waiting_ms=0.0)
+            return part.timed(lock_ms=lock)
+        return part.timed(lock_ms=lock, computing_ms=min(part.held_ms, max(lock, part.times.cpu_ms)), waiting_ms=0.0)
 
-    return replace(flow, parts=tuple(locked(part) if part.lock_ms > 0 else part for part in flow.parts))
+    return replace(flow, parts=tuple(locked(part) if part.times.lock_ms > 0 else part for part in flow.parts))
 
 
 def _cores(profile: Profile) -> float:
@@ -202,11 +199,11 @@ def _runtime_cpu_ms(profile: Profile, interval_ms: float) -> float:
 
 def _with_runtime(parts: tuple[Part, ...], runtime_ms: float) -> tuple[Part, ...]:
     """The parts with the CPU time of TensorFlow's runtime: it wakes threads for calls, and ends with the calls."""
-    own = sum(part.cpu_ms for part in parts)
+    own = sum(part.times.cpu_ms for part in parts)
     if own <= 0:
         held = sum(part.held_ms for part in parts)
-        return tuple(replace(part, cpu_ms=runtime_ms * part.held_ms / held) if held > 0 else part for part in parts)
-    return tuple(replace(part, cpu_ms=part.cpu_ms * (own + runtime_ms) / own) for part in parts)
+        return tuple(part.timed(cpu_ms=runtime_ms * part.held_ms / held) if held > 0 else part for part in parts)
+    return tuple(part.timed(cpu_ms=part.times.cpu_ms * (own + runtime_ms) / own) for part in parts)
 
 
 def _waits_now_and_then(steps: Steps) -> bool:
@@ -263,20 +260,20 @@ def _slowed(flow: Flow, term: Term, running_ms: float) -> Flow:
         return flow
     parts = [flow.by_id[name] for name in term.parts]
     if term.resource == "calls" and parts[0].calls <= flow.pool:
-        return flow.changed(replace(parts[0], idle_ms=missing * term.threads))
+        return flow.changed(parts[0].timed(idle_ms=missing * term.threads))
     if term.resource == "lock":
-        held = (replace(part, lock_ms=min(part.held_ms, part.lock_ms * (own + missing) / own)) for part in parts)
+        held = (part.timed(lock_ms=min(part.held_ms, part.times.lock_ms * (own + missing) / own)) for part in parts)
         return flow.changed(*held)
     if term.resource != "serial":
         return flow.scaled(term.parts, (own + missing) / own) if own > 0 else flow
-    starved = sum(part.starved_ms for part in parts)
+    starved = sum(part.times.starved_ms for part in parts)
     share = min(1.0, missing / starved) if starved > 0 else 0.0
-    parts = [replace(part, computing_ms=part.computing_ms + share * part.starved_ms) for part in parts]
+    parts = [part.timed(computing_ms=part.times.computing_ms + share * part.times.starved_ms) for part in parts]
     # A term names its stages against the flow of the data; what runs ahead may get threads of its own.
     first = next((part for part in reversed(parts) if not part.ahead), parts[-1])
     rest = missing - share * starved
     flow = flow.changed(*parts)
-    return flow.changed(replace(first, waiting_ms=first.waiting_ms + rest)) if rest > 0 else flow
+    return flow.changed(first.timed(waiting_ms=first.times.waiting_ms + rest)) if rest > 0 else flow
 
 
 def _unevenness(profile: Profile) -> float:

@@ -203,7 +203,7 @@ class _StageTable:
             target_workers=facts.target_workers,
             max_outstanding_requests=facts.max_outstanding_requests,
             # As TensorFlow chose them.
-            requests=next((one.buffer_size for one in costs if one is not None and one.buffer_size is not None), None),
+            requests=next((one.state.buffer_size for one in costs if one and one.state.buffer_size is not None), None),
             compression=None if packed == UNKNOWN else packed or "NONE",
             known=bool(node.inputs),
         )
@@ -242,12 +242,12 @@ class _StageTable:
             **_made(cost),
             "time_ms_per_batch": per_batch,
             "share": cost.seconds / total if total and not cost.unseen else None,
-            "parallelism": cost.parallelism,
-            "tunable": cost.tunable,
+            "parallelism": cost.state.parallelism,
+            "tunable": cost.state.tunable,
             # Fused stages may count what they take from a buffer but not what they put in.
-            "buffered_bytes": cost.buffered_bytes if cost.buffered_bytes >= 0 else None,
-            "buffered_elements": cost.buffered_elements,
-            "buffer_size": cost.buffer_size,
+            "buffered_bytes": cost.state.buffered_bytes if cost.state.buffered_bytes >= 0 else None,
+            "buffered_elements": cost.state.buffered_elements,
+            "buffer_size": cost.state.buffer_size,
             "bytes_out_per_batch": self._bytes_out(cost),
         }
 
@@ -373,7 +373,7 @@ def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
 def _made(cost: Cost) -> dict[str, object]:
     produced, elements = cost.bytes_produced, cost.elements
     if not elements:
-        produced, elements = cost.lifetime_bytes, cost.lifetime_elements
+        produced, elements = cost.state.lifetime_bytes, cost.state.lifetime_elements
     return {
         "elements": round(cost.elements) if cost.elements or not cost.unseen else None,
         "bytes_per_element": produced / elements if elements else None,
@@ -413,5 +413,5 @@ def _plus(head: Cost, others: Sequence[Cost], copies: Sequence[Cost]) -> Cost:
         bytes_produced=sum(cost.bytes_produced for cost in (head, *copies)),
         seconds=sum(cost.seconds for cost in everything),
         seen=min(cost.seen for cost in everything),
-        buffered_bytes=sum(cost.buffered_bytes for cost in everything),
+        state=replace(head.state, buffered_bytes=sum(cost.state.buffered_bytes for cost in everything)),
     )

@@ -371,7 +371,7 @@ def _take_turns(causes: Causes | None) -> bool:
 
 def _is_as_good_as_full(term: Term, flow: Flow, running_ms: float) -> bool:
     """Whether one of the functions that hold the lock computes at any time; sleeping ones gain by more calls."""
-    computing_ms = sum(flow.by_id[name].computing_ms for name in term.parts)
+    computing_ms = sum(flow.by_id[name].times.computing_ms for name in term.parts)
     return term.ms >= LOCK_FROM * running_ms and computing_ms >= LIMIT_FROM * running_ms
 
 
@@ -379,7 +379,7 @@ def _lost_ms(term: Term, flow: Flow, waited: float | None) -> float:
     """What a thread waited for a core that others had: it would do all of its work on free cores as well."""
     if term.resource != "serial" or waited is None or waited >= OTHERS_FROM:
         return 0.0
-    return sum(flow.by_id[name].starved_ms for name in term.parts)
+    return sum(flow.by_id[name].times.starved_ms for name in term.parts)
 
 
 def waits_ms(stage: Stage) -> float:
@@ -404,15 +404,16 @@ def _blocked(profile: Profile, flow: Flow, term: Term, stages: Sequence[Stage], 
     """The stage on threads that takes longest, if it is blocked for most of its time: by files, or by all else."""
     found = _by_term(term, flow, stages, profile.causes)
     slowest = max(found.parts, key=lambda part: part.held_ms)
-    if slowest.waiting_ms < max(BLOCKED_FROM * slowest.held_ms, BLOCKED_FROM * waiting_ms) or not slowest.waiting_ms:
+    blocked_ms = slowest.times.waiting_ms
+    if blocked_ms < max(BLOCKED_FROM * slowest.held_ms, BLOCKED_FROM * waiting_ms) or not blocked_ms:
         return None
-    interval_ms = profile.steps.running_ms if profile.steps is not None else slowest.waiting_ms
+    interval_ms = profile.steps.running_ms if profile.steps is not None else blocked_ms
     rate = profile.causes.disk_bytes_per_second if profile.causes is not None else None
     seen = profile.contention.stalled_by_files_share if profile.contention is not None else None
-    stalled = min(1.0, seen / min(1.0, slowest.waiting_ms / interval_ms)) if seen is not None else None
+    stalled = min(1.0, seen / min(1.0, blocked_ms / interval_ms)) if seen is not None else None
     reads = rate is None or rate >= READ_FROM
     io = stalled >= STALLED_FROM if stalled is not None else rate is not None and rate >= DISK_FROM
-    share = slowest.waiting_ms / slowest.held_ms
+    share = blocked_ms / slowest.held_ms
     return replace(found, limit="io" if io and reads else "latency", blocked=share, stalled=stalled)
 
 

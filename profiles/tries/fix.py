@@ -152,12 +152,11 @@ class FindBest:
         alone = replace(self.settings, memory_limit=None)
         jobs = job_maker(self.profile, alone, self.machine, self.pace, self.progress)
         track = WorkerTrack(
-            team,
-            self.pace,
-            jobs,
-            self.settings,
-            self.progress,
-            self.profile,
+            team=team,
+            pace=self.pace,
+            jobs=jobs,
+            progress=self.progress,
+            profile=self.profile,
             left=lambda: min(self.budget - self.spent - track.looked - team.measured, self._to_end()),
             counts_starts=False,
             proves=True,

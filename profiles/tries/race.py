@@ -23,9 +23,8 @@ from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.statistics import ERROR, Interval
-from pipeprof.profiles.experiment.team import MemberFailedError, Team
+from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.experiment.turns import Turn, order_of, undisturbed
-from pipeprof.profiles.host.limits import CoresClock
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.decide import AGAIN_ROUNDS, changes_of, comparisons, is_seen_again, rates_of, standings
@@ -50,6 +49,8 @@ class Entrant:
     semantics: Compared | None
     for_memory: bool = False
     rounding: bool = True
+    title: str = ""
+    """Of its change, where a gain is told as soon as it is known."""
 
     @property
     def is_bound(self) -> bool:
@@ -114,25 +115,20 @@ class Race:
 
     Attributes:
         tell: Receives the rounds that count, and the largest change so far.
-        decided: Receives what an entrant is, once that is known.
+        decided: Receives an entrant and what it is, once that is known.
         found: What is known of those that are decided; `so_far` of the others.
     """
 
-    team: Team
+    rounds: Rounds
     pace: RacePace
     _: KW_ONLY
-    timeout: float
     left: Callable[[], float]
     tell: Callable[[int, Interval | None], None] = lambda _rounds, _ahead: None
-    decided: Callable[[str, RaceResult], None] = lambda _name, _result: None
-    cores: Callable[[], CoresClock] | None = CoresClock
+    decided: Callable[[Entrant, RaceResult], None] = lambda _entrant, _result: None
     found: dict[str, RaceResult] = field(default_factory=dict)
     so_far: dict[str, RaceResult] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._rounds = Rounds(
-            self.team, self.pace.mode, timeout=self.timeout, start_seconds=self.pace.ready_seconds(6), cores=self.cores
-        )
         self._base: dict[str, Built] = {}
         self._built: dict[str, Built] = {}
         self._entrants: Mapping[str, Entrant] = {}
@@ -153,7 +149,7 @@ class Race:
 
     def rebase(self) -> None:
         """End all workers: the next race is against another base."""
-        self.team.end()
+        self.rounds.team.end()
         self._base = {}
 
     def run(
@@ -189,12 +185,12 @@ class Race:
                 self._one_by_one(base())
 
         try:
-            self._rounds.fitting(measure, self._with_fewer)
+            self.rounds.fitting(measure, self._with_fewer)
         except (BaseLostError, MemberFailedError):
             self.rebase()
             raise
         finally:
-            self.team.end(*entrants, *map(second_of, entrants))
+            self.rounds.team.end(*entrants, *map(second_of, entrants))
         return {name: self.results.get(name, RaceResult("undecided", "no step was measured")) for name in entrants}
 
     def _with_fewer(self) -> None:
@@ -205,12 +201,12 @@ class Race:
 
     def _side_by_side(self, base: Callable[[], Mapping[str, Options]]) -> None:
         fresh = {} if self._base else dict(base())
-        started = self._rounds.start({**fresh, **{name: one.job for name, one in self._entrants.items()}}, self._lost)
+        started = self.rounds.start({**fresh, **{name: one.job for name, one in self._entrants.items()}}, self._lost)
         self._base |= {name: started[name] for name in fresh}
         self._built = {**self._base, **started}
         for name in self._racing:
             self._check_data(name, name)
-        self._rounds.warm_up([*fresh, *self._racing], self.pace.warm, self._lost)
+        self.rounds.warm_up([*fresh, *self._racing], self.pace.warm, self._lost)
         turns: list[Turn] = []
         while self._racing:
             turns = self._take_rounds(turns)
@@ -227,7 +223,7 @@ class Race:
     def _take_rounds(self, before: Sequence[Turn]) -> list[Turn]:
         """Measure rounds until an entrant waits for its second process, or all are decided; return all so far."""
         turns = list(before)
-        for more in self._rounds.measure(self._names, self._block, len(before), self._lost):
+        for more in self.rounds.measure(self._names, self._block, len(before), self._lost):
             turns = [*before, *more]
             self._look(turns)
             if not self._racing or self._due:
@@ -292,7 +288,7 @@ class Race:
 
     def _go_on(self, name: str) -> None:
         self._again.append(name)
-        self.team.end(name)
+        self.rounds.team.end(name)
 
     @property
     def _due(self) -> dict[str, str]:
@@ -304,12 +300,12 @@ class Race:
         if not due:
             return
         jobs = {second: without_comparison(self._entrants[name].job) for second, name in due.items()}
-        started = self._rounds.start(jobs, self._lost)
+        started = self.rounds.start(jobs, self._lost)
         self._built.update(started)
         for second in started:
             self._check_data(due[second], second)
         going = [second for second in started if due[second] not in self.found]
-        self._rounds.warm_up(going, self.pace.warm, self._lost)
+        self.rounds.warm_up(going, self.pace.warm, self._lost)
 
     def _look_again(self, name: str, rounds: Sequence[Mapping[str, TurnEnded]], taken: int) -> None:
         second = second_of(name)
@@ -334,7 +330,7 @@ class Race:
             if not self._racing or (number and self.left() < self.pace.seconds_of(len(order) - 2, fresh=False) / 2):
                 break
             blocks: dict[str, TurnEnded] = {}
-            alone = self._rounds.alone(order, every.__getitem__, self.pace.warm, self._block, lost=self._lost)
+            alone = self.rounds.alone(order, every.__getitem__, self.pace.warm, self._block, lost=self._lost)
             for name, built, ended in alone:
                 self._built.setdefault(name, built)
                 blocks[name] = ended[0]
@@ -383,8 +379,8 @@ class Race:
     def _end(self, name: str, status: Status, why: str = "", *, late: bool = False) -> None:
         known = self.so_far.get(name, RaceResult("undecided"))
         self.found[name] = replace(known, status=status, why=why, late=late)
-        self.decided(name, self.found[name])
-        self.team.end(name, second_of(name))
+        self.decided(self._entrants[name], self.found[name])
+        self.rounds.team.end(name, second_of(name))
 
     def _lost(self, error: MemberFailedError) -> None:
         """Take a worker that failed: an entrant leaves the race, the base ends it."""

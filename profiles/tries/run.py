@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
 
@@ -76,7 +76,13 @@ def try_changes(
             progress.note(writing.announcement(len(contenders), until - began))
             with ending(stopped), measuring(settings, progress, signals, limit, early) as team:
                 track = WorkerTrack(
-                    team, pace, jobs, settings, progress, profile, left=lambda: until - time.monotonic(), save=save
+                    team=team,
+                    pace=pace,
+                    jobs=jobs,
+                    progress=progress,
+                    profile=profile,
+                    left=lambda: until - time.monotonic(),
+                    save=save,
                 )
                 start, reached = Version((), settings.loaded), partial(is_reached, profile)
                 search = OneRace(track, start, contenders, is_reached=reached, most=most_gain(profile))
@@ -105,21 +111,19 @@ class RunResults:
     pace: RacePace
     given: float
     began: float
-    _: KW_ONLY
-    own: dict[str, Finding] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.own: dict[str, Finding] = {}
+        """Findings of the run that propose what is raced, by their edits."""
         self._written = 0
         self._tried: list[Finding] = []
-        self._bounds: list[str] = []
         self._bounded: list[TriedChange] = []
         self._kept: list[TriedChange] = []
-        self._without_gain: list[str] = []
-        self._undecided: list[str] = []
         self._not_tried: dict[str, list[Finding]] = {}
-        self._same: list[float] | None = None
-        self._needs: int | None = None
-        self._late, self._apart = "", 1.0
+        self._late = ""
+        self._verification = Verification(
+            seconds=0.0, budget_seconds=self.given, mode=self.pace.mode, tried=0, block_seconds=0.0, apart=1.0
+        )
 
     def contenders(self, ideas: Sequence[Proposal]) -> list[Contender]:
         """What is raced: the changes of findings and ideas that can be tried, then upper bounds."""
@@ -167,9 +171,9 @@ class RunResults:
 
     def write(self, search: OneRace, pace: RacePace) -> None:
         """Write what has been tried since the last time."""
-        self.pace, self._kept = pace, search.single
+        self.pace, self._kept, done = pace, search.single, self._verification
         for tried in search.tried[self._written :]:
-            self._apart = max(self._apart, apart_of(tried.result))
+            done.apart = max(done.apart or 1.0, round(apart_of(tried.result), 4))
             if tried.contender.is_bound:
                 self._bounded.append(tried)
             elif tried.proposal.rule != COMBINED or tried in search.joined:
@@ -178,14 +182,14 @@ class RunResults:
         self.note()
 
     def _write_change(self, tried: TriedChange) -> None:
-        finding, result = self.finding_for(tried.proposal), tried.result
+        finding, result, done = self.finding_for(tried.proposal), tried.result, self._verification
         write_into(finding, result, unfinished_of(result, self.given, 3 * self.pace.turn_seconds))
         if (why := too_dear(finding, self.profile.memory.peak_bytes, self.limit)) is not None:
             finding.status, finding.reason = "rejected", why
         self._tried.append(finding)
         same = result.compared.same if result.compared is not None else None
         if same is not None and math.isfinite(same.high):
-            self._same = [same.value, same.low, same.high]
+            done.same = [same.value, same.low, same.high]
         if self._is_reported(finding):
             return
         if finding.status == "kept" or finding.unfinished is not None:
@@ -193,7 +197,7 @@ class RunResults:
         elif result.status == "refused":
             self._not_tried.setdefault(with_name(result.why, self.profile.stages or ()), []).append(finding)
         else:
-            words = self._without_gain if finding.status == "rejected" else self._undecided
+            words = done.without_gain if finding.status == "rejected" else done.undecided
             words.append(f"{which_change(self.profile, finding)}: {str(finding.reason).removeprefix('undecided: ')}")
 
     def _write_bounds(self) -> None:
@@ -212,7 +216,7 @@ class RunResults:
                     finding.rule, finding.sentence = repeated[0].rule, repeated[0].sentence
                 self.profile.findings = [one for one in self.profile.findings or () if one not in repeated] + [finding]
             elif finding.reason is not None:
-                self._bounds.append(open_bound(self.profile, finding))
+                self._verification.bounds.append(open_bound(self.profile, finding))
 
     def write_late(self, search: OneRace) -> None:
         """Write what had no time, and why."""
@@ -222,10 +226,10 @@ class RunResults:
             unfinished = [one for one in self._tried if one.unfinished is not None]
             more = [one.unfinished.budget_seconds for one in unfinished if one.unfinished is not None]
             more += [10 * math.ceil((self.given + self.pace.seconds_of(1)) / 10)] if search.late else []
-            self._needs = max(more, default=None)
+            needs = self._verification.needs_seconds = max(more, default=None)
             for finding in unfinished:
-                finding.name_budget(self._needs or 0)
-            why = self._late = f"the budget of {self.given:.0f} s was used up: --budget {self._needs}"
+                finding.name_budget(needs or 0)
+            why = self._late = f"the budget of {self.given:.0f} s was used up: --budget {needs}"
         for one in search.late:
             if one.is_bound:
                 continue
@@ -252,20 +256,10 @@ class RunResults:
 
     def note(self) -> None:
         """Write how changes were tried."""
-        self.profile.verification = Verification(
-            seconds=round(time.monotonic() - self.began, 2),
-            budget_seconds=self.given,
-            mode=self.pace.mode,
-            tried=len(self._tried),
-            without_gain=self._without_gain,
-            undecided=self._undecided,
-            bounds=self._bounds,
-            not_tried=uncovered(self.profile, self._not_tried, self._late),
-            needs_seconds=self._needs,
-            block_seconds=self.pace.block.seconds,
-            same=self._same,
-            apart=round(self._apart, 4),
-        )
+        done = self.profile.verification = self._verification
+        done.seconds = round(time.monotonic() - self.began, 2)
+        done.mode, done.block_seconds = self.pace.mode, self.pace.block.seconds
+        done.tried, done.not_tried = len(self._tried), uncovered(self.profile, self._not_tried, self._late)
 
     def finish(self) -> None:
         """Make what was found agree with itself and with the verdict, at the end."""

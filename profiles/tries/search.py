@@ -172,7 +172,7 @@ class ManyRaces:
     """
 
     track: WorkerTrack
-    start: Version
+    best: Version
     profile: Profile
     ideas: Callable[[Profile, Version], Sequence[Proposal]]
     _: KW_ONLY
@@ -180,12 +180,10 @@ class ManyRaces:
     short_of_memory: bool = False
     taken: Callable[[TriedChange, float], object] = lambda _one, _gain: None
     steps: list[SearchStep] = field(default_factory=list)
-    gain: float = 1.0
     reason: str = ""
     races: int = 0
 
     def __post_init__(self) -> None:
-        self.best = self.start
         self.for_memory = False
         """Only memory was gained."""
         self._peak = self.profile.memory.peak_bytes
@@ -196,6 +194,11 @@ class ManyRaces:
     def chosen(self) -> list[TriedChange]:
         """What was taken, in order."""
         return [step.tried for step in self.steps if step.result == "taken"]
+
+    @property
+    def gain(self) -> float:
+        """Steps per second of the best pipeline over those of the pipeline as it is."""
+        return math.prod((one.gain or 1.0 for one in self.chosen), start=1.0)
 
     @property
     def proposal(self) -> Proposal:
@@ -301,7 +304,6 @@ class ManyRaces:
         faster = not (best.proposal.for_memory or self._aims_at_memory)
         self.for_memory = not faster and saved >= MEMORY_BYTES and (self.for_memory or not self.best.steps)
         self.best = best.contender.on(self.best)
-        self.gain *= best.gain or 1.0
         self._peak = best.result.peak_bytes if best.result.peak_bytes is not None else self._peak
         self.short_of_memory = False
         self.taken(best, self.gain)

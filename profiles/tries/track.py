@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from pipeprof.pipelines.changes.edits import PipelineEdit
@@ -18,6 +18,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.experiment.jobs import JobMaker, Version
+from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
@@ -29,7 +30,7 @@ from pipeprof.profiles.host.limits import system_fault
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.protocol.options import Options
 from pipeprof.profiles.tries.combine import Contender
-from pipeprof.profiles.tries.pace import RacePace
+from pipeprof.profiles.tries.pace import MOST_ENTRANTS, RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
 from pipeprof.profiles.tries.result import gain_in_words
 
@@ -44,7 +45,7 @@ class TrackClosedError(Exception):
     """Nothing more can be measured; the message is why, such as a file of the pipeline that has changed."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class WorkerTrack:
     """Races contenders with real workers.
 
@@ -58,10 +59,8 @@ class WorkerTrack:
     team: Team
     pace: RacePace
     jobs: JobMaker
-    settings: Options
     progress: RunProgress
     profile: Profile
-    _: KW_ONLY
     left: Callable[[], float]
     counts_starts: bool = True
     proves: bool = False
@@ -74,15 +73,14 @@ class WorkerTrack:
         self._base: Version | None = None
         self._filling = 0.0
         """Seconds of the epoch in which a cache of what was raced fills: a proof has to fill it as well."""
+        start_seconds = self.pace.ready_seconds(MOST_ENTRANTS + len(BASELINES))
         self.running = Race(
-            self.team,
+            Rounds(self.team, self.pace.mode, timeout=self.jobs.timeout, start_seconds=start_seconds),
             self.pace,
-            timeout=self.jobs.timeout,
             left=lambda: self.left() - self.proof_seconds,
             tell=self._tell,
             decided=self._decided,
         )
-        self._contenders: Mapping[str, Contender] = {}
 
     @property
     def most(self) -> int:
@@ -136,7 +134,6 @@ class WorkerTrack:
         if base is not self._base:
             self.running.rebase()
             self._base = base
-        self._contenders = contenders
         self._begin(_names_of(list(contenders.values())))
         self._filling = max((self._fill(one.proposal.edits).seconds for one in contenders.values()), default=0.0)
         entrants: dict[str, Entrant] = {}
@@ -163,11 +160,12 @@ class WorkerTrack:
         self._base = None
         self._begin("looking at the best so far")
         filled = self._fill([edit for step in version.steps for edit in step]).seconds
+        given = self.jobs.settings
         settings = replace(
-            self.settings,
+            given,
             loaded=version.loaded,
-            warmup_seconds=BEYOND_EPOCH * filled if filled > LONGEST_EPOCH else self.settings.warmup_seconds,
-            seconds=min(LOOK_SECONDS, self.settings.seconds or LOOK_SECONDS),
+            warmup_seconds=BEYOND_EPOCH * filled if filled > LONGEST_EPOCH else given.warmup_seconds,
+            seconds=min(LOOK_SECONDS, given.seconds or LOOK_SECONDS),
             lock=False,
             cold=False,
             memory_limit=None,
@@ -183,7 +181,7 @@ class WorkerTrack:
         """Measure all that was taken against the pipeline as it is, in processes of their own; raises as `race`."""
         version = best.version or Version()
         self.running.rebase()
-        self._base, self.proves, self._contenders = None, False, {}
+        self._base, self.proves = None, False
         self._begin("proving the best against the pipeline as it is")
         job = self._job(version, self._source(version))
         entrant = Entrant(job, best.proposal.compared_as, for_memory, self.rounding)
@@ -204,7 +202,7 @@ class WorkerTrack:
             if base.steps or not self.in_calls:
                 raise
             job = self.jobs.in_calls(proposal.edits, fill.steps, compares=fill.compares)
-        return Entrant(job, proposal.compared_as, for_memory, self.rounding)
+        return Entrant(job, proposal.compared_as, for_memory, self.rounding, proposal.title)
 
     def _job(self, version: Version, source: ChangedSource | None = None) -> Options:
         fill = self._fill([edit for step in version.steps for edit in step])
@@ -241,10 +239,10 @@ class WorkerTrack:
             self.progress.standing(ratio_so_far(ahead.value, ahead.low, ahead.high, ahead.pairs, "round"))
         self.progress.tick(None, float(rounds), None)
 
-    def _decided(self, name: str, result: RaceResult) -> None:
-        one, change = self._contenders.get(name), result.change
-        if one is not None and not one.is_bound and result.status == "kept" and change is not None and change.low > 1:
-            self.progress.note(f"measured: {one.proposal.title}, {gain_in_words(change)}")
+    def _decided(self, entrant: Entrant, result: RaceResult) -> None:
+        change = result.change
+        if entrant.title and result.status == "kept" and change is not None and change.low > 1:
+            self.progress.note(f"measured: {entrant.title}, {gain_in_words(change)}")
 
     def _check_files(self) -> None:
         name = self.jobs.changed_file()

@@ -38,6 +38,40 @@ _TUNED = ("parallelism", "buffer_size")
 
 
 @dataclass
+class IteratorState:
+    """What the model has of all iterators of one executed dataset at its readings: the last one, if not said."""
+
+    buffered_bytes: int = 0
+    """At the reading at which it held most elements; so are `buffered_elements`."""
+    buffered_elements: float = 0.0
+    parallelism: float | None = None
+    most_parallelism: float | None = None
+    buffer_size: float | None = None
+    tunable: bool | None = None
+    most_iterators: int = 0
+    lifetime_elements: int = 0
+    lifetime_bytes: int = 0
+
+    def read(self, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
+        """Take one reading."""
+        held = sum(node["buffered_elements"] for node in nodes)
+        if held >= self.buffered_elements or not self.most_iterators:
+            self.buffered_elements, self.buffered_bytes = held, sum(node["buffered_bytes"] for node in nodes)
+        own = [node for node in nodes if node["id"] not in helpers]
+        self.most_iterators = max(self.most_iterators, len(own))
+        self.lifetime_elements = sum(node["num_elements"] for node in own)
+        self.lifetime_bytes = sum(node["bytes_produced"] for node in own)
+        for name in ("parallelism", "buffer_size"):
+            values = [node["parameters"][name]["state_value"] for node in nodes if name in node["parameters"]]
+            if values:
+                setattr(self, name, max(values))
+        if self.parallelism is not None:
+            self.most_parallelism = max(self.most_parallelism or 0.0, self.parallelism)
+        flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
+        self.tunable = any(flags) if flags else None
+
+
+@dataclass
 class Cost:
     """Sums over all iterators of one executed dataset."""
 
@@ -50,22 +84,11 @@ class Cost:
     """Share of the elements whose cost was observed; the rest is extrapolated."""
     unseen: bool = False
     """Whether its iterators ran but nearly all had ended when the model was read: the sums are invalid."""
-    buffered_bytes: int = 0
-    """At the reading at which it held most elements; so are `buffered_elements`."""
-    buffered_elements: float = 0.0
-    parallelism: float | None = None
-    most_parallelism: float | None = None
-    buffer_size: float | None = None
-    tunable: bool | None = None
-    iterators: int = 0
-    """Alive at the end."""
-    most_iterators: int = 0
-    lifetime_elements: int = 0
-    lifetime_bytes: int = 0
     inputs: float | None = None
     """Elements that went into it, for a buffer."""
     pass_elements: int | None = None
     """Elements of one pass over it, where another dataset repeats it and passes ended."""
+    state: IteratorState = field(default_factory=IteratorState)
 
 
 @dataclass
@@ -97,7 +120,7 @@ class _Sum:
     inputs: float | None = None
     inputs_seen: float = 0.0
     """Elements that went into a buffer: expected in total, and observed in live iterators."""
-    state: Cost = field(default_factory=Cost)
+    state: IteratorState = field(default_factory=IteratorState)
 
 
 def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
@@ -156,7 +179,7 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: Stretch, ratios: Mapping[
         total.seconds += segment.total(place, "processing_time", helpers=True) / 1e9
         total.produced += segment.total(place, "bytes_produced")
         if segment.ids.get(place):
-            _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
+            total.state.read([segment.last[node] for node in segment.ids[place]], segment.after.helpers)
         total.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
@@ -193,7 +216,7 @@ def _count_parts(
 def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
     """Convert sums to a cost, extrapolating the unobserved part; ``elements`` are those of the whole pipeline."""
     if total.covered <= 0 < elements:
-        return replace(total.state, unseen=True, seen=0.0)
+        return Cost(state=total.state, unseen=True, seen=0.0)
     whole = elements / total.covered if total.covered else 1.0
     expected = min(total.expected * whole, max(most, total.seen))
     inputs = None
@@ -201,38 +224,19 @@ def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
         inputs = max(0.0, min(total.inputs * whole, max(most, total.inputs_seen)))
     if total.seen == 0:
         if expected > 0:
-            return replace(total.state, unseen=True, seen=0.0)
-        return replace(total.state, seconds=total.seconds, inputs=inputs)
+            return Cost(state=total.state, unseen=True, seen=0.0)
+        return Cost(state=total.state, seconds=total.seconds, inputs=inputs)
     scale = expected / total.seen
     times = inputs / total.inputs_seen if inputs and total.inputs_seen >= 1 <= inputs else scale
     # The first elements may be much more expensive than later ones, e.g. when they start processes.
     few = total.seen < _FEW and scale > _MOST_SCALED
     if few or max(scale, times) * LEAST_SEEN > 1:
-        return replace(total.state, unseen=True, seen=1 / max(scale, times), elements=expected)
-    return replace(
-        total.state,
+        return Cost(state=total.state, unseen=True, seen=1 / max(scale, times), elements=expected)
+    return Cost(
+        state=total.state,
         seconds=total.seconds * times,
         inputs=inputs,
         elements=expected,
         bytes_produced=total.produced * scale,
         seen=min(1.0, 1 / scale) if scale else 1.0,
     )
-
-
-def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
-    held = sum(node["buffered_elements"] for node in nodes)
-    if held >= cost.buffered_elements or not cost.most_iterators:
-        cost.buffered_elements, cost.buffered_bytes = held, sum(node["buffered_bytes"] for node in nodes)
-    own = [node for node in nodes if node["id"] not in helpers]
-    cost.iterators = len(own)
-    cost.most_iterators = max(cost.most_iterators, cost.iterators)
-    cost.lifetime_elements = sum(node["num_elements"] for node in own)
-    cost.lifetime_bytes = sum(node["bytes_produced"] for node in own)
-    for name in ("parallelism", "buffer_size"):
-        values = [node["parameters"][name]["state_value"] for node in nodes if name in node["parameters"]]
-        if values:
-            setattr(cost, name, max(values))
-    if cost.parallelism is not None:
-        cost.most_parallelism = max(cost.most_parallelism or 0.0, cost.parallelism)
-    flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
-    cost.tunable = any(flags) if flags else None

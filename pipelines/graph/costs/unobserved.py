@@ -218,12 +218,12 @@ def threads_inside(executed: StageGraph, costs: Mapping[str, Cost]) -> dict[str,
 
 
 def _at_a_time(node: Node, cost: Cost) -> float | None:
-    if cost.most_parallelism is not None:
-        return cost.most_parallelism
+    if cost.state.most_parallelism is not None:
+        return cost.state.most_parallelism
     fixed = (node.arguments.get(literal) for literal in ("num_parallel_calls", "cycle_length"))
     return next((float(value) for value in fixed if isinstance(value, int) and value > 0), None)
 
 
 def _iterators(calling: float | None, cost: Cost) -> float | None:
     """Return how many there are at a time: those that are read, or more that work ahead."""
-    return max(calling, float(cost.most_iterators)) if calling is not None else None
+    return max(calling, float(cost.state.most_iterators)) if calling is not None else None

@@ -10,7 +10,6 @@ import pytest
 from unit.view.recorded import GRAPHS, recorded_view
 from unit.view.views import measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
@@ -18,7 +17,9 @@ from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Message, Problem, Profile
 from pipeprof.profiles.document.stages import Causes, Stage
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.view import from_graph as view_graph
+from pipeprof.profiles.view.from_graph import ParsedGraphs
 from pipeprof.profiles.view.view import PipelineView
 
 SPEC = """\
@@ -61,8 +62,8 @@ EMPTY = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {},
 
 
 def judged(graphs: dict[str, Any], profile: Profile, **more: Any) -> Any:
-    pair = (StageGraph.from_dict(graphs[name]) for name in ("written", "executed"))
-    return findings_for(profile, *pair, **more)
+    parsed = ParsedGraphs.of(Graphs(written=graphs["written"], executed=graphs["executed"]))
+    return findings_for(profile, parsed, **more)
 
 
 def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView], loaded: LoadedSpec) -> None:

@@ -75,7 +75,7 @@ NAMES = st.sampled_from(("source", "map", "inner"))
 def flows(draw: st.DrawFn) -> Flow:
     """A source, a map with a stage in its function, a prefetch or none, a step or none."""
     own, inner = part("map", draw(MS), pooled=True), part("inner", draw(MS))
-    whole = replace(own, waiting_ms=draw(MS) + inner.computing_ms, lock_ms=draw(SHARE), inside=(inner,))
+    whole = replace(own, inside=(inner,)).timed(waiting_ms=draw(MS) + inner.times.computing_ms, lock_ms=draw(SHARE))
     parts = [part("source", draw(MS), pooled=draw(st.booleans())), whole]
     if draw(st.booleans()):
         parts.append(prefetch("ahead", float(draw(st.integers(1, 20)))))

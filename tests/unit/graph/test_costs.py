@@ -51,7 +51,7 @@ def test_a_cache_runs_nothing_below_it_again(recorded: Load) -> None:
     graph = one.executed_graph
     found = measure(graph, one.segments)
     assert [node.family for node in graph.walk() if node.id not in found.by_id] == ["Range", "Map"]
-    assert cost(one, "Cache").buffered_elements == 40
+    assert cost(one, "Cache").state.buffered_elements == 40
 
 
 def test_a_buffer_is_stated_as_it_was_at_its_fullest(recorded: Load) -> None:
@@ -59,8 +59,8 @@ def test_a_buffer_is_stated_as_it_was_at_its_fullest(recorded: Load) -> None:
     first, last = one.snapshots[0], one.snapshots[-1]
     emptied = {**last, "nodes": [node | {"buffered_elements": 0, "buffered_bytes": 0} for node in last["nodes"]]}
     found = measure(one.executed_graph, [(first, last), (last, emptied)])
-    of_cache = next(found.by_id[node.id] for node in one.executed_graph.walk() if node.family == "Cache")
-    assert (of_cache.buffered_elements, of_cache.buffered_bytes) == (40, cost(one, "Cache").buffered_bytes)
+    of_cache = next(found.by_id[node.id].state for node in one.executed_graph.walk() if node.family == "Cache")
+    assert (of_cache.buffered_elements, of_cache.buffered_bytes) == (40, cost(one, "Cache").state.buffered_bytes)
 
 
 def test_nothing_seen_is_not_nothing_done(recorded: Load) -> None:

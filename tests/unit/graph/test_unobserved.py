@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.pipelines.graph.costs.costs import Cost, Costs, measure
+from pipeprof.pipelines.graph.costs.costs import Cost, Costs, IteratorState, measure
 from pipeprof.pipelines.graph.costs.unobserved import calls_per_batch, threads_inside, unread_elements
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.graph.stages import Node
@@ -195,7 +195,7 @@ def owner(op: str) -> Node:
         # Calls at a time are threads of that stage alone; an unknown number of them is no number.
         (
             (RANGE, PARALLEL, node("prefetch", "PrefetchDataset", "map")),
-            {"map": Cost(most_parallelism=8.0, most_iterators=1)},
+            {"map": Cost(state=IteratorState(most_parallelism=8.0, most_iterators=1))},
             {"range": 1.0, "map": 8.0, "prefetch": 1.0},
         ),
         ((RANGE, PARALLEL), {}, {"range": 1.0}),
@@ -203,12 +203,12 @@ def owner(op: str) -> Node:
         # What a function makes runs on all threads of its owner; iterators that work ahead have their own each.
         (
             (RANGE, READ, node("parse", "MapDataset", "files"), owner("ParallelInterleaveDatasetV4")),
-            {"interleave": Cost(most_parallelism=4.0, most_iterators=1)},
+            {"interleave": Cost(state=IteratorState(most_parallelism=4.0, most_iterators=1))},
             {"range": 1.0, "files": 4.0, "parse": 4.0, "interleave": 4.0},
         ),
         (
             (RANGE, READ, node("parse", "ParallelMapDatasetV2", "files"), owner("InterleaveDataset")),
-            {"parse": Cost(most_parallelism=2.0, most_iterators=16)},
+            {"parse": Cost(state=IteratorState(most_parallelism=2.0, most_iterators=16))},
             {"range": 1.0, "interleave": 1.0, "parse": 32.0, "files": 16.0},
         ),
     ],

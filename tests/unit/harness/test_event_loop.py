@@ -29,7 +29,7 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.profiles.harness import event_loop as watches
-from pipeprof.profiles.harness.event_loop import Ended, Signals, Watch
+from pipeprof.profiles.harness.event_loop import Ended, Saver, Signals, Watch
 from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
 from pipeprof.profiles.protocol.channel import encode
 from pipeprof.profiles.protocol.messages import Answer, Trace
@@ -97,9 +97,9 @@ class Scene:
     def save(self) -> None:
         self.saved.append(self.clock.now - START)
 
-    def run(self) -> tuple[Ended, float]:
+    def run(self, on_hang: Callable[[], None] = lambda: None) -> tuple[Ended, float]:
         """How it ended, and how many seconds after the start."""
-        ended = self.watch.run()
+        ended = self.watch.run(on_hang)
         assert self.worker.ended == 1
         return ended, self.clock.now - START
 
@@ -123,7 +123,7 @@ def scene(monkeypatch):
             timeout=TIMEOUT,
             end_at=None,
             on_message=lambda: None,
-            save=made.save,
+            saver=Saver(made.save),
             clock=clock,
         )
 
@@ -203,7 +203,7 @@ def test_the_worker_is_ended_whatever_goes_wrong(scene):
     def fails() -> None:
         raise OSError(28, "disk full")
 
-    scene.watch.save = fails
+    scene.watch.saver.save = fails
     scene.says(1, phase("build"))
     with pytest.raises(OSError, match="disk full"):
         scene.watch.run()
@@ -487,11 +487,10 @@ def test_outside_of_the_main_thread_signals_are_left_alone():
 
 def test_what_a_build_waits_for_may_end_it_long_before_its_time(scene: Scene) -> None:
     hung: list[float] = []
-    scene.watch.on_hang = lambda: hung.append(scene.clock.now - START)
     scene.says(1, phase("build"))
     scene.says(4, {"awaited": "h1:5000"})
     scene.at(8, scene.watch.cut_short)
-    ended, seconds = scene.run()
+    ended, seconds = scene.run(lambda: hung.append(scene.clock.now - START))
     assert scene.observed.awaited == "h1:5000"
     # What it waits for is no sign of progress.
     assert (ended.reason, ended.waited) == ("hung", pytest.approx(7, abs=0.5))

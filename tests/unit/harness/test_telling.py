@@ -54,7 +54,7 @@ def run(events: Events, *messages: Any, kind: str = "function", tells: bool = Tr
     made._facts.sampler_cores = 0.0
     made._progress, made._tell = events, events.tell if tells else None  # type: ignore[assignment]
     made._early = None
-    made._headline, made._traces, made._phases_told = "", False, 1
+    made._headline, made._phases_told = None, 1
     made._outside = SimpleNamespace(is_open=False)  # type: ignore[assignment]
     return made
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.profiles.time.flow import Flow, Part
+from pipeprof.profiles.time.flow import Flow, Part, PartTimes
 
 
 def part(id: str, ms: float = 0.0, *, waits: bool = False, **facts: Any) -> Part:
     """A stage that computes, or waits, for so long per batch."""
     times = {"waiting_ms": ms} if waits else {"computing_ms": ms, "cpu_ms": ms}
-    return Part(id, id, **{**times, **facts})
+    times |= {name: facts.pop(name) for name in [*facts] if name.endswith("_ms")}
+    return Part(id, id, times=PartTimes(**times), **facts)
 
 
 def prefetch(id: str, buffer: float = 2.0, **facts: Any) -> Part:

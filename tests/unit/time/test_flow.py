@@ -21,7 +21,7 @@ TERMS = {
     "and than its loop": (line(part("map", 3.0), prefetch("ahead"), loop_ms=4.0), "loop", 4.0),
     "functions of several stages share the pool": (line(*POOLED), "pool", 4.0),
     "computing needs cores": (line(CALLS, pool=8.0, cores=2.0, other_cpu_ms=2.0), "cores", 7.0),
-    "the lock of Python lets one call run": (line(replace(CALLS, lock_ms=12.0)), "lock", 12.0),
+    "the lock of Python lets one call run": (line(CALLS.timed(lock_ms=12.0)), "lock", 12.0),
 }
 
 

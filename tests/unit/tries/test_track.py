@@ -35,9 +35,9 @@ PREFETCH = Contender(Proposal("prefetch", "prefetch", (InsertStage("prefetch", {
 def track_of(workers: Workers, file: Path, profile: Profile, **more: Any) -> WorkerTrack:
     settings = make_options(parse_target(f"{file}:make"), None, ["pipeprof"])
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data)
-    options = {"left": lambda: 1000.0, **more}
-    track = WorkerTrack(cast("Any", workers), PACE, jobs, settings, Silent(), profile, **options)
-    track.running.cores = None
+    options = {"team": cast("Any", workers), "left": lambda: 1000.0, **more}
+    track = WorkerTrack(pace=PACE, jobs=jobs, progress=Silent(), profile=profile, **options)
+    track.running.rounds.cores = None
     return track
 
 

@@ -14,6 +14,7 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import Version
+from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
 from pipeprof.profiles.harness.settings import Silent
 from pipeprof.profiles.protocol.options import Options
@@ -21,7 +22,6 @@ from pipeprof.profiles.tries import fix as fix_module
 from pipeprof.profiles.tries import run as run_module
 from pipeprof.profiles.tries import track as track_module
 from pipeprof.profiles.tries.fix import find_best
-from pipeprof.profiles.tries.race import Race
 from pipeprof.profiles.tries.run import try_changes
 from pipeprof.profiles.tries.track import TrackClosedError
 
@@ -31,7 +31,7 @@ A, B = change("a", "stages.0"), change("b", "stages.1")
 @pytest.fixture
 def use(monkeypatch: pytest.MonkeyPatch, profile: Profile) -> Callable[[Workers], None]:
     """Lets both commands have these workers."""
-    monkeypatch.setattr(track_module, "Race", partial(Race, cores=None))
+    monkeypatch.setattr(track_module, "Rounds", partial(Rounds, cores=None))
     monkeypatch.setattr(track_module, "run_sample", lambda *_: profile)
     monkeypatch.setattr(run_module, "upper_bounds", lambda *_: [])
 

@@ -14,6 +14,7 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.host.limits import CoresClock, Taken
@@ -127,7 +128,8 @@ def racing(
     disturbed: Callable[[int], bool] = lambda _number: False,
 ) -> Race:
     clock = Cores(disturbed)
-    return Race(cast("Any", workers), pace, timeout=60.0, left=left, cores=lambda: clock)
+    rounds = Rounds(cast("Any", workers), pace.mode, timeout=60.0, cores=lambda: clock)
+    return Race(rounds, pace, left=left)
 
 
 def base() -> dict[str, Options]:
