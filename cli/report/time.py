@@ -107,8 +107,8 @@ def _label(row: Row) -> str:
 def _note(stages: Sequence[Stage]) -> str:
     traced = any(stage.timed_by == "trace" for stage in stages)
     if traced and not any(stage.timed_by == "model" for stage in stages):
-        return "elapsed, added up over threads, while traced, which takes longer"
-    return "elapsed, added up over threads"
+        return "on a core or blocked, added up over threads, while traced, which takes longer"
+    return "on a core or blocked, added up over threads"
 
 
 def _short_inside(stage: Stage) -> str:

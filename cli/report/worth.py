@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.claims import SLOWER, knows_speed
 from pipeprof.profiles.constants import FLOOR
+from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 from pipeprof.profiles.time.flow import whole_epoch_seconds
 from pipeprof.profiles.wording import percent, ratio_text, significant, size, span_text
 
@@ -36,8 +37,8 @@ def describe_price(profile: Profile, finding: Finding) -> str | None:
         return f"{saves}, and seems slower: {ratio_text(speedup)} ({span_text(low, high)})"
     if not (knows_speed(finding) or low > _FROM or 0 < high < 1):
         return f"{saves}; too few rounds to tell whether it changes the speed. {_what_matters(profile)}"
-    if low > _FROM:
-        return f"{saves}, and is {ratio_text(speedup)} faster"
+    if low > 1:
+        return f"{saves}, and is {ratio_text(speedup)} as fast ({span_text(low, high)})"
     if high >= 1:
         return f"{saves} at the same speed, within what was measured"
     return f"{saves}, costs {percent(1 - speedup)} of the steps per second. {_what_matters(profile)}"
@@ -80,7 +81,7 @@ def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) 
     held = f"keeps {size(kept.sample_bytes) if kept.sample_bytes is not None else unknown} in memory"
     if kept.sample_bytes is None and more_bytes > 0:
         held = f"keeps at most {size(more_bytes)} in memory"
-    elif kept.sample_bytes is not None and more_bytes > _MORE * kept.sample_bytes:
+    elif kept.sample_bytes is not None and more_bytes > max(MEMORY_BYTES, _MORE * kept.sample_bytes):
         # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
         held += f" (the other {size(more_bytes - kept.sample_bytes)}: overhead, batches ahead, memory freed late)"
     if profile.data_size is not None:

@@ -6,6 +6,7 @@ of a spec from these and the spec as it is.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path, PurePath
@@ -78,8 +79,9 @@ def why_other(profile: Profile, target: Target, loaded: LoadedSpec | None) -> st
         name = (edited or [target.text.partition(":")[0]])[0]
         return f"{name} is not the file that was measured: measure it again with `pipeprof run`"
     if was != target:
-        what = "arguments of the script" if was.kind == "script" else "values of --set, --env or --arg"
-        return f"it was measured with different {what}: use the same ones"
+        given = f": -- {shlex.join(was.script_arguments)}" if was.script_arguments else ""
+        what = f"arguments of the script{given}" if was.kind == "script" else "values of --set, --env or --arg"
+        return f"it was measured with different {what}; use the same ones"
     if not profile.complete or profile.exit_code:
         return "its run did not finish, so nothing is known about its changes: measure again"
     return None

@@ -392,6 +392,14 @@ def _argument(file: PythonText, node: ast.Call, op: str, name: str, value: str) 
     given = [one.value for one in node.keywords if one.arg == name]
     given += [one for place, one in enumerate(node.args) if names[place : place + 1] == (name,)]
     if given:
+        function = file.scope(node)
+        parameters = (
+            [one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)]
+            if isinstance(function, (*_FUNCTIONS, ast.Lambda))
+            else []
+        )
+        if isinstance(given[0], ast.Name) and given[0].id in parameters:
+            raise CannotChangeSourceError(f"{where} takes {name} from the parameter {given[0].id}: give that {value}")
         return TextSplice(file.start(given[0]), file.end(given[0]), value.encode())
     if len(node.args) > max(1, len(names)):
         raise CannotChangeSourceError(f"the arguments of {where} have no names")

@@ -68,6 +68,7 @@ from pipeprof.profiles.advise.facts.work import (
 from pipeprof.profiles.advise.proposal import Proposal, Semantics, strongest
 from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.lines import reader_of
+from pipeprof.profiles.time.flow import step_alone_ms
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import cores_text, listed, percent, significant, size, stage_name
 
@@ -141,13 +142,12 @@ def _in_parallel(view: PipelineView, stages: Sequence[StageView], title: str) ->
     used = worker_cores(view)
     idle = used is not None and used < WAITING_CORES
     waiting = [idle or waits(stage) for stage in stages]
-    calls = [WAITING_CALLS if waits_here else AUTOTUNE for waits_here in waiting]
+    calls = [_calls_of_waiting(view, one) if many else AUTOTUNE for one, many in zip(stages, waiting, strict=True)]
     edits = [SetArgument(one.id, one.op, CALLS, many) for one, many in zip(stages, calls, strict=True)]
-    threads = min(MOST_CALLS, WAITING_CALLS * sum(waiting))
+    threads = min(MOST_CALLS, sum(many for many in calls if isinstance(many, int)))
     why = "runs one call at a time, and waits" if waiting[0] else "runs one call at a time"
-    numbers = {
-        one.id: WAITING_CALLS if many else math.ceil(view.cores) for one, many in zip(stages, waiting, strict=True)
-    }
+    many_each = [many if isinstance(many, int) else math.ceil(view.cores) for many in calls]
+    numbers = {one.id: many for one, many in zip(stages, many_each, strict=True)}
     return proposal_about(stages, title, why, (*edits, *_threads(view, threads)), calls=numbers)
 
 
@@ -171,9 +171,18 @@ def _more_calls(view: PipelineView, stage: StageView) -> int | None:
         return None
     if stage.measured is not None and stage.measured.tunable:
         # TensorFlow gives a call to each core at most: more of them have to be asked for where they wait.
-        wanted = WAITING_CALLS if waiting else math.floor(min(view.cores, enough))
+        wanted = _calls_of_waiting(view, stage) if waiting else math.floor(min(view.cores, enough))
         return wanted if stage.measured.parallelism is not None and now < wanted else None
     return min(MOST_CALLS, MORE_CALLS * now) if 1 < now < enough else None
+
+
+def _calls_of_waiting(view: PipelineView, stage: StageView) -> int:
+    """Calls at a time of a stage that waits: as many as keep up with the step, in powers of two."""
+    step_ms = step_alone_ms(view.profile) if view.profile is not None else None
+    calls = WAITING_CALLS
+    while step_ms and calls < min(MOST_CALLS, (stage.ms_per_batch or 0.0) / step_ms):
+        calls *= 2
+    return calls
 
 
 def _hardly_computes(view: PipelineView) -> bool:

@@ -333,8 +333,10 @@ def is_own_file(path: Path) -> bool:
 
 
 def _is_profile(document: object) -> bool:
-    tool = document.get("tool") if isinstance(document, dict) else None
-    return isinstance(tool, dict) and tool.get("name") == "pipeprof" and "schema_version" in document
+    if not isinstance(document, dict) or "schema_version" not in document:
+        return False
+    tool = document.get("tool")
+    return isinstance(tool, dict) and tool.get("name") == "pipeprof"
 
 
 class NumberError(ValueError):

@@ -278,7 +278,8 @@ def _use_of_cores(profile: Profile) -> str:
     if used is None:
         return f"all of {cores_text(profile.host.cores)} in use"
     if others < 0.1 * profile.host.cores:
-        return f"{used:.1f} of {cores_text(profile.host.cores)} in use"
+        restarts = profile.steps is not None and (profile.steps.restart_share or 0.0) >= RESTARTS_FROM
+        return f"{used:.1f} of {cores_text(profile.host.cores)} in use{', restarts included' if restarts else ''}"
     return f"the pipeline uses {used:.1f} of {cores_text(profile.host.cores)}, other processes {others:.1f}"
 
 
@@ -377,10 +378,12 @@ def describe_remedy(remedy: Remedy, stages: list[Stage] | None, training: Traini
         return f"each first fills {stage_label(remedy.stage)} with {elements}: {first} (a smaller `buffer_size`)"
     # A cache of what never ends is never complete.
     kept = [stage.op for stage in lines_of(stages or []).get("", []) if traits(stage.op).stores]
-    repeat = f"add `repeat()` after `{kept[-1]}`" if kept else "add `repeat()` before `batch`"
+    batches = any(stage.op == "batch" for stage in stages or [])
+    repeat = f"add `repeat()` after `{kept[-1]}`" if kept else f"add `repeat()`{' before `batch`' if batches else ''}"
     if training is None:
-        repeat = f"measure more data or, if training has no more, {repeat}"
-    if training is None or training.consumer in {"fit", "fit-executions"}:
+        counted = "count the steps of an epoch (`steps_per_epoch` of `fit`)"
+        return f"measure more data or, if training has no more, {repeat}, and {counted}"
+    if training.consumer in {"fit", "fit-executions"}:
         return f"{repeat} and give `fit` `steps_per_epoch`, which then ends the epochs"
     return f"{repeat} and count the steps of an epoch in the loop, which then ends the epochs"
 

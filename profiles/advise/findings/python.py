@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Final
 
 from pipeprof.pipelines.meaning.traits import traits
@@ -122,6 +123,8 @@ def _waits(view: PipelineView, stage: StageView) -> Proposal | None:
 
 def _transfers(view: PipelineView, stage: StageView) -> Proposal | None:
     batch = next((above for above in view.above(stage) if traits(above.op).stacks), None)
+    mixed = any(traits(above.op).shuffles for above in takewhile(lambda one: one is not batch, view.above(stage)))
+    after = "take them apart with unbatch() before the shuffle" if mixed else "remove the batch"
     cost, given, interval = microseconds(view, stage), per_batch(view, stage), interval_ms(view)
     share = stage.measured.share if stage.measured is not None else None
     if batch is None or cost is None or given is None or interval is None or share is None:
@@ -144,7 +147,7 @@ def _transfers(view: PipelineView, stage: StageView) -> Proposal | None:
             "pipeline."
         ),
         recommendation=(
-            f"Yield {chunk} rows at a time and remove the batch; of rows in an array, read slices without a generator."
+            f"Yield {chunk} rows at a time and {after}; of rows in an array, read slices without a generator."
         ),
         evidence={"elements_per_batch": given, "us_per_element": cost, "hand_over_us": floor, "time_share": share},
         predicted=predicted,

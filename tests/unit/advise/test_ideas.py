@@ -131,6 +131,8 @@ FOR: dict[str, tuple[str, Make, str, str]] = {
     "one call at a time": ("parallel-calls", serial, "stages.0", "SetArgument stages.0 num_parallel_calls AUTOTUNE"),
     "one call that waits": ("parallel-calls", lambda: serial(blocked=17.0), "stages.0",
         "SetArgument stages.0 num_parallel_calls 16; SetOption threading.private_threadpool_size 16"),
+    "one call that waits for forty steps": ("parallel-calls", lambda: serial(ms=400.0, blocked=390.0), "stages.0",
+        "SetArgument stages.0 num_parallel_calls 64; SetOption threading.private_threadpool_size 64"),
     "one call of a process that hardly computes": ("parallel-calls", lambda: recorded_view("waiting_serial"),
         "stages.0", "SetArgument stages.0 num_parallel_calls 16; SetOption threading.private_threadpool_size 16"),
     "eight calls that wait": ("parallel-calls", lambda: parallel(8.0, blocked=17.0), "stages.0",

@@ -117,6 +117,17 @@ def test_a_line_stays_that_gets_a_call_or_that_a_block_needs() -> None:
     assert file.spliced() == "ds = ds.cache()\n"
 
 
+def test_a_value_that_a_caller_gives_stays() -> None:
+    text = HEAD + "def make(calls):\n    return numbers().map(parse, num_parallel_calls=calls).batch(4)\n"
+    (mapped,) = calls_in(text, "map")
+    with pytest.raises(CannotChangeSourceError, match="takes num_parallel_calls from the parameter calls: give that 8"):
+        change_source(
+            {"a.py": text},
+            {"source": ("range", None), "stages.0": ("map", mapped)},
+            [[SetArgument("stages.0", "map", "num_parallel_calls", 8)]],
+        )
+
+
 def test_what_goes_takes_along_what_it_has_inside() -> None:
     text = HEAD + "def make():\n    return names().interleave(lambda name: read(name).map(parse)).batch(4)\n"
     inner, outer, batch = calls_in(text, "map", "interleave", "batch")

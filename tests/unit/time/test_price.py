@@ -13,7 +13,7 @@ from pipeprof.profiles.document.findings import Finding
     [
         ((0.88, 0.86, 0.9), "input", {}, "saves 300 MiB, costs 12 % of the steps per second. Both matter here"),
         ((1.0, 0.99, 1.02), "input", {}, "saves 300 MiB at the same speed, within what was measured"),
-        ((1.2, 1.18, 1.22), "input", {}, "saves 300 MiB, and is 1.20× faster"),
+        ((1.2, 1.18, 1.22), "input", {}, "saves 300 MiB, and is 1.20× as fast (1.18–1.22)"),
         ((1.19, 0.01, 99.0), "input", {}, "saves 300 MiB; too few rounds to tell whether it changes the speed. Both"),
         ((0.74, 0.2, 2.78), "input", {}, "saves 300 MiB, and seems slower: 0.740× (0.200–2.78)"),
         ((0.5, 0.2, 0.8), "step", {}, "saves 300 MiB, costs 50 % of the steps per second. Speed matters little here"),
