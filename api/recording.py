@@ -73,7 +73,7 @@ class WatchRun(ScriptRun):
         super().__init__(job, channel)
         self._call = call
         # Most objects were there before, and a notebook may have so many that counting takes seconds.
-        self._memory = MemoryLog(channel.send, counts_arrays=False)
+        self._readings.memory = MemoryLog(channel.send, counts_arrays=False)
         self._traces = False
         self._device_steps.close()  # they would need a trace of the user's process
         self._registered = registered

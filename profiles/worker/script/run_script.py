@@ -67,6 +67,8 @@ ENOUGH_SECONDS = 1.0
 one epoch's, and TensorFlow's model of an iterator that began with them is empty."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
+OWN_BATCHES = 2
+"""Whose sizes are read, of the iterator that is kept."""
 HIDDEN = "TensorFlow shows none behind the iterator of a tf.distribute strategy"
 READ_AGAIN = f"Times of stages are of another reading of the dataset, without the training: {HIDDEN}."
 NO_COSTS = f"Times of stages are n/a: {EACH}, and TensorFlow's costs go with it."
@@ -89,14 +91,13 @@ class ScriptRun(ScriptJob):
         self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
         self._folding = threading.Lock()
-        self._reporter = Reporter(self._report, self._look_ns(), self._note_no_steps)
+        self._reporter = Reporter(self._report, self._readings.look_ns, self._note_no_steps)
         self._sign = LifeSign(channel.send)
         self._reason: str | None = None
-        self._tell_at = self._warm_at = 0.0
+        self._warm_at = 0.0
         self._one_end = OneEnd()
         # Where the script fails nothing is traced: an error belongs to the phase in which it came.
         self._traces, self._failed = True, False
-        self._sizes_known = False
         self._ended: str | None = None
         self._unseen_since = 0
         self._clock = WindowClock()
@@ -131,18 +132,18 @@ class ScriptRun(ScriptJob):
 
     def _iterator_made(self, consumer: Consumer) -> None:
         self._see_made(consumer)
-        if self.phase == "build" and consumer.role != "adapt":
-            self._memory.read("build")
+        if self._phases.current == "build" and consumer.role != "adapt":
+            self._readings.memory.read("build")
             self._enter("first_element")
-            self._memory.read("iterator")
+            self._readings.memory.read("iterator")
 
     def _attend(self, one: Pass) -> None:
         """Do what has to be done in the script's thread, before it takes a batch."""
         self._end_watch()
         self._observer.attention = self._reason is not None
-        if self._floor.summary is None and self.phase == "warmup":
+        if self._step.floor.summary is None and self._phases.current == "warmup":
             with suppress(Exception), self._observer.ignored():
-                self._floor = self._measure_floor()
+                self._step.measure_floor()
         own = any(one in alike.passes for alike in self._observer.alike(self._main))
         self._observer.came = None
         gone = self._main is not None and time.perf_counter_ns() - self._main.moved_ns > GONE_NS
@@ -260,15 +261,20 @@ class ScriptRun(ScriptJob):
 
     def _soak_on(self) -> None:
         """Read memory, once there was a warm-up, whatever the script does; a soak ends by the clock."""
-        if self._soak is None or self._main is None:
+        soak = self._readings.soak
+        if soak is None or self._main is None:
             return
         now = time.perf_counter()
         self._warm_at = self._warm_at or now
         # Where a dataset is built anew in each epoch and kept, the warm-up begins again and again.
-        if not self._soak.has_begun and self.phase != "measure" and now - self._warm_at < LONGEST_WARM_UP:
+        if (
+            not self._readings.soak.has_begun
+            and self._phases.current != "measure"
+            and now - self._warm_at < LONGEST_WARM_UP
+        ):
             return
         alike = self._observer.alike(self._main)
-        reason = self._go_on_soaking(sum(one.epochs for one in alike), sum(one.steps for one in alike))
+        reason = self._readings.go_on_soaking(sum(one.epochs for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
 
     def _able(self) -> list[Consumer]:
@@ -280,23 +286,22 @@ class ScriptRun(ScriptJob):
         first, self._main = self._main is None, main
         self._observer.attention = True
         self._kept = []
-        self._previous = None
-        self._models = ModelLog()
+        self._readings.models = ModelLog()
         self._rule = WarmUp(self.job.warmup_seconds)
         if first:
-            if self.phase == "build":
+            if self._phases.current == "build":
                 self._enter("first_element")
-            self._memory.read("first")
+            self._readings.memory.read("first")
             self._send_libraries()
             self._since = Moment.now(self._observer)
             self._enter("warmup")
         self._window = None
         self._follow_pass(main)
         if self._script_feed.alive:
-            self._models.begin(self._script_feed)
+            self._readings.models.begin(self._script_feed)
         # Whoever is killed in the warm-up leaves its steps. The first facts take milliseconds, and looks that take long
         # become rare: a short script would end before the second one.
-        self._tell_at = time.perf_counter() + FIRST_PARTIAL_NS / 1e9
+        self._readings.send_at = time.perf_counter() + FIRST_PARTIAL_NS / 1e9
         self._warming = self._open("warmup", self._warm, tells_steps=True)
         self._clock = WindowClock()
 
@@ -305,7 +310,7 @@ class ScriptRun(ScriptJob):
         feed, holder = self._script_feed, main.current
         if holder is not None and holder is not feed.holder:
             if feed.holder is not None and self._window is not None and holder.iterator is not feed.reference:
-                self._models.restart(feed, ended)
+                self._readings.models.restart(feed, ended)
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
         feed.keep(main.dataset())
@@ -323,7 +328,7 @@ class ScriptRun(ScriptJob):
             return
         if before is not self._script_feed.reference:
             # The readings are of steps until now: from a snapshot of now on, the model would lack what they cost.
-            self._models.follow(count + begins)
+            self._readings.models.follow(count + begins)
         if window is None:
             self._kept.append(rows)
             if self._warming.take(rows):
@@ -338,32 +343,27 @@ class ScriptRun(ScriptJob):
 
     def _look_inside(self, phase: PhaseName, steps: int) -> None:
         """Look at the running pipeline after so many steps, and tell from time to time how they are taken."""
-        self._models.observe(self.feed, steps)
-        self._memory.look(phase, self.feed, steps, self._models.latest)
-        now = time.perf_counter()
-        if now >= self._tell_at:
-            self._tell_at = now + self._send_every
+        self._readings.observe(phase, self.feed, steps)
+        if self._readings.is_due():
             self._channel.send(training=self._training())
 
     def _warm(self, looked: Looked) -> str | None:
         # Of use only where no measurement follows.
         self._look_inside("warmup", self._warming.statistics.count)
-        reason = self._rule.offer(looked, self._models.parameters(self.feed))
+        reason = self._rule.offer(looked, self._readings.models.parameters(self.feed))
         if reason is None and self.job.warmup_seconds is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
             # Steps alone may take minutes to get there, where most of the time lies between epochs.
             return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
         return reason
 
     def _begin_measure(self, note: str | None, *, over: bool = False) -> PhaseWindow:
-        self._memory.read("warmup")
+        self._readings.memory.read("warmup")
         self._enter("measure", note)
-        self._previous = self._warming.statistics.previous
         if not over:
-            self._warm_models, self._models = self._models, ModelLog()
+            self._warm_models, self._readings.models = self._readings.models, ModelLog()
             if self._script_feed.alive:
-                self._models.begin(self._script_feed)
-        limits = {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._look_ns()}
-        self._window = self._open("measure", self._measured, **limits)
+                self._readings.models.begin(self._script_feed)
+        self._window = self._open("measure", self._measured, self._warming.statistics.previous, **self._limits())
         self._clock = WindowClock()
         return self._window
 
@@ -372,7 +372,8 @@ class ScriptRun(ScriptJob):
             self._clock.look(looked.steps, self._main.clock.between_ns)
         if self._window is not None:
             self._look_inside("measure", self._window.statistics.count)
-        if self._soak is not None or self.job.seconds is None or self._clock.seconds < MOST_TIMES * self.job.seconds:
+        seconds = self.job.seconds if self._readings.soak is None else None
+        if seconds is None or self._clock.seconds < MOST_TIMES * seconds:
             return None
         return f"ended early: most of {self._clock.seconds:.0f} s is no step of the main dataset"
 
@@ -391,8 +392,7 @@ class ScriptRun(ScriptJob):
         self._closed = Moment.now(self._observer)
         self._hooks.uninstall()
         self._end_watch()
-        if self._soak is not None:
-            self._soak.end()
+        self._readings.end_soak()
         self._ended = reason
         if self._main is None:
             self._channel.send(training=self._training())
@@ -402,9 +402,9 @@ class ScriptRun(ScriptJob):
         window = self._window
         if window is None or (self._kept and self._reason is None):
             window = self._measure_warm_up()
-        self._models.observe(self._script_feed, window.statistics.count)
+        self._readings.models.observe(self._script_feed, window.statistics.count)
         self._leave(window.reason or reason)
-        self._memory.read("measure")
+        self._readings.memory.read("measure")
         self._channel.send(training=self._training())
         self._describe_main()
 
@@ -417,9 +417,9 @@ class ScriptRun(ScriptJob):
         rows = np.concatenate([np.empty((0, 7), np.int64), *self._kept])
         first = max(len(rows) // 4, len(rows) - self.job.steps if self.job.steps is not None else 0)
         window = self._window or self._begin_measure("the script ended before it was over", over=True)
-        self._models = self._warm_models or self._models
+        self._readings.models = self._warm_models or self._readings.models
         previous = (int(rows[first - 1, 4]), int(rows[first - 1, 5])) if first else None
-        window.statistics = StepStatistics(self._floor, device=self._device, previous=previous)
+        window.statistics = StepStatistics(self._step.floor, device=self._step.has_device, previous=previous)
         window.take(rows[first:])
         when = "during the warm-up" if self._warm_models is None else "soon after the warm-up"
         advice = f" {self.advice}" if not self._failed else ""
@@ -434,9 +434,8 @@ class ScriptRun(ScriptJob):
         if running is not None:
             self.feed = running
             with self._attempt("no-sizes", "The size of a batch is unknown"):
-                self._sizes.see(running.next())
-                self._sizes.see(running.next())
-                self._sizes_known = True
+                for _ in range(OWN_BATCHES):
+                    self._readings.sizes.see(running.next())
         self.send_measured()
         self._enter("trace")
         self._describe()
@@ -458,29 +457,29 @@ class ScriptRun(ScriptJob):
             return None, "the script failed"
         running, lacking = self._script_feed.running(self._main, self._taking, self.pipeline.dataset)
         if lacking == EACH:
-            self._models = ModelLog()
+            self._readings.models = ModelLog()
             self.warn("stages-no-model", NO_COSTS)
         if running is not None and self._main is not None and self._main.devices:
             # TensorFlow shows no stages behind a strategy's iterator: the script's own dataset is read anew.
-            self._models = ModelLog()
+            self._readings.models = ModelLog()
             with self._attempt("stages-no-model", f"Times of stages are n/a: {HIDDEN}"):
                 running.restart()
                 # Of a pass that is longer, a part without what fills its buffers.
                 stopped = self._channel.stop.is_set
-                any(self._models.observe_pass(running, TRACE_SECONDS, stopped) for _ in range(2))
+                any(self._readings.models.observe_pass(running, TRACE_SECONDS, stopped) for _ in range(2))
                 self.warn("stages-read-again", READ_AGAIN)
         return running, lacking
 
     def send_measured(self) -> None:
         """Send the measurement and the facts of the training so far."""
-        window = self._window
+        window, sizes = self._window, self._readings.sizes
         if window is not None:
             # Looks are taken in a thread of their own: what they take of a core is what they cost.
             loop = LoopCost(
                 overhead_ns=window.overhead_cpu_ns,
                 overhead_cpu_ns=window.overhead_cpu_ns,
                 cpu_ns=self._clock.cpu_ns(window.statistics.count),
-                sizes=self._sizes.mean() if self._sizes_known else None,
+                sizes=sizes.mean() if sizes.seen == OWN_BATCHES else None,
             )
             self._channel.send(measured=window.statistics.measured(loop=loop))
         if self._observer.consumers:

@@ -13,8 +13,7 @@ import threading
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from types import SimpleNamespace
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
@@ -148,8 +147,6 @@ class ScriptJob(JobRun):
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._watching = 0
-        self._open_phase = ExitStack()
-        self._phase_note: Any = SimpleNamespace()
         # What is registered stays to the process's end.
         unhook = weakref.WeakMethod(self._unhook)
         os.register_at_fork(after_in_child=lambda: [found() for found in (unhook(),) if found is not None])
@@ -178,19 +175,18 @@ class ScriptJob(JobRun):
 
     def _begin_build(self) -> None:
         """Begin the phase in which datasets are made, once TensorFlow has been imported."""
-        self._memory.read("import", used=False)
+        self._readings.memory.read("import", used=False)
         self._enter("data")
         self._enter("build")
         self._begin_watch()
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
         self._leave(note)
-        self.phase = name
-        self._phase_note = self._open_phase.enter_context(self._phases.enter(name))
+        self._phases.begin(name)
 
     def _leave(self, note: str | None = None) -> None:
-        self._phase_note.note = note
-        self._open_phase.close()
+        self._phases.note = note
+        self._phases.end()
 
     def _run_script(self) -> Any:
         """Run the script; what it returns keeps the script's own objects alive: its datasets among them."""
@@ -345,9 +341,9 @@ class TakenRun(TakenDataset, JobRun):
 
     def _begin(self) -> None:
         self._leave()
-        self._floor = self._measure_floor()
+        self._step.measure_floor()
         self._send_libraries()
-        self._memory.read("build")
+        self._readings.memory.read("build")
 
     def _refuse(self, reason: str) -> None:
         self._channel.send(error=describe_error(PipelineFailedError(reason), self))

@@ -162,7 +162,7 @@ def measuring(**options: Any) -> Run:
     """A run that takes steps, and looks at nothing beside them."""
     run = Run(**options)
     run._follow_pass = run._look_inside = lambda *_: None
-    run._memory = SimpleNamespace(read=lambda _name: None)
+    run._readings.memory = SimpleNamespace(read=lambda _name: None)
     run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))
     return run
 
@@ -176,14 +176,14 @@ def window(taken: list[Any], seconds: float) -> Any:
 def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it() -> None:
     run, taken = measuring(), list[Any]()
     rows = rows_of(*range(0, 400, 10), begins=(80, 160, 340))
-    run._window, warm = window(taken, 0.5), run._models
+    run._window, warm = window(taken, 0.5), run._readings.models
     run._kept = [rows[:30]]
-    run._warm_models, run._models = warm, ModelLog()
+    run._warm_models, run._readings.models = warm, ModelLog()
     run._take(SimpleNamespace(), rows[30:])
     run._measure_warm_up()
     # The first quarter is left out; starts of epochs are counted from there.
     assert [(len(steps), [*steps[:, -1].nonzero()[0]]) for steps in taken] == [(10, [4]), (30, [6, 24])]
-    assert run._models is warm
+    assert run._readings.models is warm
     (warning,) = run.channel.warned()
     assert "soon after the warm-up" in warning.text
 
@@ -199,7 +199,7 @@ def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest
         run._take(run._main, rows_of(*range(at, at + 100 * MS, 10 * MS)))
     # After 0.25 s, and each time when it has lasted twice as long.
     assert [one.steps.count for one in run.channel.of("measured")] == [29, 59, 119]
-    assert run.phase == "warmup"
+    assert run._phases.current == "warmup"
 
 
 def rows_of(*times: int, begins: Sequence[int] = ()) -> Any:
@@ -234,8 +234,8 @@ def test_costs_of_an_iterator_are_those_of_the_batches_since_it_began(monkeypatc
     run._window = window([], 9.0)
     run._window.statistics.count = 100
     monkeypatch.setattr(run, "_follow_pass", lambda *_: setattr(feed, "reference", object()))
-    monkeypatch.setattr(run._models, "follow", counts.append)
-    monkeypatch.setattr(run._models, "resume", lambda *_: counts.append(-1))
+    monkeypatch.setattr(run._readings.models, "follow", counts.append)
+    monkeypatch.setattr(run._readings.models, "resume", lambda *_: counts.append(-1))
     run._take(SimpleNamespace(), rows_of(*range(40), begins=(12, 32)))
     run._take(SimpleNamespace(), rows_of(*range(40)))
     assert counts == [132, 140]
@@ -245,7 +245,7 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
     run, finished = Run(), []
 
     def fails(*_arguments: object) -> None:
-        run.phase = "measure"
+        run._phases.current = "measure"
         raise ValueError("loss is nan")
 
     def finish(reason: str) -> None:
@@ -259,7 +259,7 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
         run.run()
     assert finished == ["the script"]
     # Nothing is traced: the error belongs to the phase in which it came.
-    assert run.phase == "measure"
+    assert run._phases.current == "measure"
 
 
 def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,9 +289,9 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     run = Run()
-    run.phase, run.channel.stopped = "measure", stopped
+    run._phases.current, run.channel.stopped = "measure", stopped
     run._enter("trace")
-    assert run.phase == ("measure" if stopped else "trace")
+    assert run._phases.current == ("measure" if stopped else "trace")
 
 
 SECOND = 1_000_000_000
