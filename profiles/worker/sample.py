@@ -58,14 +58,14 @@ class Readings:
 
     Attributes:
         soak: None but in one.
-        send_at: When what changes little is sent next.
+        send_every: Seconds between two messages about what changes little.
     """
 
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
         self._seconds, self._channel = job.seconds, channel
-        self._send_every, self.send_at = SOAK_SEND_SECONDS if job.soak else SEND_SECONDS, 0.0
+        self.send_every = SOAK_SEND_SECONDS if job.soak else SEND_SECONDS
         self.models = ModelLog()
-        self.memory = MemoryLog(channel.send, every=self._send_every)
+        self.memory = MemoryLog(channel.send, every=self.send_every)
         self.soak = SoakWatch(channel.send, job.seconds) if job.soak and job.seconds else None
         self.sizes = BatchSizes()
 
@@ -88,19 +88,6 @@ class Readings:
             soak.examine()
         soak.look(epoch, steps, self.models.latest)
         return f"{self._seconds:g} s" if soak.is_over else None
-
-    def end_soak(self) -> None:
-        """End the soak, if this is one."""
-        if self.soak is not None:
-            self.soak.end()
-
-    def is_due(self) -> bool:
-        """Return whether what changes little is to be sent again."""
-        now = time.perf_counter()
-        due = now >= self.send_at
-        if due:
-            self.send_at = now + self._send_every
-        return due
 
 
 class JobRun:
@@ -277,13 +264,8 @@ class JobRun:
         self._readings.memory.read("warmup")
         return step, window.statistics.previous
 
-    def _open(
-        self,
-        name: PhaseName,
-        finished: Callable[[Looked], str | None],
-        previous: tuple[int, int] | None = None,
-        **options: Any,
-    ) -> PhaseWindow:
+    def _open(self, name: PhaseName, finished: Callable[[Looked], str | None], **options: Any) -> PhaseWindow:
+        previous = options.pop("previous", None)
         statistics = StepStatistics(self._step.floor, device=self._step.has_device, previous=previous)
         options["tells_ns"] = TELLS_NS if self._readings.soak is None else TELLS_RARELY_NS
         return PhaseWindow(name, statistics, self.feed, self._channel, finished, **options)
@@ -297,7 +279,8 @@ class JobRun:
 
         with self._phases.enter("measure"):
             readings.models.begin(feed)
-            window = self._window = self._open("measure", finished, previous, **self._limits(), see=readings.sizes.see)
+            options = {"previous": previous, "see": readings.sizes.see, **self._limits()}
+            window = self._window = self._open("measure", finished, **options)
             statistics = window.statistics
             feed.on_restart = lambda: readings.models.restart(feed, statistics.count)
             if step is not None:
@@ -308,7 +291,8 @@ class JobRun:
             self._cpu_ns = time.process_time_ns() - cpu_ns
             readings.models.observe(feed, statistics.count)
             self._phases.note = window.reason
-        readings.end_soak()
+        if readings.soak is not None:
+            readings.soak.end()
         # Readings take time, in which buffers go on filling: they are no part of the phase.
         self._readings.memory.read("measure")
         feed.on_restart, feed.counts_deletions = lambda: None, False

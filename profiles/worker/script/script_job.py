@@ -21,12 +21,14 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.build_watch import held_bytes
+from pipeprof.pipelines.late import np
 from pipeprof.pipelines.target.running import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.pipeline import require_tensorflow
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.hooks import Hooks
@@ -34,6 +36,7 @@ from pipeprof.profiles.worker.script.import_guard import ImportWatch, run_as_mai
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 from pipeprof.profiles.worker.script.writes import Existing, Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.window import TUNABLE_LIMIT_SECONDS, Looked, PhaseWindow, WarmUp, WindowClock
 from pipeprof.profiles.worker.turns import TurnRun
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+    from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 
 HANDED: Final = "pipeprof_handed_out"
@@ -50,14 +54,23 @@ ENDED: Final = "the script had ended, and its iterator with it"
 
 
 class ScriptFeed(Feed):
-    """The dataset and the iterator of a script, as far as the readers of models and memory need them."""
+    """The main dataset and the iterator of a script, as far as the readers of models and memory need them.
+
+    Attributes:
+        main: Where it is iterated; None before its first steps.
+        handed: Whether a changed dataset was handed out in its place.
+        taking: The pass that was about to get a batch when the script's thread was kept.
+    """
 
     def __init__(self) -> None:
         self.ended = 0
         self.deletions = []
         self.paused_ns = 0
         self.on_restart = lambda: None
+        self.main: Consumer | None = None
+        self.handed = False
         self.holder: Pass | None = None
+        self.taking: Pass | None = None
         self._dataset: Any = ()
         self._latest: Callable[[], Any] = lambda: None
         self._variant: tuple[Any, Any] | None = None
@@ -94,15 +107,16 @@ class ScriptFeed(Feed):
         tensorflow: Any = sys.modules["tensorflow"]
         return tensorflow.data.experimental.from_variant(*self._variant)
 
-    def running(self, main: Consumer | None, taking: Pass | None, dataset: Any) -> tuple[Feed | None, str]:
-        """Return a feed for when the script's thread is kept; `taking`: the pass that was about to get a batch.
+    def running(self, dataset: Any) -> tuple[Feed | None, str]:
+        """Return a feed for when the script's thread is kept.
 
         Returns:
             None and the reason where there is none.
         """
-        if not self.alive and taking is not None:
+        main = self.main
+        if not self.alive and self.taking is not None:
             # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
-            self.holder = taking
+            self.holder = self.taking
         if main is not None and main.kind == "graph":
             return None, "the loop runs inside of TensorFlow"
         if main is not None and main.begins_each():
@@ -110,6 +124,40 @@ class ScriptFeed(Feed):
         if not self.alive:
             return None, ENDED
         return Feed(dataset, iterator=self.iterator), ""
+
+
+class ScriptWarmUp:
+    """A warm-up, whose steps are kept until there are enough after it: the script may end before.
+
+    Attributes:
+        rows: Its steps, and those after it.
+        models: What TensorFlow's model said in it, once it is over.
+    """
+
+    def __init__(self, window: PhaseWindow, fixed_seconds: float | None) -> None:
+        self.window = window
+        self.rows: list[Nanoseconds] = []
+        self.models: ModelLog | None = None
+        self._fixed, self._rule = fixed_seconds, WarmUp(fixed_seconds)
+        self._clock = WindowClock()
+
+    def offer(self, looked: Looked, parameters: tuple[Any, ...] | None) -> str | None:
+        """Return why it is over, or None, as `WarmUp.offer`."""
+        reason = self._rule.offer(looked, parameters)
+        if reason is None and self._fixed is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
+            # Steps alone may take minutes to get there, where most of the time lies between epochs.
+            return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
+        return reason
+
+    def forget(self) -> None:
+        """Keep its steps no longer."""
+        self.rows, self.models = [], None
+
+    def latest(self, most: int | None) -> tuple[Nanoseconds, tuple[int, int] | None]:
+        """Return the kept steps without the first quarter, and when the one before them began and ended."""
+        rows = np.concatenate([np.empty((0, 7), np.int64), *self.rows])
+        first = max(len(rows) // 4, len(rows) - most if most is not None else 0)
+        return rows[first:], (int(rows[first - 1, 4]), int(rows[first - 1, 5])) if first else None
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
@@ -218,8 +266,6 @@ class ScriptJob(JobRun):
     @contextmanager
     def _not_the_scripts(self) -> Iterator[None]:
         """Take the iterators that are made in the body as pipeprof's own, and the random numbers that it draws."""
-        import numpy as np
-
         states = random.getstate(), np.random.get_state()
         try:
             with self._observer.ignored():
