@@ -59,6 +59,7 @@ class WatchRun(ScriptRun):
 
     subject: ClassVar[str] = "What was watched"
     advice: ClassVar[str] = "Let it go on for longer."
+    traces: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -73,8 +74,7 @@ class WatchRun(ScriptRun):
         super().__init__(job, channel)
         self._call = call
         # Most objects were there before, and a notebook may have so many that counting takes seconds.
-        self._memory = MemoryLog(channel.send, counts_arrays=False)
-        self._traces = False
+        self._readings.memory = MemoryLog(channel.send, counts_arrays=False)
         self._device_steps.close()  # they would need a trace of the user's process
         self._registered = registered
         self._lines = lines
@@ -119,7 +119,7 @@ class WatchRun(ScriptRun):
         return True
 
     def _finish_with(self, reason: str, error: BaseException | None, failed: Callable[[], None]) -> None:
-        ending, self._failed = error, error is not None
+        ending, self._one_end.failed = error, error is not None
         try:
             self._finish(reason)
         except NeverIteratedError as nothing:

@@ -56,9 +56,17 @@ def end_at_once() -> NoReturn:
 
 
 class OneEnd:
-    """The end of a measurement, for which several threads may come: the first one ends it."""
+    """The end of a measurement, for which several threads may come: the first one ends it.
+
+    Attributes:
+        reason: Why it is to come, from when on enough was measured.
+        failed: Whether it comes with an error of the script's: then nothing is traced, as an error belongs to the phase
+            in which it came.
+    """
 
     def __init__(self) -> None:
+        self.reason: str | None = None
+        self.failed = False
         self._claiming = threading.Lock()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None

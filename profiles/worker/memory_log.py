@@ -219,45 +219,57 @@ class MemoryLog:
         )
 
 
-class OpenPhase:
-    """A phase in progress; its body may set a note."""
-
-    note: str | None = None
-
-
 class Phases:
     """Reporter of each phase's start, duration and peak RSS.
 
     The kernel's high-water mark is reset at the start of a phase. Where that is forbidden, as in some containers, the
     mark is still exact for a phase in which it rose; otherwise the parent's samples are used.
+
+    Attributes:
+        current: The phase that has begun last.
+        note: What is said of it at its end.
     """
 
     def __init__(self, channel: WorkerEnd, proc: Path = PROC) -> None:
         self._channel = channel
         self._proc = proc
         self._warned = False
+        self.current: PhaseName = "import"
+        self.note: str | None = None
+        self._open: tuple[float, bool, int | None] | None = None
 
     @contextmanager
-    def enter(self, name: PhaseName) -> Iterator[OpenPhase]:
-        """Run the body as the phase `name`."""
+    def enter(self, name: PhaseName) -> Iterator[None]:
+        """Run the body as the phase `name`; one that raises does not end it."""
+        self.begin(name)
+        yield
+        self.end()
+
+    def begin(self, name: PhaseName) -> None:
+        """Begin a phase."""
+        self.current, self.note = name, None
         reset = procfs.reset_peak("self", self._proc)
         before = procfs.peak_rss_bytes("self", self._proc)
         if not reset and before is not None and not self._warned:
             self._warned = True
             text = "The kernel's memory high-water mark cannot be reset here: peaks by phase are the largest samples."
             self._channel.warn("no-clear-refs", text)
-        began = time.perf_counter()
+        self._open = time.perf_counter(), reset, before
         self._channel.send(phases=[Phase(name=name)])
-        phase = OpenPhase()
-        yield phase
+
+    def end(self) -> None:
+        """End the phase that is open, if one is."""
+        if self._open is None:
+            return
+        (began, reset, before), self._open = self._open, None
         peak = procfs.peak_rss_bytes("self", self._proc)
         exact = peak is not None and (reset or (before is not None and peak > before))
         ended = Phase(
-            name=name,
+            name=self.current,
             seconds=time.perf_counter() - began,
             peak_rss_bytes=peak if exact else None,
             end_rss_bytes=procfs.rss_bytes("self", self._proc),
-            note=phase.note,
+            note=self.note,
         )
         self._channel.send(phases=[ended])
 

@@ -25,6 +25,7 @@ from pipeprof.pipelines.changes.recorded_calls import CallWatch, RecordedCalls
 from pipeprof.pipelines.errors import PipeprofError, UsageError
 from pipeprof.pipelines.graph.observe.build_watch import component_bytes, held_bytes
 from pipeprof.pipelines.graph.observe.reading import ObservedGraphs, read_graphs, read_written, readable
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.meaning.traits import traits
 from pipeprof.pipelines.steps.called import fitted
 from pipeprof.pipelines.tables import read_table
@@ -56,6 +57,8 @@ class Pipeline:
     Attributes:
         watch: The calls that made the dataset; None where nobody has to know them.
         source_bytes: Bytes that sources and constants hold, which a graph would hold once more.
+        fill_seconds: How long its first element took.
+        swallows: Whether it hides errors, as far as its graph was read.
     """
 
     def __init__(self, job: Options) -> None:
@@ -67,6 +70,8 @@ class Pipeline:
         self.watch: CallWatch | None = None
         self.made: list[MadeDict] = []
         self.source_bytes = 0
+        self.fill_seconds = 0.0
+        self.swallows = False
         self.service: str | None = None
 
     def load_data(self) -> None:
@@ -180,7 +185,9 @@ class Pipeline:
 
     def graphs(self) -> ObservedGraphs:
         """Read the graph as written and as executed."""
-        return read_graphs(self.dataset, in_memory=self.source_bytes, room=self.room(), watch=self.watch)
+        found = read_graphs(self.dataset, in_memory=self.source_bytes, room=self.room(), watch=self.watch)
+        self.swallows = any(node.traits.swallows for node in StageGraph.from_dict(found.written).nodes.values())
+        return found
 
     def written_graph(self) -> GraphDict | None:
         """Return the graph as written, to find the stage of a failure; `None` if it cannot be read."""

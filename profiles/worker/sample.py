@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import platform
 import sys
-import threading
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,45 +16,18 @@ from pipeprof.pipelines.graph.observe.build_watch import release_source_array
 from pipeprof.pipelines.graph.observe.created import draw
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES
 from pipeprof.pipelines.graph.observe.source_lines import places_of
-from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.steps.consumer import BatchConsumer, StepContext, StepFacts
-from pipeprof.pipelines.steps.simulated import durations, simulated_step
-from pipeprof.pipelines.steps.step import RETURNED, start_step
+from pipeprof.pipelines.steps.consumer import BatchConsumer, StepFacts
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import (
-    LONGEST_TRACE,
-    SERVICE_FAILED,
-    UNTRACED,
-    Answer,
-    Graphs,
-    LoopCost,
-    Raised,
-    Sketch,
-    Trace,
-)
-from pipeprof.profiles.protocol.options import Options, StepJob
-from pipeprof.profiles.worker.ended import end_at_once, first_line
+from pipeprof.profiles.protocol.messages import LONGEST_TRACE, UNTRACED, Answer, Graphs, LoopCost, Sketch, Trace
+from pipeprof.profiles.protocol.options import Options
+from pipeprof.profiles.worker.ended import first_line
 from pipeprof.profiles.worker.memory_log import SEND_SECONDS, MemoryLog, ModelLog, Phases, SoakWatch
 from pipeprof.profiles.worker.pipeline import Pipeline, import_tensorflow
-from pipeprof.profiles.worker.services import (
-    BuildWatch,
-    LocalService,
-    awaited_service,
-    refuse_shared_job,
-    services_read,
-    start_local_service,
-    wait_for_end,
-)
-from pipeprof.profiles.worker.steps.headspace import (
-    LONGEST_START_SECONDS,
-    BatchSizes,
-    measure_floor,
-    read_swallowed,
-    replay,
-)
+from pipeprof.profiles.worker.services import BuildWatch, Services, awaited_service
+from pipeprof.profiles.worker.steps.headspace import LONGEST_START_SECONDS, BatchSizes, JobStep, read_swallowed, replay
 from pipeprof.profiles.worker.steps.loop import Feed, take_steps
-from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import (
     TELLS_NS,
     TELLS_RARELY_NS,
@@ -73,16 +45,49 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.worker.pipeline import Called
 
-FLOOR_STEP_MS = 100.0
-"""Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
-REAL_STEP_MS = 5.0
-"""Of the baseline, where the duration of the step is not known before it runs."""
 SOAK_SEND_SECONDS = 20.0
 """Seconds between two messages about what changes little, in a soak."""
 TRACE_SECONDS = LONGEST_TRACE + 2
 """Of a trace, which gives up before; then the harness ends the worker."""
 _FREEING_SECONDS = 10.0
 """That TensorFlow may take to free iterators which end in the trace."""
+
+
+class Readings:
+    """What is read beside the steps: memory, TensorFlow's model, sizes of batches; all of it a soak reads rarely.
+
+    Attributes:
+        soak: None but in one.
+        send_every: Seconds between two messages about what changes little.
+    """
+
+    def __init__(self, job: Options, channel: WorkerEnd) -> None:
+        self._seconds, self._channel = job.seconds, channel
+        self.send_every = SOAK_SEND_SECONDS if job.soak else SEND_SECONDS
+        self.models = ModelLog()
+        self.memory = MemoryLog(channel.send, every=self.send_every)
+        self.soak = SoakWatch(channel.send, job.seconds) if job.soak and job.seconds else None
+        self.sizes = BatchSizes()
+
+    @property
+    def look_ns(self) -> int:
+        """Nanoseconds between two looks at the measurement."""
+        return look_ns(self._seconds) if self.soak is None else look_rarely_ns(self._seconds)
+
+    def observe(self, phase: PhaseName, feed: Feed, steps: int) -> None:
+        """Look at the running pipeline after so many steps."""
+        self.models.observe(feed, steps)
+        self.memory.look(phase, feed, steps, self.models.latest)
+
+    def go_on_soaking(self, epoch: int, steps: int) -> str | None:
+        """Read memory where that is due; return why a soak is over, or None."""
+        soak = self.soak
+        if soak is None:
+            return None
+        if self._channel.examine.is_set():
+            soak.examine()
+        soak.look(epoch, steps, self.models.latest)
+        return f"{self._seconds:g} s" if soak.is_over else None
 
 
 class JobRun:
@@ -95,29 +100,17 @@ class JobRun:
 
     def __init__(self, job: Options, channel: WorkerEnd) -> None:
         self.job = job
-        self.phase: PhaseName = "import"
         self.pipeline = Pipeline(job)
         self.feed = Feed(())
         self.exits_normally = False
         self._channel = channel
         self._phases = Phases(channel)
-        self._step_job = job.step
-        self._dispatch = job.dispatch or "sync"
-        self._device = job.step.kind != "none"
-        self._floor = Floor()
-        self._window: PhaseWindow | None = None
-        self._previous: tuple[int, int] | None = None
-        self._models = ModelLog()
-        self._send_every = SOAK_SEND_SECONDS if job.soak else SEND_SECONDS
-        self._memory = MemoryLog(channel.send, every=self._send_every)
-        self._soak = SoakWatch(channel.send, job.seconds) if job.soak and job.seconds else None
-        self._sizes = BatchSizes()
+        self._services = Services(channel.send)
+        self._step = JobStep(job, self.pipeline, channel)
+        self._readings = Readings(job, channel)
         self._sketch_later: CallWatch | None = None
-        self._filled_seconds = 0.0
+        self._window: PhaseWindow | None = None
         self._cpu_ns: int | None = None
-        self._swallows = False
-        self._reads_service = False
-        self._service: LocalService | None = None
 
     def run(self) -> None:
         """Go through all phases."""
@@ -130,8 +123,8 @@ class JobRun:
         if self.job.edits:
             self.pipeline.edit(self.job.edits)
         self._first_element()
-        step = self._warm_up()
-        self._measure(step)
+        step, previous = self._warm_up()
+        self._measure(step, previous)
         self._measure_extras(step)
 
     def answer(self) -> Answer:
@@ -144,15 +137,16 @@ class JobRun:
                     frames.append(ErrorFrame(entry.filename, entry.lineno or 0, entry.name))
                     break
         measured = None
-        if self._window is not None and self.phase == "measure":
+        phase = self._phases.current
+        if self._window is not None and phase == "measure":
             self._window.fold()
             measured = self._window.statistics.measured()
-        if self.phase == "build" and (address := awaited_service(sys._current_frames().values())) is not None:
+        if phase == "build" and (address := awaited_service(sys._current_frames().values())) is not None:
             # Who asks may have less patience than there is between two looks at it.
             self._channel.send(awaited=address)
         # TensorFlow's model cannot be read while the iterator waits for a service.
-        readable = self.phase not in ("import", "data", "build") and not self._reads_service
-        model = self._models.look(self.feed) if readable else None
+        readable = phase not in ("import", "data", "build") and not self._services.are_read
+        model = self._readings.models.look(self.feed) if readable else None
         return Answer(frames, model, measured)
 
     def warn(self, code: str, text: str) -> None:
@@ -168,7 +162,7 @@ class JobRun:
             overhead_ns=window.overhead_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
-            sizes=self._sizes.mean(),
+            sizes=self._readings.sizes.mean(),
             deletions=self.feed.deletions[:],
         )
         self._channel.send(measured=window.statistics.measured(loop=loop))
@@ -178,7 +172,7 @@ class JobRun:
             tf = import_tensorflow()
             if self.job.workers is not None:
                 # Before the first op, also before those of the user's file.
-                self._start_service(tf, self.job.workers)
+                self.pipeline.service = self._services.start(tf, self.job.workers)
             if self.job.kind == "function":
                 from pipeprof.profiles.worker.pipeline import import_early
 
@@ -186,21 +180,9 @@ class JobRun:
                     self.warn(code, text)
             if self.job.seed is not None:
                 tf.random.set_seed(self.job.seed)
-            self._floor = self._measure_floor()
+            self._step.measure_floor()
             self._send_libraries()
-            self._memory.read("import")
-
-    def _start_service(self, tf: Any, workers: int) -> None:
-        self._service = service = start_local_service(tf, workers)
-        self.pipeline.service = service.address
-
-        def watch() -> None:
-            # What is measured from then on is another number of workers.
-            error = Raised(code=SERVICE_FAILED, message=wait_for_end(service))
-            self._channel.send(error=error)
-            end_at_once()
-
-        threading.Thread(target=watch, name="pipeprof-service", daemon=True).start()
+            self._readings.memory.read("import")
 
     def _send_libraries(self) -> None:
         modules = {name: sys.modules[name] for name in self.libraries if name in sys.modules}
@@ -209,42 +191,19 @@ class JobRun:
         gpus = [device.name for device in modules["tensorflow"].config.list_physical_devices("GPU")]
         self._channel.send(versions=versions, gpus=gpus)
 
-    def _measure_floor(self) -> Floor:
-        if not self._device:
-            return measure_floor(None, self._channel)
-        times: dict[str, Any] = self._step_job.arguments
-        step_ms = float(times.get("base_ms", times.get("p50_ms", REAL_STEP_MS)))
-        step = simulated_step(durations(min(step_ms, FLOOR_STEP_MS)), self._step_context())
-        return measure_floor(step, self._channel)
-
-    def _step_context(self) -> StepContext:
-        dataset, called = self.pipeline.dataset, self.pipeline.called
-        return StepContext(
-            element_spec=dataset.element_spec if dataset is not None else None,
-            dispatch=self._dispatch,
-            seed=self.job.seed or 0,
-            returned=called.step if called is not None else None,
-            waiting=self._channel.send,
-        )
-
-    def _step(self) -> BatchConsumer:
-        return start_step(self._step_job.kind, self._step_job.arguments, self._step_context())
-
     def _data(self) -> None:
-        self.phase = "data"
         with self._phases.enter("data"):
             if self.job.kind != "spec":
                 return
             self.pipeline.load_data()
-            self._memory.read("data")
+            self._readings.memory.read("data")
 
     def _build(self) -> None:
-        self.phase = "build"
         before = procfs.rss_bytes("self") or 0
         with self._phases.enter("build"), BuildWatch(self._channel.send):
             watch = self.pipeline.build(self.watched_from)
-            self._memory.read("build")
-        self._meet_services()
+            self._readings.memory.read("build")
+        self._services.meet(self.pipeline.watch.registered.read if self.pipeline.watch is not None else [])
         if self.pipeline.called is not None:
             self._take_step(self.pipeline.called)
         if not self.pipeline.made and not self.pipeline.array_bytes():
@@ -253,21 +212,6 @@ class JobRun:
             # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
             self._sketch_later = watch
         self.pipeline.weigh(max(0, (procfs.rss_bytes("self") or 0) - before))
-
-    def _meet_services(self) -> None:
-        """Tell the services that the pipeline reads from, before it reads anything.
-
-        Raises:
-            SharedJobError: Others read the same job.
-        """
-        watch = self.pipeline.watch
-        read = watch.registered.read if watch is not None else []
-        self._reads_service = bool(read)
-        if not read:
-            return
-        services = services_read(read, self._service)
-        self._channel.send(services=services)
-        refuse_shared_job(services)
 
     def _take_step(self, called: Called) -> None:
         """Use the step that came with the dataset, unless the command line names another."""
@@ -278,8 +222,7 @@ class JobRun:
         if self.job.step_given:
             self.warn("step-replaced", f"{self.job.target} returned a step as well, which --step replaces.")
             return
-        self._step_job, self._dispatch, self._device = StepJob(RETURNED), "sync", True
-        self._floor = self._measure_floor()
+        self._step.use_returned()
         self._channel.send(own_step=True)
 
     def _sketch(self, seen: CallWatch) -> None:
@@ -291,96 +234,81 @@ class JobRun:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
 
     def _first_element(self) -> None:
-        self.phase = "first_element"
         with self._phases.enter("first_element"):
             began = time.perf_counter()
             self.feed = Feed(self.pipeline.dataset)
-            self._memory.read("iterator")
-            self._sizes.see(self.feed.next())
-            self._filled_seconds = time.perf_counter() - began
-            self._memory.read("first")
-            self._memory.look("first_element", self.feed, 0)
+            self._readings.memory.read("iterator")
+            self._readings.sizes.see(self.feed.next())
+            self.pipeline.fill_seconds = time.perf_counter() - began
+            self._readings.memory.read("first")
+            self._readings.memory.look("first_element", self.feed, 0)
             release_source_array()
-            self._memory.read("released")
+            self._readings.memory.read("released")
             if self._sketch_later is not None:
                 self._sketch(self._sketch_later)
                 self._sketch_later = None
 
-    def _warm_up(self) -> BatchConsumer | None:
-        self.phase = "warmup"
+    def _warm_up(self) -> tuple[BatchConsumer | None, tuple[int, int] | None]:
+        """Return the step, and when its latest one began and ended."""
         rule = WarmUp(self.job.warmup_seconds)
-        step = self._step() if self._device else None
+        step = self._step.start()
 
         def finished(looked: Looked) -> str | None:
-            self._memory.look("warmup", self.feed, window.statistics.count)
-            return rule.offer(looked, self._models.parameters(self.feed))
+            self._readings.memory.look("warmup", self.feed, window.statistics.count)
+            return rule.offer(looked, self._readings.models.parameters(self.feed))
 
-        with self._phases.enter("warmup") as phase:
+        with self._phases.enter("warmup"):
             window = self._open("warmup", finished)
             take_steps(self.feed, step, window)
-            phase.note = window.reason
-        self._memory.read("warmup")
-        self._previous = window.statistics.previous
-        return step
+            self._phases.note = window.reason
+        self._readings.memory.read("warmup")
+        return step, window.statistics.previous
 
     def _open(self, name: PhaseName, finished: Callable[[Looked], str | None], **options: Any) -> PhaseWindow:
-        previous = self._previous if name == "measure" else None
-        statistics = StepStatistics(self._floor, device=self._device, previous=previous)
-        options["tells_ns"] = TELLS_NS if self._soak is None else TELLS_RARELY_NS
+        previous = options.pop("previous", None)
+        statistics = StepStatistics(self._step.floor, device=self._step.has_device, previous=previous)
+        options["tells_ns"] = TELLS_NS if self._readings.soak is None else TELLS_RARELY_NS
         return PhaseWindow(name, statistics, self.feed, self._channel, finished, **options)
 
-    def _measure(self, step: BatchConsumer | None) -> None:
-        self.phase = "measure"
-        feed, seconds = self.feed, self.job.seconds
+    def _measure(self, step: BatchConsumer | None, previous: tuple[int, int] | None) -> None:
+        feed, readings = self.feed, self._readings
 
         def finished(_looked: Looked) -> str | None:
-            self._models.observe(feed, statistics.count)
-            self._memory.look("measure", feed, statistics.count, self._models.latest)
-            return self._go_on_soaking(feed.ended, statistics.count)
+            readings.observe("measure", feed, statistics.count)
+            return readings.go_on_soaking(feed.ended, statistics.count)
 
-        with self._phases.enter("measure") as phase:
-            self._models.begin(feed)
-            limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": self._look_ns()}
-            window = self._window = self._open("measure", finished, **limits, see=self._sizes.see)
+        with self._phases.enter("measure"):
+            readings.models.begin(feed)
+            options = {"previous": previous, "see": readings.sizes.see, **self._limits()}
+            window = self._window = self._open("measure", finished, **options)
             statistics = window.statistics
-            feed.on_restart = lambda: self._models.restart(feed, statistics.count)
+            feed.on_restart = lambda: readings.models.restart(feed, statistics.count)
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
             cpu_ns, feed.counts_deletions = time.process_time_ns(), True
             take_steps(feed, step, window)
             self._cpu_ns = time.process_time_ns() - cpu_ns
-            self._models.observe(feed, statistics.count)
-            phase.note = window.reason
-        if self._soak is not None:
-            self._soak.end()
+            readings.models.observe(feed, statistics.count)
+            self._phases.note = window.reason
+        if readings.soak is not None:
+            readings.soak.end()
         # Readings take time, in which buffers go on filling: they are no part of the phase.
-        self._memory.read("measure")
+        self._readings.memory.read("measure")
         feed.on_restart, feed.counts_deletions = lambda: None, False
         if step is not None and (told := step.told()) != StepFacts():
             self._channel.send(step=told)
         self.send_measured()
 
-    def _look_ns(self) -> int:
-        return look_ns(self.job.seconds) if self._soak is None else look_rarely_ns(self.job.seconds)
-
-    def _go_on_soaking(self, epoch: int, steps: int) -> str | None:
-        """Read memory where that is due; return why a soak is over, or None."""
-        soak = self._soak
-        if soak is None:
-            return None
-        if self._channel.examine.is_set():
-            soak.examine()
-        soak.look(epoch, steps, self._models.latest)
-        return f"{self.job.seconds:g} s" if soak.is_over else None
+    def _limits(self) -> dict[str, Any]:
+        return {"steps_limit": self.job.steps, "seconds": self.job.seconds, "check_ns": self._readings.look_ns}
 
     def _measure_extras(self, step: BatchConsumer | None) -> None:
         """Collect memory, graphs, costs and headroom, then the trace; no failure here affects the rest."""
         if self._channel.stop.is_set():
             self._describe()
             return
-        self.phase = "trace"
-        with self._phases.enter("trace") as phase:
+        with self._phases.enter("trace"):
             self._describe()
             with self._attempt("no-replay", "The gain of a free pipeline could not be measured"):
                 if (replayed := replay(self.feed, step, self._channel)) is not None:
@@ -392,7 +320,7 @@ class JobRun:
             with self._attempt("no-trace", "The trace failed"):
                 why = self._trace().note
                 if why is not None:
-                    phase.note = f"no trace: {why}"
+                    self._phases.note = f"no trace: {why}"
                     self._note_no_trace(why)
             with contextlib.suppress(Exception):
                 self._read_swallowed()
@@ -402,7 +330,7 @@ class JobRun:
             return
         from pipeprof.profiles.worker.trace.device import trace_steps
 
-        read = trace_steps(self.feed, step, self._step_job.kind, stop=self._channel.stop.is_set)
+        read = trace_steps(self.feed, step, self._step.kind, stop=self._channel.stop.is_set)
         if read is not None:
             self._channel.send(device=read)
 
@@ -410,7 +338,7 @@ class JobRun:
         """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""
         room = self.pipeline.room()
         full = room is not None and (procfs.rss_bytes("self") or 0) > room
-        if not self._swallows or full or self._filled_seconds > LONGEST_START_SECONDS:
+        if not self.pipeline.swallows or full or self.pipeline.fill_seconds > LONGEST_START_SECONDS:
             return
         for part in self.pipeline.datasets_before(lambda row: row.swallows):
             hidden = read_swallowed(part, self._channel.stop.is_set)
@@ -419,8 +347,8 @@ class JobRun:
 
     def _describe(self) -> None:
         with self._attempt("no-ledger", "Memory could not be accounted"):
-            report = self._memory.report(sources=self.pipeline.components(), batch_bytes=self._sizes.mean().bytes)
-            self._channel.send(memory=report)
+            sources, batch_bytes = self.pipeline.components(), self._readings.sizes.mean().bytes
+            self._channel.send(memory=self._readings.memory.report(sources=sources, batch_bytes=batch_bytes))
         with self._attempt("no-graph", "The graph could not be read"):
             self._graphs()
 
@@ -452,21 +380,21 @@ class JobRun:
             watch=self.pipeline.watch,
             # The name scopes of a spec already identify its functions; a script's pipeline is never built again.
             again=self.job.kind == "function",
-            fill_seconds=self._filled_seconds,
+            fill_seconds=self.pipeline.fill_seconds,
             stop=self._channel.stop.is_set,
         )
-        return traced_ops(feed, marks, self.pipeline.room(), self._filled_seconds if self.feed.ended else None)
+        filled = self.pipeline.fill_seconds if self.feed.ended else None
+        return traced_ops(feed, marks, self.pipeline.room(), filled)
 
     def _graphs(self) -> None:
         found = self.pipeline.graphs()
         if found.note:
             self.warn("graph-without-arrays", found.note)
-        self._swallows = any(node.traits.swallows for node in StageGraph.from_dict(found.written).nodes.values())
         self._channel.send(
             graphs=Graphs(
                 written=found.written,
                 executed=found.executed,
-                segments=self._models.segments(),
+                segments=self._readings.models.segments(),
                 made=self.pipeline.made,
                 places=found.places if self.job.kind != "spec" else {},
                 constants=found.constants,

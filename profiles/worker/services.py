@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final
@@ -26,8 +26,9 @@ from pipeprof.pipelines.errors import PipelineFailedError, UsageError
 from pipeprof.pipelines.host_files import die_with_parent
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import ServiceRead
+from pipeprof.profiles.protocol.messages import SERVICE_FAILED, Raised, ServiceRead
 from pipeprof.profiles.wording import listed
+from pipeprof.profiles.worker.ended import end_at_once
 
 SHARED_JOB: Final = "shared-job"
 """Code of the refusal."""
@@ -71,6 +72,48 @@ def refuse_shared_job(services: Iterable[ServiceRead]) -> None:
         f"the pipeline reads from the tf.data service at {shared.address} together with others ({said}): every other "
         "reader, such as the training, would lack what this run reads, or wait for it. Leave that out for a profile"
     )
+
+
+class Services:
+    """The services of a run: its own one, if it has that, and those that its pipeline reads from.
+
+    Attributes:
+        are_read: Whether the pipeline reads from any.
+    """
+
+    def __init__(self, send: Callable[..., None]) -> None:
+        self._send = send
+        self._own: LocalService | None = None
+        self.are_read = False
+
+    @property
+    def workers(self) -> tuple[int, ...]:
+        """The processes of its own one's workers."""
+        return self._own.workers if self._own is not None else ()
+
+    def start(self, tf: Any, workers: int) -> str:
+        """Start an own one, whose end ends the run; return its address."""
+        self._own = service = start_local_service(tf, workers)
+
+        def watch() -> None:
+            # What is measured from then on is another number of workers.
+            self._send(error=Raised(code=SERVICE_FAILED, message=wait_for_end(service)))
+            end_at_once()
+
+        threading.Thread(target=watch, name="pipeprof-service", daemon=True).start()
+        return service.address
+
+    def meet(self, read: Sequence[tuple[Any, Any]]) -> None:
+        """Tell those that the pipeline reads from, before it reads anything.
+
+        Raises:
+            SharedJobError: Others read the same job.
+        """
+        self.are_read = bool(read)
+        if read:
+            services = services_read(read, self._own)
+            self._send(services=services)
+            refuse_shared_job(services)
 
 
 class BuildWatch:

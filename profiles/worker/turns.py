@@ -25,7 +25,7 @@ from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, Turn
 from pipeprof.profiles.worker.ended import first_line
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import Feed, take_steps
-from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
+from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, WarmUp
 
 if TYPE_CHECKING:
@@ -192,24 +192,19 @@ class TurnRun(JobRun):
             return
         graph = self.pipeline.written_graph()
         racing = graph is not None and draws_in_any_order(graph)
-        first = (*self._first_batches(), self._runtime, built, self._filled_seconds)
+        first = (*self._first_batches(), self._runtime, built, self.pipeline.fill_seconds)
         self._channel.send(built=Built(*first, self._compared, racing, self._reordered))
-        self.phase = "measure"
-        step = self._step() if self._device else None
+        step = self._step.start()
         while (turn := self._channel.next_turn()) is not None:
             if turn.kind == "stages":
                 self._send_stages()
                 continue
             self._channel.send(turn=self._take(turn, step))
-            step = self._step() if self._device else None
+            step = self._step.start()
 
     def _keep_peak(self) -> None:
         """Keep the peak of the phase that has ended: the next one starts the kernel's high-water mark anew."""
         self._making_peak = max(self._making_peak, procfs.peak_rss_bytes("self") or 0)
-
-    def _measure_floor(self) -> Floor:
-        """Blocks are compared with blocks: both contain the floor of the loop."""
-        return Floor()
 
     def _sketch(self, seen: CallWatch) -> None:
         """The stages are known from the run."""
@@ -276,7 +271,6 @@ class TurnRun(JobRun):
 
     def _first_batches(self) -> tuple[list[BatchDigest], bool]:
         """Start the pipeline; describe the first batches of the first epoch, and whether there are no more of them."""
-        self.phase = "first_element"
         with self._phases.enter("first_element"):
             began = time.perf_counter()
             # Memory that is resident: every page is written.
@@ -285,7 +279,7 @@ class TurnRun(JobRun):
                 self._paced = Paced(self.pipeline.dataset)
             self.feed = Feed(self._paced or self.pipeline.dataset, deleting=without_sleeping)
             batch = self.feed.next()
-            self._filled_seconds = time.perf_counter() - began
+            self.pipeline.fill_seconds = time.perf_counter() - began
             began, found = time.perf_counter(), [digest_of(batch)]
             while len(found) < self._turns.digest_batches:
                 batch = self.feed.next()
@@ -305,8 +299,7 @@ class TurnRun(JobRun):
 
     def _cpu_seconds(self) -> float:
         """CPU time of this process and of the workers of its service so far."""
-        workers = self._service.workers if self._service is not None else ()
-        return time.process_time() + sum(procfs.process_cpu_clock(pid) or 0.0 for pid in workers)
+        return time.process_time() + sum(procfs.process_cpu_clock(pid) or 0.0 for pid in self._services.workers)
 
     def _freeing_seconds(self) -> float:
         return sum(self.feed.deletions)
@@ -322,12 +315,12 @@ class TurnRun(JobRun):
             take_steps(feed, step, self._block_window(statistics, turn.settle_seconds, 1))
             statistics = StepStatistics(device=statistics.device, previous=statistics.previous)
         if timed:
-            self._models.resume(feed, before)
-            feed.on_restart = lambda: self._models.restart(feed, before + statistics.count)
+            self._readings.models.resume(feed, before)
+            feed.on_restart = lambda: self._readings.models.restart(feed, before + statistics.count)
 
         def looked() -> None:
             if timed:
-                self._models.observe(feed, before + statistics.count)
+                self._readings.models.observe(feed, before + statistics.count)
 
         take_steps(feed, step, self._block_window(statistics, turn.seconds, turn.steps, looked))
         feed.on_restart = lambda: None
@@ -352,7 +345,7 @@ class TurnRun(JobRun):
             self._graphs()
         except Exception as error:
             unread: GraphDict = {"root": None, "reason": first_line(error), "nodes": []}
-            self._channel.send(graphs=Graphs(unread, unread, self._models.segments()))
+            self._channel.send(graphs=Graphs(unread, unread, self._readings.models.segments()))
 
     def _warm(self, turn: TurnRequest, step: Any, cpu: float) -> TurnEnded:
         """Run until the step time has settled, and what has to fill is full."""
@@ -363,7 +356,7 @@ class TurnRun(JobRun):
             if statistics.count < self._turns.warm_steps:
                 return None
             # A paced feed has no iterator of TensorFlow's own.
-            reason = rule.offer(looked, self._models.parameters(self.feed) if self._paced is None else None)
+            reason = rule.offer(looked, self._readings.models.parameters(self.feed) if self._paced is None else None)
             return reason or ("long enough" if statistics.seconds >= turn.seconds else None)
 
         window = self._open("warmup", finished)

@@ -35,7 +35,6 @@ from pipeprof.profiles.worker.sample import JobRun
 def run(self):
     with self._phases.enter("import"):
         pass
-    self.phase = "build"
     with self._phases.enter("build"):
         misbehave(self)
 

@@ -13,8 +13,7 @@ import threading
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from types import SimpleNamespace
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
@@ -22,12 +21,14 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.pipelines.graph.observe.build_watch import held_bytes
+from pipeprof.pipelines.late import np
 from pipeprof.pipelines.target.running import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.pipeline import require_tensorflow
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.hooks import Hooks
@@ -35,6 +36,7 @@ from pipeprof.profiles.worker.script.import_guard import ImportWatch, run_as_mai
 from pipeprof.profiles.worker.script.observer import Handlers, ScriptObserver
 from pipeprof.profiles.worker.script.writes import Existing, Loss, WriteWatch
 from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.window import TUNABLE_LIMIT_SECONDS, Looked, PhaseWindow, WarmUp, WindowClock
 from pipeprof.profiles.worker.turns import TurnRun
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.options import Options
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
+    from pipeprof.profiles.worker.steps.statistics import Nanoseconds
 
 
 HANDED: Final = "pipeprof_handed_out"
@@ -51,14 +54,23 @@ ENDED: Final = "the script had ended, and its iterator with it"
 
 
 class ScriptFeed(Feed):
-    """The dataset and the iterator of a script, as far as the readers of models and memory need them."""
+    """The main dataset and the iterator of a script, as far as the readers of models and memory need them.
+
+    Attributes:
+        main: Where it is iterated; None before its first steps.
+        handed: Whether a changed dataset was handed out in its place.
+        taking: The pass that was about to get a batch when the script's thread was kept.
+    """
 
     def __init__(self) -> None:
         self.ended = 0
         self.deletions = []
         self.paused_ns = 0
         self.on_restart = lambda: None
+        self.main: Consumer | None = None
+        self.handed = False
         self.holder: Pass | None = None
+        self.taking: Pass | None = None
         self._dataset: Any = ()
         self._latest: Callable[[], Any] = lambda: None
         self._variant: tuple[Any, Any] | None = None
@@ -95,15 +107,16 @@ class ScriptFeed(Feed):
         tensorflow: Any = sys.modules["tensorflow"]
         return tensorflow.data.experimental.from_variant(*self._variant)
 
-    def running(self, main: Consumer | None, taking: Pass | None, dataset: Any) -> tuple[Feed | None, str]:
-        """Return a feed for when the script's thread is kept; `taking`: the pass that was about to get a batch.
+    def running(self, dataset: Any) -> tuple[Feed | None, str]:
+        """Return a feed for when the script's thread is kept.
 
         Returns:
             None and the reason where there is none.
         """
-        if not self.alive and taking is not None:
+        main = self.main
+        if not self.alive and self.taking is not None:
             # An epoch has just begun: the iterator that was measured is gone, and this one is as it was.
-            self.holder = taking
+            self.holder = self.taking
         if main is not None and main.kind == "graph":
             return None, "the loop runs inside of TensorFlow"
         if main is not None and main.begins_each():
@@ -111,6 +124,40 @@ class ScriptFeed(Feed):
         if not self.alive:
             return None, ENDED
         return Feed(dataset, iterator=self.iterator), ""
+
+
+class ScriptWarmUp:
+    """A warm-up, whose steps are kept until there are enough after it: the script may end before.
+
+    Attributes:
+        rows: Its steps, and those after it.
+        models: What TensorFlow's model said in it, once it is over.
+    """
+
+    def __init__(self, window: PhaseWindow, fixed_seconds: float | None) -> None:
+        self.window = window
+        self.rows: list[Nanoseconds] = []
+        self.models: ModelLog | None = None
+        self._fixed, self._rule = fixed_seconds, WarmUp(fixed_seconds)
+        self._clock = WindowClock()
+
+    def offer(self, looked: Looked, parameters: tuple[Any, ...] | None) -> str | None:
+        """Return why it is over, or None, as `WarmUp.offer`."""
+        reason = self._rule.offer(looked, parameters)
+        if reason is None and self._fixed is None and self._clock.seconds >= TUNABLE_LIMIT_SECONDS:
+            # Steps alone may take minutes to get there, where most of the time lies between epochs.
+            return f"not settled after {TUNABLE_LIMIT_SECONDS:g} s"
+        return reason
+
+    def forget(self) -> None:
+        """Keep its steps no longer."""
+        self.rows, self.models = [], None
+
+    def latest(self, most: int | None) -> tuple[Nanoseconds, tuple[int, int] | None]:
+        """Return the kept steps without the first quarter, and when the one before them began and ended."""
+        rows = np.concatenate([np.empty((0, 7), np.int64), *self.rows])
+        first = max(len(rows) // 4, len(rows) - most if most is not None else 0)
+        return rows[first:], (int(rows[first - 1, 4]), int(rows[first - 1, 5])) if first else None
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
@@ -149,8 +196,6 @@ class ScriptJob(JobRun):
         self._observer = ScriptObserver(handlers)
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._watching = 0
-        self._open_phase = ExitStack()
-        self._phase_note: Any = SimpleNamespace()
         # What is registered stays to the process's end.
         unhook = weakref.WeakMethod(self._unhook)
         os.register_at_fork(after_in_child=lambda: [found() for found in (unhook(),) if found is not None])
@@ -179,19 +224,18 @@ class ScriptJob(JobRun):
 
     def _begin_build(self) -> None:
         """Begin the phase in which datasets are made, once TensorFlow has been imported."""
-        self._memory.read("import", used=False)
+        self._readings.memory.read("import", used=False)
         self._enter("data")
         self._enter("build")
         self._begin_watch()
 
     def _enter(self, name: PhaseName, note: str | None = None) -> None:
         self._leave(note)
-        self.phase = name
-        self._phase_note = self._open_phase.enter_context(self._phases.enter(name))
+        self._phases.begin(name)
 
     def _leave(self, note: str | None = None) -> None:
-        self._phase_note.note = note
-        self._open_phase.close()
+        self._phases.note = note
+        self._phases.end()
 
     def _run_script(self) -> Any:
         """Run the script; what it returns keeps the script's own objects alive: its datasets among them."""
@@ -223,8 +267,6 @@ class ScriptJob(JobRun):
     @contextmanager
     def _not_the_scripts(self) -> Iterator[None]:
         """Take the iterators that are made in the body as pipeprof's own, and the random numbers that it draws."""
-        import numpy as np
-
         states = random.getstate(), np.random.get_state()
         try:
             with self._observer.ignored():
@@ -346,9 +388,9 @@ class TakenRun(TakenDataset, JobRun):
 
     def _begin(self) -> None:
         self._leave()
-        self._floor = self._measure_floor()
+        self._step.measure_floor()
         self._send_libraries()
-        self._memory.read("build")
+        self._readings.memory.read("build")
 
     def _refuse(self, reason: str) -> None:
         self._channel.send(error=describe_error(PipelineFailedError(reason), self))

@@ -61,40 +61,80 @@ class Moment(NamedTuple):
         return cls(time.perf_counter_ns(), own, sum(one.steps for one in observer.consumers))
 
 
-def training_facts(
-    main: Consumer | None,
-    observer: ScriptObserver,
-    moments: tuple[Moment | None, Moment],
-    *,
-    ended: str | None,
-    written: Sequence[WrittenFile],
-    watch: SourceWatch | None,
-) -> Training:
-    """Collect the section; `moments`: when the main dataset was first seen, and the end."""
-    habits, fit = observer.habits, observer.fit
-    facts = Training(
-        saves=habits.saves,
-        ended=ended,
-        datasets=[_use_of(one, main=one is main) for one in observer.consumers],
-        source=habits.source,
-        written=list(written),
-    )
-    if main is None:
-        return replace(facts, consumer="graph-loop", unknown=UNSEEN) if observer.in_graph else facts
-    epochs = epochs_started(main, fit)
-    return replace(
-        facts,
-        consumer=main.kind,
-        executions=main.executions,
-        epochs=epochs,
-        between_seconds=main.clock.between_ns / 1e9 if epochs > 1 else None,
-        validations=fit.validations.count,
-        validation_seconds=fit.validations.ns / 1e9 if fit.validations.count else None,
-        epoch_end_seconds=fit.epoch_end_ns / 1e9 if fit.epochs else None,
-        unread=_unread(watch, observer.iterated),
-        **_knowledge(main),
-        **_costs(main, observer, *moments),
-    )
+class TrainingRecord:
+    """What a script did so far, from its start to its end; `script` as the user typed it.
+
+    Attributes:
+        since: When its main dataset was first seen.
+        tell_at: When it is told next.
+        ended: What ended its measurement.
+    """
+
+    def __init__(self, script: str, observer: ScriptObserver) -> None:
+        self._path, self._observer = Path(script), observer
+        self._file = self._path.absolute()  # the script may go into another folder
+        self.since: Moment | None = None
+        self.tell_at = 0.0
+        self.ended: str | None = None
+        self._closed: Moment | None = None
+
+    def begin(self) -> None:
+        """Note that there is a main dataset."""
+        self.since = Moment.now(self._observer)
+
+    def end(self, reason: str) -> None:
+        """Note the end."""
+        self._closed, self.ended = Moment.now(self._observer), reason
+
+    def section(self, main: Consumer | None, written: Sequence[WrittenFile], watch: SourceWatch | None) -> Training:
+        """Collect the section."""
+        observer, now = self._observer, self._closed or Moment.now(self._observer)
+        habits, fit = observer.habits, observer.fit
+        facts = Training(
+            saves=habits.saves,
+            ended=self.ended,
+            datasets=[_use_of(one, main=one is main) for one in observer.consumers],
+            source=habits.source,
+            written=list(written),
+        )
+        if main is None:
+            return replace(facts, consumer="graph-loop", unknown=UNSEEN) if observer.in_graph else facts
+        epochs = epochs_started(main, fit)
+        return replace(
+            facts,
+            consumer=main.kind,
+            executions=main.executions,
+            epochs=epochs,
+            between_seconds=main.clock.between_ns / 1e9 if epochs > 1 else None,
+            validations=fit.validations.count,
+            validation_seconds=fit.validations.ns / 1e9 if fit.validations.count else None,
+            epoch_end_seconds=fit.epoch_end_ns / 1e9 if fit.epochs else None,
+            unread=_unread(watch, observer.iterated),
+            **_knowledge(main),
+            **_costs(main, observer, self.since, now),
+        )
+
+    def why_no_step(self) -> str:
+        """State what the script did instead, and what to do."""
+        path, observer = self._path, self._observer
+        if observer.in_graph:
+            line = observer.in_graph[0].line
+            return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
+        made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
+        if made:
+            where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
+            looked = any(one.taken for one in made)
+            took = "a batch of a dataset, but no second one" if looked else "no batch of its dataset"
+            return f"{where} takes {took}: a step is what lies between two batches"
+        said, source = f"{path} finished without iterating over a tf.data dataset", observer.habits.source
+        if source is not None:
+            where = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
+            said += f"; its batches come from {source.name}{where}"
+        children = os.times().children_user
+        if children >= LEAST_CHILDREN:
+            said += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
+        functions = [f"{path}:{one.name}" for one in functions_in(self._file) if one.likely][:MOST_LISTED]
+        return f"{said}; to measure a function that returns one, name it: {', '.join(functions)}" if functions else said
 
 
 def epochs_started(main: Consumer, fit: Fit) -> int:
@@ -215,25 +255,3 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
         cached_in_memory=graph.in_memory if graph is not None else None,
         seeded=graph.seeded if graph is not None else None,
     )
-
-
-def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
-    """State what the script did instead, and what to do; `path`: the script as the user typed it, `file`: absolute."""
-    if observer.in_graph:
-        line = observer.in_graph[0].line
-        return f"{path.name}:{line}: {UNSEEN}; iterate over the dataset in Python, or over iter(dataset)"
-    made = [one for one in observer.consumers if one.iterators and one.role != "adapt"]
-    if made:
-        where = f"{path.name}:{made[0].place.line}" if made[0].place.line else str(path)
-        looked = any(one.taken for one in made)
-        took = "a batch of a dataset, but no second one" if looked else "no batch of its dataset"
-        return f"{where} takes {took}: a step is what lies between two batches"
-    said, source = f"{path} finished without iterating over a tf.data dataset", observer.habits.source
-    if source is not None:
-        where = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
-        said += f"; its batches come from {source.name}{where}"
-    children = os.times().children_user
-    if children >= LEAST_CHILDREN:
-        said += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
-    functions = [f"{path}:{one.name}" for one in functions_in(file) if one.likely][:MOST_LISTED]
-    return f"{said}; to measure a function that returns one, name it: {', '.join(functions)}" if functions else said

@@ -1,4 +1,4 @@
-"""What is measured on other datasets than the pipeline: the loop's floor, the headroom, hidden errors; a batch's size.
+"""What is measured on other datasets than the pipeline: a step's floor, the headroom, hidden errors; a batch's size.
 
 The headroom comes from preloaded batches through the same step, as from an infinitely fast pipeline: a dataset of its
 own repeats a few of the pipeline's batches, so that loop and step are unchanged and only the pipeline's work is gone.
@@ -12,6 +12,9 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.steps.consumer import StepContext
+from pipeprof.pipelines.steps.simulated import durations, simulated_step
+from pipeprof.pipelines.steps.step import RETURNED, start_step
 from pipeprof.profiles.protocol.messages import BatchSize, Replayed, Swallowed
 from pipeprof.profiles.worker.ended import first_line
 from pipeprof.profiles.worker.steps.loop import Feed, follow, take_steps
@@ -21,8 +24,14 @@ from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 if TYPE_CHECKING:
     from pipeprof.pipelines.steps.consumer import BatchConsumer
     from pipeprof.profiles.protocol.channel import WorkerEnd
+    from pipeprof.profiles.protocol.options import Options
+    from pipeprof.profiles.worker.pipeline import Pipeline
 
 
+FLOOR_STEP_MS = 100.0
+"""Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
+REAL_STEP_MS = 5.0
+"""Of the baseline, where the duration of the step is not known before it runs."""
 FLOOR_STEPS = 30
 FLOOR_SECONDS = 0.6
 BATCHES = 4
@@ -53,6 +62,55 @@ def measure_floor(step: BatchConsumer | None, channel: WorkerEnd) -> Floor:
     statistics = StepStatistics(device=True)
     follow(feed, step, PhaseWindow(None, statistics, feed, channel, steps_limit=FLOOR_STEPS, seconds=FLOOR_SECONDS))
     return Floor.of(statistics.fetches)
+
+
+class JobStep:
+    """The step that takes a job's batches: the one that was asked for, or that came with the dataset.
+
+    Attributes:
+        kind: See `start_step`; ``none`` where no device is simulated and nothing computes.
+        floor: The baseline of its fetches; an empty one before it was measured.
+    """
+
+    def __init__(self, job: Options, pipeline: Pipeline, channel: WorkerEnd) -> None:
+        self._job, self._pipeline, self._channel = job, pipeline, channel
+        self.kind, self._arguments = job.step.kind, job.step.arguments
+        self.floor = Floor()
+
+    @property
+    def has_device(self) -> bool:
+        """Whether it takes time after a batch has come."""
+        return self.kind != "none"
+
+    def use_returned(self) -> None:
+        """Take the one that came with the dataset."""
+        self.kind, self._arguments = RETURNED, {}
+        self.measure_floor()
+
+    def measure_floor(self) -> None:
+        """Measure the baseline; not where blocks are compared with blocks: both contain the floor of the loop."""
+        if self._job.turns is not None:
+            return
+        step = None
+        if self.has_device:
+            times: dict[str, Any] = self._arguments
+            step_ms = float(times.get("base_ms", times.get("p50_ms", REAL_STEP_MS)))
+            step = simulated_step(durations(min(step_ms, FLOOR_STEP_MS)), self._context())
+        self.floor = measure_floor(step, self._channel)
+
+    def start(self) -> BatchConsumer | None:
+        """Return what takes the batches; None without a device."""
+        return start_step(self.kind, self._arguments, self._context()) if self.has_device else None
+
+    def _context(self) -> StepContext:
+        dataset, called = self._pipeline.dataset, self._pipeline.called
+        return StepContext(
+            element_spec=dataset.element_spec if dataset is not None else None,
+            dispatch="sync" if self.kind == RETURNED else self._job.dispatch or "sync",
+            seed=self._job.seed or 0,
+            returned=called.step if called is not None else None,
+            waiting=self._channel.send,
+        )
 
 
 def replay(feed: Feed, step: BatchConsumer | None, channel: WorkerEnd) -> Replayed | None:
@@ -150,6 +208,7 @@ class BatchSizes:
     """Mean size of the first batch and of those that the loop holds when it looks at its window."""
 
     def __init__(self) -> None:
+        self.seen = 0
         self._lengths: list[int] = []
         self._bytes: list[int] = []
 
@@ -160,6 +219,7 @@ class BatchSizes:
             self._lengths.append(length)
         if _has_bytes(batch):
             self._bytes.append(bytes_of(batch))
+        self.seen += 1
 
     def mean(self) -> BatchSize:
         """Return the means so far; no length where it varies: a look meets long batches more often than there are."""

@@ -268,10 +268,14 @@ class Reporter(threading.Thread):
 
     Args:
         look: Returns whether later looks take as long as this one.
+
+    Attributes:
+        looking: Held by a thread while it looks.
     """
 
     def __init__(self, look: Callable[[], bool], every_ns: int, failed: Callable[[Exception], None]) -> None:
         super().__init__(name="pipeprof-reporter", daemon=True)
+        self.looking = threading.Lock()
         self.closing = threading.Event()
         self._look, self._every_ns, self._failed = look, every_ns, failed
 

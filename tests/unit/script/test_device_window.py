@@ -289,7 +289,7 @@ def test_steps_are_traced_where_they_compute_on_a_device(bench: Any, on: str | N
     one.on = on
     channel: Any = FakeChannel()
     run = sample.JobRun(plan(), channel)
-    run.feed, run._step_job = one, SimpleNamespace(kind="jax")  # type: ignore[assignment]
+    run.feed, run._step.kind = one, "jax"
     run._trace_device(one)
     assert len(channel.of("device")) == sent
 

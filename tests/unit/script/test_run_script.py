@@ -25,6 +25,7 @@ from pipeprof.profiles.worker.memory_log import ModelLog
 from pipeprof.profiles.worker.script import hooks, run_script, script_job
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, main_of
 from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.script.script_job import ScriptWarmUp
 from pipeprof.profiles.worker.script.writes import Loss
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
@@ -73,6 +74,8 @@ def started(name: str, call: Any) -> threading.Thread:
     return thread
 
 
+WINDOW: Any = SimpleNamespace(statistics=SimpleNamespace(previous=None))
+"""One without a step."""
 LOSS = Loss("/m.keras", "overwrite", "open")
 LATER: dict[str, Any] = {
     "its end": lambda run: run._finish("the script"),
@@ -149,6 +152,7 @@ def test_an_interrupt_while_a_watched_process_is_described_is_its_users(monkeypa
 @pytest.mark.parametrize("failed", [True, False])
 def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(*, failed: bool) -> None:
     run = watched()
+    run._warming = ScriptWarmUp(WINDOW, None)
     run._begin_measure = lambda *_, **__: SimpleNamespace(take=lambda _rows: False)
     run._finish = lambda _reason: run._measure_warm_up()
     run._finish_with("the block", ValueError("loss is nan") if failed else None, lambda: None)
@@ -161,8 +165,8 @@ def measuring(**options: Any) -> Run:
     """A run that takes steps, and looks at nothing beside them."""
     run = Run(**options)
     run._follow_pass = run._look_inside = lambda *_: None
-    run._memory = SimpleNamespace(read=lambda _name: None)
-    run._warming = SimpleNamespace(statistics=SimpleNamespace(previous=None))
+    run._readings.memory = SimpleNamespace(read=lambda _name: None)
+    run._warming = ScriptWarmUp(WINDOW, None)
     return run
 
 
@@ -175,14 +179,14 @@ def window(taken: list[Any], seconds: float) -> Any:
 def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it() -> None:
     run, taken = measuring(), list[Any]()
     rows = rows_of(*range(0, 400, 10), begins=(80, 160, 340))
-    run._window, warm = window(taken, 0.5), run._models
-    run._kept = [rows[:30]]
-    run._warm_models, run._models = warm, ModelLog()
+    run._window, warm = window(taken, 0.5), run._readings.models
+    run._warming.rows = [rows[:30]]
+    run._warming.models, run._readings.models = warm, ModelLog()
     run._take(SimpleNamespace(), rows[30:])
     run._measure_warm_up()
     # The first quarter is left out; starts of epochs are counted from there.
     assert [(len(steps), [*steps[:, -1].nonzero()[0]]) for steps in taken] == [(10, [4]), (30, [6, 24])]
-    assert run._models is warm
+    assert run._readings.models is warm
     (warning,) = run.channel.warned()
     assert "soon after the warm-up" in warning.text
 
@@ -195,10 +199,10 @@ def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest
     for look in range(16):
         clock.pass_ms(100)
         at = 100 * MS * look
-        run._take(run._main, rows_of(*range(at, at + 100 * MS, 10 * MS)))
+        run._take(run._followed.main, rows_of(*range(at, at + 100 * MS, 10 * MS)))
     # After 0.25 s, and each time when it has lasted twice as long.
     assert [one.steps.count for one in run.channel.of("measured")] == [29, 59, 119]
-    assert run.phase == "warmup"
+    assert run._phases.current == "warmup"
 
 
 def rows_of(*times: int, begins: Sequence[int] = ()) -> Any:
@@ -216,25 +220,25 @@ def test_steps_that_come_after_those_asked_for_are_left_out() -> None:
     window = run._begin_measure(None)
     # The first step opens the window; the script's thread is slow to see that it is over.
     for first, count in ((0, 41), (41, 30), (71, 1), (72, 5)):
-        run._take(run._main, read(first, count))
-    assert (run._reason, window.statistics.count) == ("60 steps", 60)
+        run._take(run._followed.main, read(first, count))
+    assert (run._one_end.reason, window.statistics.count) == ("60 steps", 60)
 
 
 def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for() -> None:
     run = measuring(steps=10)
-    run._kept = [read(0, 40)]
+    run._warming.rows = [read(0, 40)]
     assert run._measure_warm_up().statistics.count == 10
 
 
 def test_costs_of_an_iterator_are_those_of_the_batches_since_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
     """With epochs shorter than the time between two looks, each look finds another iterator."""
     run, counts = measuring(), list[int]()
-    run._script_feed = feed = SimpleNamespace(reference=object(), alive=True)
+    run._followed = feed = SimpleNamespace(reference=object(), alive=True)
     run._window = window([], 9.0)
     run._window.statistics.count = 100
     monkeypatch.setattr(run, "_follow_pass", lambda *_: setattr(feed, "reference", object()))
-    monkeypatch.setattr(run._models, "follow", counts.append)
-    monkeypatch.setattr(run._models, "resume", lambda *_: counts.append(-1))
+    monkeypatch.setattr(run._readings.models, "follow", counts.append)
+    monkeypatch.setattr(run._readings.models, "resume", lambda *_: counts.append(-1))
     run._take(SimpleNamespace(), rows_of(*range(40), begins=(12, 32)))
     run._take(SimpleNamespace(), rows_of(*range(40)))
     assert counts == [132, 140]
@@ -244,7 +248,7 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
     run, finished = Run(), []
 
     def fails(*_arguments: object) -> None:
-        run.phase = "measure"
+        run._phases.current = "measure"
         raise ValueError("loss is nan")
 
     def finish(reason: str) -> None:
@@ -258,7 +262,7 @@ def test_a_script_that_fails_keeps_what_was_measured(monkeypatch: pytest.MonkeyP
         run.run()
     assert finished == ["the script"]
     # Nothing is traced: the error belongs to the phase in which it came.
-    assert run.phase == "measure"
+    assert run._phases.current == "measure"
 
 
 def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,9 +292,9 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_run_that_a_signal_ends_is_not_traced(*, stopped: bool) -> None:
     run = Run()
-    run.phase, run.channel.stopped = "measure", stopped
+    run._phases.current, run.channel.stopped = "measure", stopped
     run._enter("trace")
-    assert run.phase == ("measure" if stopped else "trace")
+    assert run._phases.current == ("measure" if stopped else "trace")
 
 
 SECOND = 1_000_000_000
@@ -327,15 +331,15 @@ def test_a_run_ends_where_its_main_dataset_comes_no_more(
 ) -> None:
     run, time = Run(), FakeTime()
     monkeypatch.setattr(run_script, "time", time)
-    run._main, other = iterated(run, 3, moved=time.perf_counter_ns() / SECOND), iterated(run, 5)
-    run._reason = "10 s"
+    run._followed.main, other = iterated(run, 3, moved=time.perf_counter_ns() / SECOND), iterated(run, 5)
+    run._one_end.reason = "10 s"
     other.passes.append(one := Pass(0, 0, lambda: None))
     time.pass_ms(1000 * quiet)
     monkeypatch.setattr(run, "_finish", lambda _: None)
     with suppress(Ended):
         run._attend(one)
     assert bool(run.ends) is ends
-    assert run._taking is None
+    assert run._followed.taking is None
 
 
 def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,16 +350,16 @@ def test_on_a_gpu_some_more_steps_follow_the_measured_ones(monkeypatch: pytest.M
     monkeypatch.setattr(hooks, "_clock_for", lambda _main: clock)
     monkeypatch.setattr(hooks, "is_enough", lambda count, _seconds: count >= 2)
     run = Run()
-    run._main = iterated(run, 3)
+    run._followed.main = iterated(run, 3)
     iterator = Consumer(Place("train.py", 3), "loop")  # anything that can be referenced
     one = Pass(0, 0, weakref.ref(iterator))
-    run._main.passes.append(one)
+    run._followed.main.passes.append(one)
     run._observer._passes[id(iterator)] = one
-    run._reason, run._observer.attention = "10 s", True
+    run._one_end.reason, run._observer.attention = "10 s", True
     monkeypatch.setattr(run, "_finish", calls.append)
     for _ in range(2):
         run._observer.asked(iterator)(1)
-    assert run._main.steps == 100
+    assert run._followed.main.steps == 100
     with pytest.raises(Ended):
         run._observer.asked(iterator)
     assert calls == ["start", "requested", "came", "requested", "came", "read", "10 s"]

@@ -62,8 +62,8 @@ def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChan
     channel.is_copy = False
     run = _run_of(job(**changes), channel)
     run._end_process = fails(EndedError())
-    run._know_sources = run._send_libraries = run._measure_floor = lambda: None
-    monkeypatch.setattr(run._memory, "read", lambda _name: None)
+    run._know_sources = run._send_libraries = run._step.measure_floor = lambda: None
+    monkeypatch.setattr(run._readings.memory, "read", lambda _name: None)
     return run, channel
 
 

@@ -68,12 +68,13 @@ def test_a_phase_is_announced_and_reported(proc, channel, monkeypatch):
     monkeypatch.setattr(memory_log, "time", time)
     proc.holds(300)
     proc.allow_reset()
-    with Phases(channel, proc.folder).enter("measure") as phase:
+    phases = Phases(channel, proc.folder)
+    with phases.enter("measure"):
         assert channel.sent == [{"phases": [Phase(name="measure")]}]
         proc.holds(300)
         proc.holds(200)
         time.pass_ms(2500)
-        phase.note = "10 s"
+        phases.note = "10 s"
     phase = Phase(name="measure", seconds=2.5, peak_rss_bytes=300 * MIB, end_rss_bytes=200 * MIB, note="10 s")
     assert channel.sent[1:] == [{"phases": [phase]}]
     assert (proc.folder / "self/clear_refs").read_text() == "5"

@@ -28,8 +28,8 @@ class Warming(TurnRun):
         self._turns = turns
         self._paced, self._making_peak, self._own_seconds = None, 0, 0.0
         self.feed = SimpleNamespace(ended=0)  # type: ignore[assignment]
-        self._service = None
-        self._models = SimpleNamespace(parameters=lambda _feed: ())  # type: ignore[assignment]
+        self._services = SimpleNamespace(workers=())  # type: ignore[assignment]
+        self._readings = SimpleNamespace(models=SimpleNamespace(parameters=lambda _feed: ()))  # type: ignore[assignment]
 
     def _open(self, _name: str, finished: Callable[[Looked], str | None]) -> Any:  # type: ignore[override]
         return SimpleNamespace(statistics=StepStatistics(device=False), finished=finished)
