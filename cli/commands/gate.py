@@ -93,15 +93,13 @@ def limits(texts: Iterable[str]) -> dict[str, Budget | None]:
         UsageError: One names no metric, or is no budget of it.
     """
     found: dict[str, Budget | None] = {}
-    given: set[str] = set()
     for one in texts:
         name, equals, text = one.rpartition("=")
         stage = name.removeprefix(_STAGE) if name.startswith(_STAGE) else ""
-        if name in given:
-            raise UsageError(f"--limit: {name} has two budgets")
-        given.add(name)
         if not (equals and text) or name == _STAGE:
             raise UsageError(f"--limit: got {one!r}, expected NAME=BUDGET such as step_ms=5% or stage:decode=10%")
+        if (stage_metric(stage) if stage else name) in found:
+            raise UsageError(f"--limit: {name} has two budgets")
         if stage:
             found[stage_metric(stage)] = parsed(f"--limit {name}", text, lambda value: parse_budget(value, "ms"))
         else:

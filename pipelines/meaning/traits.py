@@ -261,10 +261,6 @@ def messages() -> tuple[str, ...]:
 
 STAGE_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds)
 """Owners in the memory ledger of what stages hold."""
-ELEMENT_OWNERS: Final[frozenset[str]] = frozenset(
-    row.holds for row in STAGES.values() if row.holds and row.holds_elements
-)
-"""Those that hold elements as they are."""
 RETAINING_OWNERS: Final[frozenset[str]] = frozenset(row.holds for row in STAGES.values() if row.holds and row.retains)
 """Those that hold elements in memory for longer than they take to the reader."""
 
