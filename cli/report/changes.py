@@ -233,8 +233,8 @@ def describe_gain(finding: Finding, *, bounded: bool = False) -> str:
         # Not what the change gains: that may leave a part of the work, or save more than the stage.
         if measured.get("at_limit"):
             return describe_measured(measured)
-        at_least = measured.get(AT_LEAST)
-        return f"at least {ratio_text(measured['low'])}" if at_least else f"up to {describe_measured(measured)}"
+        more = f"{ratio_text(measured['low'])}, perhaps more" if measured.get(AT_LEAST) else describe_measured(measured)
+        return f"up to {more}"
     if finding.unfinished is not None:
         return describe_so_far(finding)
     if predicted is None:

@@ -315,12 +315,13 @@ def cache(view: PipelineView) -> Iterator[Proposal]:
     """What gives the same in each epoch, kept in memory: as late as it may stand, or where an element is smaller."""
     joined: dict[str | None, dict[str, CachePlace]] = {}
     for group in busy(view):
+        as_one = len(group) > 1 and any(reader_of(pipeline_of(stage.id)) is not None for stage in group)
         for place in filter(None, (kept_after(view, stage) for stage in group)):
             # Of the main line, what has most of the work; of datasets that one stage joins, each; and all that one line
-            # of the program makes.
+            # of the program makes for several of these.
             reader = reader_of(pipeline_of(place.stage.id))
-            key = group[0].id if reader is not None and len(group) > 1 else reader
-            if reader is not None or reader not in joined:
+            key = group[0].id if as_one else reader
+            if as_one or reader is not None or reader not in joined:
                 joined.setdefault(key, {})[place.stage.id] = place
     for places in joined.values():
         kept = [place.stage for place in places.values()]

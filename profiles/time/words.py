@@ -378,7 +378,7 @@ def describe_remedy(remedy: Remedy, stages: list[Stage] | None, training: Traini
         return f"each first fills {stage_label(remedy.stage)} with {elements}: {first} (a smaller `buffer_size`)"
     # A cache of what never ends is never complete.
     kept = [stage.op for stage in lines_of(stages or []).get("", []) if traits(stage.op).stores]
-    batches = any(stage.op == "batch" for stage in stages or [])
+    batches = any(stage.op == "batch" and stage.library is None for stage in stages or [])
     repeat = f"add `repeat()` after `{kept[-1]}`" if kept else f"add `repeat()`{' before `batch`' if batches else ''}"
     if training is None:
         counted = "count the steps of an epoch (`steps_per_epoch` of `fit`)"

@@ -159,7 +159,7 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     as_it_is = sum(block.seconds for block in others) / max(1, sum(block.steps for block in others))
     interval_ms = run.interval_ms.mean if run is not None else 0.0
     left_ms = interval_ms * seconds / steps / as_it_is if as_it_is else 0.0
-    rest = f": the rest takes {milliseconds(cpu_ms)} of CPU per batch" if cpu_ms <= FITS * cores * left_ms else ""
+    rest = f": all else takes {milliseconds(cpu_ms)} of CPU per batch" if cpu_ms <= FITS * cores * left_ms else ""
     return {**found, "conclusion": f"without it, the cores are the limit{rest}"}
 
 

@@ -154,7 +154,8 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
     if not text:
         return Advice(f"Make {stage_name(side)} in {name} cheaper", "", stage=side)
-    return Advice(f"Make {name} cheaper", f"{stage_name(side)}: {text}", stage=side)
+    what = f"what {name} reads" if traits(stage.op).combines else name
+    return Advice(f"Make {what} cheaper", f"{stage_name(side)}: {text}", stage=side)
 
 
 def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:

@@ -133,7 +133,7 @@ def test_a_gain_is_stated_as_far_as_it_is_known() -> None:
             "peak −25.0 MiB",
         ),
         (finding("kept", measured=measured(1.2, 0.01), family="memory"), "1.20× (1.19–1.21)"),
-        (finding("ceiling", measured=measured(4.0, at_least=True)), "at least 3.80×"),
+        (finding("ceiling", measured=measured(4.0, at_least=True)), "up to 3.80×, perhaps more"),
         (finding("ceiling", measured=step), "as the step"),
         # That of a stage is not what a change of a part of it gains.
         (finding("ceiling", **stage, predicted=Predicted(speedup=4.48)), "predicted 4.5× faster"),

@@ -201,7 +201,7 @@ def test_without_a_step_the_cores_have_a_rate(profile: Profile, interval_ms: flo
     profile.steps.interval_ms = replace(profile.steps.interval_ms, mean=interval_ms)
     found = said(profile, result(5.0, turn=BUSY)).measured
     assert "cores_needed" not in found
-    assert ("the rest takes 3.80 ms of CPU per batch" in found["conclusion"]) is rest
+    assert ("all else takes 3.80 ms of CPU per batch" in found["conclusion"]) is rest
 
 
 def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile) -> None:
