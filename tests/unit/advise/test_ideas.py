@@ -327,3 +327,22 @@ def test_stages_of_one_line_change_together() -> None:
     joined = stage("source", "zip", inputs=tuple(one.id for one in sides))
     view = pipeline(*sources, *sides, joined, stage("stages.0", "batch", arguments={"batch_size": 8}))
     assert len(found("parallel-calls", measured(view))[0].edits) == 4
+
+
+def test_a_cache_stands_at_all_stages_that_one_line_makes() -> None:
+    sides = ("source", "stages.1.inputs.1.source")
+    names = [stage(side, "range", elements=600, element=(tensor("int64"),)) for side in sides]
+    loaded = {
+        "name": "load",
+        "function": DECODES,
+        "ms": 9.0,
+        "element": (tensor("uint8", 9),),
+        "elements": 600,
+        "line": 7,
+    }
+    maps = [stage("stages.0", "map", **loaded), stage("stages.1.inputs.1.stages.0", "map", **loaded)]
+    joined = stage("stages.1", "concatenate", inputs=tuple(one.id for one in maps), elements=1200)
+    view = measured(pipeline(*names, *maps, joined, stage("stages.2", "batch", arguments={"batch_size": 32})))
+    view.profile.steps.epochs = 4
+    (place, *_) = found("cache", view)
+    assert [edit.after for edit in place.edits] == [one.id for one in maps]
