@@ -46,6 +46,7 @@ def test_changes_replace_flags_and_take_them_away(recorded: Recorded) -> None:
         ("spec.yaml --step none --budget 4", {"step": "simulate:12ms"}, "spec.yaml --budget 4 --step simulate:12ms"),
         ("spec.yaml --memory-limit 1GiB --no-cache", {"memory_limit": None, "no_cache": False}, "spec.yaml"),
         ("spec.yaml --no-redact", {}, "spec.yaml --no-redact"),
+        ("./-y.yaml", {}, "./-y.yaml"),
         ("train.py --to-end -- --epochs 3", {"soak": "9m"}, "train.py --to-end --soak 9m -- --epochs 3"),
     ):
         profile = with_flags(recorded("step-bound"), target=line)

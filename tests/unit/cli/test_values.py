@@ -86,6 +86,9 @@ def test_limits() -> None:
         "stages.a=b.time_ms": (0.1, None, "error"),
         "idle_share": (None, None, "warn"),
     }
+    for name in ("step_ms", "stage:decode"):
+        with pytest.raises(UsageError, match=f"{name} has two budgets"):
+            gate.limits([f"{name}=5%", f"{name}=500%"])
 
 
 def planned(*out: str, **options: object) -> Outputs:

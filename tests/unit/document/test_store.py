@@ -189,6 +189,15 @@ def test_what_is_no_profile(content, expected, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+def test_a_name_that_would_stand_in_a_command_is_a_name(recorded, tmp_path):
+    profile = recorded("jpeg-folder")
+    profile.findings[0].rule = "parallel-calls; touch pwned"
+    path = tmp_path / "a.json"
+    path.write_text(profile.model_dump_json())
+    with pytest.raises(ProfileError, match="rule"):
+        load_profile(path)
+
+
 def test_missing_and_unreadable(tmp_path, monkeypatch):
     path = tmp_path / "big.json"
     path.write_text("{}")
