@@ -596,11 +596,7 @@ def test_an_object_of_lfs_in_the_work_tree_is_no_change(repository, calls):
         (["--branch", "other", "--single-branch"], "main", "git fetch origin main"),
         (["--branch", "other", "--origin", "fork"], "main", "fork/main is there: git:fork/main"),
         (["--branch", "other", "--origin", "fork", "--single-branch"], "main", "git fetch fork main"),
-        (
-            ["--branch", "other", "--single-branch"],
-            "x;id",
-            "git fetch origin 'x;id:refs/remotes/origin/x;id', then 'git:origin",
-        ),
+        (["--branch", "other", "--origin", "f;id", "--single-branch"], "main", "git fetch 'f;id' 'main:"),
     ],
 )
 def test_a_ref_that_a_clone_lacks_is_answered_with_the_line_that_gets_it(options, ref, message, repository, tmp_path):
