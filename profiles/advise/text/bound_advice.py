@@ -146,7 +146,8 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
     """What to do about a stage that waits for others: it is the costliest of them."""
     name, sides = stage_name(stage), [side for side in inside(profile, stage) if side.share]
     side = max(sides, key=lambda side: side.share or 0.0, default=stage)
-    text = _of_function(profile, side, batches=_may_be_on_batches({side.id}, tried)) if sides else None
+    alike = [one for one in sides if are_twins([side, one])]
+    text = _of_function(profile, as_one(alike), batches=_may_be_on_batches({side.id}, tried)) if sides else None
     if text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
         rows = f", or {_ROWS}" if traits(stage.op).combines else ""
