@@ -398,15 +398,12 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
     # Where none ended while it was measured, an epoch is longer than that.
     epoch = steps.seconds / (steps.passes or 1) if steps is not None else 0.0
     if mean >= DELETION_SECONDS and mean >= DELETION_SHARE * epoch:
-        # Between two restarts there is a whole epoch.
-        whole = steps is not None and steps.epoch_steps is not None and epoch > 0
-        of = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if whole else ""
         python = any(traits(stage.op).python_iterator for stage in stages or ())
         own = " with its Python generator" if python else ""
         counted = steps is not None and steps.epochs > 0
         told = "It is part of the restarts" if counted else "Not counted above"
         text = (
-            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. {told}: "
+            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}. {told}: "
             "a training loop waits for it at the end of an epoch."
         )
         found.append(Message(code=SLOW_DELETE, message=text))

@@ -34,8 +34,6 @@ MOST_OF_REPLAY = 0.5
 """Of the time of the steps that handing out the replay may take: what is left is known from a difference."""
 WIDEST = 8.0
 """The upper end of a bound's interval over its lower one, from which it says nothing."""
-FITS = 1.1
-"""Of the CPU time that all cores have in the time that a bound leaves: as much is written."""
 _IN_STEP = "its device"
 """In advice that leaves the work to the step."""
 
@@ -137,7 +135,7 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     A replay costs CPU time of its own: of the two sums of what is left, that of the replay and that of the run without
     the stages, the smaller one is everything else.
     """
-    blocks, others = evidence.blocks(evidence.arm), evidence.blocks(evidence.base)
+    blocks = evidence.blocks(evidence.arm)
     steps, seconds = sum(block.steps for block in blocks), sum(block.seconds for block in blocks)
     spent, cores = sum(block.cpu_seconds for block in blocks), profile.host.cores
     if not steps or not seconds or not spent:
@@ -146,21 +144,15 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     rest_ms = _rest_of_cpu(profile, stages)
     cpu_ms = replay_ms if rest_ms is None else min(replay_ms, rest_ms)
     found: Facts = {"other_cpu_ms_per_batch": round(cpu_ms, 4)}
-    run, step_ms = profile.steps, step_alone_ms(profile)
-    needed = cpu_ms / step_ms if step_ms else None
-    if needed is not None:
-        found["cores_needed"] = round(needed, 3)
-    if cpu_ms * steps / (1e3 * seconds) < LIMIT_FROM * cores or (needed is not None and needed <= cores):
+    step_ms = step_alone_ms(profile)
+    if not step_ms:
         return found
-    if needed is not None and step_ms is not None:
+    needed = cpu_ms / step_ms
+    found["cores_needed"] = round(needed, 3)
+    if cpu_ms * steps / (1e3 * seconds) >= LIMIT_FROM * cores and needed > cores:
         text = f"without it, the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "
-        return {**found, "conclusion": f"{text}{significant(needed, 2)} cores; this machine has {cores:g}"}
-    # Of the run's own interval: the processes of the race may be faster or slower than it, and have needed more.
-    as_it_is = sum(block.seconds for block in others) / max(1, sum(block.steps for block in others))
-    interval_ms = run.interval_ms.mean if run is not None else 0.0
-    left_ms = interval_ms * seconds / steps / as_it_is if as_it_is else 0.0
-    rest = f": all else takes {milliseconds(cpu_ms)} of CPU per batch" if cpu_ms <= FITS * cores * left_ms else ""
-    return {**found, "conclusion": f"without it, the cores are the limit{rest}"}
+        found["conclusion"] = f"{text}{significant(needed, 2)} cores; this machine has {cores:g}"
+    return found
 
 
 def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:

@@ -16,7 +16,7 @@ from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.tries.combine import SearchStep
 from pipeprof.profiles.tries.race import RaceResult
-from pipeprof.profiles.wording import percent, ratio_text, significant, size, with_name
+from pipeprof.profiles.wording import ratio_text, significant, size, with_name
 
 SPARE = 1.1
 """Times the seconds that rounds lack: a larger budget has longer warm-ups as well."""
@@ -55,16 +55,9 @@ def reason_of(result: RaceResult, *, for_memory: bool = False) -> str:
         same = compared.same
         twice = f"; the same pipeline twice: {ratio_text(same.value)}" if same is not None else ""
         return f"{words} in two processes{twice}"
-    return f"no gain: {words}" if result.status == "no gain" else _undecided(result, words, compared.own_differences)
-
-
-def _undecided(result: RaceResult, words: str, own_differences: float) -> str:
-    differ = math.expm1(own_differences)
-    if result.why:
-        return f"undecided: {words}; {result.why}"
-    if differ > FLOOR:
-        return f"undecided: {words}; runs of the same pipeline differ by up to {percent(differ)}"
-    return f"cannot tell: {words}"
+    if result.status == "no gain":
+        return f"no gain: {words}"
+    return f"undecided: {words}{f'; {result.why}' if result.why else ''}"
 
 
 def _of_memory(result: RaceResult, words: str) -> str:

@@ -148,15 +148,14 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
     side = max(sides, key=lambda side: side.share or 0.0, default=stage)
     alike = [one for one in sides if are_twins([side, one])]
     text = _of_function(profile, as_one(alike), batches=_may_be_on_batches({side.id}, tried)) if sides else None
+    # Its bound frees the stage as well as what it reads.
+    title = f"Make {name} and {'what it reads' if traits(stage.op).combines else 'the datasets in it'} cheaper"
     if text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
         rows = f", or {_ROWS}" if traits(stage.op).combines else ""
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads{rows}"
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
-    if not text:
-        return Advice(f"Make {stage_name(side)} in {name} cheaper", "", stage=side)
-    what = f"what {name} reads" if traits(stage.op).combines else name
-    return Advice(f"Make {what} cheaper", f"{stage_name(side)}: {text}", stage=side)
+    return Advice(title, f"{stage_name(side)}: {text}" if text else "", stage=side)
 
 
 def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:
