@@ -114,7 +114,7 @@ def advice_for(
         text = "keep its batches together, or take them apart after the costly stages: each element costs a call"
         found = Advice(f"Produce fewer elements in {name}", text)
     elif stage.id == "source" and not (row.cheap or row.in_memory or row.generates_numbers or row.reorders):
-        text = "read less: smaller records, no compression, or several files at a time if there are several"
+        text = "read less: smaller records, or no compression"
         found = Advice(f"Read less in {name}", text)
     return found
 

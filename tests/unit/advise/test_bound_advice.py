@@ -28,6 +28,7 @@ NUMBERS = stage("source", "range", 0.01)
 SMALL = {"bytes_out_per_batch": 491_520.0, "bytes_per_element": 240.0}
 LARGE = {"bytes_out_per_batch": 491_520.0, "bytes_per_element": 49_152.0}
 LOAD = stage("source.inputs.0.stages.0", "map", 0.9, name="load", random=True)
+CROPPED = stage("stages.0.stages.0", "map", 0.8, name="crop", depth=1)
 SIDE = stage("source.inputs.0.source", "from_tensor_slices", 0.1)
 READS = stage("stages.0", "interleave", 0.5, name="read", bytes_per_element=20, bytes_out_per_batch=1280.0)
 
@@ -46,7 +47,7 @@ READS = stage("stages.0", "interleave", 0.5, name="read", bytes_per_element=20, 
         ([SIDE, stage("source", "sample_from_datasets", 0.7, **SMALL)], "Choose whole batches in sample_from_datasets"),
         ([SIDE, stage("source", "sample_from_datasets", 0.7, **LARGE)], None),
         ([stage("stages.0.source", "fixed_length_record", 0.2, depth=1), READS], "Choose whole batches in read"),
-        ([stage("stages.0.stages.0", "map", 0.8, name="crop", depth=1), READS], "Make read and the datasets in it cheaper"),
+        ([CROPPED, READS], "Make read and the datasets in it cheaper"),
     ],
 )
 def test_the_last_of_some_stages_has_advice_of_its_kind(
